@@ -1,0 +1,113 @@
+"""The graph that a file holds: ONNX operators with ONNX semantics at one pinned opset of the default domain."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from .tensors import DenseTensor, SharedTensor
+
+OPSET = 26
+"""The opset of the default ONNX domain whose semantics every graph in a file follows."""
+
+Dimension: TypeAlias = int | str | None
+"""A static size, the name of a symbolic one, or ``None`` when nothing is known."""
+
+Tensor: TypeAlias = DenseTensor | SharedTensor
+
+Attribute: TypeAlias = "int | float | str | tuple[int, ...] | tuple[float, ...] | tuple[str, ...] | np.ndarray | Graph"
+
+EMPTY: Mapping[str, Any] = MappingProxyType({})
+
+
+@dataclass(frozen=True)
+class TensorType:
+    """Element type (a numpy dtype name) and shape; ``shape`` is ``None`` when even the rank is unknown."""
+
+    dtype: str
+    shape: tuple[Dimension, ...] | None
+
+    @property
+    def static_shape(self) -> tuple[int, ...] | None:
+        """The shape when every dimension is a number, else ``None``."""
+        if self.shape is None or not all(isinstance(d, int) for d in self.shape):
+            return None
+        return tuple(d for d in self.shape if isinstance(d, int))
+
+    def __str__(self) -> str:
+        if self.shape is None:
+            return f"{self.dtype}[...]"
+        return f"{self.dtype}[{', '.join('?' if d is None else str(d) for d in self.shape)}]"
+
+
+@dataclass(frozen=True)
+class Value:
+    """A named input or output of a graph."""
+
+    name: str
+    type: TensorType
+
+
+@dataclass(frozen=True, eq=False)
+class Node:
+    """One operator application. An absent optional input or output has the empty name, as in ONNX."""
+
+    op_type: str
+    name: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    attributes: Mapping[str, Attribute] = field(default_factory=lambda: EMPTY)
+
+    def attribute(self, name: str, default: Any = None) -> Any:
+        """The attribute called ``name``, or ``default``."""
+        return self.attributes.get(name, default)
+
+    @property
+    def label(self) -> str:
+        """The node's name, or what identifies it when it has none."""
+        return self.name or f"{self.op_type} -> {', '.join(self.outputs)}"
+
+
+@dataclass(frozen=True, eq=False)
+class Graph:
+    """A model: nodes in topological order, and its tensors by name (lazily readable).
+
+    ``metadata`` carries the source's free-form properties. ``opset`` is the opset the nodes follow; the packer writes only
+    graphs at :data:`OPSET`.
+    """
+
+    name: str
+    inputs: tuple[Value, ...]
+    outputs: tuple[Value, ...]
+    nodes: tuple[Node, ...]
+    initializers: Mapping[str, Tensor] = field(default_factory=lambda: EMPTY)
+    metadata: Mapping[str, str] = field(default_factory=lambda: EMPTY)
+    opset: int = OPSET
+
+    def subgraphs(self) -> Iterator[Graph]:
+        """Every graph held by an attribute of a node, depth first."""
+        for node in self.nodes:
+            for value in node.attributes.values():
+                if isinstance(value, Graph):
+                    yield value
+                    yield from value.subgraphs()
+
+    def consumers(self) -> dict[str, list[tuple[Node, int]]]:
+        """For each value name, the (node, input index) pairs that read it in this graph (subgraph captures excluded)."""
+        readers: dict[str, list[tuple[Node, int]]] = {}
+        for node in self.nodes:
+            for index, name in enumerate(node.inputs):
+                if name:
+                    readers.setdefault(name, []).append((node, index))
+        return readers
+
+
+def map_initializers(graph: Graph, change: Callable[[str, Tensor], Tensor]) -> Graph:
+    """A copy of ``graph`` whose initializers went through ``change`` (name, tensor), eagerly."""
+    from dataclasses import replace
+
+    return replace(graph, initializers={name: change(name, tensor) for name, tensor in graph.initializers.items()})

@@ -1,0 +1,125 @@
+"""How an operator joins the runtime: one decorated function, found by walking this folder."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+
+from ...format_spec.errors import UnsupportedOperator
+from ...format_spec.graph import EMPTY, Graph, Node
+
+if TYPE_CHECKING:
+    from ..plan.step import Kernel, Site
+
+Shaped: TypeAlias = "tuple[np.dtype, tuple[int, ...]]"
+"""Element type and static shape of a value."""
+
+RowAxes: TypeAlias = Callable[[Node, int], tuple[int, ...]]
+"""(node, rank of the weight) -> the weight's row axes, see :mod:`tersor.format_spec.tensors`."""
+
+Infer: TypeAlias = Callable[[Node, Sequence["Shaped | None"], Sequence["np.ndarray | None"]], "list[Shaped]"]
+"""(node, input types, values of the inputs that are constant) -> output types; absent inputs are ``None``."""
+
+Lower: TypeAlias = "Callable[[Site], Kernel | None]"
+"""Picks a kernel for one node of a plan, or declines."""
+
+
+@dataclass(frozen=True)
+class Operator:
+    """An ONNX operator: its plain numpy reference and what the plan must know of it.
+
+    ``reference(*inputs, **attributes)`` takes inputs by position (``None`` when absent) and attributes by keyword with ONNX's
+    defaults; it returns one array or a tuple of arrays. ``shape_inputs`` are the inputs whose *values* decide the outputs'
+    shapes. ``weights`` says which inputs are weight matrices and which of their axes are rows. Without ``infer`` the
+    plan learns output types by running the reference on zeros.
+    """
+
+    op_type: str
+    reference: Callable[..., Any]
+    shape_inputs: tuple[int, ...] = ()
+    weights: Mapping[int, RowAxes] = EMPTY
+    infer: Infer | None = None
+
+    @property
+    def attribute_names(self) -> frozenset[str]:
+        """The attributes that the reference understands."""
+        parameters = inspect.signature(self.reference).parameters.values()
+        return frozenset(p.name for p in parameters if p.kind is p.KEYWORD_ONLY)
+
+    def __call__(self, *inputs: np.ndarray | None, **attributes: Any) -> Any:
+        return self.reference(*inputs, **attributes)
+
+
+_operators: dict[str, Operator] = {}
+_lowerings: dict[str, Lower] = {}
+
+
+def operator(op_type: str, **facts: Any) -> Callable[[Callable[..., Any]], Operator]:
+    """Register the decorated reference as ``op_type``; ``facts`` are the other fields of :class:`Operator`."""
+
+    def register(reference: Callable[..., Any]) -> Operator:
+        if op_type in _operators:
+            raise RuntimeError(f"operator {op_type} is registered twice: {reference.__module__}")
+        _operators[op_type] = Operator(op_type, reference, **facts)
+        return _operators[op_type]
+
+    return register
+
+
+def lowering(*op_types: str) -> Callable[[Lower], Lower]:
+    """Register the decorated function as what picks a kernel for each of ``op_types``."""
+
+    def register(lower: Lower) -> Lower:
+        for op_type in op_types:
+            if op_type in _lowerings:
+                raise RuntimeError(f"operator {op_type} has two lowerings: {lower.__module__}")
+            _lowerings[op_type] = lower
+        return lower
+
+    return register
+
+
+@cache
+def operators() -> Mapping[str, Operator]:
+    """Every operator of the runtime, by ONNX name."""
+    package = importlib.import_module(__package__ or "")
+    for module in pkgutil.iter_modules(package.__path__):
+        if not module.name.startswith("_"):
+            importlib.import_module(f"{package.__name__}.{module.name}")
+    return dict(sorted(_operators.items()))
+
+
+def find_operator(node: Node) -> Operator:
+    """The operator that runs ``node``.
+
+    Raises:
+        UnsupportedOperator: no such operator, or an attribute that its reference does not know.
+    """
+    found = operators().get(node.op_type)
+    if found is None:
+        raise UnsupportedOperator(f"the runtime has no operator {node.op_type}", node=node.label)
+    unknown = sorted(set(node.attributes) - found.attribute_names)
+    if unknown:
+        raise UnsupportedOperator(f"{node.op_type}: attribute {unknown[0]!r} is not supported", node=node.label)
+    return found
+
+
+def find_lowering(op_type: str) -> Lower | None:
+    """What picks a kernel for ``op_type``, if anything does."""
+    operators()
+    return _lowerings.get(op_type)
+
+
+def check_supported(graph: Graph) -> None:
+    """Raise :class:`UnsupportedOperator` for the first node, subgraphs included, that the runtime cannot execute."""
+    for node in graph.nodes:
+        find_operator(node)
+    for subgraph in graph.subgraphs():
+        check_supported(subgraph)
