@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from tersor.format_spec.errors import FormatError
 from tersor.format_spec.varint import MAX_BYTES, read_varint, varint_size, write_varint
 
