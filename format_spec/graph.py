@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, TypeAlias
@@ -89,9 +89,9 @@ class Graph:
     opset: int = OPSET
 
     def subgraphs(self) -> Iterator[Graph]:
-        """Every graph held by an attribute of a node, depth first."""
+        """Every graph held by an attribute of a node, depth first, attributes in the order of their names."""
         for node in self.nodes:
-            for value in node.attributes.values():
+            for _, value in sorted(node.attributes.items()):
                 if isinstance(value, Graph):
                     yield value
                     yield from value.subgraphs()
@@ -104,10 +104,3 @@ class Graph:
                 if name:
                     readers.setdefault(name, []).append((node, index))
         return readers
-
-
-def map_initializers(graph: Graph, change: Callable[[str, Tensor], Tensor]) -> Graph:
-    """A copy of ``graph`` whose initializers went through ``change`` (name, tensor), eagerly."""
-    from dataclasses import replace
-
-    return replace(graph, initializers={name: change(name, tensor) for name, tensor in graph.initializers.items()})

@@ -1,0 +1,127 @@
+"""Bytes to graph and records (SPEC.md, section 4); every count and reference is checked before use."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..cursor import Cursor
+from ..graph import OPSET, Attribute, Dimension, Graph, Node, TensorType, Value
+from ..limits import Limits
+from ..records import DTYPE_NAMES, Placed, TensorRecord
+from ..vocabulary import WELL_KNOWN
+from . import _kinds as kinds
+
+
+class Reader:
+    """Reads one manifest. ``tensors`` holds the records of each graph, in the order of :func:`~.graphs`."""
+
+    def __init__(self, cursor: Cursor, limits: Limits) -> None:
+        self.cursor, self.limits = cursor, limits
+        self.tensors: list[tuple[Placed, ...]] = []
+        self.nodes = self.decoded_bytes = 0
+        count = limits.check("strings", cursor.count("strings"))
+        self.strings = [self._text(cursor.take(cursor.varint())) for _ in range(count)]
+
+    def _text(self, data: bytes) -> str:
+        try:
+            return data.decode()
+        except UnicodeDecodeError:
+            raise self.cursor.fail("a string is not UTF-8") from None
+
+    def string(self) -> str:
+        reference = self.cursor.varint()
+        table = WELL_KNOWN if reference & 1 else self.strings
+        if reference >> 1 >= len(table):
+            raise self.cursor.fail(f"no string has the number {reference >> 1}")
+        return table[reference >> 1]
+
+    def names(self) -> tuple[str, ...]:
+        return tuple(self.string() for _ in range(self.cursor.count("names")))
+
+    def graph(self, depth: int) -> Graph:
+        self.limits.check("graph_depth", depth)
+        opset = self.cursor.varint()
+        if opset != OPSET:
+            raise self.cursor.fail(f"opset {opset}; format version 1 holds opset {OPSET}")
+        name = self.string()
+        metadata = {self.string(): self.string() for _ in range(self.cursor.count("metadata properties", 2))}
+        inputs, outputs = self.values(), self.values()
+        place = len(self.tensors)
+        self.tensors.append(())
+        records = tuple(self.record() for _ in range(self.cursor.count("tensors", 6)))
+        if len({p.record.name for p in records}) != len(records):
+            raise self.cursor.fail("two tensors of a graph have the same name")
+        self.tensors[place] = records
+        count = self.cursor.count("nodes", 5)
+        self.nodes = self.limits.check("nodes", self.nodes + count)
+        nodes = tuple(self.node(depth) for _ in range(count))
+        return Graph(name, inputs, outputs, nodes, {}, metadata, opset)
+
+    def values(self) -> tuple[Value, ...]:
+        return tuple(Value(self.string(), self.type()) for _ in range(self.cursor.count("values", 3)))
+
+    def dtype(self) -> str:
+        number = self.cursor.byte()
+        if number not in DTYPE_NAMES:
+            raise self.cursor.fail(f"unknown element type {number}")
+        return DTYPE_NAMES[number]
+
+    def type(self) -> TensorType:
+        dtype, rank = self.dtype(), self.cursor.varint()
+        if rank == 0:
+            return TensorType(dtype, None)
+        return TensorType(dtype, tuple(self.dimension() for _ in range(self.limits.check("rank", rank - 1))))
+
+    def dimension(self) -> Dimension:
+        value = self.cursor.varint()
+        return None if value == 0 else self.string() if value == 1 else value - 2
+
+    def record(self) -> Placed:
+        name, dtype, shape = self.string(), np.dtype(self.dtype()), self.shape()
+        mask = self.cursor.varint()
+        if mask >> len(shape):
+            raise self.cursor.fail(f"tensor {name!r}: row axis out of range")
+        row_axes = tuple(axis for axis in range(len(shape)) if mask >> axis & 1)
+        record = TensorRecord(name, dtype, shape, row_axes, self.cursor.varint())
+        self.decoded_bytes += self.limits.check("tensor_bytes", record.dense_bytes)
+        self.limits.check("decoded_bytes", self.decoded_bytes)
+        pooled = self.cursor.varint()
+        return Placed(record, pooled - 1 if pooled else None)
+
+    def shape(self) -> tuple[int, ...]:
+        return tuple(self.cursor.varint() for _ in range(self.limits.check("rank", self.cursor.varint())))
+
+    def node(self, depth: int) -> Node:
+        op_type, name, inputs, outputs = self.string(), self.string(), self.names(), self.names()
+        attributes: dict[str, Attribute] = {}
+        for _ in range(self.cursor.count("attributes", 3)):
+            key = self.string()
+            if key in attributes:
+                raise self.cursor.fail(f"node {name!r}: attribute {key!r} twice")
+            attributes[key] = self.attribute(depth)
+        return Node(op_type, name, inputs, outputs, attributes)
+
+    def attribute(self, depth: int) -> Attribute:
+        kind = self.cursor.byte()
+        if kind == kinds.INT:
+            return self.cursor.signed()
+        if kind == kinds.FLOAT:
+            return self.cursor.float32()
+        if kind == kinds.STRING:
+            return self.string()
+        if kind == kinds.INTS:
+            return tuple(self.cursor.signed() for _ in range(self.cursor.count("integers")))
+        if kind == kinds.FLOATS:
+            return tuple(self.cursor.float32() for _ in range(self.cursor.count("floats", 4)))
+        if kind == kinds.STRINGS:
+            return self.names()
+        if kind == kinds.TENSOR:
+            return self.array()
+        if kind == kinds.GRAPH:
+            return self.graph(depth + 1)
+        raise self.cursor.fail(f"unknown kind of attribute {kind}")
+
+    def array(self) -> np.ndarray:
+        dtype, shape = np.dtype(self.dtype()), self.shape()
+        record = TensorRecord("", dtype, shape, (), 0)
+        return np.frombuffer(self.cursor.take(record.dense_bytes), dtype.newbyteorder("<")).astype(dtype).reshape(shape)

@@ -1,0 +1,84 @@
+"""From an open container to a graph whose tensors decode when they are asked for (SPEC.md, section 4.5)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from .container import MANIFEST, POOL, TENSOR, Container
+from .errors import FormatError
+from .graph import Graph, Tensor
+from .limits import Limits
+from .manifest import decode_manifest, with_tensors
+from .records import Placed, StoredTensor, TensorRecord
+from .validate import validate
+
+Decode: TypeAlias = Callable[[TensorRecord, memoryview, Limits], Tensor]
+
+
+@dataclass(frozen=True)
+class StoredTensors(Mapping[str, Tensor]):
+    """A graph's tensors by name; each look-up reads and decodes the tensor's payload, and nothing else, anew."""
+
+    container: Container
+    stored: Mapping[str, StoredTensor]
+    decode: Decode
+
+    def __getitem__(self, name: str) -> Tensor:
+        stored = self.stored[name]
+        try:
+            return self.decode(stored.record, self.payload(name), self.container.limits)
+        except FormatError as error:
+            raise FormatError(f"tensor {name!r}: {error}", section=self.container.section_name(stored.section)) from error
+
+    def payload(self, name: str) -> memoryview:
+        """The encoded bytes of one tensor, its section's checksum verified."""
+        stored = self.stored[name]
+        return self.container.section(stored.section)[stored.offset : stored.offset + stored.length]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.stored)
+
+    def __len__(self) -> int:
+        return len(self.stored)
+
+
+def read_graph(container: Container, decode: Decode) -> Graph:
+    """The container's graph, its initializers (subgraphs' too) being :class:`StoredTensors` that use ``decode``.
+
+    Raises:
+        FormatError: the manifest is malformed, disagrees with the sections, or its graph is not well formed.
+        LimitError: the model is larger than the container's limits allow.
+    """
+    index = container.find(MANIFEST)
+    if index is None:
+        raise FormatError("the file has no manifest")
+    graph, placed = decode_manifest(container.section(index), container.limits)
+    stored = locate(container, placed)
+    graph = with_tensors(graph, (StoredTensors(container, tensors, decode) for tensors in stored))
+    validate(graph)
+    return graph
+
+
+def locate(container: Container, placed: list[tuple[Placed, ...]]) -> list[dict[str, StoredTensor]]:
+    """Where each record's payload lies: the pool is filled, and sections are used, in record order."""
+    pool = container.find(POOL)
+    sections = (i for i, s in enumerate(container.sections) if s.kind == TENSOR)
+    pooled = 0
+    located: list[dict[str, StoredTensor]] = []
+    for tensors in placed:
+        located.append({})
+        for tensor in tensors:
+            if tensor.pooled is None:
+                section = next(sections, None)
+                offset, length = 0, container.sections[section].length if section is not None else 0
+            else:
+                section, offset, length = pool, pooled, tensor.pooled
+                pooled += length
+            if section is None:
+                raise FormatError(f"tensor {tensor.record.name!r} has no section", section="manifest")
+            located[-1][tensor.record.name] = StoredTensor(tensor.record, section, offset, length)
+    if next(sections, None) is not None or pooled != (container.sections[pool].length if pool is not None else 0):
+        raise FormatError("sections hold more or less than the manifest's tensors", section="manifest")
+    return located

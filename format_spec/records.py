@@ -1,0 +1,76 @@
+"""What the manifest says of each tensor, and where its payload lies."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+
+import numpy as np
+
+# ONNX's TensorProto.DataType numbers, so that one published table serves both formats.
+DTYPE_IDS: dict[str, int] = {
+    "float32": 1,
+    "uint8": 2,
+    "int8": 3,
+    "uint16": 4,
+    "int16": 5,
+    "int32": 6,
+    "int64": 7,
+    "bool": 9,
+    "float16": 10,
+    "float64": 11,
+    "uint32": 12,
+    "uint64": 13,
+    "complex64": 14,
+    "complex128": 15,
+}
+DTYPE_NAMES: dict[int, str] = {number: name for name, number in DTYPE_IDS.items()}
+
+
+@dataclass(frozen=True)
+class TensorRecord:
+    """A tensor's description. ``codec`` is the id of the codec whose payload holds its elements."""
+
+    name: str
+    dtype: np.dtype
+    shape: tuple[int, ...]
+    row_axes: tuple[int, ...]
+    codec: int
+
+    @property
+    def size(self) -> int:
+        """Number of elements."""
+        return prod(self.shape)
+
+    @property
+    def dense_bytes(self) -> int:
+        """Bytes of the decoded dense tensor."""
+        return self.size * self.dtype.itemsize
+
+    @property
+    def rows(self) -> int:
+        """Rows of the matrix view."""
+        return prod(self.shape[a] for a in self.row_axes)
+
+    @property
+    def columns(self) -> int:
+        """Columns of the matrix view."""
+        return prod(d for a, d in enumerate(self.shape) if a not in self.row_axes)
+
+
+@dataclass(frozen=True)
+class StoredTensor:
+    """A record and its payload: ``length`` bytes at ``offset`` of section number ``section``."""
+
+    record: TensorRecord
+    section: int
+    offset: int
+    length: int
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A record and where its payload goes: ``pooled`` bytes of the pool, or (``None``) a section of its own."""
+
+    record: TensorRecord
+    pooled: int | None

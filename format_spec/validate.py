@@ -1,0 +1,40 @@
+"""Is a graph well formed? (SPEC.md, section 4.7)"""
+
+from __future__ import annotations
+
+from .errors import FormatError
+from .graph import Graph
+
+
+def validate(graph: Graph, outer: frozenset[str] = frozenset()) -> None:
+    """Check names and order of ``graph`` and its subgraphs; ``outer`` are the names visible around it.
+
+    Raises:
+        FormatError: a value is read before it is defined, defined twice, or an output is never defined.
+    """
+    known = set(outer)
+    own: set[str] = set()
+
+    def define(name: str, what: str) -> None:
+        if not name or name in own:
+            raise FormatError(f"{what} {name!r} is {'defined twice' if name else 'unnamed'}", section="manifest")
+        own.add(name)
+        known.add(name)
+
+    for value in graph.inputs:
+        define(value.name, "input")
+    for name in graph.initializers:
+        define(name, "tensor")
+    for node in graph.nodes:
+        for name in node.inputs:
+            if name and name not in known:
+                raise FormatError(f"node {node.label!r} reads {name!r} before anything defines it", section="manifest")
+        for value in node.attributes.values():
+            if isinstance(value, Graph):
+                validate(value, frozenset(known))
+        for name in node.outputs:
+            if name:
+                define(name, f"output of node {node.label!r}")
+    for value in graph.outputs:
+        if value.name not in known:
+            raise FormatError(f"nothing defines the output {value.name!r}", section="manifest")
