@@ -1,0 +1,50 @@
+"""K-means of one-dimensional values: exact Lloyd steps, each no more than ``k`` binary searches.
+
+Rules: a value midway between two centroids belongs to the lower; a cluster that runs empty takes the value (with its repeats)
+that is farthest from its centroid; values that are distinct in at most ``k`` ways are their own centroids.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ._registry import initialisations
+
+
+@dataclass(frozen=True, eq=False)
+class Clusters:
+    """What k-means found: ``values`` ascending (n,) float32, ``centroids`` ascending (at most k,) float64, and the steps taken."""
+
+    values: np.ndarray
+    centroids: np.ndarray
+    steps: int
+
+    def rounded(self, dtype: np.dtype) -> np.ndarray:
+        """The centroids as numbers of ``dtype``, ascending, distinct, +0.0 for either zero, each nearest to some value."""
+        from ._lloyd import count_clusters
+
+        codebook = np.unique(self.centroids.astype(dtype) + dtype.type(0))
+        while len(codebook):
+            used = count_clusters(self.values, codebook.astype(np.float64)) > 0
+            if used.all():
+                break
+            codebook = codebook[used]
+        return codebook
+
+
+def kmeans(values: np.ndarray, k: int, init: str = "linear", seed: int = 0, iterations: int = 300) -> Clusters:
+    """Cluster finite float32 ``values`` (n,) around at most ``k`` centroids; ``values`` is not modified.
+
+    ``init`` names one of :func:`initialisations`; ``seed`` feeds it; at most ``iterations`` Lloyd steps are taken.
+    """
+    from ._lloyd import count_distinct, lloyd, sort_patterns
+
+    keys = np.array(values, np.float32).view(np.uint32)
+    ordered = sort_patterns(keys, np.empty_like(keys)).view(np.float32)
+    if count_distinct(ordered, k + 1) <= k:
+        return Clusters(ordered, np.unique(ordered).astype(np.float64), 0)
+    centroids = np.ascontiguousarray(initialisations()[init](ordered, k, seed), np.float64)
+    steps = lloyd(ordered, centroids, iterations)
+    return Clusters(ordered, centroids, int(steps))

@@ -1,0 +1,197 @@
+"""What to do to which tensor: the packing recipe, in Python or TOML."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from math import isfinite
+from typing import Any
+
+from ..format_spec.errors import RecipeError
+from .prune import methods
+from .quantize import initialisations
+
+PROFILES = ("paper", "compact")
+"""The profiles that this release writes."""
+
+LATER_PROFILES = ("max",)
+"""The profiles that the format names and a later release writes."""
+
+
+@dataclass(frozen=True, init=False, repr=False)
+class Layer:
+    """What happens to one weight tensor: pruning, then sharing, either or both left out. ``Layer()`` keeps every bit.
+
+    ``pruning`` is given as one keyword, the method's name: ``density`` (share of the weights that stays, 0 to 1),
+    ``threshold`` (weights above it in magnitude stay) or ``quality`` (threshold in standard deviations of the tensor).
+    ``bits`` (1 to 8) shares what is left among at most ``2**bits`` values found by k-means, which starts from ``init``
+    (``linear``, ``density`` or ``random``, drawn from ``seed``) and takes at most ``iterations`` steps.
+
+    >>> Layer(bits=5, density=0.09)
+    Layer(bits=5, density=0.09)
+    """
+
+    bits: int | None
+    init: str
+    seed: int
+    iterations: int
+    pruning: tuple[str, float] | None
+
+    def __init__(
+        self, *, bits: int | None = None, init: str = "linear", seed: int = 0, iterations: int = 300, **pruning: float
+    ) -> None:
+        """Raise :class:`RecipeError`, naming the key and what is allowed, for a value that is not."""
+        if bits is not None:
+            check_integer("bits", bits, 1, 8)
+        if init not in initialisations():
+            raise RecipeError(f"init = {init!r}: allowed are {listed(initialisations())}")
+        check_integer("seed", seed, 0, 2**63 - 1)
+        check_integer("iterations", iterations, 0, 1_000_000)
+        for field, value in (("bits", bits), ("init", init), ("seed", seed), ("iterations", iterations)):
+            object.__setattr__(self, field, value)
+        object.__setattr__(self, "pruning", _check_pruning(pruning))
+
+    @property
+    def keeps(self) -> bool:
+        """Whether the tensor's bits stay as they are."""
+        return self.bits is None and self.pruning is None
+
+    def settings(self) -> dict[str, int | float | str]:
+        """The keywords that make this layer, defaults left out."""
+        default = Layer()
+        fields = {f: getattr(self, f) for f in ("bits", "init", "seed", "iterations") if getattr(self, f) != getattr(default, f)}
+        return fields | dict([self.pruning] if self.pruning else [])
+
+    def __repr__(self) -> str:
+        return f"Layer({', '.join(f'{key}={value!r}' for key, value in self.settings().items())})"
+
+
+KEEP = Layer()
+
+
+@dataclass(frozen=True, init=False)
+class Recipe:
+    """How ``pack`` treats a model: a layer policy for convolutions, one for fully connected layers, and rules by name.
+
+    A tensor takes the policy of the last of ``rules`` whose ``fnmatch`` pattern fits its name, else ``conv`` (kernels of
+    rank 3 and more of Conv and ConvTranspose) or ``fc`` (every other weight matrix: Gemm, MatMul, recurrent). Only float
+    weights of rank 2 and more with at least ``min_size`` elements are touched; biases and norms never are.
+    ``index_bits`` (1 to 8) is the width of a gap in the paper profile; ``fold_batch_norm`` first folds each inference batch
+    norm into the layer before it.
+
+    >>> recipe = Recipe(conv=Layer(bits=8, density=0.4), fc=Layer(bits=5, density=0.09), rules={"fc8_w*": Layer(density=0.25)})
+    >>> recipe.rules
+    (('fc8_w*', Layer(density=0.25)),)
+    """
+
+    conv: Layer
+    fc: Layer
+    rules: tuple[tuple[str, Layer], ...]
+    profile: str
+    fold_batch_norm: bool
+    min_size: int
+    index_bits: int
+
+    def __init__(
+        self,
+        conv: Layer = KEEP,
+        fc: Layer = KEEP,
+        rules: Mapping[str, Layer] | Iterable[tuple[str, Layer]] = (),
+        *,
+        profile: str = "compact",
+        fold_batch_norm: bool = True,
+        min_size: int = 256,
+        index_bits: int = 5,
+    ) -> None:
+        """Raise :class:`RecipeError`, naming the key and what is allowed, for a value that is not."""
+        check_profile(profile)
+        if not isinstance(fold_batch_norm, bool):
+            raise RecipeError(f"fold_batch_norm = {fold_batch_norm!r}: allowed are true and false")
+        check_integer("min_size", min_size, 0, 2**63 - 1)
+        check_integer("index_bits", index_bits, 1, 8)
+        for field, layer in (("conv", conv), ("fc", fc)):
+            if not isinstance(layer, Layer):
+                raise RecipeError(f"{field} = {layer!r}: a Layer is expected")
+        values = {"conv": conv, "fc": fc, "rules": _check_rules(rules), "profile": profile}
+        values |= {"fold_batch_norm": fold_batch_norm, "min_size": min_size, "index_bits": index_bits}
+        for field, value in values.items():
+            object.__setattr__(self, field, value)
+
+    @classmethod
+    def lossless(cls, profile: str = "compact") -> Recipe:
+        """A recipe that keeps every weight bit for bit: what is already zero or shared is found and coded."""
+        return cls(profile=profile, fold_batch_norm=False)
+
+    @property
+    def keeps(self) -> bool:
+        """Whether no tensor changes."""
+        return not self.fold_batch_norm and all(layer.keeps for layer in (self.conv, self.fc, *dict(self.rules).values()))
+
+    @classmethod
+    def from_toml(cls, source: str | os.PathLike[str]) -> Recipe:
+        """Read a recipe from a TOML file (a path) or from TOML text (a ``str`` that is empty or has a ``=``, ``[`` or newline).
+
+        Raises:
+            RecipeError: unreadable file, malformed TOML, unknown key, wrong type or value out of range.
+        """
+        from .recipe_toml import read_recipe
+
+        return read_recipe(source)
+
+    def to_toml(self) -> str:
+        """The recipe as TOML text, defaults left out; :meth:`from_toml` gives an equal recipe back."""
+        from .recipe_toml import write_recipe
+
+        return write_recipe(self)
+
+
+def check_profile(profile: object) -> None:
+    """Raise :class:`RecipeError` unless ``profile`` is one that this release writes."""
+    if profile in LATER_PROFILES:
+        raise RecipeError(f"profile = {profile!r} comes in a later release; this one writes {listed(PROFILES)}")
+    if profile not in PROFILES:
+        raise RecipeError(f"profile = {profile!r}: allowed are {listed(PROFILES)}")
+
+
+def check_integer(key: str, value: object, low: int, high: int) -> None:
+    """Raise :class:`RecipeError` unless ``value`` is an integer from ``low`` to ``high``."""
+    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+        raise RecipeError(f"{key} = {value!r}: an integer from {low} to {high} is expected")
+
+
+def listed(names: Iterable[str]) -> str:
+    """Names for a message: ``'a', 'b', 'c'``."""
+    return ", ".join(repr(name) for name in names)
+
+
+def _check_pruning(settings: Mapping[str, Any]) -> tuple[str, float] | None:
+    """The one pruning method that ``settings`` asks for, with its parameter as a float."""
+    unknown = sorted(set(settings) - set(methods()))
+    if unknown:
+        known = ("bits", "init", "seed", "iterations", *methods())
+        raise RecipeError(f"a layer has no setting {unknown[0]!r}; there are {listed(known)}")
+    if len(settings) > 1:
+        raise RecipeError(f"a layer is pruned in one way, not by {listed(sorted(settings))} together: keep one of them")
+    for name, value in settings.items():
+        method = methods()[name]
+        number = not isinstance(value, bool) and isinstance(value, int | float) and isfinite(value)
+        if not number or not method.low <= value <= method.high:
+            raise RecipeError(f"{name} = {value!r}: {method.allowed} is expected")
+        return name, float(value)
+    return None
+
+
+def _check_rules(rules: Mapping[str, Layer] | Iterable[tuple[str, Layer]]) -> tuple[tuple[str, Layer], ...]:
+    """Rules as pairs, in order, each pattern once."""
+    pairs = tuple(rules.items()) if isinstance(rules, Mapping) else tuple((pattern, layer) for pattern, layer in rules)
+    seen: set[str] = set()
+    for pattern, layer in pairs:
+        if not isinstance(pattern, str) or not pattern:
+            raise RecipeError(f"rules: {pattern!r} is not a pattern; a non-empty string is expected")
+        if not isinstance(layer, Layer):
+            raise RecipeError(f"rules.{pattern!r} = {layer!r}: a Layer is expected")
+        if pattern in seen:
+            raise RecipeError(f"rules: the pattern {pattern!r} is given twice; keep one of them")
+        seen.add(pattern)
+    return pairs

@@ -1,0 +1,119 @@
+"""Which tensors of a graph a recipe touches, and how."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from fnmatch import fnmatchcase
+from typing import Literal, TypeAlias
+
+from ..format_spec.errors import RecipeError
+from ..format_spec.graph import Graph, Node, Tensor
+from ..runtime.ops._registry import find_operator
+from .recipe import KEEP, Layer, Recipe, listed
+
+Kind: TypeAlias = Literal["conv", "fc"]
+
+_CONVOLUTIONS = frozenset({"Conv", "ConvTranspose"})
+_FLOATS = frozenset({"float16", "float32", "float64"})
+
+
+@dataclass(frozen=True)
+class Weight:
+    """A weight matrix of a graph: which axes are its rows, and the kind of layer that reads it."""
+
+    row_axes: tuple[int, ...]
+    kind: Kind
+
+
+@dataclass(frozen=True)
+class Target:
+    """A weight tensor and what the recipe does to it."""
+
+    weight: Weight
+    layer: Layer
+
+
+def find_weights(graph: Graph) -> dict[str, Weight]:
+    """The weight matrices among the initializers of ``graph`` and its subgraphs, by name.
+
+    A weight is an initializer of rank 2 or more, of any type, that only weight inputs read, and all of them with the
+    same rows and the same kind of layer.
+
+    Raises:
+        UnsupportedOperator: the runtime does not know an operator of the graph.
+    """
+    tensors = _initializers(graph)
+    uses: dict[str, set[Weight | None]] = {name: set() for name in tensors}
+    for part in (graph, *graph.subgraphs()):
+        for value in (*part.inputs, *part.outputs):
+            uses.get(value.name, set()).add(None)
+        for node in part.nodes:
+            for index, name in enumerate(node.inputs):
+                if name in uses:
+                    uses[name].add(_weight(node, index, len(tensors[name].shape)))
+    found = {name: next(iter(views)) for name, views in uses.items() if len(views) == 1}
+    return {name: weight for name, weight in found.items() if weight is not None}
+
+
+def find_targets(graph: Graph, recipe: Recipe) -> dict[str, Target]:
+    """The tensors that ``recipe`` may change, in the graph's order, with the policy of each (see :class:`~.recipe.Recipe`).
+
+    A tensor whose policy keeps it is left out.
+
+    Raises:
+        RecipeError: a rule's pattern fits no tensor that a recipe can change.
+        UnsupportedOperator: the runtime does not know an operator of the graph.
+    """
+    tensors = _initializers(graph)
+    weights = {
+        name: weight
+        for name, weight in find_weights(graph).items()
+        if tensors[name].dtype.name in _FLOATS and tensors[name].size >= recipe.min_size
+    }
+    for pattern, _ in recipe.rules:
+        _check_pattern(pattern, recipe.min_size, weights, tensors)
+    targets = {name: Target(weight, _policy(recipe, name, weight.kind)) for name, weight in weights.items()}
+    return {name: target for name, target in targets.items() if not target.layer.keeps}
+
+
+def fits(pattern: str, name: str) -> bool:
+    """Whether ``pattern`` is ``name`` or matches it as ``fnmatch`` does, upper and lower case told apart."""
+    return pattern == name or fnmatchcase(name, pattern)
+
+
+def _initializers(graph: Graph) -> dict[str, Tensor]:
+    return dict(_walk_initializers(graph))
+
+
+def _walk_initializers(graph: Graph) -> Iterator[tuple[str, Tensor]]:
+    for part in (graph, *graph.subgraphs()):
+        yield from part.initializers.items()
+
+
+def _weight(node: Node, index: int, rank: int) -> Weight | None:
+    """How ``node`` sees its input ``index``, or ``None`` when that is not a weight matrix."""
+    row_axes = find_operator(node).weights.get(index)
+    if row_axes is None or rank < 2:
+        return None
+    return Weight(row_axes(node, rank), "conv" if node.op_type in _CONVOLUTIONS and rank >= 3 else "fc")
+
+
+def _policy(recipe: Recipe, name: str, kind: Kind) -> Layer:
+    matching = [layer for pattern, layer in recipe.rules if fits(pattern, name)]
+    return matching[-1] if matching else {"conv": recipe.conv, "fc": recipe.fc}.get(kind, KEEP)
+
+
+def _check_pattern(pattern: str, min_size: int, weights: Mapping[str, Weight], tensors: Mapping[str, Tensor]) -> None:
+    if any(fits(pattern, name) for name in weights):
+        return
+    others = [name for name in tensors if fits(pattern, name)]
+    if others:
+        raise RecipeError(
+            f"rules: the pattern {pattern!r} fits only tensors that a recipe leaves alone ({listed(others[:3])}): "
+            f"a weight is a float input of a layer, of rank 2 or more, with at least min_size = {min_size} elements"
+        )
+    close = get_close_matches(pattern, weights, 3, 0.4) or list(weights)[:3]
+    hint = f"; close are {listed(close)}" if close else "; this model has no weights that a recipe can change"
+    raise RecipeError(f"rules: the pattern {pattern!r} fits no tensor{hint}")
