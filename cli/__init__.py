@@ -1,1 +1,1 @@
-"""placeholder"""
+"""The ``tersor`` command: the only place that knows every other folder."""

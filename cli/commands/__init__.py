@@ -1,0 +1,1 @@
+"""One file a verb; each defines ``command``. A new verb is found by its file."""

@@ -1,0 +1,126 @@
+"""``tersor inspect``: what is in a file, byte by byte, and how it would be executed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .._output import bytes_text, console, json_option, print_json, table
+
+if TYPE_CHECKING:
+    from ...format_spec.container import Container
+
+
+@click.command(name="inspect")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--plan", "as_plan", is_flag=True, help="Show the steps that would be executed, with the kernel of each.")
+@click.option(
+    "--size", "sizes", multiple=True, metavar="DIM=N", help="With --plan: the size of a symbolic dimension  [default: 1]"
+)
+@json_option
+def command(file: Path, as_plan: bool, sizes: tuple[str, ...], as_json: bool) -> None:
+    """Show the sections, inputs, outputs, metadata and tensors of FILE, and where its bytes go.
+
+    Only the header and the manifest are read, and the heads of the tensors' payloads; nothing is executed.
+    """
+    if as_plan:
+        _show_plan(file, dict(_size(s) for s in sizes), as_json)
+        return
+    from ...format_spec.container import open_container
+
+    with open_container(file) as container:
+        facts = describe(container)
+    if as_json:
+        print_json(facts)
+    else:
+        _show(file, facts)
+
+
+def describe(container: Container) -> dict[str, Any]:
+    """Everything that ``inspect`` shows, as plain values."""
+    from ...format_spec import codecs
+    from ...format_spec.container import KIND_NAMES
+    from ...format_spec.manifest import graphs
+    from ...format_spec.model_file import StoredTensors, read_graph
+
+    graph = read_graph(container, codecs.decode)
+    tensors: list[dict[str, Any]] = []
+    for part in graphs(graph):
+        assert isinstance(part.initializers, StoredTensors)
+        for name, stored in part.initializers.stored.items():
+            record = stored.record
+            tensors.append(
+                {
+                    "name": name,
+                    "dtype": record.dtype.name,
+                    "shape": list(record.shape),
+                    "codec": codecs.name_of(record.codec),
+                    "bytes": stored.length,
+                    "items": codecs.items(record, part.initializers.payload(name)),
+                }
+            )
+    return {
+        "bytes": container.length,
+        "graph": graph.name,
+        "opset": graph.opset,
+        "nodes": len(graph.nodes),
+        "inputs": {v.name: str(v.type) for v in graph.inputs},
+        "outputs": {v.name: str(v.type) for v in graph.outputs},
+        "metadata": dict(graph.metadata),
+        "sections": [{"kind": KIND_NAMES[s.kind], "offset": s.offset, "bytes": s.length} for s in container.sections],
+        "overhead": container.overhead,
+        "tensors": tensors,
+    }
+
+
+def _show(file: Path, facts: dict[str, Any]) -> None:
+    out = console()
+    out.print(f"{file}: {bytes_text(facts['bytes'])}, graph {facts['graph']!r}, {facts['nodes']} nodes, opset {facts['opset']}")
+    for what in ("inputs", "outputs", "metadata"):
+        for name, text in facts[what].items():
+            out.print(f"  {what.removesuffix('s')} {name}: {text}", markup=False)
+    tensors = table("Tensors", "name", "type", "codec", ">bytes", ">bits/element", "where the bytes go")
+    for tensor in facts["tensors"]:
+        elements = _product(tensor["shape"])
+        items = ", ".join(f"{name} {count:,}" for name, count in tensor["items"].items() if count)
+        bits = f"{8 * tensor['bytes'] / elements:.2f}" if elements else "-"
+        kind = f"{tensor['dtype']}{tensor['shape']}"
+        tensors.add_row(tensor["name"], kind, tensor["codec"], f"{tensor['bytes']:,}", bits, items)
+    out.print(tensors)
+    manifest = sum(s["bytes"] for s in facts["sections"] if s["kind"] == "manifest")
+    payloads = sum(t["bytes"] for t in facts["tensors"])
+    out.print(
+        f"tensors {payloads:,} + manifest {manifest:,} + header, table and padding {facts['overhead']:,} = {facts['bytes']:,} bytes"
+    )
+
+
+def _product(shape: list[int]) -> int:
+    result = 1
+    for size in shape:
+        result *= size
+    return result
+
+
+def _size(text: str) -> tuple[str, int]:
+    name, _, number = text.rpartition("=")
+    if not name or not number.isdecimal():
+        raise click.BadParameter(f"{text!r} is not DIM=N, as in N=8", param_hint="--size")
+    return name, int(number)
+
+
+def _show_plan(file: Path, sizes: dict[str, int], as_json: bool) -> None:
+    from ...runtime import load
+    from .._inputs import random_inputs
+
+    with load(file) as model:
+        shapes = {name: array.shape for name, array in random_inputs(model.inputs, 0, sizes).items()}
+        rows = [row.__dict__ if hasattr(row, "__dict__") else row for row in model.plan(shapes).rows()]
+    if as_json:
+        print_json(rows)
+        return
+    shown = table("Plan", ">step", "node", "operator", "kernel", "output", ">density", ">MACs", ">weight bytes")
+    for index, row in enumerate(rows):
+        shown.add_row(str(index), *(str(value) for value in row.values()))
+    console().print(shown)

@@ -1,0 +1,99 @@
+"""``tersor run``: one inference from files to files."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import click
+
+from .._inputs import Preprocessing
+from .._output import console, json_option, print_json, table, threads_option
+
+
+def _named(_ctx: click.Context, _param: click.Parameter, values: tuple[str, ...]) -> list[tuple[str | None, Path]]:
+    """``NAME=FILE`` pairs."""
+    for value in values:
+        if "=" not in value:
+            raise click.BadParameter(f"{value!r} is not NAME=FILE")
+    return [(name, Path(path)) for name, _, path in (value.partition("=") for value in values)]
+
+
+def _numbers(_ctx: click.Context, _param: click.Parameter, value: str) -> tuple[float, ...]:
+    try:
+        return tuple(float(part) for part in value.split(","))
+    except ValueError:
+        raise click.BadParameter(f"{value!r} is not a number, or numbers with commas between them") from None
+
+
+@click.command(name="run")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("inputs", nargs=-1, type=click.Path(path_type=Path))
+@click.option("--input", "-i", "named", multiple=True, callback=_named, metavar="NAME=FILE", help="A file for the input NAME.")
+@click.option("--output", "-o", type=click.Path(path_type=Path), metavar="OUT.npz", help="Write every output there.")
+@click.option("--top", type=click.IntRange(min=1), default=5, show_default=True, help="Largest values to show of each output.")
+@click.option("--scale", type=float, default=255.0, show_default=True, help="Images: divide pixels by this,")
+@click.option("--mean", default="0", show_default=True, callback=_numbers, metavar="M[,M,M]", help="subtract this,")
+@click.option("--std", default="1", show_default=True, callback=_numbers, metavar="S[,S,S]", help="and divide by this.")
+@click.option("--bgr", is_flag=True, help="Images: channels in the order blue, green, red.")
+@threads_option
+@json_option
+def command(
+    file: Path,
+    inputs: tuple[Path, ...],
+    named: list[tuple[str | None, Path]],
+    output: Path | None,
+    top: int,
+    scale: float,
+    mean: tuple[float, ...],
+    std: tuple[float, ...],
+    bgr: bool,
+    threads: int | None,
+    as_json: bool,
+) -> None:
+    """Run FILE on INPUTS: .npy or .npz arrays, or images.
+
+    \b
+    tersor run digits.tersor five.png --mean 0.1307 --std 0.3081
+    tersor run net.tersor --input tokens=t.npy --input mask=m.npy -o out.npz
+
+    An .npz whose arrays carry the inputs' names gives them all. Several images become one batch; each is resized to what the
+    input asks for. Arrays are used exactly as they are.
+    """
+    import numpy as np
+
+    from ...format_spec.atomic import atomic_write
+    from ...runtime import load
+    from .._inputs import read_inputs
+
+    preprocessing = Preprocessing(scale, mean, std, bgr)
+    with load(file, threads=threads) as model:
+        arrays = read_inputs(model.inputs, [*named, *((None, path) for path in inputs)], preprocessing)
+        begin = time.perf_counter()
+        outputs = model.run(arrays)
+        seconds = time.perf_counter() - begin
+    if output is not None:
+        with atomic_write(output) as stream:
+            np.savez(stream, **{name: value for name, value in outputs.items()})
+    if as_json:
+        print_json({"seconds": seconds, "outputs": {name: _summary(value, top) for name, value in outputs.items()}})
+        return
+    for name, value in outputs.items():
+        click.echo(f"{name}: {value.dtype}{list(value.shape)}")
+        if value.ndim >= 1 and value.size:
+            shown = table("", ">row", "largest: index = value")
+            for row, entries in enumerate(_summary(value, top)["top"][:10]):
+                shown.add_row(str(row), "  ".join(f"{e['index']} = {e['value']:.4g}" for e in entries))
+            console().print(shown)
+    click.echo(f"{seconds * 1e3:.2f} ms (first run, kernels being prepared)" + (f"; outputs in {output}" if output else ""))
+
+
+def _summary(value: object, top: int) -> dict[str, object]:
+    """Shape, dtype and, for each row (leading index), the ``top`` largest entries of what follows."""
+    import numpy as np
+
+    array = np.asarray(value)
+    rows = array.reshape(len(array), -1) if array.ndim > 1 else array.reshape(1, -1)
+    best = [np.argsort(-row.astype(np.float64), kind="stable")[:top] for row in rows]
+    entries = [[{"index": int(i), "value": float(row[i])} for i in order] for row, order in zip(rows, best, strict=True)]
+    return {"dtype": str(array.dtype), "shape": list(array.shape), "top": entries}

@@ -1,0 +1,36 @@
+"""``tersor unpack``: back to ONNX."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from .._output import bytes_text, json_option, print_json
+
+
+@click.command(name="unpack")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("output", type=click.Path(path_type=Path), required=False)
+@json_option
+def command(file: Path, output: Path | None, as_json: bool) -> None:
+    """Write FILE's graph with its decoded weights as ONNX, for ONNX Runtime and other tools.
+
+    OUTPUT is FILE with the ending .onnx unless given. The graph is at the opset that the file holds; names and metadata are
+    the source model's. Weights are what FILE holds: bit for bit the source's where it was packed with --lossless.
+    """
+    from ...converters import to_onnx
+    from ...format_spec.container import open_container
+    from ...format_spec.model_file import read_graph
+    from ...runtime.decode import decode
+
+    target = output or file.with_suffix(".onnx")
+    if target.resolve() == file.resolve():
+        raise click.UsageError("the output would replace the packed file: name another one")
+    with open_container(file) as container:
+        to_onnx(read_graph(container, decode), target)
+    size = target.stat().st_size
+    if as_json:
+        print_json({"file": str(file), "output": str(target), "bytes": size})
+    else:
+        click.echo(f"{target}: {bytes_text(size)} (packed: {bytes_text(file.stat().st_size)})")

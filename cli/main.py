@@ -1,0 +1,68 @@
+"""Entry point: verbs are loaded when they are used, and a user's mistake ends in a message, not in a traceback."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import sys
+from typing import Any
+
+import click
+
+from ..format_spec.errors import TersorError
+from . import commands
+
+EXIT_CODES = """\
+Exit codes: 0 done; 1 could not read or write; 2 wrong usage; 3 damaged or foreign file; 4 over a limit;
+5 model not convertible; 6 recipe; 7 cannot be executed; 8 wrong input; 9 signature; 10 an extra is missing;
+11 the check failed; 130 interrupted."""
+
+
+class Verbs(click.Group):
+    """A group whose commands are the modules of :mod:`tersor.cli.commands`."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Names of all verbs, sorted."""
+        return sorted(module.name for module in pkgutil.iter_modules(commands.__path__))
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The verb called ``cmd_name``, its module imported now."""
+        if cmd_name not in self.list_commands(ctx):
+            return None
+        return importlib.import_module(f"{commands.__name__}.{cmd_name}").command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the verb; turn the errors that a user can cause into one line on standard error and an exit code."""
+        try:
+            return super().invoke(ctx)
+        except (TersorError, OSError) as error:
+            if ctx.params["traceback"]:
+                raise
+            click.echo(f"tersor: {_message(error)}", err=True)
+            ctx.exit(error.exit_code if isinstance(error, TersorError) else 1)
+
+
+def _message(error: Exception) -> str:
+    """One line that says what, where and what to do."""
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {error.strerror or error}"
+    return str(error)
+
+
+@click.group(cls=Verbs, epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(package_name="tersor", message="tersor %(version)s")
+@click.option("--traceback", is_flag=True, help="Show the Python traceback of an error.")
+def cli(traceback: bool) -> None:
+    """Pack trained networks 10-50x smaller, and run them from the packed file.
+
+    \b
+    tersor demo                                  see it work on a LeNet-5
+    tersor pack model.onnx --conv-bits 8 --fc-bits 5 --density 0.3
+    tersor inspect model.tersor                  what is in the file, byte by byte
+    tersor run model.tersor image.jpg            run it, without onnx or torch
+    """
+
+
+def main() -> None:
+    """Run the command line."""
+    sys.exit(cli())
