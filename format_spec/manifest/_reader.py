@@ -96,8 +96,8 @@ class Reader:
         attributes: dict[str, Attribute] = {}
         for _ in range(self.cursor.count("attributes", 3)):
             key = self.string()
-            if key in attributes:
-                raise self.cursor.fail(f"node {name!r}: attribute {key!r} twice")
+            if attributes and key <= next(reversed(attributes)):
+                raise self.cursor.fail(f"node {name!r}: attribute {key!r} is out of order")
             attributes[key] = self.attribute(depth)
         return Node(op_type, name, inputs, outputs, attributes)
 

@@ -1,0 +1,85 @@
+"""The tables of SPEC.md that the code also knows: ``python -m tersor.format_spec.spec_tables SPEC.md`` rewrites them there.
+
+A block starts with ``<!-- table: NAME -->`` and ends with ``<!-- end -->``; a test compares every block with this module.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Iterable
+from dataclasses import fields
+from pathlib import Path
+
+from . import container
+from .graph import OPSET
+from .limits import DEFAULT_LIMITS, Limits
+from .manifest import _kinds as kinds
+from .records import DTYPE_IDS
+from .vocabulary import WELL_KNOWN
+
+BLOCK = re.compile(r"(<!-- table: (\w+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
+
+
+def table(head: tuple[str, ...], rows: Iterable[tuple[object, ...]]) -> str:
+    """A Markdown table."""
+    lines = [head, tuple("---" for _ in head), *rows]
+    return "".join("| " + " | ".join(str(cell) for cell in line) + " |\n" for line in lines)
+
+
+def constants() -> str:
+    """Figures that several sections use."""
+    return table(
+        ("name", "value"),
+        [
+            ("magic", " ".join(f"{b:02x}" for b in container.MAGIC)),
+            ("version", container.VERSION),
+            ("opset", OPSET),
+            ("header bytes, checksum included", container.HEADER_BYTES),
+            ("table entry bytes", container.ENTRY.size),
+            ("alignment", container.ALIGNMENT),
+            ("aligned from (section length)", container.ALIGNED_FROM),
+        ],
+    )
+
+
+def section_kinds() -> str:
+    """Numbers of the kinds of section."""
+    return table(("kind", "name"), container.KIND_NAMES.items())
+
+
+def element_types() -> str:
+    """Numbers of the element types."""
+    return table(("id", "element type"), ((number, name) for name, number in DTYPE_IDS.items()))
+
+
+def attribute_kinds() -> str:
+    """Numbers of the kinds of attribute value."""
+    names = ("INT", "FLOAT", "STRING", "INTS", "FLOATS", "STRINGS", "TENSOR", "GRAPH")
+    return table(("kind", "name"), ((getattr(kinds, name), name) for name in names))
+
+
+def limits() -> str:
+    """Default limits of a reader."""
+    return table(("limit", "default"), ((f.name, f"{getattr(DEFAULT_LIMITS, f.name):,}") for f in fields(Limits)))
+
+
+def vocabulary() -> str:
+    """The well-known strings, ten a row."""
+    rows = range(0, len(WELL_KNOWN), 10)
+    return table(("from", "strings"), ((first, " ".join(f"`{w}`" for w in WELL_KNOWN[first : first + 10])) for first in rows))
+
+
+TABLES: dict[str, Callable[[], str]] = {
+    f.__name__: f for f in (constants, section_kinds, element_types, attribute_kinds, limits, vocabulary)
+}
+
+
+def fill(text: str) -> str:
+    """``text`` with every block rewritten."""
+    return BLOCK.sub(lambda m: m[1] + TABLES[m[2]]() + m[4], text)
+
+
+if __name__ == "__main__":
+    path = Path(sys.argv[1])
+    path.write_text(fill(path.read_text(encoding="utf-8")), encoding="utf-8")
