@@ -1,0 +1,45 @@
+"""What the dense codecs share: elements in C order, little-endian."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..coding import CodecId
+from ..errors import FormatError
+
+if TYPE_CHECKING:
+    from ..graph import Tensor
+    from ..limits import Limits
+    from ..records import TensorRecord
+
+
+def element_bytes(tensor: Tensor) -> bytes:
+    """The elements of ``tensor``, C order, little-endian."""
+    array = np.ascontiguousarray(tensor.dense())
+    return array.astype(array.dtype.newbyteorder("<"), copy=False).tobytes()
+
+
+def elements(record: TensorRecord, data: bytes, count: int) -> np.ndarray:
+    """``count`` elements of the record's type from exactly as many bytes, (count,).
+
+    Raises:
+        FormatError: ``data`` has another length, or a bool is neither 0 nor 1.
+    """
+    if len(data) != count * record.dtype.itemsize:
+        raise FormatError(f"tensor {record.name!r} needs {count * record.dtype.itemsize} bytes of elements, not {len(data)}")
+    if record.dtype == np.bool_ and data and max(data) > 1:
+        raise FormatError(f"tensor {record.name!r} has a bool that is neither 0 nor 1")
+    return np.frombuffer(data, record.dtype.newbyteorder("<")).astype(record.dtype, copy=False)
+
+
+def check_size(record: TensorRecord, limits: Limits) -> None:
+    """Raise :class:`LimitError` when the decoded tensor would be over the limit.
+
+    Raises:
+        FormatError: the tensor has no elements but is not raw.
+    """
+    limits.check("tensor_bytes", record.dense_bytes)
+    if record.size == 0 and record.codec != CodecId.RAW:
+        raise FormatError(f"tensor {record.name!r} has no elements, so its codec must be raw, not {record.codec}")
