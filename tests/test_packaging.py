@@ -177,14 +177,12 @@ def test_every_source_folder_is_a_package(folder: str) -> None:
 
 
 def test_only_tersor_is_installed() -> None:
-    try:
-        recorded = importlib.metadata.files("tersor") or []
-    except importlib.metadata.PackageNotFoundError:  # imported straight from a checkout: nothing is installed
-        recorded = []
+    # Only an installation has a RECORD: the metadata that a build leaves in a checkout lists sources instead.
+    installed = [d for d in importlib.metadata.distributions(name="tersor") if d.read_text("RECORD")]
+    recorded = [path.parts[0] for distribution in installed for path in distribution.files or []]
     # ".." leads to the console script; an editable install adds its own finder.
-    top = {path.parts[0] for path in recorded if path.parts[0] != ".." and "__editable__" not in path.parts[0]}
-    top = {name for name in top if not name.endswith((".dist-info", ".pth")) and name != "__pycache__"}
-    assert top <= {"tersor"}
+    own = {name for name in recorded if name not in ("..", "__pycache__") and not name.startswith("__editable__")}
+    assert {name for name in own if not name.endswith(".dist-info")} <= {"tersor"}
 
 
 @pytest.mark.parametrize("folder", FOLDERS)
