@@ -1,1 +1,37 @@
-"""placeholder"""
+"""ONNX and torch models to :class:`~tersor.format_spec.graph.Graph`, and back to ONNX.
+
+Importing this package imports neither onnx nor torch: each function brings what it needs when it is first looked up.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .onnx_reader import from_onnx
+    from .onnx_writer import to_onnx
+    from .torch_reader import from_torch
+
+__all__ = ["from_onnx", "from_torch", "to_onnx"]
+
+_MODULES = {"from_onnx": "onnx_reader", "to_onnx": "onnx_writer", "from_torch": "torch_reader"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    from ..format_spec.errors import MissingExtra
+
+    try:
+        module = import_module(f"{__name__}.{_MODULES[name]}")
+    except ModuleNotFoundError as error:
+        if error.name != "onnx":
+            raise
+        raise MissingExtra("reading and writing ONNX models needs onnx: pip install 'tersor[pack]'") from error
+    return getattr(module, name)
+
+
+def __dir__() -> list[str]:
+    return __all__

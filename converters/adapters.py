@@ -1,0 +1,228 @@
+"""Upgrades that ``onnx.version_converter`` lacks or gets wrong, each applied to a model at one exact opset.
+
+Checked against onnx 1.23. What is wrong there:
+
+* ``Resize`` 10 → 11 (and ``Upsample``, which becomes a ``Resize``) leaves the new attributes out, and their defaults
+  (half_pixel, round_prefer_floor) are not what the old operators did.
+* ``Clip`` and ``Pad`` 10 → 11 turn attributes into float32 constants whatever the type of the data, and leave ``value`` on a
+  ``Pad`` of another mode, where the schema no longer has it.
+* ``Hardmax`` 12 → 13 keeps the axis although its meaning changed (flatten to 2-D, then take the rows).
+* ``GroupNormalization`` 20 → 21 keeps ``scale`` and ``bias`` per group where one per channel is now due.
+* ``Scan`` 8 → 9 drops the batch axis.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from onnx import AttributeProto, NodeProto, helper
+
+from ..format_spec.errors import ConversionError
+from ..format_spec.tensors import DenseTensor
+from .constants import DTYPES
+from .skeleton import Skeleton, walk
+
+_OLD_FLOAT_TYPES = (np.dtype(np.float16), np.dtype(np.float64))
+
+
+@dataclass
+class Patch:
+    """What an adapter sees: element types and ranks of values, and the tensors, to which it may add."""
+
+    dtypes: Mapping[str, np.dtype]
+    ranks: Mapping[str, int]
+    tensors: dict[str, DenseTensor]
+    taken: set[str]
+    made: list[NodeProto] = field(default_factory=list)
+
+    def constant(self, base: str, array: np.ndarray) -> str:
+        """Add a tensor and return its name, which begins with ``base``."""
+        name = self.fresh(base)
+        self.tensors[name] = DenseTensor.of(array)
+        return name
+
+    def node(self, op_type: str, inputs: list[str], base: str, **attributes: object) -> str:
+        """Add a node with one output before the one being adapted and return the output's name."""
+        output = self.fresh(base)
+        self.made.append(helper.make_node(op_type, inputs, [output], name=output, **attributes))
+        return output
+
+    def fresh(self, base: str) -> str:
+        """A name that no value has."""
+        name, number = base, 1
+        while name in self.taken:
+            name, number = f"{base}_{number}", number + 1
+        self.taken.add(name)
+        return name
+
+
+Adapter = Callable[[NodeProto, Patch], list[NodeProto]]
+"""(node, patch) -> the nodes that take its place; the node itself is a copy and may be changed."""
+
+
+def resize_10(node: NodeProto, patch: Patch) -> list[NodeProto]:
+    """State what ``Resize`` 10 meant: coordinates divided by the scale; nearest rounds down (up where it shrinks).
+
+    ONNX left the rounding open; this is ONNX Runtime's.
+    """
+    scales = patch.tensors.get(node.input[1])
+    shrinks = scales is not None and bool((scales.dense() <= 1).all())
+    node.attribute.append(helper.make_attribute("coordinate_transformation_mode", "asymmetric"))
+    node.attribute.append(helper.make_attribute("nearest_mode", "ceil" if shrinks else "floor"))
+    return [node]
+
+
+def clip_10(node: NodeProto, patch: Patch) -> list[NodeProto]:
+    """Turn ``min`` and ``max`` into inputs of the data's type; float32 is left to the library."""
+    dtype = patch.dtypes.get(node.input[0])
+    if dtype not in _OLD_FLOAT_TYPES:
+        return [node]
+    for bound in ("min", "max"):
+        value = _pop(node, bound)
+        name = "" if value is None else patch.constant(f"{node.output[0]}_{bound}", np.array(value, dtype))
+        node.input.append(name)
+    return [node]
+
+
+def pad_10(node: NodeProto, patch: Patch) -> list[NodeProto]:
+    """Drop ``value`` where the mode does not read it."""
+    mode = next((a.s for a in node.attribute if a.name == "mode"), b"constant")
+    if mode != b"constant":
+        _pop(node, "value")
+    return [node]
+
+
+def pad_11(node: NodeProto, patch: Patch) -> list[NodeProto]:
+    """Give the library's float32 fill value the type of the data."""
+    dtype = patch.dtypes.get(node.input[0])
+    value = node.input[2] if len(node.input) > 2 else ""
+    if dtype not in _OLD_FLOAT_TYPES or patch.dtypes.get(value) != np.float32:
+        return [node]
+    element = helper.np_dtype_to_tensor_dtype(dtype)
+    node.input[2] = patch.node("Cast", [value], f"{node.output[0]}_value", to=element)
+    return [*_drain(patch), node]
+
+
+def hardmax_12(node: NodeProto, patch: Patch) -> list[NodeProto]:
+    """Flatten to 2-D at ``axis`` first, as the operator did itself."""
+    given = _pop(node, "axis")
+    axis = 1 if given is None else int(given)
+    x, y = node.input[0], node.output[0]
+    rank = patch.ranks.get(x)
+    if axis == -1 or (rank is not None and axis == rank - 1):
+        node.attribute.append(helper.make_attribute("axis", -1))
+        return [node]
+    shape = patch.node("Shape", [x], f"{y}_shape")
+    flat = patch.node("Flatten", [x], f"{y}_flat", axis=axis)
+    node.input[0], node.output[0] = flat, patch.fresh(f"{y}_rows")
+    node.attribute.append(helper.make_attribute("axis", 1))
+    return [*_drain(patch), node, helper.make_node("Reshape", [node.output[0], shape], [y], name=f"{node.name}_reshape")]
+
+
+def group_normalization_20(node: NodeProto, patch: Patch) -> list[NodeProto]:
+    """Repeat ``scale`` and ``bias`` over the channels of each group: (G,) → (G, C / G) → (C,)."""
+    groups = int(next(a.i for a in node.attribute if a.name == "num_groups"))
+    y = node.output[0]
+    channels = patch.node("Shape", [node.input[0]], f"{y}_channels", start=1, end=2)
+    count = patch.constant(f"{y}_groups", np.array([groups], np.int64))
+    repeat = patch.node("Div", [channels, count], f"{y}_repeat")
+    ones = patch.constant(f"{y}_one", np.array([1], np.int64))
+    expanded = patch.node("Concat", [ones, repeat], f"{y}_expanded", axis=0)
+    column = patch.constant(f"{y}_column", np.array([-1, 1], np.int64))
+    flat = patch.constant(f"{y}_flat", np.array([-1], np.int64))
+    for index, what in ((1, "scale"), (2, "bias")):
+        as_column = patch.node("Reshape", [node.input[index], column], f"{y}_{what}_column")
+        repeated = patch.node("Expand", [as_column, expanded], f"{y}_{what}_repeated")
+        node.input[index] = patch.node("Reshape", [repeated, flat], f"{y}_{what}")
+    return [*_drain(patch), node]
+
+
+def scan_8(node: NodeProto, patch: Patch) -> list[NodeProto]:
+    """Refuse: the operator lost its batch axis at opset 9."""
+    raise ConversionError("Scan of opset 8 has a batch axis that later opsets lack; export at opset 9 or later", node=node.name)
+
+
+def batch_normalization_8(node: NodeProto, patch: Patch) -> list[NodeProto]:
+    """Refuse the mode that opset 9 removed; the library does too, without a name."""
+    if any(a.name == "spatial" and a.i != 1 for a in node.attribute):
+        raise ConversionError(
+            "BatchNormalization with spatial=0 does not exist since opset 9", node=node.name or node.output[0]
+        )
+    return [node]
+
+
+ADAPTERS: tuple[tuple[int, str, Adapter], ...] = (
+    (8, "Scan", scan_8),
+    (8, "BatchNormalization", batch_normalization_8),
+    (10, "Resize", resize_10),
+    (10, "Clip", clip_10),
+    (10, "Pad", pad_10),
+    (11, "Pad", pad_11),
+    (12, "Hardmax", hardmax_12),
+    (20, "GroupNormalization", group_normalization_20),
+)
+"""(opset, operator, what to do when the model stands at that opset), in order of opset."""
+
+_COMES_FROM = {"Resize": "Upsample"}
+
+
+def stops(skeleton: Skeleton) -> list[int]:
+    """The opsets, ascending, at which ``skeleton`` must stand once on its way up because an adapter concerns it."""
+    present = {node.op_type for node in walk(skeleton.nodes)}
+    wanted = {at for at, op, _ in ADAPTERS if op in present or _COMES_FROM.get(op) in present}
+    return sorted(at for at in wanted if at >= skeleton.opset)
+
+
+def adapt(skeleton: Skeleton) -> None:
+    """Apply every adapter of the skeleton's opset to its nodes."""
+    chosen = {op: change for at, op, change in ADAPTERS if at == skeleton.opset}
+    if chosen:
+        skeleton.nodes = _adapted(skeleton.nodes, chosen, _inspect(skeleton))
+
+
+def _adapted(nodes: Iterable[NodeProto], chosen: Mapping[str, Adapter], patch: Patch) -> list[NodeProto]:
+    result: list[NodeProto] = []
+    for original in nodes:
+        node = NodeProto()
+        node.CopyFrom(original)
+        for attribute in node.attribute:
+            if attribute.type == AttributeProto.GRAPH:
+                inner = _adapted(attribute.g.node, chosen, patch)
+                del attribute.g.node[:]
+                attribute.g.node.extend(inner)
+        change = chosen.get(node.op_type)
+        result += change(node, patch) if change else [node]
+    return result
+
+
+def _inspect(skeleton: Skeleton) -> Patch:
+    graph = skeleton.infer()
+    nodes = list(walk(graph.node))
+    subgraphs = [a.g for node in nodes for a in node.attribute if a.type == AttributeProto.GRAPH]
+    dtypes, ranks = {}, {}
+    for value in (v for g in (graph, *subgraphs) for v in (*g.input, *g.value_info, *g.output)):
+        tensor = value.type.tensor_type
+        if tensor.elem_type in DTYPES:
+            dtypes[value.name] = DTYPES[tensor.elem_type]
+        if tensor.HasField("shape"):
+            ranks[value.name] = len(tensor.shape.dim)
+    for name, held in skeleton.tensors.items():
+        dtypes[name], ranks[name] = held.dtype, len(held.shape)
+    taken = {name for node in nodes for name in (*node.input, *node.output)} | set(dtypes) | set(ranks)
+    return Patch(dtypes, ranks, skeleton.tensors, taken)
+
+
+def _pop(node: NodeProto, name: str) -> float | int | None:
+    for index, attribute in enumerate(node.attribute):
+        if attribute.name == name:
+            value = helper.get_attribute_value(attribute)
+            del node.attribute[index]
+            return value
+    return None
+
+
+def _drain(patch: Patch) -> list[NodeProto]:
+    made, patch.made = patch.made, []
+    return made

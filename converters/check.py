@@ -1,0 +1,57 @@
+"""Are the names of an ONNX graph sound: each defined once, before it is read?"""
+
+from __future__ import annotations
+
+from onnx import AttributeProto, GraphProto
+
+from ..format_spec.errors import ConversionError
+
+
+def check_names(graph: GraphProto, outer: frozenset[str] = frozenset()) -> None:
+    """Check the names of ``graph`` and its subgraphs; ``outer`` are those visible around it.
+
+    An initializer may repeat an input's name (its default value).
+
+    Raises:
+        ConversionError: a name missing, defined twice, or read before it is defined.
+    """
+    own: set[str] = set()
+
+    def define(name: str, what: str) -> None:
+        if not name:
+            raise ConversionError(f"{what} has no name")
+        if name in own or name in outer:
+            raise ConversionError(f"{what} {name!r} is defined twice")
+        own.add(name)
+
+    weights = [*(tensor.name for tensor in graph.initializer), *(sparse.values.name for sparse in graph.sparse_initializer)]
+    for name in weights:
+        define(name, "initializer")
+    inputs: set[str] = set()
+    for value in graph.input:
+        if value.name in inputs or value.name not in weights:
+            define(value.name, "graph input")
+        inputs.add(value.name)
+    for index, node in enumerate(graph.node):
+        label = node.name or f"number {index} ({node.op_type or 'without operator'})"
+        if not node.op_type:
+            raise ConversionError("the node names no operator", node=label)
+        for name in node.input:
+            if name and name not in own and name not in outer:
+                raise ConversionError(f"reads {name!r} before anything defines it", node=label)
+        for attribute in node.attribute:
+            if attribute.type == AttributeProto.GRAPH:
+                check_names(attribute.g, outer | own)
+        for name in filter(None, node.output):
+            define(name, f"output of node {label!r}")
+    _check_outputs(graph, own | outer)
+
+
+def _check_outputs(graph: GraphProto, known: frozenset[str]) -> None:
+    seen: set[str] = set()
+    for value in graph.output:
+        if value.name not in known:
+            raise ConversionError(f"nothing defines the graph output {value.name!r}")
+        if value.name in seen:
+            raise ConversionError(f"the graph has two outputs called {value.name!r}")
+        seen.add(value.name)

@@ -1,0 +1,165 @@
+"""ONNX's ways of holding a constant, each as a lazily read :class:`DenseTensor`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+
+import numpy as np
+from onnx import AttributeProto, NodeProto, SparseTensorProto, TensorProto, helper, numpy_helper
+
+from ..format_spec.errors import ConversionError
+from ..format_spec.tensors import DenseTensor
+from .external import external_reader
+
+DTYPES: dict[int, np.dtype] = {
+    TensorProto.FLOAT: np.dtype(np.float32),
+    TensorProto.DOUBLE: np.dtype(np.float64),
+    TensorProto.FLOAT16: np.dtype(np.float16),
+    TensorProto.BOOL: np.dtype(np.bool_),
+    TensorProto.INT8: np.dtype(np.int8),
+    TensorProto.INT16: np.dtype(np.int16),
+    TensorProto.INT32: np.dtype(np.int32),
+    TensorProto.INT64: np.dtype(np.int64),
+    TensorProto.UINT8: np.dtype(np.uint8),
+    TensorProto.UINT16: np.dtype(np.uint16),
+    TensorProto.UINT32: np.dtype(np.uint32),
+    TensorProto.UINT64: np.dtype(np.uint64),
+}
+"""The element types that a graph may hold, by ONNX's number."""
+
+_FIELD_TYPES = {
+    "value_float": np.float32,
+    "value_floats": np.float32,
+    "value_int": np.int64,
+    "value_ints": np.int64,
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Fill:
+    """Reader of a tensor that holds one value everywhere: its array is a broadcast view whose strides are all zero.
+
+    ``value`` (): the element; ``shape``: the tensor's. Nothing of the tensor's size is ever allocated.
+    """
+
+    value: np.ndarray
+    shape: tuple[int, ...]
+
+    def __call__(self) -> np.ndarray:
+        return np.broadcast_to(self.value, self.shape)
+
+
+def element_type(number: int, what: str) -> np.dtype:
+    """The numpy dtype of an ONNX element type.
+
+    Raises:
+        ConversionError: ``number`` is unknown or not a plain numeric type; ``what`` names its owner in the message.
+    """
+    dtype = DTYPES.get(number)
+    if dtype is None:
+        known = number in TensorProto.DataType.values()
+        name = TensorProto.DataType.Name(number).lower() if known else f"number {number}"  # type: ignore[arg-type]
+        raise ConversionError(f"{what} has element type {name}; supported: {', '.join(d.name for d in DTYPES.values())}")
+    return dtype
+
+
+def from_tensor_proto(proto: TensorProto, folder: Path | None, name: str | None = None) -> DenseTensor:
+    """A tensor stored in protobuf or in external data; decoded when read, checked now.
+
+    Raises:
+        ConversionError: an element type that is not supported, or a payload that does not fit the shape.
+    """
+    what = f"tensor {name or proto.name!r}"
+    dtype = element_type(proto.data_type, what)
+    shape = tuple(proto.dims)
+    if any(d < 0 for d in shape):
+        raise ConversionError(f"{what} has a negative dimension: {list(shape)}")
+    if proto.HasField("segment"):
+        raise ConversionError(f"{what} is split in segments, which ONNX never defined; export the model again")
+    if proto.data_location == TensorProto.EXTERNAL:
+        return DenseTensor(dtype, shape, external_reader(proto, dtype, folder))
+    if proto.HasField("raw_data"):
+        held, unit = len(proto.raw_data), dtype.itemsize
+    else:
+        held, unit = len(getattr(proto, helper.tensor_dtype_to_field(proto.data_type))), 1
+    if held != prod(shape) * unit:
+        noun = "bytes" if proto.HasField("raw_data") else "values"
+        raise ConversionError(
+            f"{what} of shape {list(shape)} and type {dtype} holds {held:,} {noun}, not {prod(shape) * unit:,}"
+        )
+    return DenseTensor(dtype, shape, lambda: numpy_helper.to_array(proto))
+
+
+def from_sparse_proto(proto: SparseTensorProto, folder: Path | None, name: str) -> DenseTensor:
+    """A sparse tensor, its zeros filled in when read; indices linear (NNZ,) or by coordinate (NNZ, rank).
+
+    Raises:
+        ConversionError: indices of another type or shape, out of bounds or repeated.
+    """
+    what = f"sparse tensor {name!r}"
+    values = from_tensor_proto(proto.values, folder, f"{name} (values)")
+    stored = from_tensor_proto(proto.indices, folder, f"{name} (indices)")
+    shape = tuple(proto.dims)
+    if any(d < 0 for d in shape) or len(values.shape) != 1 or stored.dtype != np.int64:
+        raise ConversionError(f"{what} must have dimensions of at least 0, flat values and int64 indices")
+    count = values.shape[0]
+    if stored.shape not in ((count,), (count, len(shape))):
+        raise ConversionError(
+            f"{what}: indices of shape {list(stored.shape)} do not fit {count} values and shape {list(shape)}"
+        )
+    indices = stored.dense()
+    if indices.ndim == 2:
+        if ((indices < 0) | (indices >= np.array(shape, np.int64))).any():
+            raise ConversionError(f"{what} has indices outside shape {list(shape)}")
+        indices = np.ravel_multi_index(tuple(indices.T), shape) if shape and count else np.zeros(count, np.int64)
+    if ((indices < 0) | (indices >= prod(shape))).any():
+        raise ConversionError(f"{what} has indices outside its {prod(shape):,} elements")
+    if len(np.unique(indices)) != count:
+        raise ConversionError(f"{what} gives an element twice")
+
+    def read() -> np.ndarray:
+        flat = np.zeros(prod(shape), values.dtype)
+        flat[indices] = values.dense()
+        return flat.reshape(shape)
+
+    return DenseTensor(values.dtype, shape, read)
+
+
+def from_constant_node(node: NodeProto, folder: Path | None) -> DenseTensor:
+    """The value of a ``Constant`` node, whichever of its attributes holds it.
+
+    Raises:
+        ConversionError: not exactly one value, or a string.
+    """
+    name = node.output[0]
+    if len(node.attribute) != 1:
+        raise ConversionError("a Constant must have exactly one attribute", node=node.name or name)
+    attribute = node.attribute[0]
+    if attribute.name == "value" and attribute.type == AttributeProto.TENSOR:
+        return from_tensor_proto(attribute.t, folder, name)
+    if attribute.name == "sparse_value" and attribute.type == AttributeProto.SPARSE_TENSOR:
+        return from_sparse_proto(attribute.sparse_tensor, folder, name)
+    if attribute.name in _FIELD_TYPES:
+        return DenseTensor.of(np.array(helper.get_attribute_value(attribute), _FIELD_TYPES[attribute.name]))
+    raise ConversionError(f"a Constant given by {attribute.name!r} is not supported", node=node.name or name)
+
+
+def fill(node: NodeProto, shape: np.ndarray) -> DenseTensor:
+    """The output of a ``ConstantOfShape`` node whose ``shape`` (rank,) is known; read by a :class:`Fill`.
+
+    Raises:
+        ConversionError: a negative dimension, or a fill value that is not one element.
+    """
+    dims = tuple(int(d) for d in shape.reshape(-1))
+    value = np.zeros((), np.float32)
+    for attribute in node.attribute:
+        if attribute.name == "value":
+            held = from_tensor_proto(attribute.t, None, node.output[0])
+            if held.size != 1:
+                raise ConversionError("the value of ConstantOfShape must have one element", node=node.name or node.output[0])
+            value = held.dense().reshape(())
+    if any(d < 0 for d in dims):
+        raise ConversionError(f"ConstantOfShape is given the negative shape {list(dims)}", node=node.name or node.output[0])
+    return DenseTensor(value.dtype, dims, Fill(value, dims))

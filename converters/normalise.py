@@ -1,0 +1,88 @@
+"""Bring a model to the pinned opset of the default domain."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import onnx
+from onnx import NodeProto
+from onnx.shape_inference import InferenceError
+from onnx.version_converter import ConvertError, convert_version
+
+from ..format_spec.errors import ConversionError, UnsupportedOperator
+from ..format_spec.graph import OPSET
+from .adapters import adapt, stops
+from .skeleton import Skeleton, walk
+
+OLDEST = 7
+"""Below it operators broadcast by attribute, and no exporter in use writes it."""
+
+
+def default_opset(imports: Iterable[onnx.OperatorSetIdProto]) -> int:
+    """The opset of the default domain that a model imports.
+
+    Raises:
+        ConversionError: none, two different ones, or one that cannot be read.
+    """
+    versions = {entry.version for entry in imports if entry.domain in ("", "ai.onnx")}
+    if len(versions) != 1:
+        raise ConversionError(
+            f"the model imports {sorted(versions) or 'no opset'} of the default domain; it must import one opset"
+        )
+    opset = versions.pop()
+    if opset < OLDEST:
+        raise ConversionError(f"the model is at opset {opset}; the oldest that can be read is {OLDEST}: export it again")
+    if opset > onnx.defs.onnx_opset_version():
+        known = onnx.defs.onnx_opset_version()
+        raise ConversionError(
+            f"the model is at opset {opset} and the installed onnx {onnx.__version__} knows {known}: upgrade onnx"
+        )
+    return opset
+
+
+def check_operators(nodes: Iterable[NodeProto], opset: int) -> None:
+    """Check that every node, subgraphs included, is an operator of the default domain that exists at ``opset``.
+
+    Raises:
+        UnsupportedOperator: another domain or an unknown operator.
+        ConversionError: an operator whose definition is newer than the pinned opset.
+    """
+    for node in walk(nodes):
+        label = node.name or f"{node.op_type} -> {', '.join(node.output)}"
+        if node.domain not in ("", "ai.onnx"):
+            raise UnsupportedOperator(
+                f"operator {node.op_type} belongs to domain {node.domain!r}; only ONNX's own are read", node=label
+            )
+        try:
+            schema = onnx.defs.get_schema(node.op_type, opset, "")
+        except onnx.defs.SchemaError:
+            raise UnsupportedOperator(f"ONNX opset {opset} has no operator {node.op_type}", node=label) from None
+        if schema.since_version > OPSET:
+            message = f"{node.op_type} is defined by opset {schema.since_version}; graphs are kept at opset {OPSET}: export at {OPSET} or lower"
+            raise ConversionError(message, node=label)
+
+
+def normalise(skeleton: Skeleton) -> None:
+    """Change ``skeleton`` to :data:`OPSET`: onnx's version converter, and our adapters at the opsets where it fails.
+
+    Raises:
+        UnsupportedOperator, ConversionError: see :func:`check_operators`; or a change that has no equivalent.
+    """
+    check_operators(skeleton.nodes, skeleton.opset)
+    # What is newer passed the check above: every operator used is still defined as at the pinned opset.
+    skeleton.opset = min(skeleton.opset, OPSET)
+    for stop in stops(skeleton):
+        _convert(skeleton, stop)
+        adapt(skeleton)
+    _convert(skeleton, OPSET)
+
+
+def _convert(skeleton: Skeleton, opset: int) -> None:
+    if skeleton.opset == opset:
+        return
+    try:
+        converted = convert_version(skeleton.to_model(), opset)
+    except (RuntimeError, ConvertError, InferenceError) as error:
+        raise ConversionError(f"onnx cannot take the model from opset {skeleton.opset} to {opset}: {error}") from error
+    skeleton.opset = opset
+    skeleton.take_nodes(converted.graph)

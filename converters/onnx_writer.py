@@ -1,0 +1,104 @@
+"""Graph → ONNX model."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from onnx import GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto, helper, numpy_helper
+
+from ..format_spec.atomic import atomic_write
+from ..format_spec.errors import ConversionError
+from ..format_spec.graph import Graph, Node, Tensor, Value
+from .attributes import write_attribute
+from .skeleton import IR_VERSION
+
+MOST_INLINE_BYTES = (2 << 30) - (64 << 20)
+"""Above this many bytes of tensors they go to a file of their own: protobuf ends at 2 GB, and the nodes need room too."""
+
+_ALIGNMENT = 4096
+_LEAST_EXTERNAL_BYTES = 1024
+
+
+def to_onnx(graph: Graph, path: str | os.PathLike[str] | None = None) -> ModelProto:
+    """Write ``graph`` as an ONNX model at its opset, tensors bit for bit; return it, and save it when ``path`` is given.
+
+    The file appears whole or not at all. A model whose tensors exceed :data:`MOST_INLINE_BYTES` needs a path: tensors of
+    1 KiB and more go to ``<path>.data`` one at a time, and the returned model refers to them.
+
+    Raises:
+        ConversionError: a model that large without a path.
+        OSError: the file cannot be written.
+    """
+    size = sum(tensor.size * tensor.dtype.itemsize for tensor in _tensors(graph))
+    if size <= MOST_INLINE_BYTES:
+        model = _model(graph, numpy_helper.from_array)
+    elif path is None:
+        raise ConversionError(
+            f"the model's tensors take {size:,} bytes, too many for one protobuf message: give to_onnx a path"
+        )
+    else:
+        with _external(Path(f"{os.fspath(path)}.data")) as store:
+            model = _model(graph, store)
+    if path is not None:
+        with atomic_write(path) as file:
+            file.write(model.SerializeToString(deterministic=True))
+    return model
+
+
+@contextmanager
+def _external(path: Path) -> Iterator[Callable[[np.ndarray, str], TensorProto]]:
+    """Yield what stores an array in the data file at ``path`` and returns the tensor that refers to it."""
+    with atomic_write(path) as file:
+
+        def store(array: np.ndarray, name: str) -> TensorProto:
+            if array.nbytes < _LEAST_EXTERNAL_BYTES:
+                return numpy_helper.from_array(array, name)
+            file.write(b"\0" * (-file.tell() % _ALIGNMENT))
+            offset = file.tell()
+            file.write(np.ascontiguousarray(array, array.dtype.newbyteorder("<")).data)
+            proto = TensorProto(name=name, data_type=helper.np_dtype_to_tensor_dtype(array.dtype), dims=array.shape)
+            proto.data_location = TensorProto.EXTERNAL
+            for key, value in (("location", path.name), ("offset", str(offset)), ("length", str(array.nbytes))):
+                proto.external_data.add(key=key, value=value)
+            return proto
+
+        yield store
+
+
+def _tensors(graph: Graph) -> Iterator[Tensor]:
+    yield from graph.initializers.values()
+    for subgraph in graph.subgraphs():
+        yield from subgraph.initializers.values()
+
+
+def _model(graph: Graph, store: Callable[[np.ndarray, str], TensorProto]) -> ModelProto:
+    imports = [helper.make_opsetid("", graph.opset)]
+    model = helper.make_model(_graph(graph, store), ir_version=IR_VERSION, opset_imports=imports, producer_name="tersor")
+    helper.set_model_props(model, dict(graph.metadata))
+    return model
+
+
+def _graph(graph: Graph, store: Callable[[np.ndarray, str], TensorProto]) -> GraphProto:
+    proto = GraphProto(name=graph.name or "graph")
+    proto.input.extend(map(_value, graph.inputs))
+    proto.output.extend(map(_value, graph.outputs))
+    proto.node.extend(_node(node, store) for node in graph.nodes)
+    for name, tensor in graph.initializers.items():
+        proto.initializer.append(store(tensor.dense(), name))
+    return proto
+
+
+def _value(value: Value) -> ValueInfoProto:
+    element = helper.np_dtype_to_tensor_dtype(np.dtype(value.type.dtype))
+    return helper.make_tensor_value_info(value.name, element, value.type.shape)
+
+
+def _node(node: Node, store: Callable[[np.ndarray, str], TensorProto]) -> NodeProto:
+    proto = NodeProto(op_type=node.op_type, name=node.name, input=node.inputs, output=node.outputs)
+    for name, value in node.attributes.items():
+        proto.attribute.append(write_attribute(node.op_type, name, value, lambda inner: _graph(inner, store)))
+    return proto

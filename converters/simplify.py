@@ -1,0 +1,91 @@
+"""Remove what does nothing: identities, dropout at inference, dead nodes, constants that folding left over."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import replace
+
+from ..format_spec.graph import Attribute, Graph, Node
+
+
+def simplify(graph: Graph, sources: Collection[str]) -> Graph:
+    """``graph`` without the nodes that do nothing; graph inputs and outputs keep their names.
+
+    The initializers called ``sources`` stay even when nothing reads them: the model's own tensors must all come back.
+    """
+    return _drop_dead(_drop_copies(graph), frozenset(sources))
+
+
+def _drop_copies(graph: Graph) -> Graph:
+    outputs = {value.name for value in graph.outputs}
+    fixed = outputs | {value.name for value in graph.inputs} | set(graph.initializers)
+    names: dict[str, str] = {}
+    copies: set[Node] = set()
+    for node in graph.nodes:
+        if not _is_copy(node, graph):
+            continue
+        source, result = _current(names, node.inputs[0]), node.outputs[0]
+        if result not in outputs:
+            names[result] = source
+        elif source not in fixed:
+            # The output's name moves up to whatever computes the value.
+            names[source] = result
+            fixed.add(result)
+        else:
+            continue
+        copies.add(node)
+    kept = (node for node in graph.nodes if node not in copies)
+    return replace(graph, nodes=tuple(_rename(node, lambda name: _current(names, name)) for node in kept))
+
+
+def _current(names: Mapping[str, str], name: str) -> str:
+    while name in names:
+        name = names[name]
+    return name
+
+
+def _is_copy(node: Node, graph: Graph) -> bool:
+    if node.op_type == "Identity":
+        return True
+    if node.op_type != "Dropout":
+        return False
+    training = node.inputs[2] if len(node.inputs) > 2 else ""
+    if training and (training not in graph.initializers or graph.initializers[training].dense().any()):
+        return False
+    mask = node.outputs[1] if len(node.outputs) > 1 else ""
+    return not mask or mask not in _read(graph)
+
+
+def _rename(node: Node, current: Callable[[str], str]) -> Node:
+    attributes: dict[str, Attribute] = {
+        key: _rename_graph(value, current) if isinstance(value, Graph) else value for key, value in node.attributes.items()
+    }
+    inputs, outputs = tuple(map(current, node.inputs)), tuple(map(current, node.outputs))
+    return replace(node, inputs=inputs, outputs=outputs, attributes=attributes)
+
+
+def _rename_graph(graph: Graph, current: Callable[[str], str]) -> Graph:
+    """Rename captured values; names are unique across scopes, so that nothing of the subgraph's own can be hit."""
+    outputs = tuple(replace(value, name=current(value.name)) for value in graph.outputs)
+    return replace(graph, nodes=tuple(_rename(node, current) for node in graph.nodes), outputs=outputs)
+
+
+def _drop_dead(graph: Graph, sources: Collection[str]) -> Graph:
+    live = {value.name for value in graph.outputs}
+    kept: list[Node] = []
+    for node in reversed(graph.nodes):
+        if any(name in live for name in node.outputs if name):
+            kept.append(node)
+            live |= _reads(node)
+    initializers = {name: tensor for name, tensor in graph.initializers.items() if name in live or name in sources}
+    return replace(graph, nodes=tuple(reversed(kept)), initializers=initializers)
+
+
+def _read(graph: Graph) -> set[str]:
+    """Every name that ``graph`` reads: by a node, by a subgraph or as an output."""
+    return {value.name for value in graph.outputs}.union(*map(_reads, graph.nodes))
+
+
+def _reads(node: Node) -> set[str]:
+    inner: Iterable[Graph] = (value for value in node.attributes.values() if isinstance(value, Graph))
+    return {name for name in node.inputs if name}.union(*map(_read, inner))

@@ -1,0 +1,126 @@
+"""A model without its weights: small enough for onnx's C++ passes, which refuse more than 2 GB of protobuf."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, ValueInfoProto, helper, numpy_helper, shape_inference
+
+from ..format_spec.errors import ConversionError
+from ..format_spec.tensors import DenseTensor
+from .constants import from_constant_node, from_sparse_proto, from_tensor_proto
+
+_KEPT_BYTES = 1024
+"""Tensors up to this size stay in the skeleton: shape inference reads the shapes and axes among them."""
+
+IR_VERSION = 10
+"""Of every model built here; ONNX Runtime 1.18 and later read it."""
+
+
+@dataclass
+class Skeleton:
+    """A model's nodes, inputs and outputs at ``opset``; its tensors stand aside by name.
+
+    Every method that hands the nodes to onnx declares the tensors as initializers when small and as inputs otherwise.
+    """
+
+    name: str
+    opset: int
+    inputs: list[ValueInfoProto]
+    outputs: list[ValueInfoProto]
+    nodes: list[NodeProto]
+    tensors: dict[str, DenseTensor] = field(default_factory=dict)
+
+    def to_model(self) -> ModelProto:
+        """A model of the nodes with the default domain at ``opset``."""
+        graph = helper.make_graph(self.nodes, self.name, self.inputs, self.outputs)
+        _declare(graph, self.tensors)
+        return helper.make_model(graph, ir_version=IR_VERSION, opset_imports=[helper.make_opsetid("", self.opset)])
+
+    def infer(self) -> GraphProto:
+        """The graph with the types and shapes that onnx infers, those of subgraphs included.
+
+        Raises:
+            ConversionError: types that contradict one another.
+        """
+        try:
+            return shape_inference.infer_shapes(self.to_model(), data_prop=True).graph
+        except (RuntimeError, shape_inference.InferenceError) as error:
+            raise ConversionError(f"onnx finds the model's types inconsistent: {error}") from error
+
+    def take_nodes(self, graph: GraphProto) -> None:
+        """Make the nodes of ``graph`` the skeleton's own; constants that it added join the tensors."""
+        for proto in graph.initializer:
+            if proto.name not in self.tensors:
+                self.tensors[proto.name] = from_tensor_proto(proto, None)
+        self.nodes = list(_without_constants(graph.node, self.tensors, None))
+
+
+def strip(model: ModelProto, folder: Path | None, opset: int) -> Skeleton:
+    """Take ``model`` apart, without changing it; ``folder`` is where its external data lies.
+
+    Model-local functions are inlined. Initializers that are also graph inputs (always so before IR version 4) are weights.
+
+    Raises:
+        ConversionError: a tensor that cannot be read, or two of one name.
+    """
+    graph = model.graph
+    tensors: dict[str, DenseTensor] = {}
+    for proto in graph.initializer:
+        _add(tensors, proto.name, from_tensor_proto(proto, folder), "an initializer")
+    for sparse in graph.sparse_initializer:
+        name = sparse.values.name
+        _add(tensors, name, from_sparse_proto(sparse, folder, name), "a sparse initializer")
+    inputs = [value for value in graph.input if value.name not in tensors]
+    nodes = list(_without_constants(graph.node, tensors, folder))
+    skeleton = Skeleton(graph.name, opset, inputs, list(graph.output), nodes, tensors)
+    if model.functions:
+        skeleton.take_nodes(_inlined(model, skeleton))
+    return skeleton
+
+
+def walk(nodes: Iterable[NodeProto]) -> Iterator[NodeProto]:
+    """``nodes`` and those of their subgraphs, depth first."""
+    for node in nodes:
+        yield node
+        for attribute in node.attribute:
+            if attribute.type == AttributeProto.GRAPH:
+                yield from walk(attribute.g.node)
+
+
+def _inlined(model: ModelProto, skeleton: Skeleton) -> GraphProto:
+    from onnx.inliner import inline_local_functions
+
+    stripped = skeleton.to_model()
+    del stripped.opset_import[:]
+    stripped.opset_import.extend(model.opset_import)
+    stripped.functions.extend(model.functions)
+    try:
+        return inline_local_functions(stripped, convert_version=True).graph
+    except (RuntimeError, ValueError) as error:
+        raise ConversionError(f"the model's local functions cannot be inlined: {error}") from error
+
+
+def _without_constants(nodes: Iterable[NodeProto], tensors: dict[str, DenseTensor], folder: Path | None) -> Iterator[NodeProto]:
+    for node in nodes:
+        if node.op_type == "Constant" and node.domain in ("", "ai.onnx"):
+            _add(tensors, node.output[0] if len(node.output) == 1 else "", from_constant_node(node, folder), "a Constant")
+        else:
+            yield node
+
+
+def _add(tensors: dict[str, DenseTensor], name: str, tensor: DenseTensor, what: str) -> None:
+    if not name or name in tensors:
+        raise ConversionError(f"two tensors are called {name!r}" if name else f"{what} has no name")
+    tensors[name] = tensor
+
+
+def _declare(graph: GraphProto, tensors: Mapping[str, DenseTensor]) -> None:
+    for name, tensor in tensors.items():
+        if tensor.size * tensor.dtype.itemsize <= _KEPT_BYTES:
+            graph.initializer.append(numpy_helper.from_array(tensor.dense(), name))
+        else:
+            element = helper.np_dtype_to_tensor_dtype(tensor.dtype)
+            graph.input.append(helper.make_tensor_value_info(name, element, tensor.shape))

@@ -1,0 +1,66 @@
+"""Torch module → graph, by way of torch's own ONNX exporter."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from ..format_spec.errors import ConversionError, MissingExtra
+from ..format_spec.graph import Graph
+from .onnx_reader import from_onnx
+
+if TYPE_CHECKING:
+    import torch
+
+
+def from_torch(
+    module: torch.nn.Module,
+    example_inputs: torch.Tensor | Sequence[Any],
+    *,
+    input_names: Sequence[str] | None = None,
+    output_names: Sequence[str] | None = None,
+    dynamic_shapes: Mapping[str, Any] | Sequence[Any] | None = None,
+) -> Graph:
+    """Export ``module`` in evaluation mode and read the result into a graph.
+
+    ``example_inputs`` are the positional arguments of ``forward`` (one tensor may stand alone); ``dynamic_shapes`` is what
+    ``torch.export.export`` takes. Every submodule has its training flag back afterwards.
+
+    Raises:
+        MissingExtra: torch or onnxscript is not installed.
+        ConversionError: torch cannot export the module, or the export cannot be read.
+    """
+    try:
+        import onnxscript  # noqa: F401  (the exporter imports it late and fails less clearly)
+        import torch
+    except ModuleNotFoundError as error:
+        raise MissingExtra(f"from_torch needs {error.name}: pip install 'tersor[torch]'") from error
+    arguments = (example_inputs,) if isinstance(example_inputs, torch.Tensor) else tuple(example_inputs)
+    with _evaluation_mode(module):
+        try:
+            program = torch.onnx.export(
+                module,
+                arguments,
+                input_names=input_names,
+                output_names=output_names,
+                dynamic_shapes=dynamic_shapes,
+                dynamo=True,
+                optimize=False,
+                verbose=False,
+            )
+        except torch.onnx.errors.OnnxExporterError as error:
+            raise ConversionError(f"torch cannot export the module: {error}") from error
+    assert program is not None
+    return from_onnx(program.model_proto)
+
+
+@contextmanager
+def _evaluation_mode(module: torch.nn.Module) -> Iterator[None]:
+    flags = [(part, part.training) for part in module.modules()]
+    module.eval()
+    try:
+        yield
+    finally:
+        for part, training in flags:
+            part.training = training
