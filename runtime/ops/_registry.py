@@ -5,15 +5,15 @@ from __future__ import annotations
 import importlib
 import inspect
 import pkgutil
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
 from ...format_spec.errors import UnsupportedOperator
-from ...format_spec.graph import EMPTY, Graph, Node
+from ...format_spec.graph import Graph, Node
 
 if TYPE_CHECKING:
     from ..plan.step import Kernel, Site
@@ -38,14 +38,16 @@ class Operator:
     ``reference(*inputs, **attributes)`` takes inputs by position (``None`` when absent) and attributes by keyword with ONNX's
     defaults; it returns one array or a tuple of arrays. ``shape_inputs`` are the inputs whose *values* decide the outputs'
     shapes. ``weights`` says which inputs are weight matrices and which of their axes are rows. Without ``infer`` the
-    plan learns output types by running the reference on zeros.
+    plan learns output types by running the reference on zeros. ``allowed`` lists, for an attribute that ONNX defines more
+    widely than the reference, the values that it knows.
     """
 
     op_type: str
     reference: Callable[..., Any]
     shape_inputs: tuple[int, ...] = ()
-    weights: Mapping[int, RowAxes] = EMPTY
+    weights: Mapping[int, RowAxes] = field(default_factory=dict)
     infer: Infer | None = None
+    allowed: Mapping[str, Collection[Any]] = field(default_factory=dict)
 
     @property
     def attribute_names(self) -> frozenset[str]:
@@ -53,8 +55,14 @@ class Operator:
         parameters = inspect.signature(self.reference).parameters.values()
         return frozenset(p.name for p in parameters if p.kind is p.KEYWORD_ONLY)
 
-    def __call__(self, *inputs: np.ndarray | None, **attributes: Any) -> Any:
-        return self.reference(*inputs, **attributes)
+    def __call__(self, *inputs: np.ndarray | None, **attributes: Any) -> tuple[np.ndarray, ...]:
+        """Run the reference: a tuple of arrays (rank 0 included), which may be views of the inputs.
+
+        Overflow, division by zero and invalid values give what IEEE 754 says, silently.
+        """
+        with np.errstate(all="ignore"):
+            result = self.reference(*inputs, **attributes)
+        return tuple(np.asarray(r) for r in result) if isinstance(result, tuple) else (np.asarray(result),)
 
 
 _operators: dict[str, Operator] = {}
@@ -100,7 +108,7 @@ def find_operator(node: Node) -> Operator:
     """The operator that runs ``node``.
 
     Raises:
-        UnsupportedOperator: no such operator, or an attribute that its reference does not know.
+        UnsupportedOperator: no such operator, or an attribute (or a value of one) that its reference does not know.
     """
     found = operators().get(node.op_type)
     if found is None:
@@ -108,6 +116,9 @@ def find_operator(node: Node) -> Operator:
     unknown = sorted(set(node.attributes) - found.attribute_names)
     if unknown:
         raise UnsupportedOperator(f"{node.op_type}: attribute {unknown[0]!r} is not supported", node=node.label)
+    for name, values in found.allowed.items():
+        if name in node.attributes and node.attributes[name] not in values:
+            raise UnsupportedOperator(f"{node.op_type}: {name}={node.attributes[name]} is not supported", node=node.label)
     return found
 
 

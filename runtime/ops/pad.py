@@ -1,0 +1,59 @@
+"""Padding and cropping."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+
+from ...format_spec.errors import PlanError
+from ._registry import Shaped, operator
+from ._shapes import Shape, Types, Values, constant, given, infers, positive_axes
+
+MODES = ("constant", "reflect", "edge", "wrap")
+
+
+def _widths(rank: int, pads: np.ndarray, axes: np.ndarray | None) -> list[tuple[int, int]]:
+    """(before, after) of every axis; negative numbers crop."""
+    along = positive_axes(axes, rank)
+    if pads.size != 2 * len(along):
+        raise PlanError(f"{len(along)} padded axes need {2 * len(along)} numbers, not {pads.size}")
+    widths = [(0, 0)] * rank
+    for axis, before, after in zip(along, pads[: len(along)], pads[len(along) :], strict=True):
+        widths[axis] = (int(before), int(after))
+    return widths
+
+
+def _types(types: Types, values: Values, **_: Any) -> Shaped:
+    dtype, shape = given(types, 0)
+    pads = constant(values, 1)
+    if pads is None:
+        raise PlanError("input 1 is required")
+    widths = _widths(len(shape), pads, constant(values, 3))
+    padded: Shape = tuple(n + before + after for n, (before, after) in zip(shape, widths, strict=True))
+    if min(padded, default=0) < 0:
+        raise PlanError(f"the pads {pads.tolist()} crop more than the input of shape {shape} has")
+    return dtype, padded
+
+
+@operator("Pad", infer=infers(_types), shape_inputs=(1, 3), allowed={"mode": MODES})
+def pad(
+    data: np.ndarray,
+    pads: np.ndarray,
+    constant_value: np.ndarray | None = None,
+    axes: np.ndarray | None = None,
+    *,
+    mode: Literal["constant", "reflect", "edge", "wrap"] = "constant",
+) -> np.ndarray:
+    """Add ``pads`` (befores..., afters...) around ``axes`` (default: all); negative ones crop.
+
+    Modes other than constant fill from the input: mirrored without its edge, its edge, or from the other end.
+    """
+    widths = _widths(data.ndim, pads, axes)
+    spans = (slice(max(0, -before), n - max(0, -after)) for n, (before, after) in zip(data.shape, widths, strict=True))
+    cropped = data[tuple(spans)]
+    added = [(max(0, before), max(0, after)) for before, after in widths]
+    if mode == "constant":
+        filler = data.dtype.type(0) if constant_value is None or constant_value.size == 0 else constant_value.reshape(())
+        return np.pad(cropped, added, constant_values=filler)
+    return np.pad(cropped, added, mode=mode)

@@ -1,0 +1,127 @@
+"""Pooling over a sliding window of the spatial axes: average, maximum and Lp norm."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from ._dtypes import accumulator, lowest
+from ._registry import Shaped, operator
+from ._shapes import Shape, Types, Values, check_rank, given, infers
+from ._window import Window, window
+
+
+def pool_window(x_shape: Shape, kernel_shape: Sequence[int], **geometry: Any) -> Window:
+    """The window of a pooling of (N, C, \\*spatial); ``geometry`` as for :func:`window`.
+
+    Raises:
+        PlanError: the attributes do not fit the shape.
+    """
+    check_rank("a pooling's input", x_shape, 3, at_least=True)
+    return window(x_shape[2:], kernel_shape, **geometry)
+
+
+_GEOMETRY = ("auto_pad", "ceil_mode", "dilations", "pads", "strides")
+
+
+def _output_type(types: Types, attributes: dict[str, Any]) -> Shaped:
+    dtype, shape = given(types, 0)
+    seen = pool_window(shape, attributes["kernel_shape"], **{name: attributes[name] for name in _GEOMETRY})
+    return dtype, (*shape[:2], *seen.output)
+
+
+def _types(types: Types, values: Values, **attributes: Any) -> Shaped:
+    return _output_type(types, attributes)
+
+
+def _max_types(types: Types, values: Values, **attributes: Any) -> list[Shaped]:
+    dtype, shape = _output_type(types, attributes)
+    return [(dtype, shape), (np.dtype(np.int64), shape)]
+
+
+@operator("AveragePool", infer=infers(_types))
+def average_pool(
+    X: np.ndarray,
+    *,
+    kernel_shape: Sequence[int],
+    auto_pad: str = "NOTSET",
+    ceil_mode: int = 0,
+    count_include_pad: int = 0,
+    dilations: Sequence[int] | None = None,
+    pads: Sequence[int] | None = None,
+    strides: Sequence[int] | None = None,
+) -> np.ndarray:
+    """Mean of each window of ``X`` (N, C, \\*spatial): (N, C, \\*output).
+
+    The divisor counts the input's elements in the window, with ``count_include_pad`` the padding's too; never what ceil
+    mode adds beyond the padding.
+    """
+    geometry = {"auto_pad": auto_pad, "ceil_mode": ceil_mode, "dilations": dilations, "pads": pads, "strides": strides}
+    seen = pool_window(X.shape, kernel_shape, **geometry)
+    wide = accumulator(X.dtype)
+    sums = seen.sums(seen.pad(X.astype(wide, copy=False)))
+    counts = seen.sums(_counted(X.shape[2:], seen, bool(count_include_pad)).astype(wide))
+    return (sums / counts).astype(X.dtype, copy=False)
+
+
+def _counted(spatial: Shape, seen: Window, include_pad: bool) -> np.ndarray:
+    """1 where an element counts in the divisor, over the padded input."""
+    counted = seen.pad(np.ones(spatial, np.int64))
+    if include_pad:
+        within = zip(seen.begin, spatial, seen.end, strict=True)
+        counted[tuple(slice(b + n + e) for b, n, e in within)] = 1
+    return counted
+
+
+@operator("MaxPool", infer=infers(_max_types))
+def max_pool(
+    X: np.ndarray,
+    *,
+    kernel_shape: Sequence[int],
+    auto_pad: str = "NOTSET",
+    ceil_mode: int = 0,
+    dilations: Sequence[int] | None = None,
+    pads: Sequence[int] | None = None,
+    storage_order: int = 0,
+    strides: Sequence[int] | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Maximum of each window of ``X`` (N, C, \\*spatial), and its position in the flattened tensor (int64; ties: the first).
+
+    ``storage_order`` 1 counts positions inside a plane in column-major order.
+    """
+    geometry = {"auto_pad": auto_pad, "ceil_mode": ceil_mode, "dilations": dilations, "pads": pads, "strides": strides}
+    seen = pool_window(X.shape, kernel_shape, **geometry)
+    spatial = X.shape[2:]
+    order = "F" if storage_order else "C"
+    positions = seen.pad(np.arange(prod(spatial)).reshape(spatial, order=order), -1)
+    best = np.full((*X.shape[:2], *seen.output), lowest(X.dtype), X.dtype)
+    where = np.full(best.shape, -1, np.int64)
+    padded = seen.pad(X)
+    for (_, values), (_, here) in zip(seen.views(padded), seen.views(positions), strict=True):
+        better = (here >= 0) & ((values > best) | (where < 0))
+        np.copyto(best, values, where=better)
+        np.copyto(where, here, where=better)
+    planes = np.arange(X.shape[0] * X.shape[1]).reshape(*X.shape[:2], *[1] * len(spatial))
+    return best, where + planes * prod(spatial)
+
+
+@operator("LpPool", infer=infers(_types))
+def lp_pool(
+    X: np.ndarray,
+    *,
+    kernel_shape: Sequence[int],
+    auto_pad: str = "NOTSET",
+    ceil_mode: int = 0,
+    dilations: Sequence[int] | None = None,
+    p: int = 2,
+    pads: Sequence[int] | None = None,
+    strides: Sequence[int] | None = None,
+) -> np.ndarray:
+    """``p``-norm of each window of ``X`` (N, C, \\*spatial): (N, C, \\*output)."""
+    geometry = {"auto_pad": auto_pad, "ceil_mode": ceil_mode, "dilations": dilations, "pads": pads, "strides": strides}
+    seen = pool_window(X.shape, kernel_shape, **geometry)
+    powers = seen.pad(np.abs(X.astype(accumulator(X.dtype), copy=False)) ** p)
+    return (seen.sums(powers) ** (1 / p)).astype(X.dtype, copy=False)
