@@ -1,1 +1,8 @@
-"""placeholder"""
+"""The runtime: ``load`` a packed file and run it on a CPU, without onnx or torch."""
+
+from __future__ import annotations
+
+from .load import load
+from .model import Model
+
+__all__ = ["Model", "load"]

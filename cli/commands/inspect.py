@@ -91,9 +91,8 @@ def _show(file: Path, facts: dict[str, Any]) -> None:
     out.print(tensors)
     manifest = sum(s["bytes"] for s in facts["sections"] if s["kind"] == "manifest")
     payloads = sum(t["bytes"] for t in facts["tensors"])
-    out.print(
-        f"tensors {payloads:,} + manifest {manifest:,} + header, table and padding {facts['overhead']:,} = {facts['bytes']:,} bytes"
-    )
+    sums = f"tensors {payloads:,} + manifest {manifest:,} + header, table and padding {facts['overhead']:,}"
+    out.print(f"{sums} = {facts['bytes']:,} bytes")
 
 
 def _product(shape: list[int]) -> int:

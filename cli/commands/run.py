@@ -74,7 +74,7 @@ def command(
         seconds = time.perf_counter() - begin
     if output is not None:
         with atomic_write(output) as stream:
-            np.savez(stream, **{name: value for name, value in outputs.items()})
+            np.savez(stream, **outputs)
     if as_json:
         print_json({"seconds": seconds, "outputs": {name: _summary(value, top) for name, value in outputs.items()}})
         return

@@ -1,0 +1,84 @@
+"""Does a lossless pack change anything? Outputs beside ONNX Runtime's, and every weight bit for bit after unpacking.
+
+    python benchmarks/lossless.py net.onnx rec.onnx@1x3x48x320
+
+``@`` gives the input's shape where the model leaves dimensions open (they are 1 otherwise). Inputs are seeded, standard normal.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+from onnx import numpy_helper
+from rich.console import Console
+from rich.table import Table
+
+from tersor.converters import from_onnx, to_onnx
+from tersor.format_spec.container import open_container
+from tersor.format_spec.model_file import read_graph
+from tersor.packer import Recipe, pack
+from tersor.runtime import load
+from tersor.runtime.decode import decode
+
+
+def source_tensors(path: Path) -> dict[str, np.ndarray]:
+    """Initializers and constants of an ONNX file by name."""
+    graph = onnx.load(path).graph
+    found = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
+    for node in graph.node:
+        if node.op_type == "Constant":
+            found |= {node.output[0]: numpy_helper.to_array(a.t) for a in node.attribute if a.name == "value"}
+    return found
+
+
+def inputs_for(session: onnxruntime.InferenceSession, shape: tuple[int, ...] | None) -> dict[str, np.ndarray]:
+    """Random inputs; the first has ``shape`` where one is given."""
+    rng = np.random.default_rng(0)
+    made: dict[str, np.ndarray] = {}
+    for index, value in enumerate(session.get_inputs()):
+        declared = [d if isinstance(d, int) and d > 0 else 1 for d in value.shape]
+        made[value.name] = rng.standard_normal(shape if shape and index == 0 else declared).astype(np.float32)
+    return made
+
+
+def check(path: Path, shape: tuple[int, ...] | None, folder: Path) -> tuple[str, ...]:
+    """Pack, run, unpack; one row of the table."""
+    packed, unpacked = folder / "packed.tersor", folder / "unpacked.onnx"
+    begin = time.perf_counter()
+    pack(from_onnx(path), packed, Recipe.lossless())
+    seconds = time.perf_counter() - begin
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    inputs = inputs_for(session, shape)
+    with load(packed) as model:
+        ours = model.run(inputs)
+    theirs = dict(zip([o.name for o in session.get_outputs()], session.run(None, inputs), strict=True))
+    worst = max(np.abs(np.asarray(ours[k], np.float64) - theirs[k]).max() / np.abs(theirs[k]).max() for k in theirs)
+    with open_container(packed) as container:
+        to_onnx(read_graph(container, decode), unpacked)
+    back, source = source_tensors(unpacked), source_tensors(path)
+    same = sum(name in back and back[name].tobytes() == value.tobytes() for name, value in source.items())
+    sizes = (path.stat().st_size, packed.stat().st_size)
+    verdict = "equal" if worst <= 1e-4 and same == len(source) else "DIFFERENT"
+    return (path.name, f"{worst:.1e}", f"{same}/{len(source)}", *(f"{s:,}" for s in sizes), f"{seconds:.1f}", verdict)
+
+
+def main() -> None:
+    """Print one row a model."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("models", nargs="+", metavar="MODEL.onnx[@SHAPE]")
+    table = Table("model", "max|a-b| / max|b|", "tensors bit-identical", "ONNX bytes", "packed bytes", "pack s", "verdict")
+    with tempfile.TemporaryDirectory() as folder:
+        for text in parser.parse_args().models:
+            path, _, shape = text.partition("@")
+            table.add_row(*check(Path(path), tuple(map(int, shape.split("x"))) if shape else None, Path(folder)))
+    Console(width=140).print(table)
+
+
+if __name__ == "__main__":
+    main()

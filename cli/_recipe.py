@@ -1,0 +1,100 @@
+"""The recipe as flags: what ``pack`` and ``demo`` share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+GROUPS = ("", "conv-", "fc-")
+NUMBERS = {"bits": int, "density": float, "threshold": float, "quality": float}
+HELP = {
+    "bits": "Share the weights among 2^BITS values (1 to 8).",
+    "density": "Prune: keep this share of the weights.",
+    "threshold": "Prune: keep weights above this magnitude.",
+    "quality": "Prune: keep weights above QUALITY standard deviations.",
+}
+
+
+def recipe_options(command: F) -> F:
+    """Add the recipe's flags to a click command; their values go to :func:`make_recipe`."""
+    for group in reversed(GROUPS):
+        for key, kind in reversed(NUMBERS.items()):
+            text = (
+                HELP[key]
+                if not group
+                else f"The same for {'convolutions' if group == 'conv-' else 'fully connected layers'} only."
+            )
+            command = click.option(f"--{group}{key}", type=kind, metavar=key.upper(), help=text)(command)
+    for name, text in (("rule", "Settings for tensors whose name matches PATTERN, as in 'fc*=bits:5,density:0.1'."),):
+        command = click.option(f"--{name}", "rules", multiple=True, metavar="PATTERN=KEY:VALUE,...", help=text)(command)
+    command = click.option("--keep", multiple=True, metavar="PATTERN", help="Leave tensors whose name matches as they are.")(
+        command
+    )
+    command = click.option("--init", type=click.Choice(["linear", "density", "random"]), help="How k-means starts.")(command)
+    command = click.option("--seed", type=int, help="Seed of --init random.")(command)
+    command = click.option("--profile", type=click.Choice(["compact", "paper"]), help="Codecs to use  [default: compact]")(
+        command
+    )
+    command = click.option("--lossless", is_flag=True, help="Change nothing: every weight comes back bit for bit.")(command)
+    return click.option("--recipe", type=click.Path(path_type=Path), metavar="FILE.toml", help="Read the recipe from a file.")(
+        command
+    )
+
+
+def make_recipe(flags: Mapping[str, Any]) -> Any:
+    """The :class:`~tersor.packer.Recipe` that the flags of :func:`recipe_options` describe.
+
+    A recipe file stands alone but for ``--profile``. Without any setting the weights are shared at 8 bits and none is pruned.
+
+    Raises:
+        RecipeError: a value is out of range, or the file is malformed.
+        click.UsageError: flags that exclude one another.
+    """
+    from ..packer import Layer, Recipe
+
+    profile = flags["profile"] or "compact"
+    settings = [key for key, value in flags.items() if key not in ("profile", "recipe", "lossless") and value]
+    if flags["lossless"] + (flags["recipe"] is not None) + bool(settings) > 1:
+        raise click.UsageError("--lossless, --recipe and settings such as --bits exclude one another")
+    if flags["lossless"]:
+        return Recipe.lossless(profile)
+    if flags["recipe"] is not None:
+        recipe = Recipe.from_toml(flags["recipe"])
+        return recipe.with_profile(profile) if flags["profile"] else recipe
+    common = {key: flags[key] for key in ("init", "seed") if flags[key] is not None}
+    if not settings:
+        common["bits"] = 8
+    layers = {group: _layer(flags, group, common) for group in ("conv", "fc")}
+    rules = [_rule(text) for text in flags["rules"]] + [(pattern, Layer()) for pattern in flags["keep"]]
+    return Recipe(Layer(**layers["conv"]), Layer(**layers["fc"]), rules, profile=profile)
+
+
+def _layer(flags: Mapping[str, Any], group: str, common: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings of one group: its own flags over the common ones; its own pruning replaces the common pruning."""
+    own = {key: flags[f"{group}_{key}"] for key in NUMBERS if flags[f"{group}_{key}"] is not None}
+    shared = {key: flags[key] for key in NUMBERS if flags[key] is not None}
+    if own.keys() - {"bits"}:
+        shared = {key: value for key, value in shared.items() if key == "bits"}
+    return {**common, **shared, **own}
+
+
+def _rule(text: str) -> tuple[str, Any]:
+    """``PATTERN=key:value,...`` as a pattern and a layer."""
+    from ..packer import Layer
+
+    pattern, equals, settings = text.rpartition("=")
+    pairs = [part.partition(":") for part in settings.split(",")]
+    if not equals or any(not colon for _, colon, _ in pairs):
+        raise click.BadParameter(f"{text!r} is not PATTERN=KEY:VALUE,...", param_hint="--rule")
+    values: dict[str, Any] = {}
+    for key, _, value in pairs:
+        try:
+            values[key] = value if key == "init" else float(value) if key in ("density", "threshold", "quality") else int(value)
+        except ValueError:
+            raise click.BadParameter(f"{value!r} is no value for {key!r}", param_hint="--rule") from None
+    return pattern, Layer(**values)

@@ -1,0 +1,48 @@
+"""``tersor pack``: an ONNX model becomes a .tersor file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from .._output import console, json_option, print_json, progress, threads_option
+from .._recipe import make_recipe, recipe_options
+
+
+@click.command(name="pack")
+@click.argument("model", type=click.Path(path_type=Path))
+@click.option(
+    "--output", "-o", type=click.Path(path_type=Path), metavar="FILE", help="[default: MODEL with the ending .tersor]"
+)
+@recipe_options
+@threads_option
+@click.option("--quiet", "-q", is_flag=True, help="No progress bar, no report.")
+@json_option
+def command(model: Path, output: Path | None, threads: int | None, quiet: bool, as_json: bool, **flags: Any) -> None:
+    """Prune, share and encode the weights of MODEL (ONNX) into one small file.
+
+    \b
+    tersor pack net.onnx                                     8-bit sharing, nothing pruned
+    tersor pack net.onnx --lossless                          every bit kept
+    tersor pack net.onnx --conv-bits 8 --conv-density 0.4 --fc-bits 5 --fc-density 0.1
+    tersor pack net.onnx --bits 6 --keep 'head.*' --rule 'fc1.weight=bits:4,density:0.08'
+
+    MODEL is not modified. Pruning without retraining costs accuracy: measure it (tersor verify --against, tersor run), and
+    start from densities of 0.3 to 0.6.
+    """
+    from ...converters import from_onnx
+    from ...packer import pack
+
+    target = output or model.with_suffix(".tersor")
+    if target.exists() and target.samefile(model):
+        raise click.UsageError("the output would replace the model: name another one with --output")
+    recipe = make_recipe(flags)
+    with progress(f"packing {model.name}", quiet or as_json) as step:
+        report = pack(from_onnx(model), target, recipe, threads=threads, progress=step)
+    if as_json:
+        print_json({"output": str(target), **report.to_dict()})
+    elif not quiet:
+        console().print(str(report), markup=False)
+        click.echo(f"wrote {target}")

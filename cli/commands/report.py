@@ -1,0 +1,28 @@
+"""``tersor report``: the paper's compression table beside the real bytes of a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from .._output import console, json_option, print_json
+
+
+@click.command(name="report")
+@click.argument("file", type=click.Path(path_type=Path))
+@json_option
+def command(file: Path, as_json: bool) -> None:
+    """Show, for each weight tensor of FILE, the columns of Deep Compression's tables, and what the file really spends.
+
+    The paper's rate counts codes, gaps and a codebook of 2^bits fp32 values, and leaves out biases, Huffman tables and the
+    graph; the real rate is the file's bytes over the bytes of the dense fp32 weights. They are different things, and are
+    labelled so.
+    """
+    from ...packer.report import report_file
+
+    report = report_file(file)
+    if as_json:
+        print_json(report.to_dict())
+    else:
+        console().print(str(report), markup=False)

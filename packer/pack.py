@@ -1,0 +1,143 @@
+"""``pack``: a graph and a recipe become a file."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import BinaryIO, TypeAlias
+
+from ..format_spec.atomic import atomic_write
+from ..format_spec.container import ALIGNED_FROM, MANIFEST, POOL, TENSOR, ContainerWriter
+from ..format_spec.errors import ConversionError
+from ..format_spec.graph import OPSET, Graph, Tensor
+from ..format_spec.manifest import encode_manifest, graphs
+from ..format_spec.records import DTYPE_IDS, Placed, TensorRecord
+from ..runtime.ops._registry import check_supported
+from ..runtime.plan.workers import physical_cores
+from .encode import Encoded, encode
+from .fold_batch_norm import fold_batch_norm
+from .recipe import KEEP, Layer, Recipe
+from .report import PackReport, TensorError, measure_error, report_file
+from .targets import find_targets, find_weights
+from .transform import transform
+
+Progress: TypeAlias = Callable[[str, int, int], None]
+"""Called after each tensor with its name, the dense bytes done, and the dense bytes in all."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Job:
+    """One tensor on its way into the file."""
+
+    name: str
+    tensor: Tensor
+    row_axes: tuple[int, ...]
+    layer: Layer
+    recipe: Recipe
+
+    @property
+    def dense_bytes(self) -> int:
+        return self.tensor.size * self.tensor.dtype.itemsize
+
+    def run(self) -> tuple[_Job, Encoded, TensorError]:
+        """Prune, share and encode; the error is that of the decoded tensor against the source."""
+        changed = transform(self.name, self.tensor, self.row_axes, self.layer)
+        error = TensorError() if self.layer.keeps else measure_error(self.tensor, changed)
+        return self, encode(changed, self.recipe.profile, index_bits=self.recipe.index_bits), error
+
+
+def pack(
+    graph: Graph,
+    path: str | os.PathLike[str],
+    recipe: Recipe | None = None,
+    *,
+    threads: int | None = None,
+    progress: Progress | None = None,
+) -> PackReport:
+    """Write ``graph`` to ``path`` as a Tersor file, treating its tensors as ``recipe`` says (default: lossless).
+
+    The graph is not modified. The file appears whole or not at all, and holds the same bytes whatever ``threads`` is
+    (default: the physical cores); at most that many tensors are in memory at a time.
+
+    Raises:
+        UnsupportedOperator: the runtime could not execute the graph; nothing is written.
+        RecipeError: the recipe does not fit the graph, or would change NaN or infinity; nothing is written.
+        OSError: the file cannot be written; what was at ``path`` stays.
+    """
+    recipe = recipe or Recipe.lossless()
+    if graph.opset != OPSET:
+        raise ConversionError(f"the graph is at opset {graph.opset}; a file holds opset {OPSET}: use from_onnx to convert it")
+    check_supported(graph)
+    if recipe.fold_batch_norm:
+        graph = fold_batch_norm(graph)
+    jobs = list(_jobs(graph, recipe))
+    errors: dict[str, TensorError] = {}
+    with atomic_write(path) as file:
+        _write(file, graph, _progressing(_in_order(jobs, threads or physical_cores()), jobs, progress), errors)
+    return report_file(path, errors)
+
+
+def _jobs(graph: Graph, recipe: Recipe) -> Iterator[_Job]:
+    """Every tensor of the graph and its subgraphs, in the manifest's order."""
+    weights, targets = find_weights(graph), find_targets(graph, recipe)
+    for part in graphs(graph):
+        for name in part.initializers:
+            tensor = part.initializers[name]
+            if tensor.dtype.name not in DTYPE_IDS:
+                raise ConversionError(f"tensor {name!r} has the type {tensor.dtype.name}, which the format does not hold")
+            row_axes = weights[name].row_axes if name in weights else ()
+            row_axes = getattr(tensor, "row_axes", row_axes)
+            yield _Job(name, tensor, row_axes, targets[name].layer if name in targets else KEEP, recipe)
+
+
+def _in_order(jobs: list[_Job], threads: int) -> Iterator[tuple[_Job, Encoded, TensorError]]:
+    """Results in the order of ``jobs``, at most ``threads`` tensors being worked on or waiting."""
+    with ThreadPoolExecutor(threads, thread_name_prefix="tersor-pack") as pool:
+        running: deque[Future[tuple[_Job, Encoded, TensorError]]] = deque()
+        try:
+            for job in jobs:
+                if len(running) >= threads:
+                    yield running.popleft().result()
+                running.append(pool.submit(job.run))
+            while running:
+                yield running.popleft().result()
+        finally:
+            for future in running:
+                future.cancel()
+
+
+def _progressing(
+    results: Iterator[tuple[_Job, Encoded, TensorError]], jobs: list[_Job], progress: Progress | None
+) -> Iterator[tuple[_Job, Encoded, TensorError]]:
+    """Pass ``results`` on, telling ``progress`` of each."""
+    done, total = 0, sum(job.dense_bytes for job in jobs)
+    for result in results:
+        done += result[0].dense_bytes
+        if progress is not None:
+            progress(result[0].name, done, total)
+        yield result
+
+
+def _write(
+    file: BinaryIO, graph: Graph, results: Iterator[tuple[_Job, Encoded, TensorError]], errors: dict[str, TensorError]
+) -> None:
+    """Large payloads as they come, then the pool, the manifest and the table (SPEC.md, section 3)."""
+    writer = ContainerWriter(file)
+    pool = bytearray()
+    placed: list[Placed] = []
+    for job, encoded, error in results:
+        pooled = len(encoded.payload) < ALIGNED_FROM
+        record = TensorRecord(job.name, job.tensor.dtype, job.tensor.shape, job.row_axes, encoded.codec)
+        placed.append(Placed(record, len(encoded.payload) if pooled else None))
+        if pooled:
+            pool += encoded.payload
+        else:
+            writer.add(TENSOR, encoded.payload)
+        errors[job.name] = error
+    if pool:
+        writer.add(POOL, bytes(pool))
+    writer.add(MANIFEST, encode_manifest(graph, placed))
+    writer.finish()

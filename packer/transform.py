@@ -1,0 +1,38 @@
+"""One tensor through the recipe: pruned, shared, or left as it is."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..format_spec.graph import Tensor
+from ..format_spec.tensors import DenseTensor, SharedTensor
+from .prune import prune
+from .quantize.find_shared import find_shared
+from .quantize.share import share
+from .recipe import Layer
+
+
+def transform(name: str, tensor: Tensor, row_axes: tuple[int, ...], layer: Layer) -> Tensor:
+    """What the file will hold of ``tensor``.
+
+    A :class:`SharedTensor` passes untouched: that is how trained models arrive. A tensor that ``layer`` keeps comes back bit
+    for bit, as codes where few values repeat. ``row_axes`` is the matrix view, ``()`` for a tensor that is not a weight.
+
+    Raises:
+        RecipeError: pruning or sharing would have to change NaN or infinity.
+    """
+    if isinstance(tensor, SharedTensor):
+        return tensor
+    dense = tensor.dense()
+    if layer.keeps:
+        return tensor if is_fill(dense) else find_shared(dense, row_axes) or tensor
+    mask = prune(name, dense, layer.pruning) if layer.pruning is not None else None
+    if layer.bits is None:
+        pruned = np.where(mask, dense, np.zeros((), dense.dtype))
+        return find_shared(pruned, row_axes) or DenseTensor.of(pruned)
+    return share(name, dense, mask, row_axes, layer.bits, init=layer.init, seed=layer.seed, iterations=layer.iterations)
+
+
+def is_fill(dense: np.ndarray) -> bool:
+    """Whether the array is one element seen many times, as ``ConstantOfShape`` gives."""
+    return dense.size > 1 and not any(dense.strides)

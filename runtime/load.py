@@ -1,0 +1,48 @@
+"""``load``: from a file to a model that runs."""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias
+
+from ..format_spec.container import Container, Source, map_source, release
+from ..format_spec.errors import PlanError
+from ..format_spec.graph import Tensor
+from ..format_spec.limits import DEFAULT_LIMITS, Limits
+from ..format_spec.model_file import read_graph
+from ..format_spec.records import TensorRecord
+from .model import Model
+from .ops._registry import check_supported
+
+Memory: TypeAlias = Literal["expanded"]
+"""How weights are kept while the model runs: ``"expanded"`` to the executing layout, about 3 bytes a nonzero."""
+
+
+def load(source: Source, *, threads: int | None = None, memory: Memory = "expanded", limits: Limits = DEFAULT_LIMITS) -> Model:
+    """Open a packed file: a path (memory-mapped), its bytes, or a binary file object.
+
+    Weights are decoded when a plan first needs them. ``threads=None`` takes the physical cores. Close the model, or use it as
+    a context manager, to give the mapping back.
+
+    Raises:
+        FormatError: the bytes are not a sound Tersor file.
+        LimitError: the file asks for more than ``limits`` allows.
+        UnsupportedOperator: this release cannot execute an operator of the graph.
+        OSError: the path cannot be read.
+    """
+    if memory != "expanded":
+        raise PlanError(f"memory={memory!r}: this release executes from memory='expanded' only")
+    view = map_source(source)
+    try:
+        graph = read_graph(Container(view, limits), decode_lazily)
+        check_supported(graph)
+        return Model(graph, threads=threads, on_close=lambda: release(view))
+    except BaseException:
+        release(view)
+        raise
+
+
+def decode_lazily(record: TensorRecord, payload: memoryview, limits: Limits) -> Tensor:
+    """Decode one payload; the jitted decoders are imported with the first tensor."""
+    from .decode import decode
+
+    return decode(record, payload, limits)
