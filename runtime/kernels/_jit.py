@@ -31,10 +31,10 @@ def jit(function: Callable[..., Any] | None = None, **extra: Any) -> Any:
 
 def _tolerate_full_disk(dispatcher: Any) -> None:
     """Keep a kernel usable when its code cannot be saved after compilation."""
-    cache = getattr(dispatcher, "_cache", None)
-    save = getattr(cache, "save_overload", None)
-    if save is None:
+    cache: Any = getattr(dispatcher, "_cache", None)
+    if not hasattr(cache, "save_overload"):
         return
+    save = cache.save_overload
 
     def save_or_carry_on(signature: Any, compiled: Any) -> None:
         with contextlib.suppress(OSError):

@@ -1,0 +1,244 @@
+"""A loaded model: checks what it is given, plans per set of input shapes, runs."""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
+from threading import Lock, RLock
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..format_spec.errors import InputError, PlanError
+from ..format_spec.graph import Graph, Value
+
+if TYPE_CHECKING:
+    from .plan.build import Common
+    from .plan.execute import Execution
+    from .plan.plan import Plan
+
+IDLE_EXECUTIONS = 8
+"""Arenas kept per plan between runs; more are made, and dropped, when more threads run at once."""
+
+Shapes = tuple[tuple[int, ...], ...]
+
+
+@dataclass(frozen=True, eq=False)
+class _Planned:
+    plan: Plan
+    idle: deque[Execution] = field(default_factory=lambda: deque(maxlen=IDLE_EXECUTIONS))
+
+
+class Model:
+    """A network ready to run; safe to use from many threads at once.
+
+    ``threads`` is how many cores one run uses (``None``: every physical core); ``plans`` bounds how many plans are kept for
+    inputs of different shapes, the least recently used one goes first.
+    """
+
+    def __init__(self, graph: Graph, *, threads: int | None = None, plans: int = 16) -> None:
+        from .plan.workers import Workers, physical_cores
+
+        if threads is not None and threads < 1:
+            raise PlanError(f"threads must be at least 1, not {threads}")
+        if plans < 1:
+            raise PlanError(f"plans must be at least 1, not {plans}")
+        self._graph = graph
+        self._limit = plans
+        self._workers = Workers(threads or physical_cores())
+        self._plans: OrderedDict[Shapes, _Planned] = OrderedDict()
+        self._prepared: dict[Hashable, Any] = {}
+        self._common: Common | None = None
+        self._building = RLock()
+        self._lookup = Lock()
+        self._closed = False
+
+    @property
+    def inputs(self) -> tuple[Value, ...]:
+        """What ``run`` takes."""
+        return self._graph.inputs
+
+    @property
+    def outputs(self) -> tuple[Value, ...]:
+        """What ``run`` returns."""
+        return self._graph.outputs
+
+    @property
+    def metadata(self) -> Mapping[str, str]:
+        """The source model's free-form properties."""
+        return self._graph.metadata
+
+    @property
+    def threads(self) -> int:
+        """How many threads a run uses."""
+        return self._workers.count
+
+    def run(
+        self,
+        inputs: Mapping[str, np.ndarray],
+        outputs: Sequence[str] | None = None,
+        out: Mapping[str, np.ndarray] | None = None,
+    ) -> dict[str, np.ndarray]:
+        """Compute the outputs called ``outputs`` (all of them by default).
+
+        Returns fresh arrays by name, or those of ``out``: C-contiguous arrays of the right type that are written to.
+
+        Raises:
+            InputError: a name, element type or shape is not what the model takes. Nothing is converted.
+            PlanError: the input shapes do not work out inside the network.
+        """
+        shapes = check_inputs(self.inputs, inputs)
+        wanted = self._wanted(outputs)
+        given = dict(out or {})
+        _check_out(given, wanted, inputs)
+        planned = self._planned(shapes)
+        for name, array in given.items():
+            slot = planned.plan.slots[planned.plan.outputs[name]]
+            if slot.shape is not None and (array.shape, array.dtype) != (slot.shape, slot.dtype):
+                raise InputError(f"out[{name!r}] is {_describe(array)}, the output is {slot.dtype.name}{list(slot.shape)}")
+        execution = self._execution(planned)
+        results = execution.run(inputs, given, self._workers)
+        planned.idle.append(execution)
+        return {name: results[name] for name in wanted}
+
+    def plan(self, shapes: Mapping[str, tuple[int, ...]] | None = None) -> Plan:
+        """The plan for inputs of ``shapes``; an input left out has its declared shape, symbolic sizes taken as 1.
+
+        Raises:
+            InputError: a name or shape is not what the model takes.
+            PlanError: the shapes do not work out inside the network.
+        """
+        return self._planned(complete_shapes(self.inputs, shapes or {})).plan
+
+    def close(self) -> None:
+        """Stop the threads and forget the plans; the model cannot run afterwards."""
+        with self._building:
+            self._closed = True
+            self._plans.clear()
+            self._prepared.clear()
+        self._workers.close()
+
+    def __enter__(self) -> Model:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def _wanted(self, outputs: Sequence[str] | None) -> list[str]:
+        known = [value.name for value in self.outputs]
+        for name in outputs or ():
+            if name not in known:
+                raise InputError(f"the model has no output {name!r}; it has {', '.join(known)}")
+        return known if outputs is None else list(outputs)
+
+    def _planned(self, shapes: Shapes) -> _Planned:
+        with self._lookup:
+            found = self._plans.get(shapes)
+            if found is not None:
+                self._plans.move_to_end(shapes)
+                return found
+        with self._building:
+            if self._closed:
+                raise PlanError("the model has been closed")
+            found = self._plans.get(shapes)
+            return found if found is not None else self._build(shapes)
+
+    def _build(self, shapes: Shapes) -> _Planned:
+        from .plan.build import Common, build_plan
+        from .plan.facts import fold_constants
+
+        if self._common is None:
+            self._common = Common(fold_constants(self._graph), self._prepare, self._workers.count)
+        by_name = {value.name: shape for value, shape in zip(self.inputs, shapes, strict=True)}
+        planned = _Planned(build_plan(self._graph, by_name, self._common))
+        with self._lookup:
+            self._plans[shapes] = planned
+            while len(self._plans) > self._limit:
+                self._plans.popitem(last=False)
+        return planned
+
+    def _prepare(self, key: Hashable, build: Callable[[], Any]) -> Any:
+        if key not in self._prepared:
+            self._prepared[key] = build()
+        return self._prepared[key]
+
+    @staticmethod
+    def _execution(planned: _Planned) -> Execution:
+        from .plan.execute import Execution
+
+        try:
+            return planned.idle.pop()
+        except IndexError:
+            return Execution(planned.plan)
+
+
+def check_inputs(expected: Sequence[Value], given: Mapping[str, np.ndarray]) -> Shapes:
+    """The shapes of ``given`` in the order of ``expected``.
+
+    Raises:
+        InputError: a name is missing or unknown, or an array has the wrong element type or shape.
+    """
+    names = [value.name for value in expected]
+    for name in given:
+        if name not in names:
+            raise InputError(f"the model has no input {name!r}; it takes {', '.join(map(str, map(_signature, expected)))}")
+    for value in expected:
+        if value.name not in given:
+            raise InputError(f"input {value.name!r} is missing; the model takes {', '.join(map(_signature, expected))}")
+        array = given[value.name]
+        if not isinstance(array, np.ndarray):
+            raise InputError(f"input {value.name!r} must be a numpy array {value.type}, not {type(array).__name__}")
+        if array.dtype != np.dtype(value.type.dtype) or not _fits(value, array.shape):
+            raise InputError(f"input {value.name!r} is {_describe(array)}, the model takes {value.type}")
+    return tuple(given[name].shape for name in names)
+
+
+def complete_shapes(expected: Sequence[Value], given: Mapping[str, tuple[int, ...]]) -> Shapes:
+    """A shape for every input: the given one, or the declared one with 1 for each symbolic size.
+
+    Raises:
+        InputError: a name or shape is not what the model takes, or an input of unknown rank has no shape given.
+    """
+    known = {value.name for value in expected}
+    for name in given:
+        if name not in known:
+            raise InputError(f"the model has no input {name!r}; it takes {', '.join(map(_signature, expected))}")
+    shapes = []
+    for value in expected:
+        shape = given.get(value.name)
+        if shape is None:
+            if value.type.shape is None:
+                raise InputError(f"input {value.name!r} has no declared shape; give one")
+            shape = tuple(d if isinstance(d, int) else 1 for d in value.type.shape)
+        if not _fits(value, tuple(shape)):
+            raise InputError(f"input {value.name!r} cannot have shape {list(shape)}, the model takes {value.type}")
+        shapes.append(tuple(shape))
+    return tuple(shapes)
+
+
+def _check_out(out: Mapping[str, np.ndarray], wanted: Sequence[str], inputs: Mapping[str, np.ndarray]) -> None:
+    for name, array in out.items():
+        if name not in wanted:
+            raise InputError(f"out[{name!r}] is not among the outputs asked for: {', '.join(wanted)}")
+        if not isinstance(array, np.ndarray) or not array.flags.c_contiguous or not array.flags.writeable:
+            raise InputError(f"out[{name!r}] must be a writable C-contiguous numpy array")
+        for other, taken in (*inputs.items(), *((n, a) for n, a in out.items() if n != name)):
+            if np.may_share_memory(array, taken):
+                raise InputError(f"out[{name!r}] overlaps the memory of {other!r}")
+
+
+def _fits(value: Value, shape: tuple[int, ...]) -> bool:
+    declared = value.type.shape
+    if declared is None:
+        return True
+    return len(declared) == len(shape) and all(not isinstance(d, int) or d == n for d, n in zip(declared, shape, strict=True))
+
+
+def _describe(array: np.ndarray) -> str:
+    return f"{array.dtype.name}{list(array.shape)}"
+
+
+def _signature(value: Value) -> str:
+    return f"{value.name}: {value.type}"

@@ -1,0 +1,194 @@
+"""From a graph and the shapes of its inputs to a plan."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from ...format_spec.graph import Graph, Node, Tensor
+from ..ops._registry import find_lowering
+from .arena import Lifetime, assign
+from .facts import Facts, analyse
+from .fusion import Draft, fuse
+from .plan import Kind, Plan, Slot
+from .reference import dynamic_kernel, reference_kernel
+from .step import Kernel, Shaped, Site, Step
+from .storage import Storage, place
+
+Prepare: TypeAlias = "Callable[[Hashable, Callable[[], Any]], Any]"
+
+
+@dataclass(frozen=True, eq=False)
+class Common:
+    """What the plans of one model share.
+
+    ``folded``   values of :func:`~tersor.runtime.plan.facts.fold_constants`
+    ``declared`` types of the initializers, filled in by the first plan
+    ``prepare``  keeps prepared weights, see :class:`~tersor.runtime.plan.step.Site`
+    ``threads``  over how many threads a kernel may split its work
+    """
+
+    folded: Mapping[str, np.ndarray]
+    prepare: Prepare
+    threads: int
+    declared: dict[str, Shaped] = field(default_factory=dict)
+
+
+def build_plan(graph: Graph, shapes: Mapping[str, tuple[int, ...]], common: Common) -> Plan:
+    """Plan ``graph`` for inputs of ``shapes``.
+
+    Raises:
+        PlanError: the shapes do not fit the graph.
+        UnsupportedOperator: the runtime lacks an operator.
+    """
+    facts = analyse(graph, shapes, common.folded, common.declared)
+    outputs = [value.name for value in graph.outputs]
+    drafts = fuse(live_nodes(graph, facts), outputs, facts)
+    storage = place(drafts, outputs, facts)
+    return _Builder(graph, facts, drafts, storage, common).plan()
+
+
+def live_nodes(graph: Graph, facts: Facts) -> list[Node]:
+    """The nodes that must run for the graph's outputs, outputs that nobody reads left out of them."""
+    wanted = {value.name for value in graph.outputs}
+    kept = []
+    for node in reversed(graph.nodes):
+        needed = [name if name in wanted else "" for name in node.outputs]
+        if any(name and not facts.constant(name) for name in needed):
+            kept.append(Node(node.op_type, node.name, node.inputs, tuple(needed), node.attributes))
+            wanted.update(name for name in node.inputs if name)
+    return kept[::-1]
+
+
+class _Builder:
+    """Numbers the slots and binds the steps of one plan."""
+
+    def __init__(self, graph: Graph, facts: Facts, drafts: Sequence[Draft], storage: Storage, common: Common) -> None:
+        self.graph, self.facts, self.drafts, self.storage = graph, facts, drafts, storage
+        self.prepare, self.threads = common.prepare, common.threads
+        self.inputs = [value.name for value in graph.inputs]
+        self.outputs = [value.name for value in graph.outputs]
+        self.slots: dict[str, int] = {}
+        self.names: list[str] = []
+
+    def slot(self, name: str) -> int:
+        """Number of the slot of ``name``, -1 for an absent value."""
+        if not name:
+            return -1
+        if name not in self.slots:
+            self.slots[name] = len(self.names)
+            self.names.append(name)
+            self.slot(self.storage.resolve(name)[0])
+        return self.slots[name]
+
+    def plan(self) -> Plan:
+        """Bind everything."""
+        inputs = {name: self.slot(name) for name in self.inputs}
+        steps = [self._step(draft) for i, draft in enumerate(self.drafts) if i not in self.storage.vanished]
+        outputs = {name: self.slot(name) for name in self.outputs}
+        kinds = self._kinds()
+        offsets, scratch, size = self._allocate(steps, kinds)
+        slots = tuple(self._make_slot(index, name, kinds, offsets) for index, name in enumerate(self.names))
+        constants = {i: self._constant(slot.name) for i, slot in enumerate(slots) if slot.kind == "constant" and slot.root == i}
+        steps = [Step(s.node, s.kernel, s.inputs, s.outputs, s.absorbed, at) for s, at in zip(steps, scratch, strict=True)]
+        return Plan(slots, tuple(steps), inputs, outputs, constants, size)
+
+    def _step(self, draft: Draft) -> Step:
+        kernel = self._kernel(draft)
+        reads = [draft.node.inputs[i] for i in kernel.reads]
+        reads += [draft.epilogue.residual] if draft.epilogue.residual else []
+        return Step(draft.node, kernel, tuple(map(self.slot, reads)), tuple(map(self.slot, draft.outputs)), draft.absorbed)
+
+    def _kernel(self, draft: Draft) -> Kernel:
+        node = draft.node
+        types = [self.facts.type(name) if name else None for name in draft.outputs]
+        if any(t is None for t, name in zip(types, draft.outputs, strict=True) if name):
+            return dynamic_kernel(node)
+        lower = find_lowering(node.op_type)
+        found = lower(self._site(draft)) if lower else None
+        return found or reference_kernel(node, draft.outputs, draft.epilogue)
+
+    def _site(self, draft: Draft) -> Site:
+        facts, node = self.facts, draft.node
+        portable = all(name in facts.portable for name in node.inputs if name and facts.constant(name))
+        return Site(
+            node,
+            tuple(facts.type(name) if name else None for name in node.inputs),
+            tuple(shaped for name in draft.outputs if name and (shaped := facts.type(name)) is not None),
+            _Constants(node, facts),
+            draft.epilogue,
+            self.threads,
+            self.prepare if portable else lambda key, build: build(),
+        )
+
+    def _kinds(self) -> dict[str, Kind]:
+        """Whose memory each root is in."""
+        owned = {self.storage.resolve(name)[0] for name in self.outputs}
+        kinds: dict[str, Kind] = {}
+        for name in self.names:
+            root = self.storage.resolve(name)[0]
+            if root in self.inputs:
+                kinds[name] = "input"
+            elif self.facts.constant(root):
+                kinds[name] = "constant"
+            elif self.facts.type(root) is None:
+                kinds[name] = "fresh"
+            else:
+                kinds[name] = "output" if root in owned else "arena"
+        return kinds
+
+    def _allocate(self, steps: Sequence[Step], kinds: Mapping[str, Kind]) -> tuple[dict[str, int], list[int], int]:
+        """Arena offsets of the roots and of the steps' scratch, and the arena's size."""
+        spans: dict[str, tuple[int, int]] = {}
+        for position, step in enumerate(steps):
+            for index in (*step.inputs, *step.outputs):
+                if index >= 0 and kinds[self.names[index]] == "arena":
+                    root = self.storage.resolve(self.names[index])[0]
+                    spans[root] = (spans.get(root, (position, 0))[0], position)
+        lifetimes = [Lifetime(self._bytes(root), *span) for root, span in spans.items()]
+        lifetimes += [Lifetime(step.kernel.scratch, i, i) for i, step in enumerate(steps)]
+        offsets, size = assign(lifetimes)
+        return dict(zip(spans, offsets, strict=False)), offsets[len(spans) :], size
+
+    def _bytes(self, name: str) -> int:
+        shaped = self.facts.type(name)
+        assert shaped is not None
+        return int(np.prod(shaped[1], dtype=np.int64)) * shaped[0].itemsize
+
+    def _make_slot(self, index: int, name: str, kinds: Mapping[str, Kind], offsets: Mapping[str, int]) -> Slot:
+        shaped = self.facts.type(name)
+        root, start = self.storage.resolve(name)
+        root_index = self.slots[root]
+        offset = start if root_index != index else offsets.get(name, 0)
+        dtype, shape = shaped if shaped is not None else (np.dtype(np.void), None)
+        return Slot(name, dtype, shape, kinds[name], root_index, offset)
+
+    def _constant(self, name: str) -> np.ndarray:
+        def read() -> np.ndarray:
+            array = self.facts.array(name)
+            assert array is not None
+            return array
+
+        return self.prepare(("constant", name), read) if name in self.facts.portable else read()
+
+
+class _Constants(Mapping[int, Tensor]):
+    """The known inputs of a node by index, decoded when looked up."""
+
+    def __init__(self, node: Node, facts: Facts) -> None:
+        self._names = {i: name for i, name in enumerate(node.inputs) if name and facts.constant(name)}
+        self._facts = facts
+
+    def __getitem__(self, index: int) -> Tensor:
+        tensor = self._facts.tensor(self._names[index])
+        assert tensor is not None
+        return tensor
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)

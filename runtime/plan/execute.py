@@ -1,0 +1,99 @@
+"""Running a plan in memory of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import prod
+
+import numpy as np
+
+from ...format_spec.errors import InputError
+from .arena import aligned_bytes
+from .plan import Plan, Slot
+from .workers import Workers
+
+
+class Execution:
+    """The memory of one run at a time of ``plan``: an arena, and views into it made once."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._arena = aligned_bytes(plan.arena_bytes)
+        self._values: list[np.ndarray | None] = [None] * len(plan.slots)
+        for index, array in plan.constants.items():
+            self._values[index] = array
+        self._late = [i for i, slot in enumerate(plan.slots) if slot.root != i and slot.kind in ("input", "output")]
+        self._make_views()
+        self._scratch = [self._arena[s.scratch : s.scratch + s.kernel.scratch] for s in plan.steps]
+
+    def _make_views(self) -> None:
+        slots = self._plan.slots
+        for index, slot in enumerate(slots):
+            if slot.kind == "arena" and slot.root == index:
+                self._values[index] = (
+                    self._arena[slot.offset : slot.offset + slot.bytes].view(slot.dtype).reshape(shape_of(slot))
+                )
+        for index, slot in enumerate(slots):
+            if slot.kind in ("arena", "constant") and slot.root != index:
+                self._values[index] = view_of(self._values[slot.root], slot)
+
+    def run(self, inputs: Mapping[str, np.ndarray], out: Mapping[str, np.ndarray], workers: Workers) -> dict[str, np.ndarray]:
+        """Execute every step; the arrays returned are the caller's.
+
+        ``inputs`` have been checked against the plan. ``out`` gives memory for some outputs: C-contiguous, of the right
+        type, and disjoint from the inputs.
+        """
+        values = self._values.copy()
+        owners = self._bind(values, inputs, out)
+        for step, scratch in zip(self._plan.steps, self._scratch, strict=True):
+            read = [values[i] if i >= 0 else None for i in step.inputs]
+            made = step.kernel.run(read, [values[i] if i >= 0 else None for i in step.outputs], scratch, workers)
+            if made is not None:
+                for index, value in zip(step.outputs, made, strict=False):
+                    if index >= 0:
+                        values[index] = value
+        return {name: self._result(name, values, index in owners, out) for name, index in self._plan.outputs.items()}
+
+    def _bind(
+        self, values: list[np.ndarray | None], inputs: Mapping[str, np.ndarray], out: Mapping[str, np.ndarray]
+    ) -> set[int]:
+        """Fill in the caller's memory; returns the output slots whose arrays are handed over as they are."""
+        slots = self._plan.slots
+        for name, index in self._plan.inputs.items():
+            values[index] = np.ascontiguousarray(inputs[name]).reshape(shape_of(slots[index]))
+        owners = set()
+        for name, index in self._plan.outputs.items():
+            slot = slots[slots[index].root]
+            if slots[index].kind == "output" and values[slots[index].root] is None:
+                array = out[name] if name in out else np.empty(shape_of(slot), slot.dtype)
+                values[slots[index].root] = array.reshape(shape_of(slot))
+                owners.add(index)
+        for index in self._late:
+            values[index] = view_of(values[slots[index].root], slots[index])
+        return owners
+
+    def _result(self, name: str, values: list[np.ndarray | None], owned: bool, out: Mapping[str, np.ndarray]) -> np.ndarray:
+        """The caller's array for one output: the one given, or a fresh one."""
+        index = self._plan.outputs[name]
+        value, given = values[index], out.get(name)
+        assert value is not None
+        if given is None:
+            return value if owned or self._plan.slots[index].kind == "fresh" else value.copy()
+        if given.shape != value.shape:
+            raise InputError(f"out[{name!r}] has shape {given.shape}, the output has {value.shape}")
+        if not owned:
+            np.copyto(given, value)
+        return given
+
+
+def shape_of(slot: Slot) -> tuple[int, ...]:
+    """The shape of a slot that has one."""
+    assert slot.shape is not None
+    return slot.shape
+
+
+def view_of(root: np.ndarray | None, slot: Slot) -> np.ndarray:
+    """The part of its root that ``slot`` is."""
+    assert root is not None
+    shape = shape_of(slot)
+    return root.reshape(-1)[slot.offset : slot.offset + prod(shape)].reshape(shape)

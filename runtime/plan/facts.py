@@ -1,0 +1,158 @@
+"""What can be known of a graph's values once the inputs' shapes are: constants, then element types and shapes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ...format_spec.errors import PlanError
+from ...format_spec.graph import Graph, Node, Tensor
+from ...format_spec.tensors import DenseTensor
+from ..ops._registry import Operator, Shaped, find_operator
+
+NUMPY_ERRORS = (ValueError, IndexError, TypeError, ArithmeticError, KeyError, np.linalg.LinAlgError)
+"""What a reference raises when its inputs do not fit together."""
+
+SHAPE_READERS = frozenset({"Shape", "Size"})
+"""Operators whose result depends on their input's shape alone."""
+
+
+@dataclass
+class Facts:
+    """Everything known before a run.
+
+    ``tensors``   the graph's initializers
+    ``constants`` values computed from them, and from the shapes of the inputs
+    ``portable``  the names in ``constants`` that depend on initializers alone, so that they hold for inputs of any shape
+    ``types``     element type and shape of every value of static type, constants included
+    ``declared``  types of the initializers, kept from plan to plan so that they need not be decoded again
+    """
+
+    tensors: Mapping[str, Tensor]
+    declared: dict[str, Shaped] = field(default_factory=dict)
+    constants: dict[str, np.ndarray] = field(default_factory=dict)
+    portable: set[str] = field(default_factory=set)
+    types: dict[str, Shaped] = field(default_factory=dict)
+    _decoded: dict[str, Tensor] = field(default_factory=dict)
+
+    def constant(self, name: str) -> bool:
+        """Whether the value called ``name`` is known."""
+        return name in self.constants or name in self.tensors
+
+    def array(self, name: str) -> np.ndarray | None:
+        """The known value called ``name``, or ``None``."""
+        if name in self.constants:
+            return self.constants[name]
+        tensor = self.tensor(name)
+        return None if tensor is None else tensor.dense()
+
+    def tensor(self, name: str) -> Tensor | None:
+        """The known value called ``name`` as a tensor, or ``None``."""
+        if name in self.constants:
+            return DenseTensor.of(self.constants[name])
+        if name not in self._decoded and name in self.tensors:
+            self._decoded[name] = self.tensors[name]
+        return self._decoded.get(name)
+
+    def type(self, name: str) -> Shaped | None:
+        """The static type of the value called ``name``, or ``None`` when it has none."""
+        if name in self.types:
+            return self.types[name]
+        if name not in self.declared and (tensor := self.tensor(name)) is not None:
+            self.declared[name] = (tensor.dtype, tensor.shape)
+        return self.declared.get(name)
+
+
+def fold_constants(graph: Graph) -> dict[str, np.ndarray]:
+    """Compute the values that depend on initializers alone, whatever the inputs' shapes."""
+    facts = Facts(graph.initializers)
+    for node in graph.nodes:
+        if all(facts.constant(name) for name in node.inputs if name):
+            _evaluate(node, find_operator(node), facts)
+    return facts.constants
+
+
+def analyse(
+    graph: Graph, shapes: Mapping[str, tuple[int, ...]], folded: Mapping[str, np.ndarray], declared: dict[str, Shaped]
+) -> Facts:
+    """Find every constant and every static type of ``graph`` for inputs of the given shapes.
+
+    ``folded`` is from :func:`fold_constants`; ``declared`` collects the types of the initializers. A value whose
+    shape depends on data that is not known is left without a type.
+
+    Raises:
+        PlanError: a node's inputs do not fit together.
+        UnsupportedOperator: the runtime has no such operator.
+    """
+    facts = Facts(graph.initializers, declared, dict(folded), set(folded) | set(graph.initializers))
+    facts.types.update((name, (value.dtype, value.shape)) for name, value in folded.items())
+    facts.types.update((value.name, (np.dtype(value.type.dtype), shapes[value.name])) for value in graph.inputs)
+    for node in graph.nodes:
+        if not all(name in facts.constants for name in node.outputs if name):
+            _visit(node, facts)
+    return facts
+
+
+def _visit(node: Node, facts: Facts) -> None:
+    found = find_operator(node)
+    present = [name for name in node.inputs if name]
+    if all(facts.constant(name) for name in present):
+        _evaluate(node, found, facts)
+    elif any(facts.type(name) is None for name in present):
+        return
+    elif node.op_type in SHAPE_READERS:
+        _evaluate(node, found, facts, [_placeholder(facts, name) for name in node.inputs])
+    elif all(_given(node, index, facts) for index in found.shape_inputs):
+        _infer(node, found, facts)
+
+
+def _given(node: Node, index: int, facts: Facts) -> bool:
+    name = node.inputs[index] if index < len(node.inputs) else ""
+    return not name or facts.constant(name)
+
+
+def _evaluate(node: Node, found: Operator, facts: Facts, inputs: Sequence[np.ndarray | None] | None = None) -> None:
+    arrays = [facts.array(name) if name else None for name in node.inputs] if inputs is None else inputs
+    for name, value in zip(node.outputs, apply(found, node, arrays), strict=False):
+        if name:
+            facts.constants[name] = value
+            facts.types[name] = (value.dtype, value.shape)
+
+
+def _infer(node: Node, found: Operator, facts: Facts) -> None:
+    if found.infer is None:
+        inputs = [facts.array(name) if facts.constant(name) else _placeholder(facts, name) for name in node.inputs]
+        types = [(value.dtype, value.shape) for value in apply(found, node, inputs)]
+    else:
+        values = [
+            facts.array(node.inputs[i]) if i in _read_values(node, found, facts) else None for i in range(len(node.inputs))
+        ]
+        types = found.infer(node, [facts.type(name) if name else None for name in node.inputs], values)
+    facts.types.update((name, (np.dtype(t[0]), tuple(t[1]))) for name, t in zip(node.outputs, types, strict=False) if name)
+
+
+def _read_values(node: Node, found: Operator, facts: Facts) -> set[int]:
+    """Inputs whose values inference may ask for: all constants but the weights, which stay compressed."""
+    constant = {i for i, name in enumerate(node.inputs) if name and facts.constant(name)}
+    return constant - set(found.weights)
+
+
+def _placeholder(facts: Facts, name: str) -> np.ndarray | None:
+    shaped = facts.type(name) if name else None
+    return None if shaped is None else np.broadcast_to(np.zeros((), shaped[0]), shaped[1])
+
+
+def apply(found: Operator, node: Node, inputs: Sequence[np.ndarray | None]) -> tuple[np.ndarray, ...]:
+    """Run the reference of ``node``.
+
+    Raises:
+        PlanError: the inputs do not fit together.
+    """
+    try:
+        with np.errstate(all="ignore"):
+            result = found(*inputs, **node.attributes)
+    except NUMPY_ERRORS as error:
+        raise PlanError(f"node {node.label!r} ({node.op_type}) cannot run: {error}") from error
+    return tuple(np.asarray(part) for part in result) if isinstance(result, tuple) else (np.asarray(result),)

@@ -1,0 +1,44 @@
+"""Conv, Gemm or MatMul + Add, Sub, Mul or Div by a constant that is a number or one number per channel."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ....format_spec.graph import Node
+from ..facts import Facts
+from ..step import Epilogue
+from ._draft import Draft, channels, scaled
+
+
+def absorb_affine(draft: Draft, node: Node, value: str, facts: Facts) -> Epilogue | None:
+    """Take in an element-wise operation with a per-channel constant."""
+    if node.op_type not in ("Add", "Sub", "Mul", "Div") or draft.epilogue.clips or draft.epilogue.residual:
+        return None
+    left = node.inputs[0] == value
+    other = node.inputs[1] if left else node.inputs[0]
+    rank, axis, count = channels(draft, facts)
+    shaped = facts.type(other)
+    if other == value or not facts.constant(other) or shaped is None or not _per_channel(shaped[1], rank, axis, count):
+        return None
+    constant = np.asarray(facts.array(other), np.float64).reshape(-1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        affine = _as_affine(node.op_type, left, constant)
+    return None if affine is None or not np.all(np.isfinite(affine[0])) else scaled(draft.epilogue, *affine, count)
+
+
+def _per_channel(shape: tuple[int, ...], rank: int, axis: int, count: int) -> bool:
+    if len(shape) > rank:
+        return False
+    padded = (1,) * (rank - len(shape)) + shape
+    return padded[axis] in (1, count) and all(size == 1 for i, size in enumerate(padded) if i != axis)
+
+
+def _as_affine(op_type: str, left: bool, constant: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+    one, zero = np.ones_like(constant), np.zeros_like(constant)
+    if op_type == "Add":
+        return one, constant
+    if op_type == "Sub":
+        return (one, -constant) if left else (-one, constant)
+    if op_type == "Mul":
+        return constant, zero
+    return (1 / constant, zero) if left else None

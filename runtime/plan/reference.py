@@ -1,0 +1,61 @@
+"""Steps that no kernel runs: the operator's numpy reference."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ...format_spec.graph import Node
+from ..ops._registry import find_operator
+from .facts import apply
+from .step import CHANNEL_AXIS, Arrays, Epilogue, Kernel
+from .workers import Workers
+
+
+def reference_kernel(node: Node, outputs: Sequence[str], epilogue: Epilogue) -> Kernel:
+    """Run ``node`` by its reference and copy the results into the outputs' memory."""
+    found = find_operator(node)
+    inputs = len(node.inputs)
+
+    def run(arrays: Arrays, results: Arrays, scratch: np.ndarray, workers: Workers) -> None:
+        values = apply(found, node, arrays[:inputs])
+        residual = arrays[inputs] if epilogue.residual else None
+        for name, value, result in zip(outputs, values, results, strict=False):
+            if name and result is not None:
+                np.copyto(result, apply_epilogue(value, node, epilogue, residual))
+
+    return Kernel("reference", run, reads=tuple(range(inputs)))
+
+
+def dynamic_kernel(node: Node) -> Kernel:
+    """Run ``node`` by its reference when the shapes of its outputs are not known before it has run."""
+    found = find_operator(node)
+
+    def run(arrays: Arrays, results: Arrays, scratch: np.ndarray, workers: Workers) -> list[np.ndarray]:
+        values = apply(found, node, arrays)
+        return [_own(value, arrays) for value, _ in zip(values, node.outputs, strict=False)]
+
+    return Kernel("reference, dynamic shape", run, reads=tuple(range(len(node.inputs))))
+
+
+def _own(value: np.ndarray, inputs: Arrays) -> np.ndarray:
+    """``value``, copied when its memory is an input's and may be written again while ``value`` is still read."""
+    shares = any(array is not None and np.may_share_memory(value, array) for array in inputs)
+    return np.array(value, order="C") if shares else np.ascontiguousarray(value).reshape(value.shape)
+
+
+def apply_epilogue(value: np.ndarray, node: Node, epilogue: Epilogue, residual: np.ndarray | None) -> np.ndarray:
+    """``clip(value * scale + shift + residual, low, high)``, the plain way; float64 inside, ``value``'s dtype outside."""
+    if epilogue.empty:
+        return value
+    along = [1] * value.ndim
+    along[CHANNEL_AXIS[node.op_type]] = -1
+    result = value.astype(np.float64)
+    if epilogue.scale is not None:
+        result = result * epilogue.scale.reshape(along)
+    if epilogue.shift is not None:
+        result = result + epilogue.shift.reshape(along)
+    if residual is not None:
+        result = result + residual
+    return np.clip(result, epilogue.low, epilogue.high).astype(value.dtype)

@@ -1,0 +1,126 @@
+"""What a plan is made of: the site a kernel is chosen for, the kernel, and the step that runs it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
+from math import inf
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+
+import numpy as np
+
+from ...format_spec.graph import Node, Tensor
+
+if TYPE_CHECKING:
+    from .workers import Workers
+
+T = TypeVar("T")
+
+Shaped: TypeAlias = "tuple[np.dtype, tuple[int, ...]]"
+"""Element type and static shape of a value."""
+
+Arrays: TypeAlias = "Sequence[np.ndarray | None]"
+
+Run: TypeAlias = "Callable[[Arrays, Arrays, np.ndarray, Workers], Sequence[np.ndarray] | None]"
+"""(inputs, outputs to fill, scratch bytes, workers). Arrays of static type are C-contiguous; only a kernel whose output
+types are unknown to the plan gets ``None`` for outputs, and returns the arrays."""
+
+
+@dataclass(frozen=True, eq=False)
+class Epilogue:
+    """What a producing kernel does to each result before it stores it: ``clip(r * scale + shift + residual, low, high)``.
+
+    ``scale`` and ``shift`` are float64 ``(channels,)`` or absent; a kernel rounds them once. ``residual`` names a value of
+    the output's own shape.
+    """
+
+    scale: np.ndarray | None = None
+    shift: np.ndarray | None = None
+    residual: str = ""
+    low: float = -inf
+    high: float = inf
+
+    @property
+    def clips(self) -> bool:
+        """Whether results are bounded."""
+        return self.low > -inf or self.high < inf
+
+    @property
+    def empty(self) -> bool:
+        """Whether results are stored as they are."""
+        return self.scale is None and self.shift is None and not self.residual and not self.clips
+
+
+PLAIN = Epilogue()
+
+CHANNEL_AXIS: Mapping[str, int] = {"Conv": 1, "Gemm": -1, "MatMul": -1}
+"""The operators whose kernels take an epilogue, and the output axis that its channels run along."""
+
+
+@dataclass(frozen=True, eq=False)
+class Kernel:
+    """A way to execute one site.
+
+    ``reads``    indices of the node's inputs that ``run`` gets, in order; the epilogue's residual follows them
+    ``macs``     multiplications that the dense operator would do
+    ``density``  fraction of those that are executed
+    ``weight_bytes`` bytes of prepared weights that a run reads
+    ``scratch``  bytes of uninitialised, 64-byte aligned memory that ``run`` needs while it runs
+    """
+
+    name: str
+    run: Run
+    reads: tuple[int, ...] = ()
+    macs: int = 0
+    density: float = 1.0
+    weight_bytes: int = 0
+    scratch: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class Site:
+    """One node of a plan, its surroundings fixed, for which a kernel is wanted.
+
+    ``inputs`` and ``outputs`` are the types (``None`` for an absent input); ``constants`` the inputs that are known, decoded
+    when they are looked up.
+    ``prepare(key, build)`` returns ``build()``, made once per model for one ``key``: plans of other shapes share it.
+    """
+
+    node: Node
+    inputs: tuple[Shaped | None, ...]
+    outputs: tuple[Shaped, ...]
+    constants: Mapping[int, Tensor] = field(default_factory=dict)
+    epilogue: Epilogue = PLAIN
+    threads: int = 1
+    prepare: Callable[[Hashable, Callable[[], Any]], Any] = field(default=lambda key, build: build())
+
+    def type(self, index: int) -> Shaped | None:
+        """Type of input ``index``, or ``None`` when the node has no such input."""
+        return self.inputs[index] if index < len(self.inputs) else None
+
+    def array(self, index: int) -> np.ndarray | None:
+        """Value of constant input ``index`` as an array, or ``None`` when it is absent or not constant."""
+        tensor = self.constants.get(index)
+        return None if tensor is None else tensor.dense()
+
+    @property
+    def all_float32(self) -> bool:
+        """Whether every input and output is float32."""
+        present = [t for t in (*self.inputs, *self.outputs) if t is not None]
+        return all(dtype == np.float32 for dtype, _ in present)
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """A kernel bound to the slots of a plan.
+
+    ``inputs`` and ``outputs`` index the plan's slots, -1 for an absent one. ``absorbed`` are the nodes whose work the kernel's
+    epilogue does. ``scratch`` is the byte offset of the kernel's scratch memory in the arena.
+    """
+
+    node: Node
+    kernel: Kernel
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+    absorbed: tuple[Node, ...] = ()
+    scratch: int = 0

@@ -1,0 +1,101 @@
+"""Where values live: views share their source's memory, and the parts of a concatenation are produced inside it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from math import prod
+
+from ...format_spec.graph import Node
+from .facts import Facts
+from .fusion import Draft
+
+VIEWS = frozenset({"Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity", "Dropout", "Transpose"})
+"""Operators whose output can be its input's elements, in the same order."""
+
+
+@dataclass
+class Storage:
+    """The places of values, filled while walking the drafts.
+
+    ``places``  value -> (value whose memory it is part of, first element)
+    ``vanished`` drafts that need no step, by position
+    """
+
+    places: dict[str, tuple[str, int]] = field(default_factory=dict)
+    vanished: set[int] = field(default_factory=set)
+
+    def resolve(self, name: str) -> tuple[str, int]:
+        """The value that owns the memory of ``name``, and the element at which ``name`` starts in it."""
+        offset = 0
+        while name in self.places:
+            name, part = self.places[name]
+            offset += part
+        return name, offset
+
+
+def place(drafts: Sequence[Draft], outputs: Collection[str], facts: Facts) -> Storage:
+    """Find every view and every concatenation that its parts can be written into."""
+    storage = Storage()
+    producer = {name: i for i, draft in enumerate(drafts) for name in draft.outputs if name}
+    readers = Counter(name for draft in drafts for name in draft.inputs)
+    readers.update(outputs)
+    for position, draft in enumerate(drafts):
+        if _is_view(draft.node, readers, facts):
+            storage.places[draft.outputs[0]] = (draft.node.inputs[0], 0)
+            storage.vanished.add(position)
+        elif draft.node.op_type == "Concat":
+            parts = _placeable_parts(draft, storage, producer, outputs, facts)
+            if parts is not None:
+                storage.places.update(parts)
+                storage.vanished.add(position)
+    return storage
+
+
+def _is_view(node: Node, readers: Counter[str], facts: Facts) -> bool:
+    if node.op_type not in VIEWS or any(readers[name] for name in node.outputs[1:] if name):
+        return False
+    if facts.type(node.outputs[0]) is None or facts.type(node.inputs[0]) is None:
+        return False
+    return node.op_type != "Transpose" or _keeps_order(node, facts)
+
+
+def _keeps_order(node: Node, facts: Facts) -> bool:
+    """Whether a transposition only moves axes of length one."""
+    shaped = facts.type(node.inputs[0])
+    assert shaped is not None
+    shape = shaped[1]
+    permutation = node.attribute("perm", tuple(reversed(range(len(shape)))))
+    moved = [axis for axis in permutation if shape[axis] != 1]
+    return moved == sorted(moved)
+
+
+def _placeable_parts(
+    draft: Draft, storage: Storage, producer: dict[str, int], outputs: Collection[str], facts: Facts
+) -> dict[str, tuple[str, int]] | None:
+    """Places inside the output for every input of a Concat, or ``None`` when one of them cannot be written there."""
+    shaped = facts.type(draft.outputs[0])
+    if shaped is None:
+        return None
+    axis = draft.node.attribute("axis") % len(shaped[1])
+    if prod(shaped[1][:axis]) != 1:
+        return None
+    parts: dict[str, tuple[str, int]] = {}
+    offset = 0
+    for name in draft.node.inputs:
+        part = facts.type(name)
+        owner, start = storage.resolve(name)
+        own = facts.type(owner)
+        if part is None or own is None or start or prod(own[1]) != prod(part[1]):
+            return None
+        if owner in parts or owner not in producer or facts.constant(owner) or _holds(owner, outputs, storage):
+            return None
+        parts[owner] = (draft.outputs[0], offset)
+        offset += prod(part[1])
+    return parts
+
+
+def _holds(owner: str, outputs: Collection[str], storage: Storage) -> bool:
+    """Whether a graph output lives in the memory of ``owner``."""
+    return any(storage.resolve(name)[0] == owner for name in outputs)
