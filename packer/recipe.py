@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from math import isfinite
-from typing import Any
+from typing import Any, cast
 
 from ..format_spec.errors import RecipeError
 from .prune import methods
@@ -60,7 +60,9 @@ class Layer:
     def settings(self) -> dict[str, int | float | str]:
         """The keywords that make this layer, defaults left out."""
         default = Layer()
-        fields = {f: getattr(self, f) for f in ("bits", "init", "seed", "iterations") if getattr(self, f) != getattr(default, f)}
+        fields = {
+            f: getattr(self, f) for f in ("bits", "init", "seed", "iterations") if getattr(self, f) != getattr(default, f)
+        }
         return fields | dict([self.pruning] if self.pruning else [])
 
     def __repr__(self) -> str:
@@ -108,7 +110,7 @@ class Recipe:
         check_profile(profile)
         if not isinstance(fold_batch_norm, bool):
             raise RecipeError(f"fold_batch_norm = {fold_batch_norm!r}: allowed are true and false")
-        check_integer("min_size", min_size, 0, 2**63 - 1)
+        check_integer("min_size", min_size, 1, 2**63 - 1)
         check_integer("index_bits", index_bits, 1, 8)
         for field, layer in (("conv", conv), ("fc", fc)):
             if not isinstance(layer, Layer):
@@ -184,7 +186,7 @@ def _check_pruning(settings: Mapping[str, Any]) -> tuple[str, float] | None:
 
 def _check_rules(rules: Mapping[str, Layer] | Iterable[tuple[str, Layer]]) -> tuple[tuple[str, Layer], ...]:
     """Rules as pairs, in order, each pattern once."""
-    pairs = tuple(rules.items()) if isinstance(rules, Mapping) else tuple((pattern, layer) for pattern, layer in rules)
+    pairs = tuple(cast("Mapping[str, Layer]", rules).items() if isinstance(rules, Mapping) else rules)
     seen: set[str] = set()
     for pattern, layer in pairs:
         if not isinstance(pattern, str) or not pattern:

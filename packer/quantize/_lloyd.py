@@ -51,9 +51,17 @@ def sort_patterns(keys: np.ndarray, spare: np.ndarray) -> np.ndarray:
 
 
 @jit
-def _upper_bound(values: np.ndarray, bound: float, first: int) -> int:
-    """How many values are at most ``bound``, knowing that the first ``first`` are."""
-    low, high = first, len(values)
+def _upper_bound(values: np.ndarray, bound: float, guess: int) -> int:
+    """How many of the ascending values are at most ``bound``; quick when that is near ``guess``."""
+    low, high, step = guess, guess, 1
+    if guess < len(values) and values[guess] <= bound:
+        while high < len(values) and values[high] <= bound:
+            low, high = high + 1, min(high + step, len(values))
+            step *= 2
+    else:
+        while low > 0 and values[low - 1] > bound:
+            low, high = max(low - step, 0), low - 1
+            step *= 2
     while low < high:
         middle = (low + high) >> 1
         if values[middle] <= bound:
@@ -187,7 +195,7 @@ def lloyd(values: np.ndarray, centroids: np.ndarray, limit: int) -> int:
         bounds[0] = 0
         crowded = True
         for j in range(1, k):
-            bounds[j] = _upper_bound(values, (centroids[j - 1] + centroids[j]) / 2, bounds[j - 1])
+            bounds[j] = _upper_bound(values, (centroids[j - 1] + centroids[j]) / 2, bounds[j])
         if np.array_equal(bounds, previous):
             return step
         previous[:] = bounds

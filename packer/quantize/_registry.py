@@ -1,4 +1,4 @@
-"""How an initialisation of k-means joins the packer: one decorated function, found by walking this folder's ``*_init`` files."""
+"""How an initialisation of k-means joins the packer: one decorated function, found by walking the ``*_init`` files."""
 
 from __future__ import annotations
 

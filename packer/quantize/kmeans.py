@@ -15,7 +15,7 @@ from ._registry import initialisations
 
 @dataclass(frozen=True, eq=False)
 class Clusters:
-    """What k-means found: ``values`` ascending (n,) float32, ``centroids`` ascending (at most k,) float64, and the steps taken."""
+    """``values`` ascending (n,) float32, their ``centroids`` ascending (at most k,) float64, and the Lloyd steps taken."""
 
     values: np.ndarray
     centroids: np.ndarray
