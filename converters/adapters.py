@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from onnx import AttributeProto, NodeProto, helper
@@ -43,7 +44,7 @@ class Patch:
         self.tensors[name] = DenseTensor.of(array)
         return name
 
-    def node(self, op_type: str, inputs: list[str], base: str, **attributes: object) -> str:
+    def node(self, op_type: str, inputs: list[str], base: str, **attributes: Any) -> str:
         """Add a node with one output before the one being adapted and return the output's name."""
         output = self.fresh(base)
         self.made.append(helper.make_node(op_type, inputs, [output], name=output, **attributes))
@@ -198,7 +199,7 @@ def _adapted(nodes: Iterable[NodeProto], chosen: Mapping[str, Adapter], patch: P
 
 
 def _inspect(skeleton: Skeleton) -> Patch:
-    graph = skeleton.infer()
+    graph = skeleton.infer().graph
     nodes = list(walk(graph.node))
     subgraphs = [a.g for node in nodes for a in node.attribute if a.type == AttributeProto.GRAPH]
     dtypes, ranks = {}, {}

@@ -53,7 +53,7 @@ def write_attribute(op_type: str, name: str, value: Attribute, write_graph: Call
 
 def _declared_type(op_type: str, name: str) -> int:
     schema = onnx.defs.get_schema(op_type, OPSET, "")
-    return schema.attributes[name].type.value if name in schema.attributes else AttributeProto.INTS
+    return int(schema.attributes[name].type) if name in schema.attributes else AttributeProto.INTS
 
 
 def _text(data: bytes, name: str) -> str:

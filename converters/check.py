@@ -44,7 +44,7 @@ def check_names(graph: GraphProto, outer: frozenset[str] = frozenset()) -> None:
                 check_names(attribute.g, outer | own)
         for name in filter(None, node.output):
             define(name, f"output of node {label!r}")
-    _check_outputs(graph, own | outer)
+    _check_outputs(graph, outer | own)
 
 
 def _check_outputs(graph: GraphProto, known: frozenset[str]) -> None:

@@ -48,6 +48,7 @@ class Fill:
     shape: tuple[int, ...]
 
     def __call__(self) -> np.ndarray:
+        """The tensor as a read-only view."""
         return np.broadcast_to(self.value, self.shape)
 
 

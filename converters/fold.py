@@ -12,7 +12,6 @@ import numpy as np
 from onnx import GraphProto, NodeProto, helper
 from onnx.reference import ReferenceEvaluator
 
-from ..format_spec.graph import OPSET
 from ..format_spec.tensors import DenseTensor
 from .constants import DTYPES, fill
 from .skeleton import IR_VERSION, Skeleton
@@ -20,16 +19,23 @@ from .skeleton import IR_VERSION, Skeleton
 MOST_BYTES = 64 << 10
 """Inputs and outputs of a folded node, together."""
 
-EXACT = frozenset(
-    "Abs Add And BitwiseAnd BitwiseNot BitwiseOr BitwiseXor Cast CastLike Ceil Clip Compress Concat ConstantOfShape DepthToSpace "
-    "Div Equal Expand EyeLike Flatten Floor Gather GatherElements GatherND Greater GreaterOrEqual IsInf IsNaN Less LessOrEqual "
-    "Max Min Mul Neg NonZero Not OneHot Or Pad Range Reciprocal ReduceMax ReduceMin Relu Reshape ScatterElements ScatterND Shape "
-    "Sign Size Slice SpaceToDepth Split Sqrt Squeeze Sub Tile Transpose Trilu Unique Unsqueeze Where Xor".split()
-)
+_EXACT = """
+Abs Add And BitwiseAnd BitwiseNot BitwiseOr BitwiseXor Cast CastLike Ceil Compress Concat DepthToSpace Div Equal Expand
+EyeLike Flatten Floor Gather GatherElements GatherND Greater GreaterOrEqual IsInf IsNaN Less LessOrEqual Mul Neg NonZero Not
+OneHot Or Pad Range Reciprocal Reshape ScatterElements ScatterND Sign Slice SpaceToDepth Split Sqrt Squeeze Sub Tile
+Transpose Trilu Unique Unsqueeze Where Xor
+"""
+_EXACT_ON_INTEGERS = "ArgMax ArgMin Clip CumSum MatMul Max Min Mod ReduceMax ReduceMin ReduceProd ReduceSum Relu Sum"
+_GROWING = "Expand EyeLike OneHot Pad Range Tile"
+
+EXACT = frozenset(_EXACT.split())
 """Operators whose every result bit follows from IEEE 754 or integer arithmetic: folding them changes no answer."""
 
-EXACT_ON_INTEGERS = frozenset("ArgMax ArgMin CumSum MatMul Mod ReduceProd ReduceSum Sum".split())
-"""Exact too as long as no input is of floating point, where the order of additions shows."""
+EXACT_ON_INTEGERS = frozenset(_EXACT_ON_INTEGERS.split())
+"""Exact too as long as no input is of floating point, where the order of additions or the sign of zero shows."""
+
+GROWING = frozenset(_GROWING.split())
+"""Operators whose output can be large though their inputs are small: evaluated only when its size is known before."""
 
 
 def fold(skeleton: Skeleton) -> GraphProto:
@@ -40,9 +46,9 @@ def fold(skeleton: Skeleton) -> GraphProto:
     Returns what is left, with inferred types.
     """
     while True:
-        graph = skeleton.infer()
+        graph = skeleton.infer().graph
         shapes = _static_shapes(graph, skeleton.tensors)
-        nodes = [node for node in skeleton.nodes if not _fold_node(node, skeleton.tensors, shapes)]
+        nodes = [node for node in skeleton.nodes if not _fold_node(node, skeleton, shapes)]
         if len(nodes) == len(skeleton.nodes):
             return graph
         skeleton.nodes = nodes
@@ -57,24 +63,27 @@ def _static_shapes(graph: GraphProto, tensors: Mapping[str, DenseTensor]) -> dic
     return shapes
 
 
-def _fold_node(node: NodeProto, tensors: dict[str, DenseTensor], shapes: Mapping[str, tuple[int, ...]]) -> bool:
-    """Add the outputs of ``node`` to ``tensors`` if it can be folded; say whether it was."""
-    if node.op_type not in EXACT and node.op_type not in EXACT_ON_INTEGERS:
-        return False
+def _fold_node(node: NodeProto, skeleton: Skeleton, shapes: Mapping[str, tuple[int, ...]]) -> bool:
+    """Add the outputs of ``node`` to the tensors if it can be folded; say whether it was."""
+    tensors = skeleton.tensors
     if node.op_type in ("Shape", "Size"):
         return _fold_shape(node, tensors, shapes)
-    inputs = [tensors.get(name) if name else None for name in node.input]
-    if any(name and held is None for name, held in zip(node.input, inputs, strict=True)):
+    names = [name for name in node.input if name]
+    if not all(name in tensors for name in names):
         return False
-    held = [tensor for tensor in inputs if tensor is not None]
-    if node.op_type == "ConstantOfShape" and held and held[0].size <= MOST_BYTES:
-        tensors[node.output[0]] = fill(node, held[0].dense())
+    inputs = {name: tensors[name] for name in names}
+    if node.op_type == "ConstantOfShape":
+        tensors[node.output[0]] = fill(node, inputs[names[0]].dense())
         return True
-    if sum(t.size * t.dtype.itemsize for t in held) > MOST_BYTES or _expected_bytes(node, shapes) > MOST_BYTES:
+    if not _is_exact(node, inputs) or _least_bytes(node, inputs, shapes) > MOST_BYTES:
         return False
-    if node.op_type in EXACT_ON_INTEGERS and any(t.dtype.kind == "f" for t in held):
+    arrays = _evaluate(node, skeleton.opset, {name: np.ascontiguousarray(tensor.dense()) for name, tensor in inputs.items()})
+    if sum(array.nbytes for array in arrays) > MOST_BYTES or any(array.dtype not in DTYPES.values() for array in arrays):
         return False
-    return _evaluate(node, tensors)
+    outputs = (name for name in node.output if name)
+    results = dict(zip(outputs, map(DenseTensor.of, arrays), strict=False))
+    tensors.update(results)
+    return bool(results)
 
 
 def _fold_shape(node: NodeProto, tensors: dict[str, DenseTensor], shapes: Mapping[str, tuple[int, ...]]) -> bool:
@@ -87,22 +96,35 @@ def _fold_shape(node: NodeProto, tensors: dict[str, DenseTensor], shapes: Mappin
     return True
 
 
-def _expected_bytes(node: NodeProto, shapes: Mapping[str, tuple[int, ...]]) -> int:
-    """Bytes of the outputs, at least as many as known; an output of unknown shape counts as too many for ops that can grow."""
-    unknown = MOST_BYTES + 1 if node.op_type in ("Expand", "Tile", "EyeLike", "OneHot", "Pad", "Range") else 0
-    return sum(prod(shapes[name]) if name in shapes else unknown for name in node.output if name)
+def _is_exact(node: NodeProto, inputs: Mapping[str, DenseTensor]) -> bool:
+    if node.op_type == "Div" and any(
+        tensor.dtype.kind in "iu" and _beyond_float64(tensor.dense()) for tensor in inputs.values()
+    ):
+        return False  # onnx's reference divides integers in float64
+    if node.op_type in EXACT:
+        return True
+    return node.op_type in EXACT_ON_INTEGERS and all(tensor.dtype.kind != "f" for tensor in inputs.values())
 
 
-def _evaluate(node: NodeProto, tensors: dict[str, DenseTensor]) -> bool:
-    values = {name: np.ascontiguousarray(tensors[name].dense()) for name in node.input if name}
-    outputs = [name for name in node.output if name]
+def _beyond_float64(integers: np.ndarray) -> bool:
+    return bool(((integers > 2**53) | (integers < -(2**53))).any()) if integers.dtype.itemsize == 8 else False
+
+
+def _least_bytes(node: NodeProto, inputs: Mapping[str, DenseTensor], shapes: Mapping[str, tuple[int, ...]]) -> int:
+    """At least what inputs and outputs take, by the shapes known; more than is allowed where growth is not bounded."""
+    unknown = MOST_BYTES + 1 if node.op_type in GROWING else 0
+    taken = sum(tensor.size * tensor.dtype.itemsize for tensor in inputs.values())
+    return taken + sum(prod(shapes[name]) if name in shapes else unknown for name in node.output if name)
+
+
+def _evaluate(node: NodeProto, opset: int, values: dict[str, np.ndarray]) -> list[np.ndarray]:
+    """The node's outputs that have names; none when onnx's reference cannot say (the runtime will)."""
     inputs = [helper.make_tensor_value_info(n, helper.np_dtype_to_tensor_dtype(v.dtype), v.shape) for n, v in values.items()]
-    declared = [helper.make_empty_tensor_value_info(name) for name in outputs]
-    graph = helper.make_graph([node], "folded", inputs, declared)
-    model = helper.make_model(graph, ir_version=IR_VERSION, opset_imports=[helper.make_opsetid("", OPSET)])
-    results = ReferenceEvaluator(model).run(None, values)
-    arrays = [np.asarray(result) for result in results]
-    if sum(a.nbytes for a in (*values.values(), *arrays)) > MOST_BYTES or any(a.dtype not in DTYPES.values() for a in arrays):
-        return False
-    tensors.update((name, DenseTensor.of(array)) for name, array in zip(outputs, arrays, strict=True))
-    return True
+    outputs = [helper.make_empty_tensor_value_info(name) for name in node.output if name]
+    graph = helper.make_graph([node], "folded", inputs, outputs)
+    model = helper.make_model(graph, ir_version=IR_VERSION, opset_imports=[helper.make_opsetid("", opset)])
+    try:
+        with np.errstate(all="ignore"):
+            return [np.asarray(result) for result in ReferenceEvaluator(model).run(None, values)]
+    except (ArithmeticError, LookupError, NotImplementedError, RuntimeError, TypeError, ValueError):
+        return []

@@ -58,18 +58,19 @@ def check_operators(nodes: Iterable[NodeProto], opset: int) -> None:
         except onnx.defs.SchemaError:
             raise UnsupportedOperator(f"ONNX opset {opset} has no operator {node.op_type}", node=label) from None
         if schema.since_version > OPSET:
-            message = f"{node.op_type} is defined by opset {schema.since_version}; graphs are kept at opset {OPSET}: export at {OPSET} or lower"
+            since = schema.since_version
+            message = f"{node.op_type} is defined by opset {since}; graphs are kept at opset {OPSET}: export at that or lower"
             raise ConversionError(message, node=label)
 
 
 def normalise(skeleton: Skeleton) -> None:
     """Change ``skeleton`` to :data:`OPSET`: onnx's version converter, and our adapters at the opsets where it fails.
 
+    Its operators must have passed :func:`check_operators`: a newer opset is then only a number.
+
     Raises:
-        UnsupportedOperator, ConversionError: see :func:`check_operators`; or a change that has no equivalent.
+        ConversionError: a change that has no equivalent.
     """
-    check_operators(skeleton.nodes, skeleton.opset)
-    # What is newer passed the check above: every operator used is still defined as at the pinned opset.
     skeleton.opset = min(skeleton.opset, OPSET)
     for stop in stops(skeleton):
         _convert(skeleton, stop)
@@ -81,7 +82,8 @@ def _convert(skeleton: Skeleton, opset: int) -> None:
     if skeleton.opset == opset:
         return
     try:
-        converted = convert_version(skeleton.to_model(), opset)
+        # Inference by way of values first: the converter's own does without and then rewrites for unknown ranks.
+        converted = convert_version(skeleton.infer(), opset)
     except (RuntimeError, ConvertError, InferenceError) as error:
         raise ConversionError(f"onnx cannot take the model from opset {skeleton.opset} to {opset}: {error}") from error
     skeleton.opset = opset

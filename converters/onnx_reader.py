@@ -18,7 +18,7 @@ from .attributes import read_attribute
 from .check import check_names
 from .constants import element_type, from_constant_node, from_sparse_proto, from_tensor_proto
 from .fold import fold
-from .normalise import default_opset, normalise
+from .normalise import check_operators, default_opset, normalise
 from .simplify import simplify
 from .skeleton import strip
 
@@ -43,6 +43,8 @@ def from_onnx(source: str | os.PathLike[str] | bytes | ModelProto) -> Graph:
     check_names(model.graph)
     skeleton = strip(model, folder, opset)
     sources = frozenset(skeleton.tensors)
+    check_operators(skeleton.nodes, opset)
+    fold(skeleton)  # ranks that become known spare the version converter its rewrites for unknown ones
     normalise(skeleton)
     inferred = fold(skeleton)
     typed = {value.name: value for value in inferred.output}

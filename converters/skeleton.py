@@ -34,19 +34,22 @@ class Skeleton:
     tensors: dict[str, DenseTensor] = field(default_factory=dict)
 
     def to_model(self) -> ModelProto:
-        """A model of the nodes with the default domain at ``opset``."""
+        """A model of the nodes with the default domain at ``opset``.
+
+        All tensors are declared, read or not, so that no pass gives one of their names to something new.
+        """
         graph = helper.make_graph(self.nodes, self.name, self.inputs, self.outputs)
         _declare(graph, self.tensors)
         return helper.make_model(graph, ir_version=IR_VERSION, opset_imports=[helper.make_opsetid("", self.opset)])
 
-    def infer(self) -> GraphProto:
-        """The graph with the types and shapes that onnx infers, those of subgraphs included.
+    def infer(self) -> ModelProto:
+        """The model with the types and shapes that onnx infers, those of subgraphs included.
 
         Raises:
             ConversionError: types that contradict one another.
         """
         try:
-            return shape_inference.infer_shapes(self.to_model(), data_prop=True).graph
+            return shape_inference.infer_shapes(self.to_model(), data_prop=True)
         except (RuntimeError, shape_inference.InferenceError) as error:
             raise ConversionError(f"onnx finds the model's types inconsistent: {error}") from error
 
