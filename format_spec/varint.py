@@ -9,6 +9,8 @@ from .errors import FormatError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import numpy as np
+
 MAX_BYTES = 10
 """Bytes of the longest integer, which is below 2**64."""
 
@@ -28,7 +30,7 @@ def varint_size(value: int) -> int:
     return max(1, -(-int(value).bit_length() // 7))
 
 
-def read_varint(data: Sequence[int], offset: int, end: int | None = None) -> tuple[int, int]:
+def read_varint(data: Sequence[int] | np.ndarray, offset: int, end: int | None = None) -> tuple[int, int]:
     """Read the integer at ``data[offset]`` from bytes before ``end`` (default: all); return it and the offset after it.
 
     Raises:

@@ -1,1 +1,7 @@
-"""placeholder"""
+"""Fast decoders of the weight codecs. The reference that they equal, bit for bit, is :mod:`tersor.format_spec.codecs`."""
+
+from __future__ import annotations
+
+from ._registry import decode, decoders
+
+__all__ = ["decode", "decoders"]

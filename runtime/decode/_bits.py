@@ -1,0 +1,64 @@
+"""Unaligned loads and stores of several bytes at once. Callers keep the index inside the array: nothing is checked here."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+_64 = ir.IntType(64)
+
+
+def _swap(builder: Any, value: Any) -> Any:
+    kind = ir.FunctionType(_64, [_64])
+    return builder.call(cgutils.get_or_insert_function(builder.module, kind, "llvm.bswap.i64"), [value])
+
+
+def _pointer(context: Any, builder: Any, array_type: Any, array: Any, index: Any, target: Any) -> Any:
+    data = context.make_array(array_type)(context, builder, array).data
+    return builder.bitcast(builder.gep(data, [index]), target.as_pointer())
+
+
+def _load_big_endian(typing_context: Any, array: Any, index: Any) -> Any:
+    """The uint64 whose bytes are ``array[index : index + 8]``, most significant first; ``array`` is uint8."""
+
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        value = builder.load(_pointer(context, builder, signature.args[0], values[0], values[1], _64))
+        value.align = 1
+        return _swap(builder, value)
+
+    return types.uint64(array, types.int64), generate
+
+
+def _store_big_endian(typing_context: Any, array: Any, index: Any, value: Any) -> Any:
+    """Write the uint64 ``value`` to ``array[index : index + 8]``, most significant byte first; ``array`` is uint8."""
+
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        stored = builder.store(
+            _swap(builder, values[2]), _pointer(context, builder, signature.args[0], values[0], values[1], _64)
+        )
+        stored.align = 1
+        return context.get_dummy_value()
+
+    return types.void(array, types.int64, types.uint64), generate
+
+
+def _store_pair(typing_context: Any, array: Any, index: Any, value: Any) -> Any:
+    """Write the low 16 bits of the uint32 ``value`` to ``array[index : index + 2]``, low byte first; ``array`` is uint8."""
+
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        short = ir.IntType(16)
+        low = builder.trunc(values[2], short)
+        stored = builder.store(low, _pointer(context, builder, signature.args[0], values[0], values[1], short))
+        stored.align = 1
+        return context.get_dummy_value()
+
+    return types.void(array, types.int64, types.uint32), generate
+
+
+load_big_endian: Any = intrinsic(_load_big_endian)
+store_big_endian: Any = intrinsic(_store_big_endian)
+store_pair: Any = intrinsic(_store_pair)

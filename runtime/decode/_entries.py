@@ -1,0 +1,76 @@
+"""Jitted reading of the entry table: counts and substream lengths of every block."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..kernels._jit import jit
+
+SHARED, SPARSE, PAPER = 0, 1, 2
+"""Kinds of coded payloads, as kernels know them."""
+
+SHORT = 1
+"""Status: the data ends inside the entry table."""
+
+INTEGER = 2
+"""Status: an integer is not in its shortest form, or too large."""
+
+COUNTS = 3
+"""Status: a block's nonzeros and gaps do not fit its positions."""
+
+LENGTH = 4
+"""Status: a substream is longer than the payload."""
+
+
+@jit
+def _read_integer(data, at):
+    """(value, offset after it, status) of the LEB128 integer at ``data[at]``; values from 2**56 on are too large."""
+    value = np.int64(0)
+    for index in range(8):
+        if at + index >= len(data):
+            return 0, at, SHORT
+        byte = np.int64(data[at + index])
+        value |= (byte & 127) << 7 * index
+        if byte < 128:
+            if index and byte == 0:
+                return 0, at, INTEGER
+            return value, at + index + 1, 0
+    return 0, at, INTEGER
+
+
+@jit
+def read_entries(data, at, kind, sequences, split_from, positions, counts, first, lengths):
+    """Read the entries of ``len(counts)`` blocks at ``data[at]``; return (offset after them or of the defect, status).
+
+    ``positions`` (2,) int64: positions of every block but the last, and of the last. Filled in: ``counts`` (blocks, 2) int64
+    with nonzeros and gap symbols, ``first`` (blocks * sequences + 1,) int64 with the index of each sequence's first
+    substream, ``lengths`` with the substreams' bytes.
+    """
+    substream = 0
+    for block in range(len(counts)):
+        held = positions[1] if block == len(counts) - 1 else positions[0]
+        nonzeros, gaps, start = held, held, at
+        if kind != SHARED:
+            nonzeros, at, status = _read_integer(data, at)
+            if status:
+                return at, status
+            gaps, at, status = _read_integer(data, at)
+            if status:
+                return at, status
+            if nonzeros > gaps or gaps > held or (gaps > 0 and nonzeros == 0):
+                return start, COUNTS
+        counts[block, 0], counts[block, 1] = nonzeros, gaps
+        for sequence in range(sequences):
+            symbols = nonzeros if kind == SPARSE and sequence > 0 else gaps
+            first[block * sequences + sequence] = substream
+            parts = 0 if symbols == 0 else 1 if symbols < split_from else 4
+            for _ in range(parts):
+                length, after, status = _read_integer(data, at)
+                if status:
+                    return at, status
+                if length > len(data):
+                    return at, LENGTH
+                lengths[substream] = length
+                substream, at = substream + 1, after
+    first[len(counts) * sequences] = substream
+    return at, 0

@@ -1,0 +1,185 @@
+"""A coded payload (shared, sparse or paper) taken apart: all that its blocks need, checked, but no block decoded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ...format_spec.coding import (
+    COLUMNS_FLAG,
+    HALF_FLAG,
+    MAX_ALPHABET,
+    MAX_BLOCK_POSITIONS,
+    MAX_CODEBOOK,
+    SPLIT_FROM,
+    SUBSTREAMS,
+    CodecId,
+)
+from ...format_spec.errors import FormatError
+from ...format_spec.varint import read_varint
+from ._entries import COUNTS, INTEGER, LENGTH, PAPER, SHARED, SHORT, SPARSE, read_entries
+from ._huffman import TABLE_BITS, fill_pair_table
+from ._tables import read_lengths
+from .dense import check_size, elements
+
+if TYPE_CHECKING:
+    from ...format_spec.limits import Limits
+    from ...format_spec.records import TensorRecord
+    from ...format_spec.tensors import Order
+
+KINDS = {CodecId.SHARED: SHARED, CodecId.SPARSE: SPARSE, CodecId.PAPER: PAPER}
+
+ENTRY_DEFECTS = {
+    SHORT: "the data ends inside the entry table",
+    INTEGER: "an integer in the entry table is not in its shortest form, or too large",
+    COUNTS: "a block's nonzeros and gaps do not fit its positions",
+    LENGTH: "a substream is longer than the payload",
+}
+
+
+@dataclass(frozen=True)
+class Head:
+    """The first bytes of a payload. ``gap_width``: gap symbols (sparse), bits of a gap (paper), 0 (shared)."""
+
+    k: int
+    order: Order
+    half: bool
+    block_majors: int
+    gap_width: int
+    size: int
+
+
+@dataclass(frozen=True, eq=False)
+class Entries:
+    """The entry table, as kernels take it; see :func:`._entries.read_entries`.
+
+    ``bounds`` (substreams + 1,) int64: where each substream begins in the payload, and the payload's end.
+    ``ends`` (blocks + 1,) int64: nonzeros before each block, and all.
+    """
+
+    counts: np.ndarray
+    first: np.ndarray
+    bounds: np.ndarray
+    ends: np.ndarray
+    size: int
+
+
+def read_head(record: TensorRecord, data: np.ndarray) -> Head:
+    """Read and check the head.
+
+    Raises:
+        FormatError: a field is out of range, or the data ends.
+    """
+    k, at = read_varint(data, 0)
+    if not 1 <= k <= MAX_CODEBOOK:
+        raise FormatError(f"a codebook of {k} entries; from 1 to {MAX_CODEBOOK} are allowed", offset=0)
+    flags, at = _read_byte(data, at)
+    if flags & ~(COLUMNS_FLAG | HALF_FLAG):
+        raise FormatError(f"reserved flag bits are set: {flags:#04x}", offset=at - 1)
+    if flags & HALF_FLAG and record.dtype != np.float32:
+        raise FormatError(f"an fp16 codebook for a tensor of {record.dtype}; only float32 may have one", offset=at - 1)
+    order: Order = "columns" if flags & COLUMNS_FLAG else "rows"
+    majors, minor_length = matrix(record, order)
+    block_majors, after = read_varint(data, at)
+    if not 1 <= block_majors <= majors or block_majors * minor_length > MAX_BLOCK_POSITIONS:
+        raise FormatError(f"a block of {block_majors} majors of {minor_length} positions, of {majors} majors", offset=at)
+    gap_width, size = _read_gap_width(record.codec, data, after)
+    return Head(k, order, bool(flags & HALF_FLAG), block_majors, gap_width, size)
+
+
+def matrix(record: TensorRecord, order: Order) -> tuple[int, int]:
+    """Lengths of the major and the minor axis."""
+    return (record.rows, record.columns) if order == "rows" else (record.columns, record.rows)
+
+
+def _read_byte(data: np.ndarray, at: int) -> tuple[int, int]:
+    if at >= len(data):
+        raise FormatError("the data ends inside the head", offset=at)
+    return int(data[at]), at + 1
+
+
+def _read_gap_width(codec: int, data: np.ndarray, at: int) -> tuple[int, int]:
+    if codec == CodecId.SHARED:
+        return 0, at
+    width, after = _read_byte(data, at) if codec == CodecId.PAPER else read_varint(data, at)
+    low, high = (1, 8) if codec == CodecId.PAPER else (2, MAX_ALPHABET)
+    if not low <= width <= high:
+        raise FormatError(f"a gap width of {width}; from {low} to {high} are allowed", offset=at)
+    return width, after
+
+
+def read_codebook(record: TensorRecord, data: np.ndarray, head: Head) -> tuple[np.ndarray, int]:
+    """The codebook (k,) in the record's dtype, and the offset after it.
+
+    Raises:
+        FormatError: the data ends, an fp16 entry is a NaN, or a zero is in the codebook of a codec that leaves zeros out.
+    """
+    at, end = head.size, head.size + head.k * (2 if head.half else record.dtype.itemsize)
+    if end > len(data):
+        raise FormatError("the data ends inside the codebook", offset=at)
+    if head.half:
+        stored = np.ascontiguousarray(data[at:end]).view("<f2")
+        if np.isnan(stored).any():
+            raise FormatError("an fp16 codebook has a NaN", offset=at)
+        codebook = stored.astype(np.float32)
+    else:
+        codebook = elements(record, data[at:end].copy(), head.k)
+    if record.codec != CodecId.SHARED and not codebook.view(np.uint8).reshape(head.k, -1).any(axis=1).all():
+        raise FormatError("the codebook has a zero, which this codec leaves out", offset=at)
+    return codebook, end
+
+
+def alphabets(codec: int, head: Head) -> tuple[int, ...]:
+    """Alphabet sizes of a block's sequences: gaps (not when shared), codes (or their low and high bytes)."""
+    codes = head.k + (codec == CodecId.PAPER)
+    sizes = (codes,) if codes <= MAX_ALPHABET else (MAX_ALPHABET, (codes - 1 >> 8) + 1)
+    if codec == CodecId.SHARED:
+        return sizes
+    return (1 << head.gap_width if codec == CodecId.PAPER else head.gap_width, *sizes)
+
+
+def read_tables(data: np.ndarray, at: int, sizes: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray, int]:
+    """Decoding tables (sequences, 2048) uint32, ``only`` (sequences,) int64 (see :mod:`._huffman`), and the offset after."""
+    tables = np.zeros((len(sizes), 1 << TABLE_BITS), np.uint32)
+    only = np.full(len(sizes), -1, np.int64)
+    for index, size in enumerate(sizes):
+        lengths, at = read_lengths(data, at, size)
+        if lengths.max() == 0:
+            only[index] = lengths.argmax()
+        else:
+            fill_pair_table(lengths, tables[index])
+    return tables, only, at
+
+
+def read_entry_table(record: TensorRecord, data: np.ndarray, at: int, head: Head, sequences: int) -> Entries:
+    """Read and check the entry table at ``data[at]``; nothing is allocated that the data's length does not warrant.
+
+    Raises:
+        FormatError: the data ends, a count does not fit, or the substreams do not end with the payload.
+    """
+    majors, minor_length = matrix(record, head.order)
+    blocks = -(-majors // head.block_majors)
+    if blocks > len(data) - at:
+        raise FormatError(f"the data is too short for the entries of {blocks} blocks", offset=at)
+    last = majors - (blocks - 1) * head.block_majors
+    positions = np.array([head.block_majors * minor_length, last * minor_length], np.int64)
+    counts, first = np.zeros((blocks, 2), np.int64), np.zeros(blocks * sequences + 1, np.int64)
+    lengths = np.zeros(min(blocks * sequences * SUBSTREAMS, len(data) - at), np.int64)
+    kind = KINDS[CodecId(record.codec)]
+    after, status = read_entries(data, at, kind, sequences, SPLIT_FROM, positions, counts, first, lengths)
+    if status:
+        raise FormatError(ENTRY_DEFECTS[status], offset=after)
+    bounds = np.zeros(first[-1] + 1, np.int64)
+    np.cumsum(lengths[: first[-1]], out=bounds[1:])
+    bounds += after
+    if bounds[-1] != len(data):
+        raise FormatError(f"the entry table promises {bounds[-1] - after} bytes of data, not {len(data) - after}", offset=at)
+    return Entries(counts, first, bounds, np.concatenate([[0], np.cumsum(counts[:, 0])]), after - at)
+
+
+def check_sizes(record: TensorRecord, limits: Limits, k: int, majors: int, nonzeros: int) -> None:
+    """Raise :class:`LimitError` when the decoded arrays would be over the limit."""
+    check_size(record, limits)
+    limits.check("tensor_bytes", nonzeros * (4 + (1 if k <= 256 else 2)) + 8 * (majors + 1))
