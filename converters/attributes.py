@@ -47,13 +47,17 @@ def write_attribute(op_type: str, name: str, value: Attribute, write_graph: Call
         return helper.make_attribute(name, write_graph(value))
     if isinstance(value, np.ndarray):
         return helper.make_attribute(name, numpy_helper.from_array(value))
-    # An empty tuple does not show what it is a list of, and 1.0 written as 1 must not become an integer.
+    # An empty tuple does not show what it is a list of.
     return helper.make_attribute(name, value, attr_type=_declared_type(op_type, name) if value == () else None)
 
 
 def _declared_type(op_type: str, name: str) -> int:
-    schema = onnx.defs.get_schema(op_type, OPSET, "")
-    return int(schema.attributes[name].type) if name in schema.attributes else AttributeProto.INTS
+    declared = onnx.defs.get_schema(op_type, OPSET, "").attributes.get(name)
+    kinds = {
+        onnx.defs.OpSchema.AttrType.FLOATS: AttributeProto.FLOATS,
+        onnx.defs.OpSchema.AttrType.STRINGS: AttributeProto.STRINGS,
+    }
+    return AttributeProto.INTS if declared is None else kinds.get(declared.type, AttributeProto.INTS)
 
 
 def _text(data: bytes, name: str) -> str:

@@ -23,7 +23,8 @@ IR_VERSION = 10
 class Skeleton:
     """A model's nodes, inputs and outputs at ``opset``; its tensors stand aside by name.
 
-    Every method that hands the nodes to onnx declares the tensors as initializers when small and as inputs otherwise.
+    ``ranks`` are types that onnx cannot infer by itself. Every method that hands the nodes to onnx declares the tensors as
+    initializers when small and as inputs otherwise.
     """
 
     name: str
@@ -32,13 +33,14 @@ class Skeleton:
     outputs: list[ValueInfoProto]
     nodes: list[NodeProto]
     tensors: dict[str, DenseTensor] = field(default_factory=dict)
+    ranks: dict[str, ValueInfoProto] = field(default_factory=dict)
 
     def to_model(self) -> ModelProto:
         """A model of the nodes with the default domain at ``opset``.
 
         All tensors are declared, read or not, so that no pass gives one of their names to something new.
         """
-        graph = helper.make_graph(self.nodes, self.name, self.inputs, self.outputs)
+        graph = helper.make_graph(self.nodes, self.name, self.inputs, self.outputs, value_info=list(self.ranks.values()))
         _declare(graph, self.tensors)
         return helper.make_model(graph, ir_version=IR_VERSION, opset_imports=[helper.make_opsetid("", self.opset)])
 
@@ -48,10 +50,15 @@ class Skeleton:
         Raises:
             ConversionError: types that contradict one another.
         """
-        try:
-            return shape_inference.infer_shapes(self.to_model(), data_prop=True)
-        except (RuntimeError, shape_inference.InferenceError) as error:
-            raise ConversionError(f"onnx finds the model's types inconsistent: {error}") from error
+        while True:
+            try:
+                model = shape_inference.infer_shapes(self.to_model(), data_prop=True)
+            except (RuntimeError, shape_inference.InferenceError) as error:
+                raise ConversionError(f"onnx finds the model's types inconsistent: {error}") from error
+            ranks = _reshape_ranks(model.graph)
+            if ranks.keys() <= self.ranks.keys():
+                return model
+            self.ranks |= ranks
 
     def take_nodes(self, graph: GraphProto) -> None:
         """Make the nodes of ``graph`` the skeleton's own; constants that it added join the tensors."""
@@ -118,6 +125,19 @@ def _add(tensors: dict[str, DenseTensor], name: str, tensor: DenseTensor, what: 
     if not name or name in tensors:
         raise ConversionError(f"two tensors are called {name!r}" if name else f"{what} has no name")
     tensors[name] = tensor
+
+
+def _reshape_ranks(graph: GraphProto) -> dict[str, ValueInfoProto]:
+    """Types of what ``Reshape`` makes when it is given a shape of known length: onnx infers a rank from known values only."""
+    types = {value.name: value.type.tensor_type for value in (*graph.input, *graph.value_info)}
+    found = {}
+    for node in graph.node:
+        if node.op_type == "Reshape" and len(node.input) == 2 and {node.input[1], node.output[0]} <= types.keys():
+            target, result = types[node.input[1]].shape.dim, types[node.output[0]]
+            if not result.HasField("shape") and len(target) == 1 and target[0].HasField("dim_value"):
+                shape = [None] * target[0].dim_value
+                found[node.output[0]] = helper.make_tensor_value_info(node.output[0], result.elem_type, shape)
+    return found
 
 
 def _declare(graph: GraphProto, tensors: Mapping[str, DenseTensor]) -> None:
