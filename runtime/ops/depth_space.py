@@ -1,0 +1,36 @@
+"""Moving blocks between channels and the plane."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ...format_spec.errors import PlanError
+from ._registry import operator
+from ._shapes import by_view, check_rank
+
+
+@operator("DepthToSpace", infer=by_view, allowed={"mode": ("DCR", "CRD")})
+def depth_to_space(X: np.ndarray, *, blocksize: int, mode: str = "DCR") -> np.ndarray:
+    """(N, C, H, W) to (N, C / b^2, H b, W b); in the channels the block comes first (DCR) or last (CRD)."""
+    check_rank("the input", X.shape, 4)
+    n, c, h, w = X.shape
+    if c % blocksize**2:
+        raise PlanError(f"{c} channels do not divide into blocks of {blocksize} x {blocksize}")
+    outputs = c // blocksize**2
+    if mode == "DCR":
+        blocks = X.reshape(n, blocksize, blocksize, outputs, h, w).transpose(0, 3, 4, 1, 5, 2)
+    else:
+        blocks = X.reshape(n, outputs, blocksize, blocksize, h, w).transpose(0, 1, 4, 2, 5, 3)
+    return blocks.reshape(n, outputs, h * blocksize, w * blocksize)
+
+
+@operator("SpaceToDepth", infer=by_view, allowed={"mode": ("DCR", "CRD")})
+def space_to_depth(X: np.ndarray, *, blocksize: int, mode: str = "DCR") -> np.ndarray:
+    """(N, C, H, W) to (N, C b^2, H / b, W / b); in the channels the block comes first (DCR) or last (CRD)."""
+    check_rank("the input", X.shape, 4)
+    n, c, h, w = X.shape
+    if h % blocksize or w % blocksize:
+        raise PlanError(f"a plane of {h} x {w} does not divide into blocks of {blocksize} x {blocksize}")
+    blocks = X.reshape(n, c, h // blocksize, blocksize, w // blocksize, blocksize)
+    order = (0, 3, 5, 1, 2, 4) if mode == "DCR" else (0, 1, 3, 5, 2, 4)
+    return blocks.transpose(order).reshape(n, c * blocksize**2, h // blocksize, w // blocksize)

@@ -1,0 +1,45 @@
+"""Tensors made from a few numbers."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ._dtypes import DTYPES, onnx_dtype
+from ._registry import operator
+from ._shapes import positive_axis
+
+
+@operator("Range", shape_inputs=(0, 1, 2))
+def number_range(start: np.ndarray, limit: np.ndarray, delta: np.ndarray) -> np.ndarray:
+    """``start``, ``start + delta``, ... before ``limit``, in their element type."""
+    count = max(0, int(np.ceil((limit.item() - start.item()) / delta.item())))
+    return (start.item() + np.arange(count) * delta.item()).astype(start.dtype)
+
+
+@operator("EyeLike", allowed={"dtype": DTYPES})
+def eye_like(X: np.ndarray, *, dtype: int | None = None, k: int = 0) -> np.ndarray:
+    """A matrix of the shape of ``X`` with ones on diagonal ``k``; of its type, or ONNX element type ``dtype``."""
+    return np.eye(*X.shape, k=k, dtype=X.dtype if dtype is None else onnx_dtype(dtype))
+
+
+@operator("OneHot", shape_inputs=(1,))
+def one_hot(indices: np.ndarray, depth: np.ndarray, values: np.ndarray, *, axis: int = -1) -> np.ndarray:
+    """A new axis of size ``depth``: ``values[1]`` at the index, else ``values[0]``; an index out of range marks nothing."""
+    along = positive_axis(axis, indices.ndim + 1)
+    size = int(depth.reshape(()))
+    places = np.expand_dims(np.where(indices < 0, indices + size, indices), along)
+    classes = np.arange(size).reshape(-1, *[1] * (indices.ndim - along))
+    return np.where(places == classes, values[1], values[0])
+
+
+@operator("Trilu")
+def trilu(X: np.ndarray, k: np.ndarray | None = None, *, upper: int = 1) -> np.ndarray:
+    """The upper (or lower) triangle of each matrix of ``X`` (..., M, N), from diagonal ``k`` on; zeros elsewhere."""
+    diagonal = 0 if k is None else int(k.reshape(()))
+    return np.triu(X, diagonal) if upper else np.tril(X, diagonal)
+
+
+@operator("Det")
+def det(X: np.ndarray) -> np.ndarray:
+    """Determinant of each matrix of ``X`` (..., M, M)."""
+    return np.linalg.det(X).astype(X.dtype)

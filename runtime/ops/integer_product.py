@@ -1,0 +1,101 @@
+"""Products of quantised tensors: accumulated in int32, and rescaled to integers where the operator says so."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ._registry import operator
+from .conv import conv_window, convolve
+from .matmul import matmul_rows
+from .quantization import to_integers
+
+
+def _centred(x: np.ndarray, zero_point: np.ndarray | None, axis: int | None = None) -> np.ndarray:
+    """``x`` less its zero point, int32; a zero point with several elements runs along ``axis``."""
+    if zero_point is None:
+        return x.astype(np.int32)
+    return x.astype(np.int32) - _along(zero_point, x.ndim, axis).astype(np.int32)
+
+
+def _along(parameter: np.ndarray, rank: int, axis: int | None) -> np.ndarray:
+    if parameter.size == 1:
+        return parameter.reshape(())
+    if parameter.ndim > 1 or axis is None:
+        return parameter
+    return parameter.reshape(-1, *[1] * (rank - 1 - axis % rank))
+
+
+@operator("MatMulInteger", weights={1: matmul_rows})
+def matmul_integer(
+    A: np.ndarray, B: np.ndarray, a_zero_point: np.ndarray | None = None, b_zero_point: np.ndarray | None = None
+) -> np.ndarray:
+    """``(A - a_zero_point) @ (B - b_zero_point)``, int32; zero points for all, for each row of ``A`` or column of ``B``."""
+    return np.matmul(_centred(A, a_zero_point, max(0, A.ndim - 2)), _centred(B, b_zero_point, B.ndim - 1))
+
+
+@operator("QLinearMatMul", weights={3: matmul_rows})
+def qlinear_matmul(
+    a: np.ndarray,
+    a_scale: np.ndarray,
+    a_zero_point: np.ndarray,
+    b: np.ndarray,
+    b_scale: np.ndarray,
+    b_zero_point: np.ndarray,
+    y_scale: np.ndarray,
+    y_zero_point: np.ndarray,
+) -> np.ndarray:
+    """The product of two quantised stacks of matrices, quantised by ``y_scale`` and to the type of ``y_zero_point``."""
+    rows, columns = max(0, a.ndim - 2), b.ndim - 1
+    sums = np.matmul(_centred(a, a_zero_point, rows), _centred(b, b_zero_point, columns))
+    scale = _along(a_scale, a.ndim, rows) * _along(b_scale, b.ndim, columns) / _along(y_scale, sums.ndim, max(0, sums.ndim - 2))
+    return to_integers(sums * scale, _along(y_zero_point, sums.ndim, max(0, sums.ndim - 2)), y_zero_point.dtype)
+
+
+@operator("ConvInteger", weights={1: lambda node, rank: (0,)})
+def conv_integer(
+    x: np.ndarray,
+    w: np.ndarray,
+    x_zero_point: np.ndarray | None = None,
+    w_zero_point: np.ndarray | None = None,
+    *,
+    auto_pad: str = "NOTSET",
+    dilations: Sequence[int] | None = None,
+    group: int = 1,
+    kernel_shape: Sequence[int] | None = None,
+    pads: Sequence[int] | None = None,
+    strides: Sequence[int] | None = None,
+) -> np.ndarray:
+    """Convolution of integers (N, C, \\*spatial) by (M, C/group, \\*kernel) less their zero points: int32 (N, M, \\*output)."""
+    geometry = {"auto_pad": auto_pad, "dilations": dilations, "pads": pads, "strides": strides}
+    seen = conv_window(x.shape, w.shape, kernel_shape=kernel_shape, group=group, **geometry)
+    return convolve(_centred(x, x_zero_point), _centred(w, w_zero_point, 0), group, seen)
+
+
+@operator("QLinearConv", weights={3: lambda node, rank: (0,)})
+def qlinear_conv(
+    x: np.ndarray,
+    x_scale: np.ndarray,
+    x_zero_point: np.ndarray,
+    w: np.ndarray,
+    w_scale: np.ndarray,
+    w_zero_point: np.ndarray,
+    y_scale: np.ndarray,
+    y_zero_point: np.ndarray,
+    B: np.ndarray | None = None,
+    *,
+    auto_pad: str = "NOTSET",
+    dilations: Sequence[int] | None = None,
+    group: int = 1,
+    kernel_shape: Sequence[int] | None = None,
+    pads: Sequence[int] | None = None,
+    strides: Sequence[int] | None = None,
+) -> np.ndarray:
+    """Quantised convolution, the result quantised by ``y_scale``; ``B`` (M,) is int32 of scale ``x_scale * w_scale``."""
+    geometry = {"auto_pad": auto_pad, "dilations": dilations, "pads": pads, "strides": strides}
+    seen = conv_window(x.shape, w.shape, kernel_shape=kernel_shape, group=group, **geometry)
+    sums = convolve(_centred(x, x_zero_point), _centred(w, w_zero_point, 0), group, seen)
+    if B is not None:
+        sums += _along(B, sums.ndim, 1)
+    return to_integers(sums * (x_scale * _along(w_scale, sums.ndim, 1) / y_scale), y_zero_point, y_zero_point.dtype)

@@ -1,0 +1,79 @@
+"""Long short-term memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from ._recurrent import DIRECTIONS, LAYOUTS, States, Step, bind_activations, gate_rows, layer_types, run_layer
+from ._registry import Shaped, operator
+from ._shapes import Types, Values, infers
+
+
+def _types(types: Types, values: Values, **attributes: Any) -> list[Shaped]:
+    output, state = layer_types(types, values, **attributes)
+    return [output, state, state]
+
+
+def _step(
+    W: np.ndarray,
+    R: np.ndarray,
+    bias: np.ndarray,
+    P: np.ndarray,
+    functions: Sequence[Callable[[np.ndarray], np.ndarray]],
+    coupled: bool,
+) -> Step:
+    f, g, h = functions
+    peep_input, peep_output, peep_forget = np.split(P, 3)
+
+    def step(x: np.ndarray, states: States) -> States:
+        hidden, cell = states
+        gates = np.split(x @ W.T + hidden @ R.T + bias, 4, axis=1)
+        enter = f(gates[0] + peep_input * cell)
+        forget = 1 - enter if coupled else f(gates[2] + peep_forget * cell)
+        after = forget * cell + enter * g(gates[3])
+        return f(gates[1] + peep_output * after) * h(after), after
+
+    return step
+
+
+@operator(
+    "LSTM",
+    infer=infers(_types),
+    weights={1: gate_rows, 2: gate_rows},
+    allowed={"direction": DIRECTIONS, "layout": LAYOUTS},
+)
+def lstm(
+    X: np.ndarray,
+    W: np.ndarray,
+    R: np.ndarray,
+    B: np.ndarray | None = None,
+    sequence_lens: np.ndarray | None = None,
+    initial_h: np.ndarray | None = None,
+    initial_c: np.ndarray | None = None,
+    P: np.ndarray | None = None,
+    *,
+    activation_alpha: Sequence[float] | None = None,
+    activation_beta: Sequence[float] | None = None,
+    activations: Sequence[str] | None = None,
+    clip: float | None = None,
+    direction: str = "forward",
+    hidden_size: int | None = None,
+    input_forget: int = 0,
+    layout: int = 0,
+) -> tuple[np.ndarray, ...]:
+    """LSTM over time, gates in the order input, output, forget, cell; activations f, g and h for each direction.
+
+    ``W`` (directions, 4H, I), ``R`` (directions, 4H, H), ``B`` (directions, 8H), peepholes ``P`` (directions, 3H).
+    Returns Y, the last h and the last c, as :func:`run_layer` lays them out. ``hidden_size`` repeats what the weights say.
+    """
+    count, hidden = W.shape[0], R.shape[2]
+    bias = np.zeros((count, 4 * hidden), X.dtype) if B is None else B[:, : 4 * hidden] + B[:, 4 * hidden :]
+    peepholes = np.zeros((count, 3 * hidden), X.dtype) if P is None else P
+    names = activations or ("Sigmoid", "Tanh", "Tanh") * count
+    functions = bind_activations(names, activation_alpha, activation_beta, clip)
+    coupled = bool(input_forget)
+    steps = [_step(W[d], R[d], bias[d], peepholes[d], functions[3 * d : 3 * d + 3], coupled) for d in range(count)]
+    return run_layer(X, steps, [initial_h, initial_c], sequence_lens, hidden=hidden, direction=direction, layout=layout)

@@ -1,0 +1,88 @@
+"""Conversion between real numbers and integers with a scale and a zero point."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ...format_spec.errors import PlanError
+from ._dtypes import DTYPES, onnx_dtype
+from ._registry import operator
+from ._shapes import positive_axis
+
+
+def spread(parameter: np.ndarray, x: np.ndarray, axis: int, block_size: int) -> np.ndarray:
+    """A scale or zero point made to broadcast with ``x``: one for all, one for each index of ``axis``, or one a block of it.
+
+    Raises:
+        PlanError: its shape fits none of these.
+    """
+    if parameter.size == 1:
+        return parameter.reshape(())
+    along = positive_axis(axis, x.ndim)
+    if block_size:
+        repeated = np.repeat(parameter, block_size, along)
+        return repeated[tuple(slice(n) for n in x.shape)]
+    if parameter.shape != (x.shape[along],):
+        raise PlanError(f"a parameter of shape {parameter.shape} does not fit axis {axis} of shape {x.shape}")
+    return parameter.reshape(-1, *[1] * (x.ndim - along - 1))
+
+
+def to_integers(values: np.ndarray, zero_point: np.ndarray | int, dtype: np.dtype) -> np.ndarray:
+    """Round half to even, add the zero point, clip to ``dtype``."""
+    limits = np.iinfo(dtype)
+    shifted = np.rint(values).astype(np.float64) + zero_point
+    return np.clip(shifted, limits.min, limits.max).astype(dtype)
+
+
+_INTEGERS = [0, *(number for number, dtype in DTYPES.items() if dtype.kind in "iu")]
+_FLOATS = [0, *(number for number, dtype in DTYPES.items() if dtype.kind == "f")]
+
+
+@operator("QuantizeLinear", allowed={"output_dtype": _INTEGERS, "precision": _FLOATS})
+def quantize_linear(
+    x: np.ndarray,
+    y_scale: np.ndarray,
+    y_zero_point: np.ndarray | None = None,
+    *,
+    axis: int = 1,
+    block_size: int = 0,
+    output_dtype: int = 0,
+    precision: int = 0,
+    saturate: int = 1,
+) -> np.ndarray:
+    """``round(x / y_scale) + y_zero_point``, clipped: of the zero point's type, ``output_dtype``, or uint8.
+
+    ``precision`` is the type to divide in (default: the scale's); ``saturate`` matters for 8-bit floats only.
+    """
+    asked = onnx_dtype(output_dtype) if output_dtype else np.dtype(np.uint8)
+    dtype = asked if y_zero_point is None else y_zero_point.dtype
+    wide = onnx_dtype(precision) if precision else y_scale.dtype
+    scaled = x.astype(wide, copy=False) / spread(y_scale, x, axis, block_size).astype(wide, copy=False)
+    zero = 0 if y_zero_point is None else spread(y_zero_point, x, axis, block_size)
+    return to_integers(scaled, zero, dtype)
+
+
+@operator("DequantizeLinear", allowed={"output_dtype": _FLOATS})
+def dequantize_linear(
+    x: np.ndarray,
+    x_scale: np.ndarray,
+    x_zero_point: np.ndarray | None = None,
+    *,
+    axis: int = 1,
+    block_size: int = 0,
+    output_dtype: int = 0,
+) -> np.ndarray:
+    """``(x - x_zero_point) * x_scale``, of the scale's type or ``output_dtype``."""
+    zero = 0 if x_zero_point is None else spread(x_zero_point, x, axis, block_size).astype(np.int64)
+    dtype = onnx_dtype(output_dtype) if output_dtype else x_scale.dtype
+    scale = spread(x_scale, x, axis, block_size)
+    return ((x.astype(np.int64) - zero).astype(dtype) * scale).astype(dtype)
+
+
+@operator("DynamicQuantizeLinear")
+def dynamic_quantize_linear(x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """``x`` (float32) as uint8 over its own range, zero included; the scale; the zero point."""
+    low, high = np.minimum(x.min(initial=0), np.float32(0)), np.maximum(x.max(initial=0), np.float32(0))
+    scale = np.asarray((high - low) / np.float32(255), np.float32)
+    zero = to_integers(-low / scale if scale else np.float32(0) * low, 0, np.dtype(np.uint8))
+    return to_integers(x / scale if scale else np.zeros_like(x), zero, np.dtype(np.uint8)), scale, zero

@@ -1,0 +1,40 @@
+"""The largest or smallest elements."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ...format_spec.errors import PlanError
+from ._registry import Shaped, operator
+from ._shapes import Types, Values, constant, given, infers, positive_axis
+
+
+def _types(types: Types, values: Values, *, axis: int, **_: Any) -> list[Shaped]:
+    dtype, shape = given(types, 0)
+    k, along = constant(values, 1), positive_axis(axis, len(shape))
+    if k is None:
+        raise PlanError("input 1 is required")
+    found = (*shape[:along], int(k.reshape(())), *shape[along + 1 :])
+    return [(dtype, found), (np.dtype(np.int64), found)]
+
+
+@operator("TopK", infer=infers(_types), shape_inputs=(1,))
+def top_k(X: np.ndarray, k: np.ndarray, *, axis: int = -1, largest: int = 1, sorted: int = 1) -> tuple[np.ndarray, np.ndarray]:
+    """The ``k`` largest (or smallest) along ``axis``, in order, and their indices (int64); of equals the first.
+
+    ``sorted`` 0 allows any order; it is kept all the same.
+
+    Raises:
+        PlanError: there are fewer than ``k``.
+    """
+    count, size = int(k.reshape(())), X.shape[axis]
+    if count > size:
+        raise PlanError(f"the {count} largest of {size} are asked for")
+    if largest:
+        order = np.flip(size - 1 - np.argsort(np.flip(X, axis), axis=axis, kind="stable"), axis)
+    else:
+        order = np.argsort(X, axis=axis, kind="stable")
+    indices = np.take(order, np.arange(count), axis).astype(np.int64)
+    return np.take_along_axis(X, indices, axis), indices
