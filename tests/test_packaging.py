@@ -32,8 +32,10 @@ def arrows(folders: str = "", packages: str = "") -> Arrows:
 ALLOWED = {
     "format_spec": arrows(packages="numpy zstandard bitarray"),
     "runtime": arrows("format_spec", "numpy numba llvmlite zstandard"),
-    "converters": arrows("format_spec", "numpy onnx google torch safetensors ml_dtypes"),  # google.protobuf is onnx's own
-    "packer": arrows("format_spec runtime", "numpy numba bitarray zstandard tomli tomli_w"),
+    "converters": arrows(
+        "format_spec", "numpy onnx google onnxscript torch safetensors ml_dtypes"
+    ),  # google.protobuf is onnx's own
+    "packer": arrows("format_spec runtime", "numpy numba bitarray zstandard tomli tomli_w rich"),
     "packer/training": arrows("format_spec runtime converters", "numpy numba torch"),
     "cli": Arrows(frozenset({"format_spec", "runtime", "converters", "packer"}), None),
 }
