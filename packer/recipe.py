@@ -77,7 +77,7 @@ class Recipe:
     """How ``pack`` treats a model: a layer policy for convolutions, one for fully connected layers, and rules by name.
 
     A tensor takes the policy of the last of ``rules`` whose ``fnmatch`` pattern fits its name, else ``conv`` (kernels of
-    rank 3 and more of Conv and ConvTranspose) or ``fc`` (every other weight matrix: Gemm, MatMul, recurrent). Only float
+    Conv and ConvTranspose) or ``fc`` (Gemm, MatMul, recurrent); tables that Gather reads change only by a rule. Only float
     weights of rank 2 and more with at least ``min_size`` elements are touched; biases and norms never are.
     ``index_bits`` (1 to 8) is the width of a gap in the paper profile; ``fold_batch_norm`` first folds each inference batch
     norm into the layer before it.
@@ -124,6 +124,18 @@ class Recipe:
     def lossless(cls, profile: str = "compact") -> Recipe:
         """A recipe that keeps every weight bit for bit: what is already zero or shared is found and coded."""
         return cls(profile=profile, fold_batch_norm=False)
+
+    def with_profile(self, profile: str) -> Recipe:
+        """The same recipe for another profile."""
+        return Recipe(
+            self.conv,
+            self.fc,
+            self.rules,
+            profile=profile,
+            fold_batch_norm=self.fold_batch_norm,
+            min_size=self.min_size,
+            index_bits=self.index_bits,
+        )
 
     @property
     def keeps(self) -> bool:

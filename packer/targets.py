@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
@@ -13,9 +13,13 @@ from ..format_spec.graph import Graph, Node, Tensor
 from ..runtime.ops._registry import find_operator
 from .recipe import KEEP, Layer, Recipe, listed
 
-Kind: TypeAlias = Literal["conv", "fc"]
+Kind: TypeAlias = Literal["conv", "fc", "table"]
+"""Convolution, fully connected (also recurrent), or a table whose rows are looked up."""
+
+_KINDS: tuple[Kind, ...] = ("conv", "fc", "table")
 
 _CONVOLUTIONS = frozenset({"Conv", "ConvTranspose"})
+_LOOKUPS = frozenset({"Gather"})
 _FLOATS = frozenset({"float16", "float32", "float64"})
 
 
@@ -39,7 +43,7 @@ def find_weights(graph: Graph) -> dict[str, Weight]:
     """The weight matrices among the initializers of ``graph`` and its subgraphs, by name.
 
     A weight is an initializer of rank 2 or more, of any type, that only weight inputs read, and all of them with the
-    same rows and the same kind of layer.
+    same rows. When their kinds differ, the first of :data:`Kind` counts.
 
     Raises:
         UnsupportedOperator: the runtime does not know an operator of the graph.
@@ -53,8 +57,8 @@ def find_weights(graph: Graph) -> dict[str, Weight]:
             for index, name in enumerate(node.inputs):
                 if name in uses:
                     uses[name].add(_weight(node, index, len(tensors[name].shape)))
-    found = {name: next(iter(views)) for name, views in uses.items() if len(views) == 1}
-    return {name: weight for name, weight in found.items() if weight is not None}
+    agreed = {name: _agreed(views) for name, views in uses.items()}
+    return {name: weight for name, weight in agreed.items() if weight is not None}
 
 
 def find_targets(graph: Graph, recipe: Recipe) -> dict[str, Target]:
@@ -97,7 +101,16 @@ def _weight(node: Node, index: int, rank: int) -> Weight | None:
     row_axes = find_operator(node).weights.get(index)
     if row_axes is None or rank < 2:
         return None
-    return Weight(row_axes(node, rank), "conv" if node.op_type in _CONVOLUTIONS and rank >= 3 else "fc")
+    kind = "conv" if node.op_type in _CONVOLUTIONS else "table" if node.op_type in _LOOKUPS else "fc"
+    return Weight(row_axes(node, rank), kind)
+
+
+def _agreed(views: Collection[Weight | None]) -> Weight | None:
+    """The one view that all readers of a tensor share, if they do."""
+    weights = [view for view in views if view is not None]
+    if len(weights) != len(views) or len({weight.row_axes for weight in weights}) != 1:
+        return None
+    return min(weights, key=lambda weight: _KINDS.index(weight.kind))
 
 
 def _policy(recipe: Recipe, name: str, kind: Kind) -> Layer:

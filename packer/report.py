@@ -1,0 +1,200 @@
+"""What packing did: the paper's table beside the real bytes of the file, itemised to the last byte."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from ..format_spec.codecs import items
+from ..format_spec.coding import CodecId
+from ..format_spec.container import HEADER_BYTES, MANIFEST, Container, open_container
+from ..format_spec.graph import Tensor
+from ..format_spec.manifest import graphs
+from ..format_spec.model_file import StoredTensors, read_graph
+from ..format_spec.tensors import SharedTensor
+from .accounting import AccountTotal, LayerAccount, account_dense, account_shared
+from .error import TensorError, measure_error
+from .targets import find_weights
+
+__all__ = ["PackReport", "TensorError", "TensorReport", "measure_error", "report_file"]
+
+
+@dataclass(frozen=True)
+class TensorReport:
+    """One tensor of the file.
+
+    ``kind`` is ``conv``, ``fc`` or ``table`` for weights and ``other`` for the rest, which the paper does not count
+    (``account`` is ``None``). ``items`` are its bytes in the file by category: ``codes``, ``gaps``, ``codebook``, ``tables``
+    (Huffman tables), and others by their own names. ``error`` is ``None`` where the source is not known.
+    """
+
+    name: str
+    kind: str
+    dtype: str
+    shape: tuple[int, ...]
+    items: Mapping[str, int]
+    account: LayerAccount | None = None
+    error: TensorError | None = None
+
+    @property
+    def size(self) -> int:
+        """Number of elements."""
+        return prod(self.shape)
+
+    @property
+    def dense_bytes(self) -> int:
+        """Bytes of the tensor unpacked, in its own type."""
+        return self.size * np.dtype(self.dtype).itemsize
+
+    @property
+    def packed_bytes(self) -> int:
+        """Bytes of the tensor in the file."""
+        return sum(self.items.values())
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON; rates are fractions of the dense size."""
+        account = self.account
+        paper = account and {
+            "nonzeros": account.nonzeros,
+            "fillers": account.fillers,
+            "density": account.density,
+            "weight_bits": account.weight_bits,
+            "weight_bits_huffman": account.huffman_weight_bits,
+            "index_bits": account.index_bits,
+            "index_bits_huffman": account.huffman_index_bits,
+            "rate_pq": account.pq_rate,
+            "rate_pqh": account.pqh_rate,
+        }
+        return {
+            "name": self.name,
+            "kind": self.kind,
+            "dtype": self.dtype,
+            "shape": list(self.shape),
+            "dense_bytes": self.dense_bytes,
+            "packed_bytes": self.packed_bytes,
+            "items": dict(self.items),
+            "paper": paper,
+            "relative_error": self.error and self.error.relative,
+            "largest_error": self.error and self.error.largest,
+        }
+
+
+@dataclass(frozen=True)
+class PackReport:
+    """What :func:`~tersor.packer.pack` wrote. ``print`` shows the paper's table with the real bytes beside it.
+
+    ``overhead`` are the bytes of the file that belong to no tensor, by name (``header``, ``manifest``, ``padding``, ...).
+
+    Raises:
+        ValueError: tensors and overhead do not add up to ``file_bytes``.
+    """
+
+    profile: str
+    file_bytes: int
+    tensors: tuple[TensorReport, ...]
+    overhead: Mapping[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Hold the itemisation to the file's size."""
+        itemised = sum(t.packed_bytes for t in self.tensors) + sum(self.overhead.values())
+        if itemised != self.file_bytes:
+            raise ValueError(f"the items add up to {itemised:,} bytes, the file has {self.file_bytes:,}")
+
+    @property
+    def dense_bytes(self) -> int:
+        """Bytes of all tensors unpacked, each in its own type."""
+        return sum(t.dense_bytes for t in self.tensors)
+
+    @property
+    def ratio(self) -> float:
+        """How many times smaller the file is than its tensors unpacked."""
+        return self.dense_bytes / self.file_bytes
+
+    @property
+    def paper(self) -> AccountTotal:
+        """The total row by the paper's formula: weights only."""
+        return AccountTotal.of(t.account for t in self.tensors if t.account is not None)
+
+    @property
+    def items(self) -> dict[str, int]:
+        """The file's bytes by category, tensors and overhead together."""
+        total: dict[str, int] = {}
+        for part in (*(t.items for t in self.tensors), self.overhead):
+            for category, count in part.items():
+                total[category] = total.get(category, 0) + count
+        return total
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        return {
+            "profile": self.profile,
+            "file_bytes": self.file_bytes,
+            "dense_bytes": self.dense_bytes,
+            "ratio": self.ratio,
+            "paper": {"density": self.paper.density, "rate_pq": self.paper.pq_rate, "rate_pqh": self.paper.pqh_rate},
+            "items": self.items,
+            "overhead": dict(self.overhead),
+            "tensors": [t.to_dict() for t in self.tensors],
+        }
+
+    def __str__(self) -> str:
+        from .report_table import render
+
+        return render(self)
+
+
+def report_file(
+    path: str | os.PathLike[str], errors: Mapping[str, TensorError] | None = None, *, index_bits: int = 5
+) -> PackReport:
+    """The report of a file; every tensor is decoded once.
+
+    ``errors`` are those of the tensors whose source is known; ``index_bits`` is the width of a gap in the paper's formula.
+
+    Raises:
+        FormatError: the file is damaged.
+        LimitError: it asks for more than the default limits allow.
+        UnsupportedOperator: the runtime does not know an operator of its graph.
+        OSError: it cannot be read.
+    """
+    from ..runtime.decode import decode
+
+    with open_container(path) as container:
+        graph = read_graph(container, decode)
+        kinds = {name: weight.kind for name, weight in find_weights(graph).items()}
+        stored = [part.initializers for part in graphs(graph)]
+        tensors = tuple(
+            _report_tensor(tensors, name, kinds.get(name), (errors or {}).get(name), index_bits)
+            for tensors in stored
+            if isinstance(tensors, StoredTensors)
+            for name in tensors
+        )
+        paper = any(s.record.codec == CodecId.PAPER for t in stored if isinstance(t, StoredTensors) for s in t.stored.values())
+        return PackReport("paper" if paper else "compact", container.length, tensors, _overhead(container))
+
+
+def _report_tensor(
+    tensors: StoredTensors, name: str, kind: str | None, error: TensorError | None, index_bits: int
+) -> TensorReport:
+    record = tensors.stored[name].record
+    counted = items(record, bytes(tensors.payload(name)))
+    account = _account(name, tensors[name], index_bits) if kind else None
+    return TensorReport(name, kind or "other", record.dtype.name, record.shape, counted, account, error)
+
+
+def _account(name: str, tensor: Tensor, index_bits: int) -> LayerAccount:
+    if isinstance(tensor, SharedTensor):
+        return account_shared(name, tensor, index_bits)
+    return account_dense(name, tensor, int(np.count_nonzero(tensor.dense())))
+
+
+def _overhead(container: Container) -> dict[str, int]:
+    """Bytes outside tensors: header, section table, manifest, padding."""
+    padding = sum(section.padding for section in container.sections)
+    manifest = sum(section.length for section in container.sections if section.kind == MANIFEST)
+    table = container.overhead - padding - HEADER_BYTES
+    return {"header": HEADER_BYTES, "section table": table, "manifest": manifest, "padding": padding}
