@@ -1,10 +1,38 @@
-"""Are the names of an ONNX graph sound: each defined once, before it is read?"""
+"""Are the names of an ONNX model sound: text, each defined once, before it is read?"""
 
 from __future__ import annotations
 
-from onnx import AttributeProto, GraphProto
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from google.protobuf.message import Message
+from onnx import AttributeProto, GraphProto, TensorProto
 
 from ..format_spec.errors import ConversionError
+
+
+def check_text(message: Message) -> None:
+    """Check that every string in ``message`` is UTF-8 text: protobuf hands out bytes, without a complaint, where it is not.
+
+    Raises:
+        ConversionError: a string that is not.
+    """
+    for field, value in _fields(message):
+        items: Iterable[Any] = value if isinstance(value, Sequence) and not isinstance(value, (str, bytes)) else (value,)
+        if field.type == field.TYPE_MESSAGE:
+            for item in items:
+                check_text(item)
+        elif field.type == field.TYPE_STRING and not all(isinstance(item, str) for item in items):
+            raise ConversionError(f"{field.name} of {type(message).__name__} is not UTF-8 text")
+
+
+def _fields(message: Message) -> Iterable[tuple[Any, Any]]:
+    """(descriptor, value) of the fields that are set."""
+    if not isinstance(message, TensorProto):
+        return message.ListFields()
+    # ListFields would copy the payload, which may be gigabytes.
+    wanted = (message.DESCRIPTOR.fields_by_name[name] for name in ("name", "external_data"))
+    return ((field, getattr(message, field.name)) for field in wanted)
 
 
 def check_names(graph: GraphProto, outer: frozenset[str] = frozenset()) -> None:

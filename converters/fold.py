@@ -77,7 +77,7 @@ def _fold_node(node: NodeProto, skeleton: Skeleton, shapes: Mapping[str, tuple[i
         return True
     if not _is_exact(node, inputs) or _least_bytes(node, inputs, shapes) > MOST_BYTES:
         return False
-    arrays = _evaluate(node, skeleton.opset, {name: np.ascontiguousarray(tensor.dense()) for name, tensor in inputs.items()})
+    arrays = _evaluate(node, skeleton.opset, {name: np.asarray(tensor.dense(), order="C") for name, tensor in inputs.items()})
     if sum(array.nbytes for array in arrays) > MOST_BYTES or any(array.dtype not in DTYPES.values() for array in arrays):
         return False
     outputs = (name for name in node.output if name)

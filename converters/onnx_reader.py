@@ -15,7 +15,7 @@ from ..format_spec.errors import ConversionError
 from ..format_spec.graph import OPSET, Dimension, Graph, Node, TensorType, Value
 from ..format_spec.tensors import DenseTensor
 from .attributes import read_attribute
-from .check import check_names
+from .check import check_names, check_text
 from .constants import element_type, from_constant_node, from_sparse_proto, from_tensor_proto
 from .fold import fold
 from .normalise import check_operators, default_opset, normalise
@@ -39,6 +39,7 @@ def from_onnx(source: str | os.PathLike[str] | bytes | ModelProto) -> Graph:
     model, folder = _parse(source)
     if not model.HasField("graph"):
         raise ConversionError("the model has no graph; is it an ONNX file?")
+    check_text(model)
     opset = default_opset(model.opset_import)
     check_names(model.graph)
     skeleton = strip(model, folder, opset)
