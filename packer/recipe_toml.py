@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from ..format_spec.errors import MissingExtra, RecipeError
-from .recipe import Layer, Recipe, listed
+from ._checks import listed
+from .recipe import Layer, Recipe
 
 _SCALARS = ("profile", "fold_batch_norm", "min_size", "index_bits")
 _TABLES = ("conv", "fc")

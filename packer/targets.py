@@ -11,7 +11,8 @@ from typing import Literal, TypeAlias
 from ..format_spec.errors import RecipeError
 from ..format_spec.graph import Graph, Node, Tensor
 from ..runtime.ops._registry import find_operator
-from .recipe import KEEP, Layer, Recipe, listed
+from ._checks import listed
+from .recipe import KEEP, Layer, Recipe
 
 Kind: TypeAlias = Literal["conv", "fc", "table"]
 """Convolution, fully connected (also recurrent), or a table whose rows are looked up."""
