@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from math import isfinite
+from typing import Any
 
 from ..format_spec.errors import RecipeError
+from .prune import methods
 
 PROFILES = ("paper", "compact")
 """The profiles that this release writes."""
@@ -30,3 +33,20 @@ def check_integer(key: str, value: object, low: int, high: int) -> None:
 def listed(names: Iterable[str]) -> str:
     """Names for a message: ``'a', 'b', 'c'``."""
     return ", ".join(repr(name) for name in names)
+
+
+def check_pruning(settings: Mapping[str, Any]) -> tuple[str, float] | None:
+    """The one pruning method that ``settings`` asks for, with its parameter as a float."""
+    unknown = sorted(set(settings) - set(methods()))
+    if unknown:
+        known = ("bits", "init", "seed", "iterations", *methods())
+        raise RecipeError(f"a layer has no setting {unknown[0]!r}; there are {listed(known)}")
+    if len(settings) > 1:
+        raise RecipeError(f"a layer is pruned in one way, not by {listed(sorted(settings))} together: keep one of them")
+    for name, value in settings.items():
+        method = methods()[name]
+        number = not isinstance(value, bool) and isinstance(value, int | float) and isfinite(value)
+        if not number or not method.low <= value <= method.high:
+            raise RecipeError(f"{name} = {value!r}: {method.allowed} is expected")
+        return name, float(value)
+    return None

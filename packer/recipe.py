@@ -5,12 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from math import isfinite
-from typing import Any, cast
+from typing import cast
 
 from ..format_spec.errors import RecipeError
-from ._checks import check_integer, check_profile, listed
-from .prune import methods
+from ._checks import check_integer, check_profile, check_pruning, listed
 from .quantize import initialisations
 
 
@@ -45,7 +43,7 @@ class Layer:
         check_integer("iterations", iterations, 0, 1_000_000)
         for field, value in (("bits", bits), ("init", init), ("seed", seed), ("iterations", iterations)):
             object.__setattr__(self, field, value)
-        object.__setattr__(self, "pruning", _check_pruning(pruning))
+        object.__setattr__(self, "pruning", check_pruning(pruning))
 
     @property
     def keeps(self) -> bool:
@@ -153,23 +151,6 @@ class Recipe:
         from .recipe_toml import write_recipe
 
         return write_recipe(self)
-
-
-def _check_pruning(settings: Mapping[str, Any]) -> tuple[str, float] | None:
-    """The one pruning method that ``settings`` asks for, with its parameter as a float."""
-    unknown = sorted(set(settings) - set(methods()))
-    if unknown:
-        known = ("bits", "init", "seed", "iterations", *methods())
-        raise RecipeError(f"a layer has no setting {unknown[0]!r}; there are {listed(known)}")
-    if len(settings) > 1:
-        raise RecipeError(f"a layer is pruned in one way, not by {listed(sorted(settings))} together: keep one of them")
-    for name, value in settings.items():
-        method = methods()[name]
-        number = not isinstance(value, bool) and isinstance(value, int | float) and isfinite(value)
-        if not number or not method.low <= value <= method.high:
-            raise RecipeError(f"{name} = {value!r}: {method.allowed} is expected")
-        return name, float(value)
-    return None
 
 
 def _check_rules(rules: Mapping[str, Layer] | Iterable[tuple[str, Layer]]) -> tuple[tuple[str, Layer], ...]:
