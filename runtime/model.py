@@ -35,10 +35,17 @@ class Model:
     """A network ready to run; safe to use from many threads at once.
 
     ``threads`` is how many cores one run uses (``None``: every physical core); ``plans`` bounds how many plans are kept for
-    inputs of different shapes, the least recently used one goes first.
+    inputs of different shapes, the least recently used one goes first. ``on_close`` is called once, when the model closes.
     """
 
-    def __init__(self, graph: Graph, *, threads: int | None = None, plans: int = 16) -> None:
+    def __init__(
+        self,
+        graph: Graph,
+        *,
+        threads: int | None = None,
+        plans: int = 16,
+        on_close: Callable[[], None] | None = None,
+    ) -> None:
         from .plan.workers import Workers, physical_cores
 
         if threads is not None and threads < 1:
@@ -54,6 +61,7 @@ class Model:
         self._building = RLock()
         self._lookup = Lock()
         self._closed = False
+        self._on_close = on_close
 
     @property
     def inputs(self) -> tuple[Value, ...]:
@@ -118,7 +126,10 @@ class Model:
             self._closed = True
             self._plans.clear()
             self._prepared.clear()
+            on_close, self._on_close = self._on_close, None
         self._workers.close()
+        if on_close is not None:
+            on_close()
 
     def __enter__(self) -> Model:
         return self
