@@ -137,8 +137,9 @@ def read(record: TensorRecord, payload: bytes, limits: Limits) -> Coded:
     check_size(record, limits)
     codec = record.codec
     k, at = read_varint(payload, 0)
-    if not 1 <= k <= MAX_CODEBOOK:
-        raise FormatError(f"a codebook of {k} entries; from 1 to {MAX_CODEBOOK} are allowed", offset=0)
+    most = MAX_CODEBOOK - (codec == CodecId.PAPER)
+    if not 1 <= k <= most:
+        raise FormatError(f"a codebook of {k} entries; from 1 to {most} are allowed", offset=0)
     flags, at = _read_byte(payload, at)
     if flags & ~(COLUMNS_FLAG | HALF_FLAG):
         raise FormatError(f"reserved flag bits are set: {flags:#04x}", offset=at - 1)

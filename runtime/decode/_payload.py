@@ -73,8 +73,9 @@ def read_head(record: TensorRecord, data: np.ndarray) -> Head:
         FormatError: a field is out of range, or the data ends.
     """
     k, at = read_varint(data, 0)
-    if not 1 <= k <= MAX_CODEBOOK:
-        raise FormatError(f"a codebook of {k} entries; from 1 to {MAX_CODEBOOK} are allowed", offset=0)
+    most = MAX_CODEBOOK - (record.codec == CodecId.PAPER)
+    if not 1 <= k <= most:
+        raise FormatError(f"a codebook of {k} entries; from 1 to {most} are allowed", offset=0)
     flags, at = _read_byte(data, at)
     if flags & ~(COLUMNS_FLAG | HALF_FLAG):
         raise FormatError(f"reserved flag bits are set: {flags:#04x}", offset=at - 1)

@@ -62,7 +62,7 @@ class Blocks:
     codes: np.ndarray
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class CodedTensor:
     """An open payload; its blocks decode independently of one another, from any thread."""
 

@@ -1,0 +1,111 @@
+"""Payloads from sequences of symbols: Huffman tables, entry table, data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ...format_spec.codecs._coded import codebook_bytes, is_exact_in_half, write_entry, write_head
+from ...format_spec.codecs._huffman import canonical_codes, code_lengths, write_table
+from ...format_spec.coding import MAX_BLOCK_POSITIONS, SPLIT_FROM, SUBSTREAMS, CodecId, substream_counts
+from ._kernels import encode_blocks, histogram
+
+if TYPE_CHECKING:
+    from ...format_spec.tensors import SharedTensor
+
+BLOCK_ENTRIES = 3 << 14
+"""Entries that a block should have: from about 32 Ki to 64 Ki, so that substreams' ends cost little and caches hold a block."""
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """A payload, the id of the codec that decodes it, and its bytes by category (their sum is its length)."""
+
+    codec: int
+    payload: bytes
+    items: Mapping[str, int]
+
+
+@dataclass(frozen=True, eq=False)
+class Sequence8:
+    """One kind of symbols of a tensor: ``symbols`` uint8, ``cuts`` (blocks + 1,) where blocks begin, ``alphabet`` size."""
+
+    symbols: np.ndarray
+    cuts: np.ndarray
+    alphabet: int
+
+
+def choose_block_majors(majors: int, minor_length: int, entries: int) -> int:
+    """Majors per block such that a block has about :data:`BLOCK_ENTRIES` entries, or one major when that has more."""
+    wanted = round(majors * BLOCK_ENTRIES / max(entries, 1))
+    return max(1, min(wanted, majors, MAX_BLOCK_POSITIONS // minor_length))
+
+
+def code_sequences(codes: np.ndarray, cuts: np.ndarray, alphabet: int) -> list[Sequence8]:
+    """Codes as one sequence, or as low and high bytes when the alphabet is too large for one table."""
+    if alphabet <= 256:
+        return [Sequence8(codes.astype(np.uint8, copy=False), cuts, alphabet)]
+    low, high = (codes & 255).astype(np.uint8), (codes >> 8).astype(np.uint8)
+    return [Sequence8(low, cuts, 256), Sequence8(high, cuts, (alphabet - 1 >> 8) + 1)]
+
+
+def assemble(
+    codec: CodecId,
+    tensor: SharedTensor,
+    block_majors: int,
+    gap_width: int,
+    sequences: Sequence[Sequence8],
+    nonzeros: np.ndarray | None,
+) -> Encoded:
+    """The payload of ``sequences``: gaps, when there are any, then codes. ``nonzeros`` (blocks,): ``None`` without gaps."""
+    tables, words, coded, room = b"", np.zeros((len(sequences), 256), np.uint64), np.zeros(len(sequences), bool), 8
+    for index, sequence in enumerate(sequences):
+        counts = np.zeros(sequence.alphabet, np.int64)
+        histogram(sequence.symbols, counts)
+        counts[0] += not counts.any()
+        lengths = code_lengths(counts)
+        tables += write_table(lengths)
+        bits = np.maximum(lengths, 0)
+        words[index, : sequence.alphabet] = canonical_codes(lengths) << 4 | bits
+        coded[index] = bits.any()
+        room += int(counts @ bits) // 8
+    cuts = np.stack([sequence.cuts for sequence in sequences])
+    substreams = np.zeros(cuts.size * SUBSTREAMS, np.int64)
+    data = np.zeros(room + len(substreams), np.uint8)
+    arrays = [sequence.symbols for sequence in sequences]
+    padding = [np.zeros(0, np.uint8)] * (3 - len(arrays))
+    size, _ = encode_blocks(*_read_only(arrays + padding), cuts, words, coded, SPLIT_FROM, data, substreams)
+    half = is_exact_in_half(tensor.codebook)
+    head = write_head(codec, tensor.codebook, tensor.order, half, block_majors, gap_width)
+    codebook = codebook_bytes(tensor.codebook, half)
+    entries, sizes = _entry_table(cuts, substreams.tolist(), nonzeros)
+    items = {"head": len(head), "codebook": len(codebook), "tables": len(tables), "entries": len(entries)}
+    if codec != CodecId.SHARED:
+        items["gaps"] = sizes.pop(0)
+    items["codes"] = sum(sizes)
+    return Encoded(codec, head + codebook + tables + entries + data[:size].tobytes(), items)
+
+
+def _read_only(arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
+    views = [array.view() for array in arrays]
+    for view in views:
+        view.flags.writeable = False
+    return views
+
+
+def _entry_table(cuts: np.ndarray, substreams: list[int], nonzeros: np.ndarray | None) -> tuple[bytes, list[int]]:
+    """The entry table, and the data bytes of each sequence in all blocks."""
+    counts, at, sizes = np.diff(cuts).T.tolist(), 0, [0] * len(cuts)
+    table = bytearray()
+    for block, symbols in enumerate(counts):
+        first = at
+        for index, count in enumerate(symbols):
+            parts = len(substream_counts(count))
+            sizes[index] += sum(substreams[at : at + parts])
+            at += parts
+        held = None if nonzeros is None else int(nonzeros[block])
+        table += write_entry(held, symbols[0], substreams[first:at])
+    return bytes(table), sizes
