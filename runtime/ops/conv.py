@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import prod
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ...format_spec.errors import PlanError
 from ._dtypes import accumulator
-from ._registry import Shaped, operator
+from ._registry import Shaped, lowering, operator
 from ._shapes import Shape, Types, Values, check_rank, given, infers
 from ._window import Window, window
+
+if TYPE_CHECKING:
+    from ..plan.step import Kernel, Site
 
 
 def conv_window(x_shape: Shape, w_shape: Shape, *, kernel_shape: Sequence[int] | None, group: int, **geometry: Any) -> Window:
@@ -66,3 +69,11 @@ def conv(
     if B is not None:
         result += B.reshape(-1, *[1] * len(seen.output))
     return result.astype(X.dtype, copy=False)
+
+
+@lowering("Conv")
+def lower(site: Site) -> Kernel | None:
+    """Convolve from codebook indices."""
+    from ..kernels.conv import lower_conv
+
+    return lower_conv(site)

@@ -24,13 +24,12 @@ def depth_to_space(X: np.ndarray, *, blocksize: int, mode: str = "DCR") -> np.nd
     return blocks.reshape(n, outputs, h * blocksize, w * blocksize)
 
 
-@operator("SpaceToDepth", infer=by_view, allowed={"mode": ("DCR", "CRD")})
-def space_to_depth(X: np.ndarray, *, blocksize: int, mode: str = "DCR") -> np.ndarray:
-    """(N, C, H, W) to (N, C b^2, H / b, W / b); in the channels the block comes first (DCR) or last (CRD)."""
+@operator("SpaceToDepth", infer=by_view)
+def space_to_depth(X: np.ndarray, *, blocksize: int) -> np.ndarray:
+    """(N, C, H, W) to (N, C b^2, H / b, W / b); in the channels the block comes first."""
     check_rank("the input", X.shape, 4)
     n, c, h, w = X.shape
     if h % blocksize or w % blocksize:
         raise PlanError(f"a plane of {h} x {w} does not divide into blocks of {blocksize} x {blocksize}")
     blocks = X.reshape(n, c, h // blocksize, blocksize, w // blocksize, blocksize)
-    order = (0, 3, 5, 1, 2, 4) if mode == "DCR" else (0, 1, 3, 5, 2, 4)
-    return blocks.transpose(order).reshape(n, c * blocksize**2, h // blocksize, w // blocksize)
+    return blocks.transpose(0, 3, 5, 1, 2, 4).reshape(n, c * blocksize**2, h // blocksize, w // blocksize)

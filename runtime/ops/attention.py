@@ -1,0 +1,111 @@
+"""Scaled dot product attention, with key and value caches, grouped heads, masks and windows."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from ...format_spec.errors import PlanError
+from ._dtypes import accumulator, onnx_dtype
+from ._registry import operator
+
+
+def _split_heads(x: np.ndarray, heads: int | None) -> np.ndarray:
+    """(batch, sequence, heads * size) as (batch, heads, sequence, size); rank 4 is that already."""
+    if x.ndim == 4:
+        return x
+    if not heads:
+        raise PlanError("inputs of rank 3 need q_num_heads and kv_num_heads")
+    return x.reshape(*x.shape[:2], heads, -1).swapaxes(1, 2)
+
+
+def _bias(mask: np.ndarray | None, total: int, dtype: np.dtype) -> np.ndarray:
+    """What a mask adds to the scores: itself, or 0 and -inf for a boolean one; short ones are padded with -inf."""
+    if mask is None:
+        return np.zeros((1, 1, 1, total), dtype)
+    values = np.where(mask, dtype.type(0), dtype.type(-np.inf)) if mask.dtype == np.bool_ else mask
+    missing = total - values.shape[-1]
+    return np.pad(values, [(0, 0)] * (values.ndim - 1) + [(0, missing)], constant_values=-np.inf)
+
+
+def _visible(
+    queries: int, keys: int, offset: np.ndarray, lengths: np.ndarray | None, *, causal: bool, left: int, right: int
+) -> np.ndarray:
+    """Which keys each query may see, boolean (batch or 1, 1, queries, keys).
+
+    ``offset`` (batch or 1,) is the number of keys before the first query; ``lengths`` (batch,) the number of valid keys.
+    """
+    ahead = np.arange(keys) - (np.arange(queries)[:, None] + offset.reshape(-1, 1, 1, 1))
+    allowed = np.ones_like(ahead, bool)
+    if causal:
+        allowed &= ahead <= 0
+    if left >= 0:
+        allowed &= ahead >= -left
+    if right >= 0:
+        allowed &= ahead <= right
+    return allowed if lengths is None else allowed & (np.arange(keys) < lengths.reshape(-1, 1, 1, 1))
+
+
+def _softmax(scores: np.ndarray) -> np.ndarray:
+    top = scores.max(axis=-1, keepdims=True)
+    powers = np.exp(scores - np.where(np.isneginf(top), scores.dtype.type(0), top))
+    return powers / powers.sum(axis=-1, keepdims=True)
+
+
+@operator("Attention", allowed={"softmax_precision": (1, 10, 11)})
+def attention(
+    Q: np.ndarray,
+    K: np.ndarray,
+    V: np.ndarray,
+    attn_mask: np.ndarray | None = None,
+    past_key: np.ndarray | None = None,
+    past_value: np.ndarray | None = None,
+    nonpad_kv_seqlen: np.ndarray | None = None,
+    *,
+    is_causal: int = 0,
+    kv_num_heads: int | None = None,
+    left_window_size: int = -1,
+    q_num_heads: int | None = None,
+    qk_matmul_output_mode: int = 0,
+    right_window_size: int = -1,
+    scale: float | None = None,
+    softcap: float = 0.0,
+    softmax_precision: int | None = None,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """``softmax(scale * Q K^T + mask) V`` for (batch, heads, sequence, size), or (batch, sequence, heads * size).
+
+    The caches come before the keys and values. Returns the result in the layout of ``Q``; the caches grown; and the scores:
+    raw, capped, masked or after the softmax, by ``qk_matmul_output_mode``. A query that sees no key gives zeros.
+    """
+    queries = _split_heads(Q, q_num_heads)
+    keys, values = _split_heads(K, kv_num_heads), _split_heads(V, kv_num_heads)
+    offset = np.zeros(1, np.int64)
+    if past_key is not None and past_value is not None:
+        keys, values = np.concatenate([past_key, keys], 2), np.concatenate([past_value, values], 2)
+        offset = np.full(1, past_key.shape[2])
+    elif nonpad_kv_seqlen is not None:
+        offset = nonpad_kv_seqlen.reshape(-1) - queries.shape[2]
+    wide, repeats = accumulator(Q.dtype), queries.shape[1] // keys.shape[1]
+    root = Q.dtype.type(math.sqrt(1 / math.sqrt(queries.shape[3]) if scale is None else scale))
+    left, right = (queries * root).astype(wide), (np.repeat(keys, repeats, 1) * root).astype(wide)
+    raw = (left @ right.swapaxes(2, 3)).astype(Q.dtype)
+    capped = Q.dtype.type(softcap) * np.tanh(raw / Q.dtype.type(softcap)) if softcap else raw
+    visible = _visible(
+        raw.shape[2],
+        raw.shape[3],
+        offset,
+        nonpad_kv_seqlen,
+        causal=bool(is_causal),
+        left=left_window_size,
+        right=right_window_size,
+    )
+    bias = np.where(visible, _bias(attn_mask, raw.shape[3], Q.dtype), Q.dtype.type(-np.inf))
+    masked = capped + bias
+    weights = _softmax(masked if softmax_precision is None else masked.astype(onnx_dtype(softmax_precision)))
+    blind = np.isneginf(bias.max(axis=-1, keepdims=True))
+    weights = np.where(blind, weights.dtype.type(0), weights).astype(Q.dtype)
+    result = (weights.astype(wide) @ np.repeat(values, repeats, 1).astype(wide)).astype(Q.dtype)
+    if Q.ndim == 3:
+        result = result.swapaxes(1, 2).reshape(*Q.shape[:2], -1)
+    return result, keys, values, (raw, capped, masked, weights)[qk_matmul_output_mode]
