@@ -74,6 +74,6 @@ def conv(
 @lowering("Conv")
 def lower(site: Site) -> Kernel | None:
     """Convolve from codebook indices."""
-    from ..kernels.conv import lower_conv
+    from ..kernels.lower_conv import lower_conv
 
     return lower_conv(site)

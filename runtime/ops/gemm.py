@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ...format_spec.errors import PlanError
 from ...format_spec.graph import Node
 from ._dtypes import accumulator
-from ._registry import Shaped, operator
+from ._registry import Shaped, lowering, operator
 from ._shapes import Types, Values, broadcast, check_rank, given, infers
+
+if TYPE_CHECKING:
+    from ..plan.step import Kernel, Site
 
 
 def _types(types: Types, values: Values, *, transA: int, transB: int, **_: Any) -> Shaped:
@@ -49,3 +52,11 @@ def gemm(
     if C is not None:
         result = result + (C if beta == 1 else C * beta)
     return result.astype(A.dtype, copy=False)
+
+
+@lowering("Gemm")
+def lower(site: Site) -> Kernel | None:
+    """Multiply from codebook indices."""
+    from ..kernels.fully_connected import lower_gemm
+
+    return lower_gemm(site)

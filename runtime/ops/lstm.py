@@ -67,13 +67,16 @@ def lstm(
     """LSTM over time, gates in the order input, output, forget, cell; activations f, g and h for each direction.
 
     ``W`` (directions, 4H, I), ``R`` (directions, 4H, H), ``B`` (directions, 8H), peepholes ``P`` (directions, 3H).
-    Returns Y, the last h and the last c, as :func:`run_layer` lays them out. ``hidden_size`` repeats what the weights say.
+    ``clip`` bounds the inputs of f and g, as in ONNX Runtime, not the cell state that h takes. ``hidden_size`` repeats what
+    the weights say. Returns Y, the last h and the last c, as :func:`run_layer` lays them out.
     """
     count, hidden = W.shape[0], R.shape[2]
     bias = np.zeros((count, 4 * hidden), X.dtype) if B is None else B[:, : 4 * hidden] + B[:, 4 * hidden :]
     peepholes = np.zeros((count, 3 * hidden), X.dtype) if P is None else P
     names = activations or ("Sigmoid", "Tanh", "Tanh") * count
-    functions = bind_activations(names, activation_alpha, activation_beta, clip)
+    gates = bind_activations(names, activation_alpha, activation_beta, clip)
+    unclipped = bind_activations(names, activation_alpha, activation_beta, None)
     coupled = bool(input_forget)
-    steps = [_step(W[d], R[d], bias[d], peepholes[d], functions[3 * d : 3 * d + 3], coupled) for d in range(count)]
+    functions = [(*gates[3 * d : 3 * d + 2], unclipped[3 * d + 2]) for d in range(count)]
+    steps = [_step(W[d], R[d], bias[d], peepholes[d], functions[d], coupled) for d in range(count)]
     return run_layer(X, steps, [initial_h, initial_c], sequence_lens, hidden=hidden, direction=direction, layout=layout)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ...format_spec.errors import PlanError
 from ...format_spec.graph import Node
 from ._dtypes import accumulator
-from ._registry import Shaped, operator
+from ._registry import Shaped, lowering, operator
 from ._shapes import Shape, Types, Values, broadcast, check_rank, given, infers
+
+if TYPE_CHECKING:
+    from ..plan.step import Kernel, Site
 
 
 def matmul_shape(a: Shape, b: Shape) -> Shape:
@@ -42,3 +45,11 @@ def matmul(A: np.ndarray, B: np.ndarray) -> np.ndarray:
     """``A`` (..., M, K) @ ``B`` (..., K, N): (..., M, N); rank 1 operands are a row and a column."""
     wide = accumulator(A.dtype)
     return np.matmul(A.astype(wide, copy=False), B.astype(wide, copy=False)).astype(A.dtype, copy=False)
+
+
+@lowering("MatMul")
+def lower(site: Site) -> Kernel | None:
+    """Multiply from codebook indices."""
+    from ..kernels.fully_connected import lower_matmul
+
+    return lower_matmul(site)

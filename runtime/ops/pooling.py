@@ -57,14 +57,14 @@ def average_pool(
     """Mean of each window of ``X`` (N, C, \\*spatial): (N, C, \\*output).
 
     The divisor counts the input's elements in the window, with ``count_include_pad`` the padding's too; never what ceil
-    mode adds beyond the padding.
+    mode adds beyond the padding. A window of padding alone gives 0.
     """
     geometry = {"auto_pad": auto_pad, "ceil_mode": ceil_mode, "dilations": dilations, "pads": pads, "strides": strides}
     seen = pool_window(X.shape, kernel_shape, **geometry)
     wide = accumulator(X.dtype)
     sums = seen.sums(seen.pad(X.astype(wide, copy=False)))
     counts = seen.sums(_counted(X.shape[2:], seen, bool(count_include_pad)).astype(wide))
-    return (sums / counts).astype(X.dtype, copy=False)
+    return (sums / np.maximum(counts, 1)).astype(X.dtype, copy=False)
 
 
 def _counted(spatial: Shape, seen: Window, include_pad: bool) -> np.ndarray:

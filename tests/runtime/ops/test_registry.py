@@ -1,0 +1,123 @@
+"""What the operator table promises: facts about operators, errors that name the node, rows of weights."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tersor.format_spec.errors import PlanError, UnsupportedOperator
+from tersor.format_spec.graph import Node
+from tersor.runtime.ops import _registry
+from tersor.runtime.ops._registry import Shaped, find_operator, operator, operators
+
+FLOAT = np.dtype(np.float32)
+
+
+def node(op_type: str, **attributes: Any) -> Node:
+    return Node(op_type, "the_node", (), (), attributes)
+
+
+def infer(op_type: str, *shapes: tuple[int, ...] | None, values: Any = None, **attributes: Any) -> list[Shaped]:
+    found = find_operator(node(op_type, **attributes)).infer
+    assert found is not None
+    types = [None if s is None else (FLOAT, s) for s in shapes]
+    return found(node(op_type, **attributes), types, values or [None] * len(shapes))
+
+
+@pytest.mark.parametrize(
+    ("op_type", "shapes", "attributes", "message"),
+    [
+        ("Add", [(2, 3), (4,)], {}, "do not broadcast"),
+        ("Conv", [(1, 3, 8), (4, 2, 3)], {}, "do not fit"),
+        ("Conv", [(1, 3, 8, 8), (4, 3, 3)], {}, "must have 4 axes"),
+        ("Conv", [(1, 3, 8), (4, 3, 3)], {"strides": (0,)}, "strides"),
+        ("Conv", [(1, 3, 8), (4, 3, 3)], {"pads": (1,)}, "pads must be 2"),
+        ("Conv", [(1, 3, 2), (4, 3, 5)], {}, "does not fit an input of 2"),
+        ("ConvTranspose", [(1, 3, 8), (4, 2, 3)], {}, "do not fit"),
+        ("MaxPool", [(1, 3, 8, 8)], {}, "'kernel_shape' is required"),
+        ("AveragePool", [(1, 3)], {"kernel_shape": (2,)}, "at least 3 axes"),
+        ("Gemm", [(2, 3), (4, 5)], {}, "do not multiply"),
+        ("Gemm", [(2, 3), (3, 5), (7,)], {}, "do not broadcast"),
+        ("MatMul", [(2, 3), (4, 5)], {}, "do not multiply"),
+        ("Concat", [(2, 3), (3, 3)], {"axis": 1}, "do not concatenate"),
+        ("Transpose", [(2, 3)], {"perm": (0, 0)}, "repeated axis"),
+        ("ArgMax", [(2, 3)], {"axis": 2}, "out of range"),
+        ("Reshape", [(2, 3), (1,)], {}, "input 1, which is not constant"),
+    ],
+)
+def test_a_misfit_names_the_node(op_type: str, shapes: Any, attributes: dict[str, Any], message: str) -> None:
+    with pytest.raises(PlanError, match=rf"node 'the_node' \({op_type}\): .*{message}"):
+        infer(op_type, *shapes, **attributes)
+
+
+def test_views_are_inferred_without_memory() -> None:
+    shape = (1 << 20, 1 << 20)
+    assert infer("Transpose", shape) == [(FLOAT, shape)]
+    assert infer("Flatten", (1 << 10, 1 << 10, 1 << 20), axis=2) == [(FLOAT, (1 << 20, 1 << 20))]
+    assert infer("Reshape", shape, (2,), values=[None, np.array([-1, 4])]) == [(FLOAT, (1 << 38, 4))]
+
+
+@pytest.mark.parametrize(
+    ("op_type", "index", "rank", "attributes", "rows"),
+    [
+        ("Conv", 1, 4, {}, (0,)),
+        ("ConvTranspose", 1, 4, {}, (1,)),
+        ("Gemm", 1, 2, {}, (1,)),
+        ("Gemm", 1, 2, {"transB": 1}, (0,)),
+        ("MatMul", 1, 2, {}, (1,)),
+        ("MatMul", 1, 3, {}, (0, 2)),
+        ("MatMul", 1, 1, {}, ()),
+        ("LSTM", 1, 3, {}, (0, 1)),
+        ("LSTM", 2, 3, {}, (0, 1)),
+        ("Gather", 0, 2, {}, (0,)),
+    ],
+)
+def test_rows_of_weights(op_type: str, index: int, rank: int, attributes: dict[str, Any], rows: tuple[int, ...]) -> None:
+    assert operators()[op_type].weights[index](node(op_type, **attributes), rank) == rows
+
+
+def test_unknown_operators_attributes_and_values_are_refused() -> None:
+    for bad, message in [
+        (node("Frobnicate"), "no operator Frobnicate"),
+        (node("Relu", slope=1.0), "'slope' is not supported"),
+        (node("BatchNormalization", training_mode=1), "training_mode=1 is not supported"),
+        (node("Cast", to=16), "to=16 is not supported"),
+    ]:
+        with pytest.raises(UnsupportedOperator, match=f"'the_node': .*{message}"):
+            find_operator(bad)
+
+
+def test_an_operator_is_registered_once() -> None:
+    operators()
+    with pytest.raises(RuntimeError, match="Relu is registered twice"):
+        operator("Relu")(lambda X: X)
+    assert _registry.find_operator(node("Relu")).reference.__module__.endswith("activation")
+
+
+def test_results_are_arrays_and_quiet() -> None:
+    (quotient,) = operators()["Div"](np.array(1.0, np.float32), np.array(0.0, np.float32))
+    assert isinstance(quotient, np.ndarray)
+    assert (quotient.shape, quotient.dtype, float(quotient)) == ((), FLOAT, np.inf)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_activations_and_normalisations_keep_the_element_type(dtype: Any) -> None:
+    x, ones = np.linspace(-2, 2, 24).reshape(1, 2, 3, 4).astype(dtype), np.ones(2, dtype)
+    unary = ["Relu", "LeakyRelu", "Elu", "Celu", "Selu", "Sigmoid", "HardSigmoid", "HardSwish", "Softplus", "Softsign", "Mish"]
+    unary += ["Gelu", "Shrink", "Swish", "ThresholdedRelu", "Erf", "Softmax", "LogSoftmax", "Hardmax", "GlobalAveragePool"]
+    unary += ["ReduceMean", "ReduceL2", "ReduceLogSumExp", "LpNormalization", "MeanVarianceNormalization"]
+    for name in unary:
+        assert operators()[name](x)[0].dtype == dtype, name
+    assert operators()["BatchNormalization"](x, ones, ones, ones, ones)[0].dtype == dtype
+    assert operators()["InstanceNormalization"](x, ones, ones)[0].dtype == dtype
+    assert operators()["LRN"](x, size=3)[0].dtype == dtype
+    assert operators()["AveragePool"](x, kernel_shape=(2, 2))[0].dtype == dtype
+    assert operators()["Conv"](x, np.ones((1, 2, 2, 2), dtype), np.ones(1, dtype))[0].dtype == dtype
+
+
+@pytest.mark.parametrize("index", [3, -4])
+def test_an_index_out_of_range_is_an_error(index: int) -> None:
+    with pytest.raises(PlanError, match=f"index {index} is out of range for an axis of size 3"):
+        operators()["Gather"](np.arange(3), np.array([0, index]))
