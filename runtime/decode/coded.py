@@ -118,7 +118,7 @@ class CodedTensor:
         for _ in (executor.map if executor else map)(decode_range, ranges):
             pass
         record, kept = self.record, (starts, minors) if self.leaves_zeros_out else (None, None)
-        codes = _join(low, high)
+        codes = _join(low, high, self.head.k)
         return SharedTensor(record.dtype, record.shape, record.row_axes, self.head.order, *kept, codes, self.codebook)
 
     def decode_blocks(self, first: int, stop: int) -> Blocks:
@@ -134,7 +134,7 @@ class CodedTensor:
         low, high = np.empty(count, np.uint8), np.empty(count if self.head.k > 256 else 0, np.uint8)
         self._run(first, stop, starts[1:], minors, low, high)
         kept = (starts, minors) if self.leaves_zeros_out else (None, None)
-        return Blocks(first * block_majors, *kept, _join(low, high))
+        return Blocks(first * block_majors, *kept, _join(low, high, self.head.k))
 
     def _ranges(self) -> list[tuple[int, int]]:
         steps = np.arange(0, self.entries.ends[-1], ENTRIES_PER_TASK)
@@ -164,8 +164,8 @@ class CodedTensor:
             raise FormatError(f"tensor {self.record.name!r}, block {block}: {BLOCK_DEFECTS[status]}", offset=offset)
 
 
-def _join(low: np.ndarray, high: np.ndarray) -> np.ndarray:
-    return low | high.astype(np.uint16) << 8 if len(high) else low
+def _join(low: np.ndarray, high: np.ndarray, k: int) -> np.ndarray:
+    return low if k <= 256 else low | high.astype(np.uint16) << 8
 
 
 def open_coded(record: TensorRecord, payload: Payload, limits: Limits) -> CodedTensor:

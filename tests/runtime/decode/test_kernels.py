@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tersor.format_spec.codecs._huffman import canonical_codes, code_lengths
+from tersor.runtime.decode._bits import load_big_endian, store_big_endian, store_pair
+from tersor.runtime.decode._huffman import TABLE_BITS, fill_pair_table
+from tersor.runtime.kernels._jit import jit
+
+
+@jit
+def _load(data, index):
+    return load_big_endian(data, index)
+
+
+@jit
+def _store(data, index, value):
+    store_big_endian(data, index, np.uint64(value))
+
+
+@jit
+def _pair(data, index, value):
+    store_pair(data, index, np.uint32(value))
+
+
+def test_unaligned_loads_and_stores() -> None:
+    data = np.arange(1, 20, dtype=np.uint8)
+    assert _load(data, 3) == 0x0405060708090A0B
+    _store(data, 5, 0x1122334455667788)
+    assert data[4:14].tobytes().hex() == "05" + "1122334455667788" + "0e"
+    _pair(data, 1, 0xABCD0102)
+    assert data[:4].tobytes().hex() == "01" + "0201" + "04"
+
+
+@settings(deadline=None, max_examples=30, derandomize=True)
+@given(st.lists(st.integers(0, 1000), min_size=2, max_size=256).filter(lambda c: np.count_nonzero(c) > 1))
+def test_pair_table_agrees_with_the_codes(values: list[int]) -> None:
+    lengths = code_lengths(np.array(values))
+    codes, table = canonical_codes(lengths), np.zeros(1 << TABLE_BITS, np.uint32)
+    fill_pair_table(lengths, table)
+    symbol_of = {(int(n), int(c)): s for s, (n, c) in enumerate(zip(lengths, codes, strict=True)) if n > 0}
+    for window in range(0, 1 << TABLE_BITS, 37):
+        text, found = format(window, f"0{TABLE_BITS}b"), []
+        while len(found) < 2:
+            hits = [(n, symbol_of[n, int(text[:n], 2)]) for n in range(1, len(text) + 1) if (n, int(text[:n], 2)) in symbol_of]
+            if not hits:
+                break
+            found.append(hits[0])
+            text = text[hits[0][0] :]
+        entry = int(table[window])
+        assert entry >> 20 & 3 == len(found)
+        assert [entry & 255, entry >> 8 & 255][: len(found)] == [symbol for _, symbol in found]
+        assert entry >> 16 & 15 == found[0][0]
+        assert entry >> 24 == sum(n for n, _ in found)
+
+
+def test_importing_the_package_does_not_import_numba() -> None:
+    code = "import sys, tersor.runtime, tersor.runtime.decode; sys.exit('numba' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
