@@ -41,6 +41,11 @@ class Shape2D:
         return replace(self, H=1, W=self.H * self.W, OH=1, OW=self.OH * self.OW)
 
     @property
+    def covers_input(self) -> bool:
+        """Whether the one output position is a product of all inputs with all weights."""
+        return self.kernel == (self.H, self.W) and (self.OH, self.OW) == (1, 1) and self.begin == (0, 0) and self.groups == 1
+
+    @property
     def taps(self) -> int:
         """Positions in the kernel."""
         return self.kernel[0] * self.kernel[1]

@@ -47,6 +47,15 @@ class Matrix:
         return None if self.codes.dtype == np.float32 else self.codebook == 0
 
     @property
+    def listing(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray | None, bool, int, bool]:
+        """What jitted loops over the entries take: (starts, minors, codes, dead, whether all elements are listed, minor
+        length, by_rows)."""
+        full = self.starts is None or self.minors is None
+        starts = np.zeros(0, np.int64) if self.starts is None else self.starts
+        minors = np.zeros(0, np.uint32) if self.minors is None else self.minors
+        return starts, minors, self.codes, self.dead, full, self.minor_length, self.by_rows
+
+    @property
     def nonzeros(self) -> int:
         """Entries whose value is not zero."""
         if self.dead is None:

@@ -53,7 +53,7 @@ def make_stream(matrix: Matrix, channels: int, groups: int, lanes: Lanes, parts:
     place = _place(matrix, channels, groups, taps)
     counts = np.zeros((len(block_channels) - 1, matrix.rows), np.int64)
     if matrix.columns:
-        _count(*_listing(matrix), matrix.by_rows, *place, block_of, counts)
+        _count(*matrix.listing, *place, block_of, counts)
     channel, flags, start, block_visits = _visits(counts, _cut_rows(counts.sum(axis=0), parts))
     cursor = np.zeros_like(counts)
     block_index = np.repeat(np.arange(len(counts)), block_visits[:, -1] - block_visits[:, 0])
@@ -62,7 +62,7 @@ def make_stream(matrix: Matrix, channels: int, groups: int, lanes: Lanes, parts:
     code = np.empty(start[-1], matrix.codes.dtype)
     if matrix.columns:
         in_block = (np.arange(channels) - block_channels[block_of]) * lanes.vectors
-        _fill(*_listing(matrix), matrix.by_rows, *place, block_of, in_block, lanes.tap_vector, cursor, offset, code)
+        _fill(*matrix.listing, *place, block_of, in_block, lanes.tap_vector, cursor, offset, code)
     return Stream(block_channels, block_visits, channel, flags, start, offset, code, matrix.codebook)
 
 
@@ -102,14 +102,6 @@ def _visits(counts: np.ndarray, cuts: np.ndarray) -> tuple[np.ndarray, np.ndarra
     steps = np.arange(blocks)[:, None] * (len(cuts) - 1) + np.arange(len(cuts))
     start = np.concatenate([[0], np.cumsum(size)]).astype(np.int64)
     return channel.astype(np.int32), flags.astype(np.uint8), start, bounds[steps].astype(np.int64)
-
-
-def _listing(matrix: Matrix) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray | None, bool, int]:
-    """(starts, minors, codes, dead, whether all elements are listed, minor length)."""
-    full = matrix.starts is None or matrix.minors is None
-    starts = np.zeros(0, np.int64) if matrix.starts is None else matrix.starts
-    minors = np.zeros(0, np.uint32) if matrix.minors is None else matrix.minors
-    return starts, minors, matrix.codes, matrix.dead, full, matrix.minor_length
 
 
 def _place(matrix: Matrix, channels: int, groups: int, taps: int) -> tuple[int, int, int]:

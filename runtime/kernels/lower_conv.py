@@ -1,0 +1,87 @@
+"""Which kernel runs a Conv."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from ..plan.step import Arrays, Kernel, Site
+from ..plan.workers import Workers
+from .conv import Conv, affine
+from .fully_connected import fully_connected
+from .host import host_registers
+from .layout import Shape2D, choose
+from .matrix import Matrix, matrix_of
+from .stream import make_stream
+
+WINDOW_ATTRIBUTES = ("strides", "dilations", "pads", "auto_pad")
+
+
+def lower_conv(site: Site) -> Kernel | None:
+    """A kernel for a float32 Conv with constant weights in one or two dimensions."""
+    shape = conv_shape(site)
+    if shape is None or 1 not in site.constants or not site.all_float32 or (site.type(2) and 2 not in site.constants):
+        return None
+    name = site.node.inputs[1]
+    counted = site.prepare(("nonzeros", name), lambda: _matrix(site).nonzeros)
+    if shape.covers_input:
+        return fully_connected(site, shape.N, (0,), 1.0, site.array(2))
+    flat = shape.flattened
+    lanes = choose(flat, counted, host_registers())
+    if lanes.block * lanes.vectors > 1 << 16:
+        return None
+    key = ("conv", name, lanes, shape.groups, site.threads)
+    stream = site.prepare(key, lambda: make_stream(_matrix(site), shape.C, shape.groups, lanes, site.threads))
+    scale, shift = affine(site.epilogue, shape.M, site.array(2))
+    bounds = np.array([site.epilogue.low, site.epilogue.high], np.float32)
+    conv = Conv(flat, lanes, stream, scale, shift, bounds, site.threads)
+    label = f"conv {lanes.R}x{lanes.V} {stream.code.dtype.name}"
+    return _kernel(label, conv, shape)
+
+
+def _matrix(site: Site) -> Matrix:
+    return matrix_of(site.constants[1], (0,), site.node.inputs[1])
+
+
+def _kernel(label: str, conv: Conv, shape: Shape2D) -> Kernel:
+    def run(inputs: Arrays, outputs: Arrays, scratch: np.ndarray, workers: Workers) -> None:
+        x, y = inputs[0], outputs[0]
+        assert x is not None
+        assert y is not None
+        conv(x, y, inputs[1] if len(inputs) > 1 else None, scratch, workers)
+
+    weights = shape.M * (shape.C // shape.groups) * shape.taps
+    return Kernel(
+        label,
+        run,
+        reads=(0,),
+        macs=weights * shape.N * shape.OH * shape.OW,
+        density=conv.stream.nonzeros / weights if weights else 0.0,
+        weight_bytes=conv.stream.bytes,
+        scratch=4 * conv.parts * conv.scratch_floats,
+    )
+
+
+def conv_shape(site: Site) -> Shape2D | None:
+    """The convolution of a site as a two-dimensional one, or ``None`` when it has more dimensions or no elements."""
+    from ..ops._window import window
+
+    x, w, y = site.type(0), site.type(1), site.outputs[0]
+    if x is None or w is None or len(x[1]) not in (3, 4) or 0 in (*x[1], *w[1], *y[1]):
+        return None
+    attributes: Mapping[str, Any] = site.node.attributes
+    seen = window(x[1][2:], w[1][2:], **{k: attributes[k] for k in WINDOW_ATTRIBUTES if k in attributes})
+    one = (1,) * (4 - len(x[1]))
+    height, width = (*one, *x[1][2:])
+    above, left = (*(0,) * len(one), *seen.begin)
+    return Shape2D(
+        N=x[1][0], C=x[1][1], H=height, W=width, M=w[1][0], OH=(*one, *seen.output)[0], OW=seen.output[-1],
+        kernel=_pair(one + seen.kernel), strides=_pair(one + seen.strides), dilations=_pair(one + seen.dilations),
+        begin=(above, left), groups=attributes.get("group", 1),
+    )  # fmt: skip
+
+
+def _pair(values: tuple[int, ...]) -> tuple[int, int]:
+    return values[0], values[1]
