@@ -37,7 +37,7 @@ def write_recipe(recipe: Recipe) -> str:
     """See :meth:`Recipe.to_toml`."""
     default = Recipe()
     document: dict[str, Any] = {key: getattr(recipe, key) for key in _SCALARS if getattr(recipe, key) != getattr(default, key)}
-    document |= {key: getattr(recipe, key).settings() for key in _TABLES if not getattr(recipe, key).keeps}
+    document |= {key: getattr(recipe, key).settings() for key in _TABLES if getattr(recipe, key) != Layer()}
     if recipe.rules:
         document["rules"] = {pattern: layer.settings() for pattern, layer in recipe.rules}
     return _toml_module("tomli_w").dumps(document)

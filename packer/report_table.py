@@ -17,10 +17,10 @@ _ITEMISED = ("codes", "gaps", "codebook", "tables")
 _PAPER_COLUMNS = (
     ("weights", ""),
     ("density", ""),
-    ("weight bits", "P+Q"),
-    ("weight bits", "P+Q+H"),
-    ("index bits", "P+Q"),
-    ("index bits", "P+Q+H"),
+    ("weight\nbits", "P+Q"),
+    ("weight\nbits", "P+Q+H"),
+    ("index\nbits", "P+Q"),
+    ("index\nbits", "P+Q+H"),
     ("rate", "P+Q"),
     ("rate", "P+Q+H"),
 )
@@ -47,7 +47,7 @@ def _table(report: PackReport) -> list[str]:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 0, 0, 1))
     table.add_column("tensor", no_wrap=True)
     table.add_column("kind", no_wrap=True)
     for name, unit in (*_PAPER_COLUMNS, *_REAL_COLUMNS):
@@ -56,7 +56,7 @@ def _table(report: PackReport) -> list[str]:
         table.add_row(*row)
     text = StringIO()
     Console(file=text, width=_UNBOUNDED, color_system=None, markup=False, emoji=False, highlight=False).print(table)
-    return [line.rstrip() for line in text.getvalue().strip("\n").splitlines()]
+    return [line.rstrip() for line in text.getvalue().splitlines() if line.strip()]
 
 
 def _rows(report: PackReport) -> Iterator[tuple[str, ...]]:
