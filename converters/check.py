@@ -18,7 +18,8 @@ def check_text(message: Message) -> None:
         ConversionError: a string that is not.
     """
     for field, value in _fields(message):
-        items: Iterable[Any] = value if isinstance(value, Sequence) and not isinstance(value, (str, bytes)) else (value,)
+        repeated = isinstance(value, Sequence) and not isinstance(value, (str, bytes))
+        items: Any = value if repeated else (value,)
         if field.type == field.TYPE_MESSAGE:
             for item in items:
                 check_text(item)

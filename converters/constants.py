@@ -134,9 +134,9 @@ def from_constant_node(node: NodeProto, folder: Path | None) -> DenseTensor:
     Raises:
         ConversionError: not exactly one value, or a string.
     """
+    if len(node.output) != 1 or len(node.attribute) != 1:
+        raise ConversionError("a Constant must have one attribute and one output", node=node.name or "Constant")
     name = node.output[0]
-    if len(node.attribute) != 1:
-        raise ConversionError("a Constant must have exactly one attribute", node=node.name or name)
     attribute = node.attribute[0]
     if attribute.name == "value" and attribute.type == AttributeProto.TENSOR:
         return from_tensor_proto(attribute.t, folder, name)

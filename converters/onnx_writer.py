@@ -77,7 +77,7 @@ def _tensors(graph: Graph) -> Iterator[Tensor]:
 
 def _model(graph: Graph, store: Callable[[np.ndarray, str], TensorProto]) -> ModelProto:
     imports = [helper.make_opsetid("", graph.opset)]
-    model = helper.make_model(_graph(graph, store), ir_version=IR_VERSION, opset_imports=imports, producer_name="tersor")
+    model = helper.make_model(_graph(graph, store), ir_version=IR_VERSION, opset_imports=imports)
     helper.set_model_props(model, dict(graph.metadata))
     return model
 

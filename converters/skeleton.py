@@ -53,7 +53,7 @@ class Skeleton:
         while True:
             try:
                 model = shape_inference.infer_shapes(self.to_model(), data_prop=True)
-            except (RuntimeError, shape_inference.InferenceError) as error:
+            except (RuntimeError, ValueError, shape_inference.InferenceError) as error:
                 raise ConversionError(f"onnx finds the model's types inconsistent: {error}") from error
             ranks = _reshape_ranks(model.graph)
             if ranks.keys() <= self.ranks.keys():
@@ -116,7 +116,8 @@ def _inlined(model: ModelProto, skeleton: Skeleton) -> GraphProto:
 def _without_constants(nodes: Iterable[NodeProto], tensors: dict[str, DenseTensor], folder: Path | None) -> Iterator[NodeProto]:
     for node in nodes:
         if node.op_type == "Constant" and node.domain in ("", "ai.onnx"):
-            _add(tensors, node.output[0] if len(node.output) == 1 else "", from_constant_node(node, folder), "a Constant")
+            tensor = from_constant_node(node, folder)
+            _add(tensors, node.output[0], tensor, "a Constant")
         else:
             yield node
 
