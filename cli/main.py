@@ -40,6 +40,9 @@ class Verbs(click.Group):
                 raise
             click.echo(f"tersor: {_message(error)}", err=True)
             ctx.exit(error.exit_code if isinstance(error, TersorError) else 1)
+        except KeyboardInterrupt:
+            click.echo("tersor: interrupted; nothing was written", err=True)
+            ctx.exit(130)
 
 
 def _message(error: Exception) -> str:

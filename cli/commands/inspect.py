@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -115,11 +116,12 @@ def _show_plan(file: Path, sizes: dict[str, int], as_json: bool) -> None:
 
     with load(file) as model:
         shapes = {name: array.shape for name, array in random_inputs(model.inputs, 0, sizes).items()}
-        rows = [row.__dict__ if hasattr(row, "__dict__") else row for row in model.plan(shapes).rows()]
+        rows = list(model.plan(shapes).rows())
     if as_json:
-        print_json(rows)
+        print_json([asdict(row) for row in rows])
         return
-    shown = table("Plan", ">step", "node", "operator", "kernel", "output", ">density", ">MACs", ">weight bytes")
-    for index, row in enumerate(rows):
-        shown.add_row(str(index), *(str(value) for value in row.values()))
+    shown = table("Plan", ">step", "node", "operator", "kernel", "output", ">MACs", ">density", ">weight bytes")
+    for row in rows:
+        figures = (f"{row.macs:,}", f"{row.density:.0%}", f"{row.weight_bytes:,}") if row.macs else ("", "", "")
+        shown.add_row(str(row.index), row.node, row.op, row.kernel, row.output, *figures)
     console().print(shown)

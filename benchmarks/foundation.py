@@ -1,0 +1,100 @@
+"""Size, packing cost and start-up of the AlexNet stand-in: 61 M weights, pruned and shared by the packer itself.
+
+    python benchmarks/foundation.py
+
+Packing starts from He-normal fp32 weights, at the densities and bits of Deep Compression's Table 4, in a process of its own
+whose peak memory is the operating system's figure. Yardsticks from the same run: ``numpy.sort`` of fc6's weights, and ONNX
+Runtime loading and running the dense model in a fresh process.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+STARTS = 5
+
+PACK = """
+import json, resource, sys, time
+from tersor.converters import from_onnx
+from tersor.packer import Layer, Recipe, pack
+from standins import ALEXNET_DENSITIES
+begin = time.perf_counter()
+rules = {f"{name}_w*": Layer(bits=8 if name.startswith("conv") else 5, density=d) for name, d in ALEXNET_DENSITIES.items()}
+report = pack(from_onnx(sys.argv[1]), sys.argv[2], Recipe(rules=rules), threads=2)
+print(report, file=sys.stderr)
+peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+print(json.dumps({"seconds": time.perf_counter() - begin, "peak": peak}))
+"""
+
+RUN = """
+import time
+begin = time.perf_counter()
+import numpy as np
+from tersor.runtime import load
+imported = time.perf_counter()
+model = load({path!r})
+model.run({{model.inputs[0].name: np.ones((1, 3, 224, 224), np.float32)}})
+done = time.perf_counter()
+import json, resource
+peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+print(json.dumps({{"import": imported - begin, "total": done - begin, "peak": peak}}))
+"""
+
+RUN_PEER = """
+import time
+begin = time.perf_counter()
+import numpy as np
+import onnxruntime
+imported = time.perf_counter()
+session = onnxruntime.InferenceSession({path!r}, providers=["CPUExecutionProvider"])
+session.run(None, {{session.get_inputs()[0].name: np.ones((1, 3, 224, 224), np.float32)}})
+done = time.perf_counter()
+import json, resource
+peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+print(json.dumps({{"import": imported - begin, "total": done - begin, "peak": peak}}))
+"""
+
+
+def python(code: str, *arguments: str) -> dict[str, float]:
+    """Run ``code`` in a fresh process; the JSON object it prints."""
+    command = [sys.executable, "-c", code, *arguments]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parent)
+    return json.loads(done.stdout)
+
+
+def medians(code: str) -> dict[str, float]:
+    """Median of each figure over :data:`STARTS` processes, after one that does not count."""
+    runs = [python(code) for _ in range(STARTS + 1)][1:]
+    return {key: statistics.median(run[key] for run in runs) for key in runs[0]}
+
+
+def main() -> None:
+    """Print the figures."""
+    with tempfile.TemporaryDirectory() as folder:
+        dense, packed = Path(folder) / "alexnet.onnx", Path(folder) / "alexnet.tersor"
+        subprocess.run([sys.executable, "standins.py", "alexnet", dense, "--fp32"], check=True, cwd=Path(__file__).parent)
+        weights = np.random.default_rng(0).standard_normal(9216 * 4096, np.float32)
+        begin = time.perf_counter()
+        np.sort(weights)
+        print(f"yardstick: numpy.sort of 37.7 M weights {time.perf_counter() - begin:.2f} s")
+        figures = python(PACK, str(dense), str(packed))
+        print(f"pack: {figures['seconds']:.1f} s on 2 threads, peak {figures['peak'] / 1e6:,.0f} MB")
+        print(f"file: {packed.stat().st_size:,} bytes (paper, by its formula: 6.9 MB), dense ONNX {dense.stat().st_size:,}")
+        for name, code, path in (("tersor", RUN, packed), ("ONNX Runtime", RUN_PEER, dense)):
+            run = medians(code.format(path=str(path)))
+            print(
+                f"fresh process, {name}: import {run['import']:.2f} s, import + load + first run {run['total']:.2f} s, "
+                f"peak {run['peak'] / 1e6:,.0f} MB"
+            )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,208 @@
+"""Every verb through the real entry point, on a small model."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from click.testing import CliRunner, Result
+from onnx import TensorProto, helper, numpy_helper
+
+from tersor.cli.main import cli
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def run() -> Run:
+    return lambda *arguments: CliRunner().invoke(cli, [str(a) for a in arguments])
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """conv 3x3 -> relu -> flatten -> gemm on (N, 1, 6, 6)."""
+    rng = np.random.default_rng(0)
+    tensors = {
+        "conv.w": rng.standard_normal((8, 1, 3, 3)),
+        "conv.b": rng.standard_normal(8),
+        "fc.w": rng.standard_normal((10, 128)),
+        "fc.b": rng.standard_normal(10),
+    }
+    graph = helper.make_graph(
+        [
+            helper.make_node("Conv", ["x", "conv.w", "conv.b"], ["c"], kernel_shape=[3, 3]),
+            helper.make_node("Relu", ["c"], ["r"]),
+            helper.make_node("Flatten", ["r"], ["f"]),
+            helper.make_node("Gemm", ["f", "fc.w", "fc.b"], ["y"], transB=1),
+        ],
+        "small",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", 1, 6, 6])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["N", 10])],
+        [numpy_helper.from_array(value.astype(np.float32), name) for name, value in tensors.items()],
+    )
+    path = tmp_path_factory.mktemp("model") / "small.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8), path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def packed(model: Path) -> Path:
+    path = model.with_suffix(".tersor")
+    result = CliRunner().invoke(cli, ["pack", str(model), "-o", str(path), "--lossless", "--quiet"])
+    assert result.exit_code == 0, result.output
+    return path
+
+
+def test_help_lists_every_verb_and_the_exit_codes(run: Run):
+    result = run("--help")
+    assert result.exit_code == 0
+    for verb in ["pack", "inspect", "report", "verify", "run", "bench", "unpack", "demo"]:
+        assert f"\n  {verb} " in result.output
+        assert run(verb, "--help").exit_code == 0
+    assert "Exit codes" in result.output
+
+
+def test_pack_writes_beside_the_model_and_reports(run: Run, model: Path, tmp_path: Path):
+    source = tmp_path / "net.onnx"
+    source.write_bytes(model.read_bytes())
+    result = run("pack", source, "--bits", 4, "--density", 0.5, "--json")
+    assert result.exit_code == 0, result.output
+    facts = json.loads(result.stdout)
+    assert facts["file_bytes"] == (tmp_path / "net.tersor").stat().st_size == sum(facts["items"].values())
+    fc = next(t for t in facts["tensors"] if t["name"] == "fc.w")
+    assert fc["paper"]["density"] == 0.5
+    assert fc["paper"]["weight_bits"] == 4
+    assert source.read_bytes() == model.read_bytes()
+
+
+def test_pack_takes_rules_and_keeps(run: Run, model: Path, tmp_path: Path):
+    result = run(
+        "pack", model, "-o", tmp_path / "a", "--bits", 4, "--rule", "fc*=bits:2,density:0.25", "--keep", "fc.w", "--json"
+    )
+    assert result.exit_code == 2, "a pattern that fits nothing but kept tensors may stay, min_size hides conv.w"
+    result = run("pack", model, "-o", tmp_path / "a", "--bits", 4, "--rule", "fc*=bits:2,density:0.25", "--json")
+    fc = next(t for t in json.loads(result.stdout)["tensors"] if t["name"] == "fc.w")
+    assert (fc["paper"]["weight_bits"], fc["paper"]["density"]) == (2, 0.25)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (("--bits", 9), 6, "bits = 9"),
+        (("--rule", "nothing*=bits:2"), 6, "nothing*"),
+        (("--rule", "fc"), 2, "PATTERN=KEY:VALUE"),
+        (("--lossless", "--bits", 4), 2, "exclude one another"),
+        (("--recipe", "missing.toml"), 6, "missing.toml"),
+    ],
+)
+def test_pack_mistakes(run: Run, model: Path, tmp_path: Path, arguments: tuple[object, ...], code: int, message: str):
+    target = tmp_path / "out.tersor"
+    result = run("pack", model, "-o", target, *arguments)
+    assert (result.exit_code, message in result.output) == (code, True), result.output
+    assert "Traceback" not in result.output
+    assert not list(tmp_path.iterdir())
+
+
+def test_missing_and_foreign_files(run: Run, tmp_path: Path):
+    result = run("inspect", tmp_path / "none.tersor")
+    assert result.exit_code == 1
+    assert "none.tersor: No such file" in result.output
+    foreign = tmp_path / "foreign.tersor"
+    foreign.write_bytes(b"PK" * 100)
+    assert (run("verify", foreign).exit_code, run("run", foreign).exit_code) == (3, 3)
+    assert "not a Tersor file" in run("verify", foreign).output
+    result = run("pack", foreign, "-o", tmp_path / "o")
+    assert result.exit_code == 5
+    with pytest.raises(Exception, match="not a Tersor file"):
+        CliRunner().invoke(cli, ["--traceback", "verify", str(foreign)], catch_exceptions=False)
+
+
+def test_inspect_accounts_for_every_byte(run: Run, packed: Path):
+    facts = json.loads(run("inspect", packed, "--json").stdout)
+    manifest = sum(s["bytes"] for s in facts["sections"] if s["kind"] == "manifest")
+    assert sum(t["bytes"] for t in facts["tensors"]) + manifest + facts["overhead"] == packed.stat().st_size
+    assert facts["inputs"] == {"x": "float32[N, 1, 6, 6]"}
+    shown = run("inspect", packed).output
+    assert "fc.w" in shown
+    plan = json.loads(run("inspect", packed, "--plan", "--size", "N=2", "--json").stdout)
+    assert any(step["op"] == "Conv" for step in plan)
+    assert run("inspect", packed, "--plan", "--size", "N").exit_code == 2
+
+
+def test_report(run: Run, packed: Path):
+    assert "paper" in run("report", packed).output
+    assert json.loads(run("report", packed, "--json").stdout)["file_bytes"] == packed.stat().st_size
+
+
+def test_verify(run: Run, packed: Path, model: Path, tmp_path: Path):
+    assert json.loads(run("verify", packed, "--json").stdout)["ok"]
+    result = run("verify", packed, "--against", model)
+    assert result.exit_code == 0, result.output
+    rough = tmp_path / "rough.tersor"
+    run("pack", model, "-o", rough, "--bits", 1, "--quiet")
+    result = run("verify", rough, "--against", model)
+    assert result.exit_code == 11
+    damaged = bytearray(packed.read_bytes())
+    damaged[len(damaged) // 2] ^= 1
+    rough.write_bytes(damaged)
+    assert run("verify", rough).exit_code == 3
+
+
+def test_run_reads_arrays_and_images(run: Run, packed: Path, tmp_path: Path):
+    from PIL import Image
+
+    x = np.random.default_rng(1).standard_normal((2, 1, 6, 6)).astype(np.float32)
+    np.save(tmp_path / "x.npy", x)
+    np.savez(tmp_path / "x.npz", x=x)
+    out = tmp_path / "out.npz"
+    result = run("run", packed, tmp_path / "x.npy", "-o", out)
+    assert result.exit_code == 0, result.output
+    with np.load(out) as first:
+        assert first["y"].shape == (2, 10)
+        assert run("run", packed, "--input", f"x={tmp_path / 'x.npz'}", "-o", out).exit_code == 0
+        with np.load(out) as second:
+            np.testing.assert_array_equal(first["y"], second["y"])
+    Image.fromarray(np.arange(144, dtype=np.uint8).reshape(12, 12)).save(tmp_path / "i.png")
+    result = run("run", packed, tmp_path / "i.png", tmp_path / "i.png", "--mean", "0.5", "--json")
+    assert json.loads(result.stdout)["outputs"]["y"]["shape"] == [2, 10]
+
+
+def test_run_mistakes(run: Run, packed: Path, tmp_path: Path):
+    np.save(tmp_path / "x.npy", np.zeros((1, 1, 5, 6), np.float32))
+    result = run("run", packed, tmp_path / "x.npy")
+    assert result.exit_code == 8
+    assert "6" in result.output
+    assert run("run", packed).exit_code == 8
+    assert "no input 'z'" in run("run", packed, "--input", f"z={tmp_path / 'x.npy'}").output
+    (tmp_path / "bad.npy").write_bytes(b"nonsense")
+    assert run("run", packed, tmp_path / "bad.npy").exit_code == 8
+
+
+def test_bench(run: Run, packed: Path):
+    result = run("bench", packed, "--runs", 2, "--warmup", 1, "--against", "onnxruntime", "--threads", 1, "--json")
+    facts = json.loads(result.stdout)
+    assert set(facts["latency"]) == {"tersor", "onnxruntime"}
+    assert facts["speedup"] > 0
+    assert "median" in run("bench", packed, "--runs", 1).output
+
+
+def test_unpack_gives_the_same_weights(run: Run, packed: Path, model: Path, tmp_path: Path):
+    target = tmp_path / "back.onnx"
+    assert run("unpack", packed, target).exit_code == 0
+    back = {t.name: numpy_helper.to_array(t) for t in onnx.load(target).graph.initializer}
+    for tensor in onnx.load(model).graph.initializer:
+        np.testing.assert_array_equal(back[tensor.name], numpy_helper.to_array(tensor))
+    assert run("unpack", packed, packed).exit_code == 2
+
+
+def test_demo_tells_the_story_in_numbers(run: Run, tmp_path: Path):
+    result = run("demo", "--output", tmp_path / "lenet5.tersor", "--json")
+    assert result.exit_code == 0, result.output
+    facts = json.loads(result.stdout)
+    assert facts["packed_bytes"] == (tmp_path / "lenet5.tersor").stat().st_size
+    assert facts["onnx_bytes"] / facts["packed_bytes"] > 10
+    assert facts["before"]["accuracy"] - facts["after"]["accuracy"] <= 0.005
