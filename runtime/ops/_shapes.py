@@ -136,6 +136,11 @@ def boundaries(sizes: Sequence[int]) -> list[int]:
     return list(accumulate(sizes, operator.add, initial=0))
 
 
+def rows_first(node: Node, rank: int) -> tuple[int, ...]:
+    """Row axes of weights whose outputs come first."""
+    return (0,)
+
+
 def _present(types: Types) -> list[Shaped]:
     return [t for t in types if t is not None]
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
 from ...format_spec.errors import PlanError
 from ._dtypes import accumulator, onnx_dtype
-from ._registry import operator
+from ._registry import Shaped, operator
+from ._shapes import Shape, Types, Values, given, infers
 
 
 def _split_heads(x: np.ndarray, heads: int | None) -> np.ndarray:
@@ -53,7 +55,31 @@ def _softmax(scores: np.ndarray) -> np.ndarray:
     return powers / powers.sum(axis=-1, keepdims=True)
 
 
-@operator("Attention", allowed={"softmax_precision": (1, 10, 11)})
+def _head_shape(shape: Shape, heads: int | None) -> Shape:
+    """What :func:`_split_heads` makes of a shape."""
+    if len(shape) == 4:
+        return shape
+    if not heads or len(shape) != 3:
+        raise PlanError(f"an input of shape {shape} needs 4 axes, or 3 and its number of heads")
+    return shape[0], heads, shape[1], shape[2] // heads
+
+
+def _types(types: Types, values: Values, *, q_num_heads: int | None, kv_num_heads: int | None, **_: Any) -> list[Shaped]:
+    dtype, q = given(types, 0)
+    queries = _head_shape(q, q_num_heads)
+    keys, results = (_head_shape(given(types, i)[1], kv_num_heads) for i in (1, 2))
+    past = types[4] if len(types) > 4 else None
+    total = keys[2] + (past[1][2] if past else 0)
+    output = (*queries[:3], results[3])
+    return [
+        (dtype, output if len(q) == 4 else (*q[:2], output[1] * output[3])),
+        (given(types, 1)[0], (*keys[:2], total, keys[3])),
+        (given(types, 2)[0], (*results[:2], total, results[3])),
+        (dtype, (*queries[:3], total)),
+    ]
+
+
+@operator("Attention", infer=infers(_types), allowed={"softmax_precision": (1, 10, 11)})
 def attention(
     Q: np.ndarray,
     K: np.ndarray,

@@ -11,7 +11,7 @@ import numpy as np
 from ...format_spec.errors import PlanError
 from ._dtypes import accumulator
 from ._registry import Shaped, lowering, operator
-from ._shapes import Shape, Types, Values, check_rank, given, infers
+from ._shapes import Shape, Types, Values, check_rank, given, infers, rows_first
 from ._window import Window, window
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def convolve(X: np.ndarray, W: np.ndarray, group: int, seen: Window) -> np.ndarr
     return sums.reshape(count, outputs, *seen.output)
 
 
-@operator("Conv", infer=infers(_types), weights={1: lambda node, rank: (0,)})
+@operator("Conv", infer=infers(_types), weights={1: rows_first})
 def conv(
     X: np.ndarray,
     W: np.ndarray,

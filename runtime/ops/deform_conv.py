@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ._registry import Shaped, operator
-from ._shapes import Types, Values, given, infers
+from ._shapes import Types, Values, given, infers, rows_first
 from .conv import conv_window
 from .grid_sample import interpolate
 
@@ -19,7 +19,7 @@ def _types(types: Types, values: Values, *, offset_group: int, **attributes: Any
     return dtype, (x_shape[0], w_shape[0], *conv_window(x_shape, w_shape, **attributes).output)
 
 
-@operator("DeformConv", infer=infers(_types), weights={1: lambda node, rank: (0,)})
+@operator("DeformConv", infer=infers(_types), weights={1: rows_first})
 def deform_conv(
     X: np.ndarray,
     W: np.ndarray,

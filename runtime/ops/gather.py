@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ._registry import Shaped, operator
-from ._shapes import Types, Values, given, infers, positive_axis, positive_indices
+from ._shapes import Types, Values, given, infers, positive_axis, positive_indices, rows_first
 
 
 def _gather_types(types: Types, values: Values, *, axis: int) -> Shaped:
@@ -16,7 +16,7 @@ def _gather_types(types: Types, values: Values, *, axis: int) -> Shaped:
     return dtype, (*shape[:along], *indices, *shape[along + 1 :])
 
 
-@operator("Gather", infer=infers(_gather_types), weights={0: lambda node, rank: (0,)})
+@operator("Gather", infer=infers(_gather_types), weights={0: rows_first})
 def gather(data: np.ndarray, indices: np.ndarray, *, axis: int = 0) -> np.ndarray:
     """Slices of ``data`` along ``axis``: that axis is replaced by the axes of ``indices`` (negative ones from the end)."""
     along = positive_axis(axis, data.ndim)
@@ -36,7 +36,13 @@ def gather_elements(data: np.ndarray, indices: np.ndarray, *, axis: int = 0) -> 
     return data[tuple(index)]
 
 
-@operator("GatherND")
+def _nd_types(types: Types, values: Values, *, batch_dims: int) -> Shaped:
+    dtype, shape = given(types, 0)
+    indices = given(types, 1)[1]
+    return dtype, (*indices[:-1], *shape[batch_dims + indices[-1] :])
+
+
+@operator("GatherND", infer=infers(_nd_types))
 def gather_nd(data: np.ndarray, indices: np.ndarray, *, batch_dims: int = 0) -> np.ndarray:
     """Slices of ``data`` at the coordinates in the last axis of ``indices``, the first ``batch_dims`` axes in step."""
     depth = indices.shape[-1]

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
+from ...format_spec.errors import PlanError
 from ._dtypes import DTYPES, onnx_dtype
-from ._registry import operator
-from ._shapes import positive_axis
+from ._registry import Shaped, operator
+from ._shapes import Types, Values, constant, given, infers, like_input, positive_axis
 
 
 @operator("Range", shape_inputs=(0, 1, 2))
@@ -16,13 +19,26 @@ def number_range(start: np.ndarray, limit: np.ndarray, delta: np.ndarray) -> np.
     return (start.item() + np.arange(count) * delta.item()).astype(start.dtype)
 
 
-@operator("EyeLike", allowed={"dtype": DTYPES})
+def _eye_types(types: Types, values: Values, *, dtype: int | None, **_: Any) -> Shaped:
+    own, shape = given(types, 0)
+    return own if dtype is None else onnx_dtype(dtype), shape
+
+
+@operator("EyeLike", infer=infers(_eye_types), allowed={"dtype": DTYPES})
 def eye_like(X: np.ndarray, *, dtype: int | None = None, k: int = 0) -> np.ndarray:
     """A matrix of the shape of ``X`` with ones on diagonal ``k``; of its type, or ONNX element type ``dtype``."""
     return np.eye(*X.shape, k=k, dtype=X.dtype if dtype is None else onnx_dtype(dtype))
 
 
-@operator("OneHot", shape_inputs=(1,))
+def _one_hot_types(types: Types, values: Values, *, axis: int) -> Shaped:
+    shape, depth = given(types, 0)[1], constant(values, 1)
+    if depth is None:
+        raise PlanError("input 1 is required")
+    along = positive_axis(axis, len(shape) + 1)
+    return given(types, 2)[0], (*shape[:along], int(depth.reshape(())), *shape[along:])
+
+
+@operator("OneHot", infer=infers(_one_hot_types), shape_inputs=(1,))
 def one_hot(indices: np.ndarray, depth: np.ndarray, values: np.ndarray, *, axis: int = -1) -> np.ndarray:
     """A new axis of size ``depth``: ``values[1]`` at the index, else ``values[0]``; an index out of range marks nothing."""
     along = positive_axis(axis, indices.ndim + 1)
@@ -32,14 +48,19 @@ def one_hot(indices: np.ndarray, depth: np.ndarray, values: np.ndarray, *, axis:
     return np.where(places == classes, values[1], values[0])
 
 
-@operator("Trilu")
+@operator("Trilu", infer=like_input)
 def trilu(X: np.ndarray, k: np.ndarray | None = None, *, upper: int = 1) -> np.ndarray:
     """The upper (or lower) triangle of each matrix of ``X`` (..., M, N), from diagonal ``k`` on; zeros elsewhere."""
     diagonal = 0 if k is None else int(k.reshape(()))
     return np.triu(X, diagonal) if upper else np.tril(X, diagonal)
 
 
-@operator("Det")
+def _det_types(types: Types, values: Values, **_: Any) -> Shaped:
+    dtype, shape = given(types, 0)
+    return dtype, shape[:-2]
+
+
+@operator("Det", infer=infers(_det_types))
 def det(X: np.ndarray) -> np.ndarray:
     """Determinant of each matrix of ``X`` (..., M, M)."""
     return np.linalg.det(X).astype(X.dtype)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from itertools import product
+from typing import Any
 
 import numpy as np
 
-from ._registry import operator
+from ._registry import Shaped, operator
+from ._shapes import Types, Values, given, infers
 
 _A = -0.75
 """Coefficient of the cubic kernel, as PyTorch has it."""
@@ -55,8 +57,14 @@ def interpolate(
     return np.moveaxis(result, -1, 1).astype(X.dtype)
 
 
+def _types(types: Types, values: Values, **_: Any) -> Shaped:
+    dtype, shape = given(types, 0)
+    return dtype, (*shape[:2], *given(types, 1)[1][1:-1])
+
+
 @operator(
     "GridSample",
+    infer=infers(_types),
     allowed={"mode": ("nearest", "linear", "cubic"), "padding_mode": ("zeros", "border", "reflection")},
 )
 def grid_sample(

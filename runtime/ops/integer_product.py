@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
-from ._registry import operator
+from ._registry import Shaped, operator
+from ._shapes import Types, Values, given, infers, rows_first
 from .conv import conv_window, convolve
-from .matmul import matmul_rows
+from .matmul import matmul_rows, matmul_shape
 from .quantization import to_integers
 
 
@@ -27,7 +29,28 @@ def _along(parameter: np.ndarray, rank: int, axis: int | None) -> np.ndarray:
     return parameter.reshape(-1, *[1] * (rank - 1 - axis % rank))
 
 
-@operator("MatMulInteger", weights={1: matmul_rows})
+_INT32 = np.dtype(np.int32)
+
+
+def _matmul_types(types: Types, values: Values, **_: Any) -> Shaped:
+    return _INT32, matmul_shape(given(types, 0)[1], given(types, 1)[1])
+
+
+def _qlinear_matmul_types(types: Types, values: Values, **_: Any) -> Shaped:
+    return given(types, 7)[0], matmul_shape(given(types, 0)[1], given(types, 3)[1])
+
+
+def _conv_types(types: Types, values: Values, **attributes: Any) -> Shaped:
+    x, w = given(types, 0)[1], given(types, 1)[1]
+    return _INT32, (x[0], w[0], *conv_window(x, w, **attributes).output)
+
+
+def _qlinear_conv_types(types: Types, values: Values, **attributes: Any) -> Shaped:
+    x, w = given(types, 0)[1], given(types, 3)[1]
+    return given(types, 7)[0], (x[0], w[0], *conv_window(x, w, **attributes).output)
+
+
+@operator("MatMulInteger", infer=infers(_matmul_types), weights={1: matmul_rows})
 def matmul_integer(
     A: np.ndarray, B: np.ndarray, a_zero_point: np.ndarray | None = None, b_zero_point: np.ndarray | None = None
 ) -> np.ndarray:
@@ -35,7 +58,7 @@ def matmul_integer(
     return np.matmul(_centred(A, a_zero_point, max(0, A.ndim - 2)), _centred(B, b_zero_point, B.ndim - 1))
 
 
-@operator("QLinearMatMul", weights={3: matmul_rows})
+@operator("QLinearMatMul", infer=infers(_qlinear_matmul_types), weights={3: matmul_rows})
 def qlinear_matmul(
     a: np.ndarray,
     a_scale: np.ndarray,
@@ -53,7 +76,7 @@ def qlinear_matmul(
     return to_integers(sums * scale, _along(y_zero_point, sums.ndim, max(0, sums.ndim - 2)), y_zero_point.dtype)
 
 
-@operator("ConvInteger", weights={1: lambda node, rank: (0,)})
+@operator("ConvInteger", infer=infers(_conv_types), weights={1: rows_first})
 def conv_integer(
     x: np.ndarray,
     w: np.ndarray,
@@ -73,7 +96,7 @@ def conv_integer(
     return convolve(_centred(x, x_zero_point), _centred(w, w_zero_point, 0), group, seen)
 
 
-@operator("QLinearConv", weights={3: lambda node, rank: (0,)})
+@operator("QLinearConv", infer=infers(_qlinear_conv_types), weights={3: rows_first})
 def qlinear_conv(
     x: np.ndarray,
     x_scale: np.ndarray,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from ...format_spec.errors import PlanError
 from ._dtypes import DTYPES, onnx_dtype
-from ._registry import operator
-from ._shapes import positive_axis
+from ._registry import Shaped, operator
+from ._shapes import Types, Values, given, infers, positive_axis
 
 
 def spread(parameter: np.ndarray, x: np.ndarray, axis: int, block_size: int) -> np.ndarray:
@@ -38,7 +40,17 @@ _INTEGERS = [0, *(number for number, dtype in DTYPES.items() if dtype.kind in "i
 _FLOATS = [0, *(number for number, dtype in DTYPES.items() if dtype.kind == "f")]
 
 
-@operator("QuantizeLinear", allowed={"output_dtype": _INTEGERS, "precision": _FLOATS})
+def _integer_type(output_dtype: int, zero_point: np.dtype | None) -> np.dtype:
+    asked = onnx_dtype(output_dtype) if output_dtype else np.dtype(np.uint8)
+    return asked if zero_point is None else zero_point
+
+
+def _quantized(types: Types, values: Values, *, output_dtype: int, **_: Any) -> Shaped:
+    zero_point = types[2] if len(types) > 2 else None
+    return _integer_type(output_dtype, zero_point and zero_point[0]), given(types, 0)[1]
+
+
+@operator("QuantizeLinear", infer=infers(_quantized), allowed={"output_dtype": _INTEGERS, "precision": _FLOATS})
 def quantize_linear(
     x: np.ndarray,
     y_scale: np.ndarray,
@@ -54,15 +66,18 @@ def quantize_linear(
 
     ``precision`` is the type to divide in (default: the scale's); ``saturate`` matters for 8-bit floats only.
     """
-    asked = onnx_dtype(output_dtype) if output_dtype else np.dtype(np.uint8)
-    dtype = asked if y_zero_point is None else y_zero_point.dtype
+    dtype = _integer_type(output_dtype, None if y_zero_point is None else y_zero_point.dtype)
     wide = onnx_dtype(precision) if precision else y_scale.dtype
     scaled = x.astype(wide, copy=False) / spread(y_scale, x, axis, block_size).astype(wide, copy=False)
     zero = 0 if y_zero_point is None else spread(y_zero_point, x, axis, block_size)
     return to_integers(scaled, zero, dtype)
 
 
-@operator("DequantizeLinear", allowed={"output_dtype": _FLOATS})
+def _dequantized(types: Types, values: Values, *, output_dtype: int, **_: Any) -> Shaped:
+    return onnx_dtype(output_dtype) if output_dtype else given(types, 1)[0], given(types, 0)[1]
+
+
+@operator("DequantizeLinear", infer=infers(_dequantized), allowed={"output_dtype": _FLOATS})
 def dequantize_linear(
     x: np.ndarray,
     x_scale: np.ndarray,

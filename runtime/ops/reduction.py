@@ -29,7 +29,12 @@ _FACTS: dict[str, Any] = {"infer": infers(_types), "shape_inputs": (1,)}
 
 
 def _sum(data: np.ndarray, axes: np.ndarray | None, keepdims: int, noop: int) -> np.ndarray:
+    """Sum in the accumulator's type."""
     return np.sum(data, axis=reduced_axes(data.ndim, axes, noop), dtype=accumulator(data.dtype), keepdims=bool(keepdims))
+
+
+def _squares(data: np.ndarray) -> np.ndarray:
+    return np.square(data.astype(accumulator(data.dtype), copy=False))
 
 
 @operator("ReduceSum", **_FACTS)
@@ -45,7 +50,7 @@ def reduce_sum_square(
     data: np.ndarray, axes: np.ndarray | None = None, *, keepdims: int = 1, noop_with_empty_axes: int = 0
 ) -> np.ndarray:
     """Sum of squares."""
-    return _sum(np.square(data), axes, keepdims, noop_with_empty_axes).astype(data.dtype)
+    return _sum(_squares(data), axes, keepdims, noop_with_empty_axes).astype(data.dtype)
 
 
 @operator("ReduceL1", **_FACTS)
@@ -61,7 +66,7 @@ def reduce_l2(
     data: np.ndarray, axes: np.ndarray | None = None, *, keepdims: int = 1, noop_with_empty_axes: int = 0
 ) -> np.ndarray:
     """Square root of the sum of squares."""
-    return np.sqrt(_sum(np.square(data), axes, keepdims, noop_with_empty_axes)).astype(data.dtype)
+    return np.sqrt(_sum(_squares(data), axes, keepdims, noop_with_empty_axes)).astype(data.dtype)
 
 
 @operator("ReduceLogSum", **_FACTS)

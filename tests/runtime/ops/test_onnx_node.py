@@ -35,7 +35,7 @@ REFUSED_OPERATORS = {
         "SequenceLength",
         "SplitToSequence",
     },
-    "strings": {"RegexFullMatch", "StringConcat", "StringNormalizer", "StringSplit", "TfIdfVectorizer"},
+    "text": {"RegexFullMatch", "StringConcat", "StringNormalizer", "StringSplit", "TfIdfVectorizer"},
     "randomness": {"Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike"},
     "images": {"ImageDecoder"},
 }

@@ -1,0 +1,34 @@
+"""Lowerings of poolings and of local response normalisation."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ._registry import lowering
+
+if TYPE_CHECKING:
+    from ..plan.step import Kernel, Site
+
+
+@lowering("MaxPool", "AveragePool")
+def lower_windows(site: Site) -> Kernel | None:
+    """Pool plane by plane."""
+    from ..kernels.pool import lower_pool
+
+    return lower_pool(site)
+
+
+@lowering("GlobalAveragePool")
+def lower_global(site: Site) -> Kernel | None:
+    """Average plane by plane."""
+    from ..kernels.pool import lower_global_average
+
+    return lower_global_average(site)
+
+
+@lowering("LRN")
+def lower_normalization(site: Site) -> Kernel | None:
+    """Normalise a run of positions at a time."""
+    from ..kernels.lrn import lower_lrn
+
+    return lower_lrn(site)
