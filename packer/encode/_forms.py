@@ -8,6 +8,7 @@ import numpy as np
 
 from ...format_spec.coding import MAX_CODEBOOK
 from ...format_spec.tensors import SharedTensor, zero_codes
+from ._kernels import drop_zeros, histogram, place_codes
 
 
 def fixed(array: np.ndarray, dtype: type) -> np.ndarray:
@@ -31,24 +32,20 @@ def normalise(tensor: SharedTensor) -> SharedTensor:
 
 
 def leave_zeros_out(tensor: SharedTensor) -> SharedTensor:
-    """The form with starts and minors, and no zero in the codebook."""
+    """The form with starts and minors, and no zero in the codebook; ``tensor`` is normalised."""
     if tensor.starts is not None:
         return tensor
-    k, zeros = len(tensor.codebook), zero_codes(tensor.codebook)
+    k = len(tensor.codebook)
     is_value = np.ones(k, bool)
-    is_value[zeros] = False
-    positions = np.flatnonzero(is_value[tensor.codes])
-    starts = np.searchsorted(positions, np.arange(tensor.majors + 1, dtype=np.int64) * tensor.minor_length)
-    renumbered = (np.cumsum(is_value) - 1)[tensor.codes[positions]]
-    return normalise(
-        replace(
-            tensor,
-            starts=starts,
-            minors=positions % tensor.minor_length,
-            codes=renumbered,
-            codebook=tensor.codebook[is_value],
-        )
-    )
+    is_value[zero_codes(tensor.codebook)] = False
+    counts = np.zeros(k, np.int64)
+    histogram(tensor.codes, counts)
+    nonzeros = int(counts[is_value].sum())
+    starts, minors = np.zeros(tensor.majors + 1, np.int64), np.empty(nonzeros, np.uint32)
+    codes = np.empty(nonzeros, code_type(int(is_value.sum())))
+    renumbered = np.where(is_value, np.cumsum(is_value) - 1, -1)
+    drop_zeros(tensor.codes, renumbered, tensor.minor_length, starts, minors, codes)
+    return normalise(replace(tensor, starts=starts, minors=minors, codes=codes, codebook=tensor.codebook[is_value]))
 
 
 def keep_zeros(tensor: SharedTensor) -> SharedTensor | None:
@@ -61,7 +58,6 @@ def keep_zeros(tensor: SharedTensor) -> SharedTensor | None:
     if k > MAX_CODEBOOK:
         return None
     codes = np.zeros(tensor.size, code_type(k))
-    majors = np.repeat(np.arange(tensor.majors, dtype=np.int64), np.diff(tensor.starts))
-    codes[majors * tensor.minor_length + tensor.minors] = tensor.codes.astype(codes.dtype) + codes.dtype.type(1)
+    place_codes(tensor.starts, tensor.minors, tensor.codes, tensor.minor_length, codes)
     codebook = np.concatenate([np.zeros(1, tensor.codebook.dtype), tensor.codebook])
     return normalise(replace(tensor, starts=None, minors=None, codes=codes, codebook=codebook))

@@ -169,3 +169,28 @@ def prefix_code_bits(weights):
         total += pair
         made += 1
     return total
+
+
+@jit
+def drop_zeros(codes, renumbered, minor_length, starts, minors, kept):
+    """List the codes that ``renumbered`` (k,) int64 does not map to -1: ``starts``, ``minors``, and new codes in ``kept``."""
+    at, position = np.int64(0), np.int64(0)
+    starts[0] = 0
+    for major in range(len(starts) - 1):
+        for minor in range(minor_length):
+            code = renumbered[codes[position]]
+            position += 1
+            if code >= 0:
+                minors[at] = minor
+                kept[at] = code
+                at += 1
+        starts[major + 1] = at
+
+
+@jit
+def place_codes(starts, minors, codes, minor_length, placed):
+    """Write 1 + code of every entry to its position in ``placed`` (positions,), which is zero elsewhere."""
+    for major in range(len(starts) - 1):
+        offset = major * minor_length
+        for entry in range(starts[major], starts[major + 1]):
+            placed[offset + np.int64(minors[entry])] = np.int64(codes[entry]) + 1

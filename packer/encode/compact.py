@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ...format_spec.coding import CodecId
+from ...format_spec.tensors import zero_codes
 from ...runtime.decode.reorder import reorder
 from ._assemble import Encoded, Sequence8, assemble, choose_block_majors, code_sequences
 from ._estimate import GAP_BINS, best_gap_alphabet, wide_coded_bits
@@ -31,10 +32,13 @@ class Plan:
 
 def encode_compact(tensor: SharedTensor) -> Encoded:
     """The smallest of the candidates by estimate, encoded once. The tensor has nonzeros and both axes fit a block."""
-    sparse = leave_zeros_out(normalise(tensor))
+    tensor = normalise(tensor)
+    if tensor.starts is None and not len(zero_codes(tensor.codebook)):
+        return encode_shared(tensor)
+    sparse = leave_zeros_out(tensor)
     plan = choose(sparse)
     if plan.gap_symbols is None:
-        whole = keep_zeros(normalise(tensor))
+        whole = keep_zeros(tensor)
         if whole is not None:
             return encode_shared(whole)
     return encode_sparse(normalise(reorder(sparse, plan.order)), plan.gap_symbols or 256)
