@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -29,6 +30,9 @@ DTYPES: dict[int, np.dtype] = {
 }
 """The element types that a graph may hold, by ONNX's number."""
 
+MOST_DIMENSIONS = 32
+"""Of any tensor: numpy before 2.0 holds no more."""
+
 _FIELD_TYPES = {
     "value_float": np.float32,
     "value_floats": np.float32,
@@ -50,6 +54,20 @@ class Fill:
     def __call__(self) -> np.ndarray:
         """The tensor as a read-only view."""
         return np.broadcast_to(self.value, self.shape)
+
+
+def tensor_shape(dims: Iterable[int], what: str) -> tuple[int, ...]:
+    """``dims`` as a shape that numpy can hold; ``what`` names its owner in the message.
+
+    Raises:
+        ConversionError: a negative dimension, or more than :data:`MOST_DIMENSIONS`.
+    """
+    shape = tuple(dims)
+    if len(shape) > MOST_DIMENSIONS:
+        raise ConversionError(f"{what} has {len(shape)} dimensions; the most is {MOST_DIMENSIONS}")
+    if any(d < 0 for d in shape):
+        raise ConversionError(f"{what} has a negative dimension: {list(shape)}")
+    return shape
 
 
 def element_type(number: int, what: str) -> np.dtype:
@@ -74,9 +92,7 @@ def from_tensor_proto(proto: TensorProto, folder: Path | None, name: str | None 
     """
     what = f"tensor {name or proto.name!r}"
     dtype = element_type(proto.data_type, what)
-    shape = tuple(proto.dims)
-    if any(d < 0 for d in shape):
-        raise ConversionError(f"{what} has a negative dimension: {list(shape)}")
+    shape = tensor_shape(proto.dims, what)
     if proto.HasField("segment"):
         raise ConversionError(f"{what} is split in segments, which ONNX never defined; export the model again")
     if proto.data_location == TensorProto.EXTERNAL:
@@ -102,9 +118,9 @@ def from_sparse_proto(proto: SparseTensorProto, folder: Path | None, name: str) 
     what = f"sparse tensor {name!r}"
     values = from_tensor_proto(proto.values, folder, f"{name} (values)")
     stored = from_tensor_proto(proto.indices, folder, f"{name} (indices)")
-    shape = tuple(proto.dims)
-    if any(d < 0 for d in shape) or len(values.shape) != 1 or stored.dtype != np.int64:
-        raise ConversionError(f"{what} must have dimensions of at least 0, flat values and int64 indices")
+    shape = tensor_shape(proto.dims, what)
+    if len(values.shape) != 1 or stored.dtype != np.int64:
+        raise ConversionError(f"{what} must have flat values and int64 indices")
     count = values.shape[0]
     if stored.shape not in ((count,), (count, len(shape))):
         raise ConversionError(
@@ -147,20 +163,19 @@ def from_constant_node(node: NodeProto, folder: Path | None) -> DenseTensor:
     raise ConversionError(f"a Constant given by {attribute.name!r} is not supported", node=node.name or name)
 
 
-def fill(node: NodeProto, shape: np.ndarray) -> DenseTensor:
+def fill(node: NodeProto, shape: DenseTensor) -> DenseTensor:
     """The output of a ``ConstantOfShape`` node whose ``shape`` (rank,) is known; read by a :class:`Fill`.
 
     Raises:
-        ConversionError: a negative dimension, or a fill value that is not one element.
+        ConversionError: a shape that no tensor has, or a fill value that is not one element.
     """
-    dims = tuple(int(d) for d in shape.reshape(-1))
+    label = node.name or node.output[0]
+    what = f"the result of ConstantOfShape {label!r}"
+    dims = tensor_shape((int(d) for d in shape.dense()[: MOST_DIMENSIONS + 1].reshape(-1)), what)
     value = np.zeros((), np.float32)
     for attribute in node.attribute:
-        if attribute.name == "value":
-            held = from_tensor_proto(attribute.t, None, node.output[0])
-            if held.size != 1:
-                raise ConversionError("the value of ConstantOfShape must have one element", node=node.name or node.output[0])
-            value = held.dense().reshape(())
-    if any(d < 0 for d in dims):
-        raise ConversionError(f"ConstantOfShape is given the negative shape {list(dims)}", node=node.name or node.output[0])
+        held = from_tensor_proto(attribute.t, None, label)
+        if held.size != 1:
+            raise ConversionError("the value of ConstantOfShape must have one element", node=label)
+        value = held.dense().reshape(())
     return DenseTensor(value.dtype, dims, Fill(value, dims))

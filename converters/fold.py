@@ -72,8 +72,8 @@ def _fold_node(node: NodeProto, skeleton: Skeleton, shapes: Mapping[str, tuple[i
     if not all(name in tensors for name in names):
         return False
     inputs = {name: tensors[name] for name in names}
-    if node.op_type == "ConstantOfShape":
-        tensors[node.output[0]] = fill(node, inputs[names[0]].dense())
+    if node.op_type == "ConstantOfShape" and len(inputs[names[0]].shape) == 1:
+        tensors[node.output[0]] = fill(node, inputs[names[0]])
         return True
     if not _is_exact(node, inputs) or _least_bytes(node, inputs, shapes) > MOST_BYTES:
         return False

@@ -10,13 +10,13 @@ from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, ValueInfoPro
 
 from ..format_spec.errors import ConversionError
 from ..format_spec.tensors import DenseTensor
-from .constants import from_constant_node, from_sparse_proto, from_tensor_proto
+from .constants import MOST_DIMENSIONS, from_constant_node, from_sparse_proto, from_tensor_proto
 
 _KEPT_BYTES = 1024
 """Tensors up to this size stay in the skeleton: shape inference reads the shapes and axes among them."""
 
 IR_VERSION = 10
-"""Of every model built here; ONNX Runtime 1.18 and later read it."""
+"""Of every model built here: readers refuse a newer one than they know, and nothing in a graph needs one."""
 
 
 @dataclass
@@ -135,8 +135,9 @@ def _reshape_ranks(graph: GraphProto) -> dict[str, ValueInfoProto]:
     for node in graph.node:
         if node.op_type == "Reshape" and len(node.input) == 2 and {node.input[1], node.output[0]} <= types.keys():
             target, result = types[node.input[1]].shape.dim, types[node.output[0]]
-            if not result.HasField("shape") and len(target) == 1 and target[0].HasField("dim_value"):
-                shape = [None] * target[0].dim_value
+            rank = target[0].dim_value if len(target) == 1 else 0
+            if not result.HasField("shape") and 0 < rank <= MOST_DIMENSIONS:
+                shape = [None] * rank
                 found[node.output[0]] = helper.make_tensor_value_info(node.output[0], result.elem_type, shape)
     return found
 

@@ -11,8 +11,8 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 from onnx.parser import parse_model
 
-from tersor.converters import from_onnx
-from tersor.format_spec.errors import ConversionError
+from tersor.converters import from_onnx, from_torch
+from tersor.format_spec.errors import ConversionError, MissingExtra
 from tersor.format_spec.graph import Graph, TensorType
 
 HEAD = '<ir_version: 8, opset_import: ["" : 17], producer_name: "maker", producer_version: "2">'
@@ -155,6 +155,20 @@ def test_importing_the_package_brings_neither_onnx_nor_torch():
     code = "import sys, tersor.converters; print(sorted({'onnx', 'torch'} & set(sys.modules)))"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("name", ["from_onnx", "to_onnx", "from_torch"])
+def test_without_onnx_the_extra_is_named(name):
+    code = f"import sys; sys.modules['onnx'] = None; from tersor.converters import {name}"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert "MissingExtra" in result.stderr
+    assert "pip install 'tersor[pack]'" in result.stderr
+
+
+def test_without_onnxscript_the_extra_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnxscript", None)
+    with pytest.raises(MissingExtra, match=r"onnxscript: pip install 'tersor\[torch\]'"):
+        from_torch(None, ())  # type: ignore[arg-type]
 
 
 def test_onnx_is_new_enough_for_the_pinned_opset():
