@@ -105,6 +105,15 @@ def test_readers_that_agree_share_a_weight(graph: Graph):
     assert (weight.row_axes, weight.kind) == ((0,), "fc")
 
 
+def test_subgraphs_hold_weights_and_read_those_around_them(graph: Graph):
+    body = Graph("body", (), (value("z"),), (node("MatMul", "e body_w", "z"),), {"body_w": tensor(50, 20)})
+    branch = node("If", "flag", "r", then_branch=body)
+    assert find_weights(replace(graph, nodes=(*graph.nodes, branch)))["body_w"].row_axes == (1,)
+    capture = replace(body, nodes=(*body.nodes, node("Add", "z fc8_w", "q")))
+    branch = node("If", "flag", "r", then_branch=capture)
+    assert "fc8_w" not in find_weights(replace(graph, nodes=(*graph.nodes, branch)))
+
+
 @pytest.mark.parametrize("where", ["inputs", "outputs"])
 def test_what_is_seen_from_outside_is_left_alone(graph: Graph, where: str):
     assert "fc8_w" not in find_weights(replace(graph, **{where: (*getattr(graph, where), value("fc8_w"))}))
