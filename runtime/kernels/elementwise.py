@@ -1,0 +1,133 @@
+"""Elementwise operators and copies by numpy, straight into the output's memory; this module does not need Numba."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from ..plan.step import Arrays, Kernel, Site
+from ..plan.workers import Workers
+
+Fill: TypeAlias = "Callable[..., Any]"
+"""(output, *inputs, **attributes): computes into the output."""
+
+
+def _relu(out: np.ndarray, x: np.ndarray) -> None:
+    np.maximum(x, 0, out=out)
+
+
+def _leaky_relu(out: np.ndarray, x: np.ndarray, alpha: float = 0.01) -> None:
+    np.multiply(x, np.float32(alpha), out=out)
+    np.copyto(out, x, where=np.greater_equal(x, 0))
+
+
+def _clip(out: np.ndarray, x: np.ndarray, low: np.ndarray | None = None, high: np.ndarray | None = None) -> None:
+    np.maximum(x, x.dtype.type(-np.inf) if low is None else low, out=out)
+    if high is not None:
+        np.minimum(out, high, out=out)
+
+
+def _sigmoid(out: np.ndarray, x: np.ndarray) -> None:
+    np.negative(x, out=out)
+    np.exp(out, out=out)
+    np.add(out, 1, out=out)
+    np.reciprocal(out, out=out)
+
+
+def _hard_sigmoid(out: np.ndarray, x: np.ndarray, alpha: float = 0.2, beta: float = 0.5) -> None:
+    np.multiply(x, np.float32(alpha), out=out)
+    np.add(out, np.float32(beta), out=out)
+    np.clip(out, 0, 1, out=out)
+
+
+def _hard_swish(out: np.ndarray, x: np.ndarray) -> None:
+    _hard_sigmoid(out, x, 1 / 6, 0.5)
+    np.multiply(out, x, out=out)
+
+
+def _sum(out: np.ndarray, first: np.ndarray, *others: np.ndarray) -> None:
+    np.copyto(out, first)
+    for other in others:
+        np.add(out, other, out=out)
+
+
+def _power(out: np.ndarray, x: np.ndarray, exponent: np.ndarray) -> None:
+    if exponent.size == 1 and exponent == 2:
+        np.square(x, out=out)
+    elif exponent.size == 1 and exponent == 0.5:
+        np.sqrt(x, out=out)
+    else:
+        np.power(x, exponent, out=out)
+
+
+def _softmax(out: np.ndarray, x: np.ndarray, axis: int = -1) -> None:
+    np.subtract(x, x.max(axis=axis, keepdims=True, initial=-np.inf), out=out)
+    np.exp(out, out=out)
+    np.divide(out, out.sum(axis=axis, keepdims=True), out=out)
+
+
+def _by(ufunc: np.ufunc) -> Fill:
+    return lambda out, *inputs: ufunc(*inputs, out=out)
+
+
+FILLS: Mapping[str, Fill] = {
+    "Abs": _by(np.abs),
+    "Add": _by(np.add),
+    "Clip": _clip,
+    "Concat": lambda out, *inputs, axis: np.concatenate(inputs, axis, out=out),
+    "Div": _by(np.divide),
+    "Exp": _by(np.exp),
+    "HardSigmoid": _hard_sigmoid,
+    "HardSwish": _hard_swish,
+    "LeakyRelu": _leaky_relu,
+    "Log": _by(np.log),
+    "Mul": _by(np.multiply),
+    "Neg": _by(np.negative),
+    "Pow": _power,
+    "Reciprocal": _by(np.reciprocal),
+    "Relu": _relu,
+    "Sigmoid": _sigmoid,
+    "Softmax": _softmax,
+    "Sqrt": _by(np.sqrt),
+    "Sub": _by(np.subtract),
+    "Sum": _sum,
+    "Tanh": _by(np.tanh),
+    "Transpose": lambda out, x, perm=None: np.copyto(out, np.transpose(x, perm)),
+}
+"""How each operator fills its output; for float32, where numpy keeps the type by itself."""
+
+
+def lower_elementwise(site: Site) -> Kernel | None:
+    """Numpy into the output's memory, for float32."""
+    if not site.all_float32:
+        return None
+    fill, attributes = FILLS[site.node.op_type], dict(site.node.attributes)
+
+    def run(inputs: Arrays, outputs: Arrays, scratch: np.ndarray, workers: Workers) -> None:
+        with np.errstate(all="ignore"):
+            fill(outputs[0], *inputs, **attributes)
+
+    return Kernel("numpy", run, tuple(range(len(site.inputs))))
+
+
+def lower_batchnorm(site: Site) -> Kernel | None:
+    """A scale and a shift per channel, for a float32 BatchNormalization with constant statistics."""
+    statistics = [site.array(i) for i in range(1, 5)]
+    x = site.type(0)
+    if x is None or not site.all_float32 or any(a is None for a in statistics):
+        return None
+    gamma, beta, mean, variance = (np.asarray(a, np.float64) for a in statistics)
+    factor = gamma / np.sqrt(variance + site.node.attribute("epsilon", 1e-5))
+    along = (-1,) + (1,) * (len(x[1]) - 2)
+    scale, shift = (a.astype(np.float32).reshape(along) for a in (factor, beta - mean * factor))
+
+    def run(inputs: Arrays, outputs: Arrays, scratch: np.ndarray, workers: Workers) -> None:
+        value, out = inputs[0], outputs[0]
+        assert value is not None
+        assert out is not None
+        np.multiply(value, scale, out=out)
+        np.add(out, shift, out=out)
+
+    return Kernel("numpy", run, (0,))

@@ -1,0 +1,131 @@
+"""Maximum and average pooling over windows in one or two dimensions, and means of whole planes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from ..plan.step import Arrays, Kernel, Site
+from ..plan.workers import Workers
+from ._jit import jit
+
+PLANES_PER_PART = 16
+"""Fewer planes than this are not worth another thread."""
+
+
+@jit
+def pool_planes(x, y, geometry, average, divisor_h, divisor_w, first, last):
+    """Pool the planes ``[first, last)`` of ``x`` (planes, H, W) into ``y`` (planes, OH, OW).
+
+    ``geometry`` is int64 (KH, KW, stride_h, stride_w, dilation_h, dilation_w, top, left). An average divides by
+    ``divisor_h[oh] * divisor_w[ow]``.
+    """
+    KH, KW, stride_h, stride_w = geometry[0], geometry[1], geometry[2], geometry[3]
+    dilation_h, dilation_w, top, left = geometry[4], geometry[5], geometry[6], geometry[7]
+    _, H, W = x.shape
+    _, OH, OW = y.shape
+    for plane in range(first, last):
+        for oh in range(OH):
+            row = y[plane, oh]
+            row[:] = 0 if average else -np.inf
+            for kh in range(KH):
+                ih = oh * stride_h - top + kh * dilation_h
+                if ih < 0 or ih >= H:
+                    continue
+                line = x[plane, ih]
+                for kw in range(KW):
+                    shift = kw * dilation_w - left
+                    begin = max(0, (stride_w - 1 - shift) // stride_w)
+                    end = min(OW, (W - shift + stride_w - 1) // stride_w)
+                    if begin >= end:
+                        continue
+                    if average:
+                        for ow in range(begin, end):
+                            row[ow] += line[ow * stride_w + shift]
+                    elif stride_w == 1:
+                        for ow in range(begin, end):
+                            row[ow] = max(row[ow], line[ow + shift])
+                    elif stride_w == 2:
+                        for ow in range(begin, end):
+                            row[ow] = max(row[ow], line[ow * 2 + shift])
+                    else:
+                        for ow in range(begin, end):
+                            row[ow] = max(row[ow], line[ow * stride_w + shift])
+            if average:
+                for ow in range(OW):
+                    row[ow] /= divisor_h[oh] * divisor_w[ow]
+
+
+@jit(fastmath={"reassoc"})
+def mean_of_planes(x, y):
+    """Mean of each row of ``x`` (planes, elements) into ``y`` (planes,)."""
+    for plane in range(len(x)):
+        total = np.float32(0)
+        for value in x[plane]:
+            total += value
+        y[plane] = total / x.shape[1]
+
+
+def lower_pool(site: Site) -> Kernel | None:
+    """A kernel for a float32 MaxPool (without indices) or AveragePool in one or two dimensions."""
+    from ..ops._window import window
+
+    node, x, y = site.node, site.type(0), site.outputs[0]
+    if x is None or len(site.outputs) != 1 or x[0] != np.float32 or len(x[1]) not in (3, 4) or 0 in (*x[1], *y[1]):
+        return None
+    attributes: Mapping[str, Any] = node.attributes
+    names = ("auto_pad", "ceil_mode", "dilations", "pads", "strides")
+    seen = window(x[1][2:], attributes["kernel_shape"], **{k: attributes[k] for k in names if k in attributes})
+    one, zero = (1,) * (4 - len(x[1])), (0,) * (4 - len(x[1]))
+    parts = (one + seen.kernel, one + seen.strides, one + seen.dilations, zero + seen.begin)
+    geometry = np.array([n for part in parts for n in part], np.int64)
+    average = node.op_type == "AveragePool"
+    counts = _divisors(seen, x[1][2:], bool(attributes.get("count_include_pad", 0)))
+    divisors = [np.ones(1, np.float32)] * len(one) + counts
+    source = (prod(x[1][:2]), *one, *x[1][2:])
+    target = (prod(x[1][:2]), *one, *seen.output)
+    threads = max(1, min(site.threads, source[0] // PLANES_PER_PART))
+
+    def run(inputs: Arrays, outputs: Arrays, scratch: np.ndarray, workers: Workers) -> None:
+        planes, pooled = inputs[0], outputs[0]
+        assert planes is not None
+        assert pooled is not None
+        a, b = planes.reshape(source), pooled.reshape(target)
+
+        def work(part: int) -> None:
+            first, last = source[0] * part // threads, source[0] * (part + 1) // threads
+            pool_planes(a, b, geometry, average, divisors[0], divisors[1], first, last)
+
+        workers.each(work, threads)
+
+    return Kernel("pool " + ("average" if average else "max"), run, (0,))
+
+
+def _divisors(seen: Any, spatial: tuple[int, ...], include_pad: bool) -> list[np.ndarray]:
+    """For each axis, how many positions of each window count in an average, float32; at least 1."""
+    found = []
+    for axis, size in enumerate(spatial):
+        steps = np.arange(seen.output[axis])[:, None] * seen.strides[axis] - seen.begin[axis]
+        places = steps + np.arange(seen.kernel[axis]) * seen.dilations[axis]
+        low, high = (-seen.begin[axis], size + seen.end[axis]) if include_pad else (0, size)
+        found.append(np.maximum(((places >= low) & (places < high)).sum(axis=1), 1).astype(np.float32))
+    return found
+
+
+def lower_global_average(site: Site) -> Kernel | None:
+    """A kernel for a float32 GlobalAveragePool."""
+    x = site.type(0)
+    if x is None or x[0] != np.float32 or 0 in x[1]:
+        return None
+    planes = prod(x[1][:2])
+
+    def run(inputs: Arrays, outputs: Arrays, scratch: np.ndarray, workers: Workers) -> None:
+        source, target = inputs[0], outputs[0]
+        assert source is not None
+        assert target is not None
+        mean_of_planes(source.reshape(planes, -1), target.reshape(planes))
+
+    return Kernel("mean of planes", run, (0,))
