@@ -42,6 +42,7 @@ def command(file: Path, as_plan: bool, sizes: tuple[str, ...], as_json: bool) ->
 def describe(container: Container) -> dict[str, Any]:
     """Everything that ``inspect`` shows, as plain values."""
     from ...format_spec import codecs
+    from ...format_spec.coding import CodecId
     from ...format_spec.container import KIND_NAMES
     from ...format_spec.manifest import graphs
     from ...format_spec.model_file import StoredTensors, read_graph
@@ -52,14 +53,15 @@ def describe(container: Container) -> dict[str, Any]:
         assert isinstance(part.initializers, StoredTensors)
         for name, stored in part.initializers.stored.items():
             record = stored.record
+            items = codecs.items(record, part.initializers.payload(name))
             tensors.append(
                 {
                     "name": name,
                     "dtype": record.dtype.name,
                     "shape": list(record.shape),
-                    "codec": codecs.name_of(record.codec),
+                    "codec": CodecId(record.codec).name.lower(),
                     "bytes": stored.length,
-                    "items": codecs.items(record, part.initializers.payload(name)),
+                    "items": items,
                 }
             )
     return {

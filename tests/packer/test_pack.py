@@ -1,0 +1,208 @@
+"""From a graph to a file and back, and what happens when that cannot be done."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tersor.format_spec.errors import ConversionError, RecipeError, UnsupportedOperator
+from tersor.format_spec.graph import OPSET, Graph, Node, TensorType, Value
+from tersor.format_spec.manifest import graphs
+from tersor.format_spec.reference import decode_file
+from tersor.format_spec.tensors import DenseTensor, SharedTensor
+from tersor.packer import Layer, Recipe, pack
+from tersor.runtime import load
+
+
+def linear(weights: np.ndarray, bias: np.ndarray | None = None, **more: np.ndarray) -> Graph:
+    """y = x Wᵀ + b, with further unused tensors."""
+    tensors = {"w": weights} | ({} if bias is None else {"b": bias}) | more
+    inputs = ("x", "w") if bias is None else ("x", "w", "b")
+    return Graph(
+        "linear",
+        (Value("x", TensorType("float32", ("N", weights.shape[1]))),),
+        (Value("y", TensorType("float32", ("N", weights.shape[0]))),),
+        (Node("Gemm", "fc", inputs, ("y",), {"transB": 1}),),
+        {name: DenseTensor.of(array) for name, array in tensors.items()},
+        {"author": "tests"},
+    )
+
+
+def normal(*shape: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).standard_normal(shape).astype(np.float32)
+
+
+def bits(array: np.ndarray) -> tuple[str, tuple[int, ...], bytes]:
+    return array.dtype.str, array.shape, array.tobytes()
+
+
+arrays = st.builds(
+    lambda dtype, shape, seed, few: (
+        np.random.default_rng(seed).integers(0, few, shape).astype(dtype)
+        if few
+        else (np.random.default_rng(seed).standard_normal(shape) * 50).astype(dtype)
+    ),
+    st.sampled_from(["float32", "float16", "float64", "int64", "int8", "uint16", "bool"]),
+    st.lists(st.integers(0, 7), max_size=3).map(tuple),
+    st.integers(0, 99),
+    st.sampled_from([0, 1, 2, 5]),
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(arrays, max_size=5), st.sampled_from(["compact", "paper"]))
+def test_lossless_is_bitwise(tmp_path_factory: pytest.TempPathFactory, tensors: list[np.ndarray], profile: str):
+    path = tmp_path_factory.mktemp("lossless") / "a.tersor"
+    weights = np.array([[0.0, -0.0, np.nan, np.inf], [1.5, 1.5, 0.0, 0.0]], np.float32)
+    graph = linear(weights, **{f"t{i}": array for i, array in enumerate(tensors)})
+    report = pack(graph, path, Recipe.lossless(profile))
+    assert report.file_bytes == path.stat().st_size
+    for name, tensor in decode_file(path).initializers.items():
+        assert bits(tensor.dense()) == bits(graph.initializers[name].dense()), name
+    with load(path) as model:
+        assert model.metadata["author"] == "tests"
+
+
+@pytest.mark.parametrize("profile", ["compact", "paper"])
+@pytest.mark.parametrize("layer", [Layer(bits=5, density=0.1), Layer(bits=3), Layer(density=0.3), Layer(bits=8, quality=0.5)])
+def test_file_runs_as_its_decoded_weights_say(tmp_path: Path, layer: Layer, profile: str):
+    path = tmp_path / "a.tersor"
+    report = pack(linear(normal(40, 70), normal(40, seed=1)), path, Recipe(fc=layer, profile=profile))
+    decoded = decode_file(path)
+    w, b = decoded.initializers["w"].dense(), decoded.initializers["b"].dense()
+    if layer.bits is not None:
+        assert len(np.unique(w[w != 0])) <= 2**layer.bits
+    if layer.pruning is not None and layer.pruning[0] == "density":
+        assert np.count_nonzero(w) == round(layer.pruning[1] * w.size)
+    x = normal(3, 70, seed=2)
+    with load(path) as model:
+        np.testing.assert_allclose(model.run({"x": x})["y"], x @ w.T + b, rtol=1e-4, atol=1e-4)
+    row = report.tensors[0]
+    assert row.error is not None
+    np.testing.assert_allclose(row.error.largest, np.abs(w - normal(40, 70)).max(), rtol=1e-6)
+
+
+def test_the_input_is_not_modified_and_bytes_do_not_depend_on_threads(tmp_path: Path):
+    weights = {f"w{i}": normal(64, 64, seed=i) for i in range(6)}
+    before = {name: array.copy() for name, array in weights.items()}
+    graph = linear(normal(64, 64), **weights)
+    recipe = Recipe(fc=Layer(bits=4, density=0.2))
+    pack(graph, tmp_path / "one", recipe, threads=1)
+    pack(graph, tmp_path / "many", recipe, threads=5)
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "many").read_bytes()
+    for name, array in weights.items():
+        np.testing.assert_array_equal(array, before[name])
+
+
+def test_shared_tensors_pass_untouched(tmp_path: Path):
+    codes = np.array([0, 2, 1, 0], np.uint8)
+    codebook = np.array([0.25, -1.5, 3.0], np.float32)
+    trained = SharedTensor(
+        np.dtype("float32"), (2, 4), (0,), "rows", np.array([0, 2, 4]), np.array([0, 3, 1, 2], np.uint32), codes, codebook
+    )
+    graph = replace(linear(trained.dense()), initializers={"w": trained})
+    pack(graph, tmp_path / "a", Recipe(fc=Layer(bits=1, density=0.1), min_size=1))
+    assert bits(decode_file(tmp_path / "a").initializers["w"].dense()) == bits(trained.dense())
+
+
+def test_subgraph_tensors_are_stored(tmp_path: Path):
+    inner = Graph(
+        "body",
+        (),
+        (Value("z", TensorType("float32", (2,))),),
+        (Node("Add", "add", ("c", "c"), ("z",)),),
+        {"c": DenseTensor.of(np.array([1, 2], np.float32))},
+    )
+    outer = linear(normal(4, 4))
+    graph = replace(outer, nodes=(*outer.nodes, Node("If", "branch", ("x",), ("q",), {"then_branch": inner})))
+    with pytest.raises(UnsupportedOperator, match="branch"):
+        pack(graph, tmp_path / "a")
+    assert len(list(graphs(graph))) == 2
+
+
+def test_unsupported_operators_are_named_before_anything_is_written(tmp_path: Path):
+    graph = linear(normal(4, 4))
+    odd = Node("Frobnicate", "middle", ("x",), ("q",))
+    with pytest.raises(UnsupportedOperator, match=r"'middle'.*Frobnicate"):
+        pack(replace(graph, nodes=(odd, *graph.nodes)), tmp_path / "a")
+    with pytest.raises(ConversionError, match="opset 13"):
+        pack(replace(graph, opset=13), tmp_path / "a")
+    assert OPSET != 13
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_values_that_cannot_be_shared_are_refused_and_the_old_file_stays(tmp_path: Path, value: float):
+    path = tmp_path / "a.tersor"
+    path.write_bytes(b"old")
+    weights = normal(40, 40)
+    weights[3, 4] = value
+    with pytest.raises(RecipeError, match="'w'"):
+        pack(linear(weights), path, Recipe(fc=Layer(bits=4)))
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_missing_directory_is_an_error(tmp_path: Path):
+    with pytest.raises(FileNotFoundError, match="no such directory"):
+        pack(linear(normal(4, 4)), tmp_path / "none" / "a")
+    with pytest.raises(IsADirectoryError):
+        pack(linear(normal(4, 4)), tmp_path)
+
+
+def test_progress_counts_every_byte(tmp_path: Path):
+    seen: list[tuple[str, int, int]] = []
+    pack(linear(normal(8, 8), normal(8)), tmp_path / "a", progress=lambda *step: seen.append(step))
+    assert seen == [("w", 256, 288), ("b", 288, 288)]
+
+
+KILLED = """
+import sys, time
+import numpy as np
+from tersor.format_spec.atomic import atomic_write
+with atomic_write(sys.argv[1]) as file:
+    while True:
+        file.write(bytes(1 << 16)); file.flush()
+        print("writing", flush=True)
+        time.sleep(0.01)
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs POSIX signals")
+def test_a_killed_writer_leaves_the_old_file(tmp_path: Path):
+    path = tmp_path / "a.tersor"
+    path.write_bytes(b"old")
+    process = subprocess.Popen([sys.executable, "-c", KILLED, str(path)], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    process.stdout.readline()
+    time.sleep(0.05)
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate()
+    assert path.read_bytes() == b"old"
+
+
+def test_a_full_disk_leaves_the_old_file(tmp_path: Path):
+    resource = pytest.importorskip("resource")
+    path = tmp_path / "a.tersor"
+    path.write_bytes(b"old")
+    code = (
+        "import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))\n"
+        "from tersor.format_spec.atomic import atomic_write\n"
+        "with atomic_write(sys.argv[1]) as file:\n    file.write(bytes(1 << 16))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True)
+    assert resource is not None
+    assert "File too large" in done.stderr
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
