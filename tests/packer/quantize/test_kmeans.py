@@ -74,6 +74,13 @@ def test_inertia_is_that_of_scikit_learn(k: int, steps: int, expected: float):
     assert inertia(values, found.centroids) == pytest.approx(expected, rel=1e-6)
 
 
+@pytest.mark.parametrize(("steps", "expected"), [(1, 13.989936764719236), (10, 6.790083306546709), (300, 6.183777416203708)])
+def test_empty_clusters_are_filled_as_scikit_learn_does(steps: int, expected: float):
+    values = np.random.default_rng(7).normal(0, 1, 20000).astype(np.float32)
+    pruned = values[np.abs(values) > 1.2]  # the linear start puts centroids where nothing is
+    assert inertia(pruned, kmeans(pruned, 32, "linear", iterations=steps).centroids) == pytest.approx(expected, rel=1e-6)
+
+
 @settings(max_examples=60, deadline=None)
 @given(
     arrays(np.float32, st.integers(1, 200), elements=TAME), st.integers(1, 16), st.sampled_from(["linear", "density", "random"])
