@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import fields
 from pathlib import Path
 
-from . import container
+from . import coding, container
+from .coding import CodecId
 from .graph import OPSET
 from .limits import DEFAULT_LIMITS, Limits
 from .manifest import _kinds as kinds
@@ -59,6 +60,36 @@ def attribute_kinds() -> str:
     return table(("kind", "name"), ((getattr(kinds, name), name) for name in names))
 
 
+CODEC_MEANINGS = {
+    CodecId.RAW: "the elements (5.1)",
+    CodecId.SHUFFLED_ZSTD: "byte planes in a zstd frame (5.2)",
+    CodecId.FILL: "one element, repeated (5.3)",
+    CodecId.PAPER: "codebook indices, gaps of a fixed number of bits, fillers (5.10)",
+    CodecId.SHARED: "codebook indices of every position (5.8)",
+    CodecId.SPARSE: "codebook indices of the nonzeros, gaps with an escape (5.9)",
+}
+
+
+def codec_ids() -> str:
+    """Numbers of the codecs."""
+    return table(("id", "codec", "meaning"), ((int(codec), codec.name, CODEC_MEANINGS[codec]) for codec in CodecId))
+
+
+def codec_constants() -> str:
+    """Figures of the codecs."""
+    return table(
+        ("name", "value"),
+        [
+            ("largest codebook", coding.MAX_CODEBOOK),
+            ("largest Huffman alphabet", coding.MAX_ALPHABET),
+            ("longest Huffman code, bits", coding.MAX_CODE_LENGTH),
+            ("substreams of a long sequence", coding.SUBSTREAMS),
+            ("long: symbols from", coding.SPLIT_FROM),
+            ("most positions in a block", coding.MAX_BLOCK_POSITIONS),
+        ],
+    )
+
+
 def limits() -> str:
     """Default limits of a reader."""
     return table(("limit", "default"), ((f.name, f"{getattr(DEFAULT_LIMITS, f.name):,}") for f in fields(Limits)))
@@ -71,7 +102,8 @@ def vocabulary() -> str:
 
 
 TABLES: dict[str, Callable[[], str]] = {
-    f.__name__: f for f in (constants, section_kinds, element_types, attribute_kinds, limits, vocabulary)
+    f.__name__: f
+    for f in (constants, section_kinds, element_types, attribute_kinds, codec_ids, codec_constants, limits, vocabulary)
 }
 
 
