@@ -86,9 +86,8 @@ def measure_mnist(model: Path, folder: Path) -> None:
         size, conv, fc, path = best
         x, labels = mnist(folder, "t10k")
         before, after = float((dense(x).argmax(1) == labels).mean()), packed_accuracy(path, x, labels)
-    print(
-        f"chosen: conv {conv:.0%}, fc {fc:.0%}, {size:,} bytes, {weight_bytes(graph) / size:.1f} times smaller than the fp32 weights"
-    )
+    times = weight_bytes(graph) / size
+    print(f"chosen: conv {conv:.0%}, fc {fc:.0%}, {size:,} bytes, {times:.1f} times smaller than the fp32 weights")
     print(f"test set: dense {before:.2%}, packed {after:.2%}")
 
 

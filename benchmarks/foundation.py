@@ -2,9 +2,10 @@
 
     python benchmarks/foundation.py
 
-Packing starts from He-normal fp32 weights, at the densities and bits of Deep Compression's Table 4, in a process of its own
-whose peak memory is the operating system's figure. Yardsticks from the same run: ``numpy.sort`` of fc6's weights, and ONNX
-Runtime loading and running the dense model in a fresh process.
+Two packs, each in a process of its own whose peak memory is the operating system's figure: from He-normal fp32 weights
+(prune and k-means, at the densities and bits of Deep Compression's Table 4), and of the stand-in, already pruned and shared, as
+it is (lossless). The second file is the one that is run. Yardsticks from the same run: ``numpy.sort`` of fc6's weights,
+and ONNX Runtime loading and running the dense model in a fresh process.
 """
 
 from __future__ import annotations
@@ -20,6 +21,16 @@ from pathlib import Path
 import numpy as np
 
 STARTS = 5
+
+LOSSLESS = """
+import json, sys, time
+from tersor.converters import from_onnx
+from tersor.packer import Recipe, pack
+begin = time.perf_counter()
+report = pack(from_onnx(sys.argv[1]), sys.argv[2], Recipe.lossless(), threads=2)
+print(report, file=sys.stderr)
+print(json.dumps({"seconds": time.perf_counter() - begin}))
+"""
 
 PACK = """
 import json, resource, sys, time
@@ -79,16 +90,23 @@ def medians(code: str) -> dict[str, float]:
 def main() -> None:
     """Print the figures."""
     with tempfile.TemporaryDirectory() as folder:
-        dense, packed = Path(folder) / "alexnet.onnx", Path(folder) / "alexnet.tersor"
-        subprocess.run([sys.executable, "standins.py", "alexnet", dense, "--fp32"], check=True, cwd=Path(__file__).parent)
+        standin, dense = Path(folder) / "standin.onnx", Path(folder) / "dense.onnx"
+        packed, shared = Path(folder) / "standin.tersor", Path(folder) / "kmeans.tersor"
+        for arguments in ([standin], [dense, "--fp32"]):
+            subprocess.run([sys.executable, "standins.py", "alexnet", *arguments], check=True, cwd=Path(__file__).parent)
         weights = np.random.default_rng(0).standard_normal(9216 * 4096, np.float32)
         begin = time.perf_counter()
         np.sort(weights)
         print(f"yardstick: numpy.sort of 37.7 M weights {time.perf_counter() - begin:.2f} s")
-        figures = python(PACK, str(dense), str(packed))
-        print(f"pack: {figures['seconds']:.1f} s on 2 threads, peak {figures['peak'] / 1e6:,.0f} MB")
-        print(f"file: {packed.stat().st_size:,} bytes (paper, by its formula: 6.9 MB), dense ONNX {dense.stat().st_size:,}")
-        for name, code, path in (("tersor", RUN, packed), ("ONNX Runtime", RUN_PEER, dense)):
+        figures = python(PACK, str(dense), str(shared))
+        size = f"{shared.stat().st_size:,} bytes"
+        print(
+            f"prune + k-means + encode: {figures['seconds']:.1f} s on 2 threads, peak {figures['peak'] / 1e6:,.0f} MB, {size}"
+        )
+        figures = python(LOSSLESS, str(standin), str(packed))
+        size = f"{packed.stat().st_size:,} bytes (paper, by its formula: 6.9 MB), dense ONNX {standin.stat().st_size:,}"
+        print(f"stand-in, lossless: {figures['seconds']:.1f} s, {size}")
+        for name, code, path in (("tersor", RUN, packed), ("ONNX Runtime", RUN_PEER, standin)):
             run = medians(code.format(path=str(path)))
             print(
                 f"fresh process, {name}: import {run['import']:.2f} s, import + load + first run {run['total']:.2f} s, "

@@ -33,7 +33,7 @@ def source_tensors(path: Path) -> dict[str, np.ndarray]:
     found = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
     for node in graph.node:
         if node.op_type == "Constant":
-            found |= {node.output[0]: numpy_helper.to_array(a.t) for a in node.attribute if a.name == "value"}
+            found.update((node.output[0], numpy_helper.to_array(a.t)) for a in node.attribute if a.name == "value")
     return found
 
 

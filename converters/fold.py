@@ -16,8 +16,8 @@ from ..format_spec.tensors import DenseTensor
 from .constants import DTYPES, fill
 from .skeleton import IR_VERSION, Skeleton
 
-MOST_BYTES = 64 << 10
-"""Inputs and outputs of a folded node, together."""
+MOST_BYTES = 256
+"""Inputs and outputs of a folded node, together: shape arithmetic, but no second copy of a weight."""
 
 _EXACT = """
 Abs Add And BitwiseAnd BitwiseNot BitwiseOr BitwiseXor Cast CastLike Ceil Compress Concat DepthToSpace Div Equal Expand

@@ -77,7 +77,7 @@ def pack(
     errors: dict[str, TensorError] = {}
     with atomic_write(path) as file:
         _write(file, graph, _progressing(_in_order(jobs, threads or physical_cores()), jobs, progress), errors)
-    return report_file(path, errors)
+    return report_file(path, errors, index_bits=recipe.index_bits)
 
 
 def _jobs(graph: Graph, recipe: Recipe) -> Iterator[_Job]:

@@ -12,8 +12,6 @@ from .error import TensorError
 if TYPE_CHECKING:
     from .report import PackReport, TensorReport
 
-_ITEMISED = ("codes", "gaps", "codebook", "tables")
-
 _PAPER_COLUMNS = (
     ("weights", ""),
     ("density", ""),
@@ -25,13 +23,7 @@ _PAPER_COLUMNS = (
     ("rate", "P+Q+H"),
 )
 
-_REAL_COLUMNS = (
-    *((name, "bytes") for name in _ITEMISED),
-    ("other", "bytes"),
-    ("sum", "bytes"),
-    ("sum", "rate"),
-    ("error", "L2"),
-)
+_REAL_COLUMNS = (("file", "bytes"), ("file", "rate"), ("error", "L2"))
 
 _UNBOUNDED = 10_000
 """Console width that no table reaches: the text does not depend on the terminal."""
@@ -90,10 +82,8 @@ def _total_cells(total: AccountTotal) -> tuple[str, ...]:
 
 
 def _real_cells(tensors: Sequence[TensorReport]) -> tuple[str, ...]:
-    itemised = [sum(tensor.items.get(category, 0) for tensor in tensors) for category in _ITEMISED]
     packed, dense = sum(tensor.packed_bytes for tensor in tensors), sum(tensor.dense_bytes for tensor in tensors)
-    rate = _percent(packed / dense, 2) if dense else ""
-    return (*(f"{count:,}" for count in (*itemised, packed - sum(itemised), packed)), rate)
+    return (f"{packed:,}", _percent(packed / dense, 2) if dense else "")
 
 
 def _error_cell(error: TensorError | None) -> str:
@@ -104,16 +94,15 @@ def _error_cell(error: TensorError | None) -> str:
 
 def _summary(report: PackReport) -> list[str]:
     paper = report.paper
-    overhead = ", ".join(f"{name} {count:,}" for name, count in report.overhead.items())
     lines = [
         f"file: {report.file_bytes:,} bytes ({report.profile} profile), {report.ratio:.2f} times smaller than its tensors' "
         f"{report.dense_bytes:,} bytes",
-        f"outside tensors: {overhead} bytes" if overhead else "",
+        "of these: " + ", ".join(f"{name} {count:,}" for name, count in report.items.items() if count),
     ]
     if paper.pqh_bits:
         rate = f"{paper.original_bits / paper.pqh_bits:.2f}"
-        lines.append(f"paper's formula (weights alone): {round(paper.pqh_bits / 8):,} bytes, {rate} times smaller")
-    return [line for line in lines if line]
+        lines.append(f"by the paper's formula (weights alone): {round(paper.pqh_bits / 8):,} bytes, {rate} times smaller")
+    return lines
 
 
 def _percent(fraction: float, digits: int) -> str:

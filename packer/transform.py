@@ -26,10 +26,13 @@ def transform(name: str, tensor: Tensor, row_axes: tuple[int, ...], layer: Layer
     dense = tensor.dense()
     if layer.keeps:
         return tensor if is_fill(dense) else find_shared(dense, row_axes) or tensor
-    mask = prune(name, dense, layer.pruning) if layer.pruning is not None else None
-    if layer.bits is None:
-        pruned = np.where(mask, dense, np.zeros((), dense.dtype))
-        return find_shared(pruned, row_axes) or DenseTensor.of(pruned)
+    mask = None
+    if layer.pruning is not None:
+        mask = prune(name, dense, layer.pruning)
+        if layer.bits is None:
+            pruned = np.where(mask, dense, dense.dtype.type(0))
+            return find_shared(pruned, row_axes) or DenseTensor.of(pruned)
+    assert layer.bits is not None, "a layer that neither prunes nor shares keeps"
     return share(name, dense, mask, row_axes, layer.bits, init=layer.init, seed=layer.seed, iterations=layer.iterations)
 
 
