@@ -44,7 +44,7 @@ def convolve(X: np.ndarray, W: np.ndarray, group: int, seen: Window) -> np.ndarr
     sums = np.zeros((count, group, outputs // group, size), X.dtype)
     for position, view in seen.views(seen.pad(X)):
         weights = W[(..., *position)].reshape(group, outputs // group, -1)
-        sums += weights @ view.reshape(count, group, -1, size)
+        sums += weights @ view.reshape(count, group, W.shape[1], size)
     return sums.reshape(count, outputs, *seen.output)
 
 

@@ -151,8 +151,6 @@ def apply(found: Operator, node: Node, inputs: Sequence[np.ndarray | None]) -> t
         PlanError: the inputs do not fit together.
     """
     try:
-        with np.errstate(all="ignore"):
-            result = found(*inputs, **node.attributes)
+        return found(*inputs, **node.attributes)
     except NUMPY_ERRORS as error:
         raise PlanError(f"node {node.label!r} ({node.op_type}) cannot run: {error}") from error
-    return tuple(np.asarray(part) for part in result) if isinstance(result, tuple) else (np.asarray(result),)

@@ -8,6 +8,7 @@ import numpy as np
 
 from ...format_spec.graph import Node
 from ..ops._registry import find_operator
+from ..ops._subgraph import Closure
 from .facts import apply
 from .step import CHANNEL_AXIS, Arrays, Epilogue, Kernel
 from .workers import Workers
@@ -36,7 +37,8 @@ def dynamic_kernel(node: Node) -> Kernel:
         values = apply(found, node, arrays)
         return [_own(value, arrays) for value, _ in zip(values, node.outputs, strict=False)]
 
-    return Kernel("reference, dynamic shape", run, reads=tuple(range(len(node.inputs))))
+    calls = any(isinstance(value, Closure) for value in node.attributes.values())
+    return Kernel("subgraph, planned when run" if calls else "reference, dynamic shape", run, reads=tuple(range(len(node.inputs))))
 
 
 def _own(value: np.ndarray, inputs: Arrays) -> np.ndarray:

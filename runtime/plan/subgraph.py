@@ -1,0 +1,166 @@
+"""Subgraphs made callable: captured values become inputs, and each body is planned for the arguments that it gets."""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from threading import RLock
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from ...format_spec.errors import PlanError
+from ...format_spec.graph import Graph, Node, Tensor, TensorType, Value
+from ..ops._subgraph import Closure
+from .build import Common, build_plan
+from .execute import Execution
+from .facts import fold_constants
+from .plan import Plan
+from .workers import Workers
+
+PLANS = 16
+"""Plans kept per body, for arguments of different types."""
+
+Owners: TypeAlias = "Mapping[str, Mapping[str, Tensor] | None]"
+"""Visible name -> the tensors that it is one of, or ``None`` for a value that is computed or given."""
+
+
+def close_over(graph: Graph, workers: Workers) -> Graph:
+    """``graph`` with every subgraph replaced by a :class:`Closure` that runs on ``workers``; itself when it has none.
+
+    A captured tensor joins the body's own tensors, so that kernels see a constant; any other captured value becomes an input
+    of the body and of the node. From then on a node reads what its inputs say, and nothing else.
+    """
+    owners: dict[str, Mapping[str, Tensor] | None] = {value.name: None for value in graph.inputs}
+    owners |= dict.fromkeys(graph.initializers, graph.initializers)
+    nodes = []
+    for node in graph.nodes:
+        nodes.append(_close_node(node, owners, workers))
+        owners |= dict.fromkeys(node.outputs)
+    return replace(graph, nodes=tuple(nodes)) if nodes != list(graph.nodes) else graph
+
+
+def _close_node(node: Node, owners: Owners, workers: Workers) -> Node:
+    bodies = {key: value for key, value in node.attributes.items() if isinstance(value, Graph)}
+    if not bodies:
+        return node
+    free = dict.fromkeys(name for body in bodies.values() for name in free_names(body))
+    captured = tuple(name for name in free if owners[name] is None)
+    constants = {name: tensors for name in free if (tensors := owners[name]) is not None}
+    closures = {key: _close(body, captured, constants, workers) for key, body in bodies.items()}
+    attributes: dict[str, Any] = {**node.attributes, **closures}
+    return Node(node.op_type, node.name, node.inputs + captured, node.outputs, attributes)
+
+
+def _close(
+    body: Graph, captured: Sequence[str], constants: Mapping[str, Mapping[str, Tensor]], workers: Workers
+) -> Closure:
+    own = {value.name for value in body.inputs}.union(body.initializers, *(node.outputs for node in body.nodes))
+    if clash := own.intersection(free_names(body)):
+        raise PlanError(f"a subgraph reads {min(clash)!r} from around it and defines it too")
+    tensors = Tensors({name: found for name, found in constants.items() if name not in own}, body.initializers)
+    # The node hands all of its bodies the same values, whether they read them or not.
+    names = [_unused(name, own) for name in captured]
+    inputs = (*body.inputs, *(Value(name, TensorType("float32", None)) for name in names))
+    closed = close_over(replace(body, inputs=inputs, initializers=tensors), workers)
+    return Closure(closed, len(captured), Body(closed, workers))
+
+
+def _unused(name: str, taken: set[str]) -> str:
+    while name in taken:
+        name += "'"
+    return name
+
+
+def free_names(graph: Graph) -> Iterator[str]:
+    """Names that ``graph`` or a subgraph of it reads and nothing in it defines, in order of use; may repeat."""
+    known = {value.name for value in graph.inputs}.union(graph.initializers)
+    for node in graph.nodes:
+        bodies = (value for value in node.attributes.values() if isinstance(value, Graph))
+        yield from _outside((*filter(None, node.inputs), *(name for body in bodies for name in free_names(body))), known)
+        known.update(node.outputs)
+    yield from _outside((value.name for value in graph.outputs), known)
+
+
+def _outside(names: Iterable[str], known: set[str]) -> Iterator[str]:
+    return (name for name in names if name not in known)
+
+
+@dataclass(frozen=True, eq=False)
+class Tensors(Mapping[str, Tensor]):
+    """Captured tensors, each looked up in its owner, and a graph's own."""
+
+    captured: Mapping[str, Mapping[str, Tensor]]
+    own: Mapping[str, Tensor]
+
+    def __getitem__(self, name: str) -> Tensor:
+        return self.own[name] if name in self.own else self.captured[name][name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.own or name in self.captured
+
+    def __iter__(self) -> Iterator[str]:
+        yield from self.own
+        yield from self.captured
+
+    def __len__(self) -> int:
+        return len(self.own) + len(self.captured)
+
+
+@dataclass(frozen=True, eq=False)
+class _Planned:
+    plan: Plan
+    idle: deque[Execution] = field(default_factory=lambda: deque(maxlen=2))
+
+
+class Body:
+    """Runs one graph, planning it for each new set of argument types; safe to use from many threads at once."""
+
+    def __init__(self, graph: Graph, workers: Workers) -> None:
+        self._graph, self._workers = graph, workers
+        self._plans: OrderedDict[Hashable, _Planned] = OrderedDict()
+        self._prepared: dict[Hashable, Any] = {}
+        self._common: Common | None = None
+        self._lock = RLock()
+
+    def __call__(self, arguments: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """The outputs for a value of each input.
+
+        Raises:
+            PlanError: the values do not fit the graph.
+        """
+        planned = self._planned(arguments)
+        try:
+            execution = planned.idle.pop()
+        except IndexError:
+            execution = Execution(planned.plan)
+        names = (value.name for value in self._graph.inputs)
+        results = execution.run(dict(zip(names, arguments, strict=True)), {}, self._workers)
+        planned.idle.append(execution)
+        return [results[value.name] for value in self._graph.outputs]
+
+    def _planned(self, arguments: Sequence[np.ndarray]) -> _Planned:
+        key = tuple((array.dtype, array.shape) for array in arguments)
+        with self._lock:
+            if key not in self._plans:
+                self._plans[key] = _Planned(self._plan(arguments))
+                if len(self._plans) > PLANS:
+                    self._plans.popitem(last=False)
+            self._plans.move_to_end(key)
+            return self._plans[key]
+
+    def _plan(self, arguments: Sequence[np.ndarray]) -> Plan:
+        if self._common is None:
+            self._common = Common(fold_constants(self._graph), self._prepare, self._workers.count)
+        inputs = tuple(
+            Value(value.name, TensorType(array.dtype.name, array.shape))
+            for value, array in zip(self._graph.inputs, arguments, strict=True)
+        )
+        shapes = {value.name: array.shape for value, array in zip(inputs, arguments, strict=True)}
+        return build_plan(replace(self._graph, inputs=inputs), shapes, self._common)
+
+    def _prepare(self, key: Hashable, build: Any) -> Any:
+        if key not in self._prepared:
+            self._prepared[key] = build()
+        return self._prepared[key]

@@ -1,0 +1,123 @@
+"""The tile walker against the plain convolution, over odd geometries."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tersor.format_spec.tensors import DenseTensor
+from tersor.runtime.kernels.conv import Conv, affine
+from tersor.runtime.kernels.layout import BLOCK_BYTES, Lanes, Shape2D, choose, tiles
+from tersor.runtime.kernels.matrix import matrix_of
+from tersor.runtime.kernels.stream import cut_channels, make_stream
+from tersor.runtime.ops.conv import conv
+from tersor.runtime.plan.arena import aligned_bytes
+from tersor.runtime.plan.step import Epilogue
+from tersor.runtime.plan.workers import Workers
+
+TILES = ((1, 8, np.uint8), (3, 8, np.uint8), (4, 16, np.uint8), (3, 8, np.uint16), (4, 16, np.float32))
+"""Heights, widths and kinds of code: few, for each is compiled."""
+
+
+@st.composite
+def geometries(draw: st.DrawFn) -> tuple[Shape2D, tuple[int, int]]:
+    """A convolution of at least one output, and its padding at the end."""
+    pair = st.tuples(st.integers(1, 4), st.integers(1, 4))
+    kernel, strides, dilations = draw(pair), draw(pair), draw(st.tuples(st.integers(1, 3), st.integers(1, 3)))
+    begin, end = draw(st.tuples(st.integers(0, 3), st.integers(0, 3))), draw(st.tuples(st.integers(0, 3), st.integers(0, 3)))
+    extent = [(k - 1) * d + 1 for k, d in zip(kernel, dilations, strict=True)]
+    least = [max(1, e - b - z) for e, b, z in zip(extent, begin, end, strict=True)]
+    size = [draw(st.integers(n, n + draw(st.sampled_from([3, 20])))) for n in least]
+    out = [(n + b + z - e) // s + 1 for n, b, z, e, s in zip(size, begin, end, extent, strides, strict=True)]
+    groups = draw(st.integers(1, 3))
+    shape = Shape2D(
+        N=draw(st.integers(1, 2)), C=groups * draw(st.integers(1, 5)), H=size[0], W=size[1], M=groups * draw(st.integers(1, 4)),
+        OH=out[0], OW=out[1], kernel=kernel, strides=strides, dilations=dilations, begin=begin, groups=groups,
+    )  # fmt: skip
+    return shape, end
+
+
+@settings(max_examples=120, deadline=None)
+@given(
+    geometry=geometries(),
+    tile=st.sampled_from(TILES),
+    density=st.sampled_from([0.0, 0.2, 0.7, 1.0]),
+    order=st.sampled_from(["rows", "columns"]),
+    block=st.integers(1, 6),
+    threads=st.integers(1, 3),
+    seed=st.integers(0, 99),
+)
+def test_equals_reference(share, pruned, geometry, tile, density, order, block, threads, seed):
+    (shape, end), (R, V, code), rng = geometry, tile, np.random.default_rng(seed)
+    w = pruned(rng, (shape.M, shape.C // shape.groups, *shape.kernel), density)
+    tensor = DenseTensor.of(w) if code is np.float32 else share(w, (0,), order, code, sparse=density < 1)
+    x = rng.standard_normal((shape.N, shape.C, shape.H, shape.W)).astype(np.float32)
+    attributes = {"strides": shape.strides, "dilations": shape.dilations, "pads": (*shape.begin, *end), "group": shape.groups}
+    scale, shift = rng.standard_normal((2, shape.M))
+    residual = rng.standard_normal((shape.N, shape.M, shape.OH, shape.OW)).astype(np.float32)
+    want = conv.reference(x, w, **attributes) * scale[:, None, None] + shift[:, None, None] + residual
+    flat = shape.flattened
+    lanes = Lanes(R, V, flat.OH == 1, block, flat.kernel, flat.strides[0], flat.dilations[0])
+    stream = make_stream(matrix_of(tensor, (0,), "w"), shape.C, shape.groups, lanes, threads)
+    factors = affine(Epilogue(scale, shift), shape.M, None)
+    kernel = Conv(flat, lanes, stream, *factors, np.array([-0.5, 1.5], np.float32), threads)
+    y = np.full(want.shape, np.nan, np.float32)
+    scratch = aligned_bytes(4 * threads * kernel.scratch_floats)
+    scratch[:] = 255
+    kernel(x, y, residual, scratch, Workers(threads))
+    np.testing.assert_allclose(y, np.clip(want, -0.5, 1.5), rtol=1e-4, atol=1e-4)
+    assert stream.nonzeros == np.count_nonzero(w)
+
+
+def test_nothing_outside_the_output_is_written(share, pruned):
+    rng = np.random.default_rng(0)
+    shape = Shape2D(N=1, C=3, H=5, W=11, M=2, OH=5, OW=11, kernel=(3, 3), begin=(1, 1))
+    lanes = Lanes(3, 8, False, 2, (3, 3), 1, 1)
+    w = pruned(rng, (2, 3, 3, 3), 0.5)
+    stream = make_stream(matrix_of(share(w, (0,), "rows", np.uint8), (0,), "w"), 3, 1, lanes, 1)
+    kernel = Conv(shape, lanes, stream, *affine(Epilogue(), 2, None), np.array([-np.inf, np.inf], np.float32), 1)
+    guarded = np.full(110 + 64, 7, np.float32)
+    x = rng.standard_normal((1, 3, 5, 11)).astype(np.float32)
+    kernel(x, guarded[32:-32], None, aligned_bytes(4 * kernel.scratch_floats), Workers(1))
+    assert np.all(guarded[:32] == 7)
+    assert np.all(guarded[-32:] == 7)
+    np.testing.assert_allclose(guarded[32:-32].reshape(1, 2, 5, 11), conv.reference(x, w, pads=(1, 1, 1, 1)), atol=1e-5)
+
+
+@given(channels=st.integers(0, 40), groups=st.sampled_from([1, 2, 4, 40]), block=st.integers(1, 64))
+def test_blocks_never_split_a_group_they_do_not_fill(channels, groups, block):
+    channels -= channels % groups
+    cuts = cut_channels(channels, groups, block)
+    assert cuts[0] == 0
+    assert cuts[-1] == channels
+    size = channels // groups
+    for first, last in pairwise(cuts):
+        assert last - first <= max(block, 1) or channels == 0 or last - first == size
+        if size and last > first:
+            assert first // size == (last - 1) // size or (first % size == 0 and last % size == 0)
+
+
+@settings(max_examples=60, deadline=None)
+@given(geometry=geometries(), density=st.floats(0.01, 1), registers=st.sampled_from([(32, 16), (16, 8), (32, 4)]))
+def test_choice_fits_registers_and_cache(geometry, density, registers):
+    shape = geometry[0].flattened
+    nonzeros = int(shape.M * shape.C // shape.groups * shape.taps * density)
+    lanes = choose(shape, nonzeros, registers)
+    assert lanes.R * max(1, lanes.V // registers[1]) <= registers[0] - 4
+    assert lanes.block == 1 or lanes.block * lanes.vectors * lanes.V * 4 <= BLOCK_BYTES
+    assert tiles(shape, lanes) >= 1
+
+
+@pytest.mark.parametrize(
+    ("shape", "width"),
+    [
+        (Shape2D(N=1, C=512, H=7, W=7, M=512, OH=7, OW=7, kernel=(3, 3), begin=(1, 1)), 8),
+        (Shape2D(N=1, C=64, H=112, W=112, M=64, OH=112, OW=112, kernel=(3, 3), begin=(1, 1)), 16),
+    ],
+)
+def test_small_planes_take_narrow_tiles(shape, width):
+    assert width == choose(shape, shape.M * shape.C * 2, (32, 16)).V

@@ -1,0 +1,68 @@
+"""What numpy fills in place against the references."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tersor.format_spec.graph import Node
+from tersor.format_spec.tensors import DenseTensor
+from tersor.runtime.kernels.elementwise import FILLS, lower_batchnorm, lower_elementwise
+from tersor.runtime.ops._registry import find_operator
+from tersor.runtime.plan.step import Site
+from tersor.runtime.plan.workers import Workers
+
+F32 = np.dtype(np.float32)
+TWO = {"Add", "Sub", "Mul", "Div"}
+ATTRIBUTES = {
+    "LeakyRelu": {"alpha": 1.5}, "HardSigmoid": {"alpha": 0.3, "beta": 0.4}, "Softmax": {"axis": 1},
+    "Concat": {"axis": 1}, "Transpose": {"perm": (2, 0, 1)},
+}  # fmt: skip
+
+
+def compare(node, inputs, constants=()):
+    want = find_operator(node)(*inputs, **node.attributes)[0]
+    types = tuple(None if a is None else (a.dtype, a.shape) for a in inputs)
+    tensors = {i: DenseTensor.of(inputs[i]) for i in constants}
+    kernel = (lower_batchnorm if constants else lower_elementwise)(Site(node, types, ((want.dtype, want.shape),), tensors))
+    assert kernel is not None
+    got = np.full(want.shape, np.nan, np.float32)
+    kernel.run([inputs[i] for i in kernel.reads], [got], np.zeros(0, np.uint8), Workers(1))
+    np.testing.assert_allclose(got, want, rtol=2e-6, atol=2e-6)
+
+
+@pytest.mark.parametrize("op", sorted(FILLS))
+def test_fill_equals_reference(op):
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((3, 4, 5)).astype(np.float32)
+    x = np.abs(x) + 0.1 if op in ("Log", "Sqrt") else x
+    others = [rng.standard_normal((4, 1)).astype(np.float32)] if op in TWO else []
+    others = [x + 1, x - 2] if op in ("Sum", "Concat") else others
+    if op == "Clip":
+        others = [np.float32(-0.5).reshape(()), np.float32(0.7).reshape(())]
+    if op == "Pow":
+        others = [np.float32(2).reshape(())]
+    names = tuple(f"i{i}" for i in range(1 + len(others)))
+    compare(Node(op, op, names, ("y",), ATTRIBUTES.get(op, {})), [x, *others])
+
+
+def test_clip_without_bounds_and_powers():
+    x = np.random.default_rng(0).random((2, 3)).astype(np.float32)
+    compare(Node("Clip", "c", ("x",), ("y",)), [x])
+    compare(Node("Clip", "c", ("x", "", "h"), ("y",)), [x, None, np.array(0.5, np.float32)])
+    for exponent in (0.5, 3.0):
+        compare(Node("Pow", "p", ("x", "e"), ("y",)), [x, np.array([exponent], np.float32)])
+
+
+def test_other_types_are_declined():
+    integer = (np.dtype(np.int64), (2,))
+    assert lower_elementwise(Site(Node("Add", "a", ("x", "y"), ("z",)), (integer, integer), (integer,))) is None
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 4, 5), (2, 3), (1, 3, 4)])
+def test_batch_normalization(shape):
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal(shape).astype(np.float32)
+    statistics = [rng.random(3).astype(np.float32) + 0.5 for _ in range(4)]
+    node = Node("BatchNormalization", "bn", ("x", "s", "b", "m", "v"), ("y",), {"epsilon": 1e-3})
+    compare(node, [x, *statistics], constants=(1, 2, 3, 4))

@@ -1,0 +1,129 @@
+"""Products by codebook indices against the plain product."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tersor.format_spec.graph import Node
+from tersor.format_spec.tensors import DenseTensor
+from tersor.runtime.kernels.columns import make_columns
+from tersor.runtime.kernels.fully_connected import ByColumns, lower_gemm, lower_matmul
+from tersor.runtime.kernels.matrix import matrix_of
+from tersor.runtime.plan.arena import aligned_bytes
+from tersor.runtime.plan.step import Epilogue, Site
+from tersor.runtime.plan.workers import Workers
+
+F32 = np.dtype(np.float32)
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    rows=st.integers(1, 40),
+    columns=st.integers(1, 40),
+    density=st.sampled_from([0.0, 0.1, 0.4, 0.9, 1.0]),
+    code=st.sampled_from([np.uint8, np.uint16, np.float32]),
+    order=st.sampled_from(["rows", "columns"]),
+    listed=st.booleans(),
+    threads=st.integers(1, 3),
+    levels=st.sampled_from([1, 3, 40]),
+    seed=st.integers(0, 99),
+)
+def test_columns_equal_product(share, pruned, rows, columns, density, code, order, listed, threads, levels, seed):
+    rng = np.random.default_rng(seed)
+    w = pruned(rng, (rows, columns), density, levels)
+    sparse = listed and density < 1
+    tensor = DenseTensor.of(w) if code is np.float32 else share(w, (0,), order, code, sparse=sparse)
+    x = rng.standard_normal((2, columns)).astype(np.float32) * (rng.random((2, columns)) < 0.6)
+    scale, shift = rng.standard_normal((2, rows)).astype(np.float32)
+    residual = rng.standard_normal((2, rows)).astype(np.float32)
+    product = ByColumns(make_columns(matrix_of(tensor, (0,), "w"), threads), scale, shift, np.float32(-1), np.float32(2))
+    y = np.full((2, rows), np.nan, np.float32)
+    product(x, y, residual, np.zeros(0, np.uint8), Workers(threads))
+    np.testing.assert_allclose(y, np.clip(x @ w.T * scale + shift + residual, -1, 2), rtol=1e-4, atol=1e-4)
+
+
+def test_large_codebook_of_a_sparse_matrix(share):
+    rng = np.random.default_rng(1)
+    w = rng.permutation(70_000).astype(np.float32).reshape(350, 200)
+    w[w >= 65_537] = 0
+    tensor = share(w, (0,), "rows", np.uint16)
+    assert len(tensor.codebook) == 65_536
+    columns = make_columns(matrix_of(tensor, (0,), "w"), 1)
+    ones = np.ones(350, np.float32)
+    x, y = rng.standard_normal((1, 200)).astype(np.float32), np.empty((1, 350), np.float32)
+    ByColumns(columns, ones, 0 * ones, np.float32(-np.inf), np.float32(np.inf))(x, y, None, np.zeros(0, np.uint8), Workers(1))
+    np.testing.assert_allclose(y, x @ w.T, rtol=1e-3, atol=1)
+
+
+def gemm_site(tensor, batch, columns, rows, threads, bias=None, **attributes):
+    inputs = ("x", "w", "b") if bias is not None else ("x", "w")
+    types = [(F32, (batch, columns)), (F32, tensor.shape)] + ([(F32, bias.shape)] if bias is not None else [])
+    constants = {1: tensor} | ({2: DenseTensor.of(bias)} if bias is not None else {})
+    node = Node("Gemm", "fc", inputs, ("y",), attributes)
+    return Site(node, tuple(types), ((F32, (batch, rows)),), constants, threads=threads)
+
+
+def execute(kernel, inputs, output, threads):
+    kernel.run(inputs, [output], aligned_bytes(kernel.scratch), Workers(threads))
+    return output
+
+
+@pytest.mark.parametrize("batch", [1, 2, 9, 33])
+@pytest.mark.parametrize("transposed", [0, 1])
+def test_gemm(share, pruned, batch, transposed):
+    rng = np.random.default_rng(batch)
+    w = pruned(rng, (31, 45), 0.3)
+    stored = np.ascontiguousarray(w if transposed else w.T)
+    tensor = share(stored, (0,) if transposed else (1,), "rows", np.uint8)
+    bias = rng.standard_normal((1, 31)).astype(np.float32)
+    kernel = lower_gemm(gemm_site(tensor, batch, 45, 31, 2, bias, transB=transposed, alpha=0.5, beta=2.0))
+    assert kernel is not None
+    x = rng.standard_normal((batch, 45)).astype(np.float32)
+    y = execute(kernel, [x], np.empty((batch, 31), np.float32), 2)
+    np.testing.assert_allclose(y, 0.5 * x @ w.T + 2 * bias, rtol=1e-4, atol=1e-4)
+    assert kernel.density == np.count_nonzero(w) / w.size
+    assert kernel.macs == batch * 31 * 45
+
+
+@pytest.mark.parametrize(("batch", "kind"), [(1, "columns"), (64, "lanes")])
+def test_many_vectors_go_into_lanes_and_few_do_not(share, pruned, batch, kind):
+    w = pruned(np.random.default_rng(0), (64, 64), 0.5)
+    kernel = lower_gemm(gemm_site(share(w, (0,), "rows", np.uint8), batch, 64, 64, 1, transB=1))
+    assert kernel is not None
+    assert kernel.name.startswith(kind)
+
+
+def test_gemm_declines_what_it_cannot_do(share, pruned):
+    tensor = share(pruned(np.random.default_rng(0), (8, 8), 0.5), (0,), "rows", np.uint8)
+    assert lower_gemm(gemm_site(tensor, 2, 8, 8, 1, np.ones((2, 8), np.float32), transB=1)) is None
+    assert lower_gemm(gemm_site(tensor, 8, 8, 8, 1, transA=1)) is None
+
+
+@pytest.mark.parametrize("lead", [(), (1,), (2, 7), (40,)])
+def test_matmul_of_a_stack_by_one_matrix(share, pruned, lead):
+    rng = np.random.default_rng(2)
+    w = pruned(rng, (20, 33), 0.5)
+    node = Node("MatMul", "mm", ("x", "w"), ("y",))
+    shape = (*lead, 33)
+    residual = rng.standard_normal(shape).astype(np.float32)
+    site = Site(
+        node, ((F32, (*lead, 20)), (F32, (20, 33))), ((F32, shape),), {1: share(w, (1,), "columns", np.uint8)},
+        Epilogue(shift=np.arange(33.0), residual="r", low=0.0), threads=2,
+    )  # fmt: skip
+    kernel = lower_matmul(site)
+    assert kernel is not None
+    x = rng.standard_normal((*lead, 20)).astype(np.float32)
+    y = execute(kernel, [x, residual], np.empty(shape, np.float32), 2)
+    np.testing.assert_allclose(y, np.maximum(x @ w + np.arange(33) + residual, 0), rtol=1e-4, atol=1e-4)
+
+
+def test_product_of_two_values_is_numpys():
+    rng = np.random.default_rng(3)
+    a, b = rng.standard_normal((2, 3, 4)).astype(np.float32), rng.standard_normal((2, 4, 5)).astype(np.float32)
+    node = Node("MatMul", "mm", ("a", "b"), ("y",))
+    kernel = lower_matmul(Site(node, ((F32, a.shape), (F32, b.shape)), ((F32, (2, 3, 5)),)))
+    assert kernel is not None
+    np.testing.assert_allclose(execute(kernel, [a, b], np.empty((2, 3, 5), np.float32), 1), a @ b, rtol=1e-5)

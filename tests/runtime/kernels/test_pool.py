@@ -1,0 +1,78 @@
+"""Pooling, means of planes and local response normalisation against the references."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tersor.format_spec.graph import Node
+from tersor.runtime.kernels.lrn import CHUNK, lower_lrn
+from tersor.runtime.kernels.pool import lower_global_average, lower_pool
+from tersor.runtime.ops._registry import find_operator
+from tersor.runtime.plan.step import Site
+from tersor.runtime.plan.workers import Workers
+
+F32 = np.dtype(np.float32)
+
+
+def both(lower, node, x, threads=1):
+    """(the kernel's output, the reference's)."""
+    want = find_operator(node)(x, **node.attributes)[0]
+    kernel = lower(Site(node, ((F32, x.shape),), ((F32, want.shape),), threads=threads))
+    assert kernel is not None
+    got = np.full(want.shape, np.nan, np.float32)
+    kernel.run([x], [got], np.zeros(0, np.uint8), Workers(threads))
+    return got, want
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    data=st.data(),
+    op=st.sampled_from(["MaxPool", "AveragePool"]),
+    rank=st.integers(1, 2),
+    ceil_mode=st.integers(0, 1),
+    include_pad=st.integers(0, 1),
+    planes=st.sampled_from([1, 3, 40]),
+    threads=st.integers(1, 3),
+)
+def test_pooling(data, op, rank, ceil_mode, include_pad, planes, threads):
+    def axes(low, high):
+        return data.draw(st.tuples(*[st.integers(low, high)] * rank))
+
+    kernel, strides, dilations = axes(1, 4), axes(1, 3), axes(1, 2)
+    begin, end = (tuple(min(p, k - 1) for p, k in zip(axes(0, 2), kernel, strict=True)) for _ in range(2))
+    extent = [(k - 1) * d + 1 for k, d in zip(kernel, dilations, strict=True)]
+    size = [e + n for e, n in zip(extent, axes(0, 18), strict=True)]
+    attributes = {
+        "kernel_shape": kernel, "strides": strides, "dilations": dilations, "pads": (*begin, *end), "ceil_mode": ceil_mode,
+    }  # fmt: skip
+    if op == "AveragePool":
+        attributes["count_include_pad"] = include_pad
+    x = np.random.default_rng(0).standard_normal((1, planes, *size)).astype(np.float32)
+    got, want = both(lower_pool, Node(op, "pool", ("x",), ("y",), attributes), x, threads)
+    np.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-6)
+
+
+def test_pooling_declines_indices_and_three_dimensions():
+    node = Node("MaxPool", "pool", ("x",), ("y", "i"), {"kernel_shape": (2, 2)})
+    types = ((F32, (1, 1, 4, 4)),)
+    assert lower_pool(Site(node, types, ((F32, (1, 1, 3, 3)), (np.dtype(np.int64), (1, 1, 3, 3))))) is None
+    assert lower_pool(Site(node, ((F32, (1, 1, 4, 4, 4)),), ((F32, (1, 1, 3, 3, 3)),))) is None
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 1, 1), (2, 3, 5, 7), (1, 4, 33)])
+def test_mean_of_planes(shape):
+    x = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
+    got, want = both(lower_global_average, Node("GlobalAveragePool", "mean", ("x",), ("y",)), x)
+    np.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 1, 1), (2, 7, 3, 5), (1, 4, CHUNK + 1, 2), (2, 3)])
+@pytest.mark.parametrize(("size", "beta"), [(1, 0.75), (3, 0.75), (5, 0.5), (4, 1.3)])
+def test_lrn(shape, size, beta):
+    x = np.random.default_rng(0).standard_normal(shape).astype(np.float32) * 30
+    node = Node("LRN", "lrn", ("x",), ("y",), {"size": size, "beta": beta, "alpha": 0.01, "bias": 2.0})
+    got, want = both(lower_lrn, node, x, threads=2)
+    np.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-6)

@@ -1,0 +1,228 @@
+"""Plans: what is fused, aliased, folded and left dynamic; and that every one of them computes the same."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+import pytest
+
+from tersor.format_spec.errors import PlanError, UnsupportedOperator
+from tersor.format_spec.graph import Graph, Node, TensorType, Value
+from tersor.format_spec.tensors import DenseTensor
+from tersor.runtime.model import Model
+from tersor.runtime.ops._registry import find_operator
+
+RNG = np.random.default_rng(0)
+
+
+def floats(*shape: int) -> np.ndarray:
+    return RNG.standard_normal(shape).astype(np.float32)
+
+
+def ints(*values: int) -> np.ndarray:
+    return np.array(values, np.int64)
+
+
+def graph(nodes, inputs, outputs, **tensors) -> Graph:
+    """A graph; ``inputs`` maps names to shapes (float32) or types, ``outputs`` lists names."""
+    made = [Value(n, t if isinstance(t, TensorType) else TensorType("float32", t)) for n, t in inputs.items()]
+    values = tuple(Value(n, TensorType("float32", None)) for n in outputs)
+    return Graph("g", tuple(made), values, tuple(nodes), {n: DenseTensor.of(np.asarray(a)) for n, a in tensors.items()})
+
+
+def node(op: str, inputs: str, outputs: str, **attributes) -> Node:
+    """A node whose names are separated by spaces."""
+    return Node(op, f"{op}_{outputs.split()[0]}", tuple(inputs.split()), tuple(outputs.split()), attributes)
+
+
+def interpret(g: Graph, x: dict[str, np.ndarray]) -> list[np.ndarray]:
+    values = {n: t.dense() for n, t in g.initializers.items()} | x
+    for n in g.nodes:
+        results = find_operator(n)(*[values[i] if i else None for i in n.inputs], **n.attributes)
+        values.update(zip(n.outputs, results, strict=False))
+    return [values[o.name] for o in g.outputs]
+
+
+def check(g: Graph, x: dict[str, np.ndarray], threads: int = 1):
+    """Compare with the interpreter, twice; returns the plan."""
+    with Model(g, threads=threads) as model:
+        want = interpret(g, x)
+        for _ in range(2):
+            got = model.run(x)
+            for value, expected in zip(got.values(), want, strict=True):
+                assert value.dtype == expected.dtype
+                np.testing.assert_allclose(value, expected, rtol=1e-4, atol=1e-5)
+        return model.plan({name: a.shape for name, a in x.items()})
+
+
+def kernels(plan) -> list[str]:
+    return [f"{row.op}: {row.kernel}" for row in plan.rows()]
+
+
+CONV = partial(node, "Conv", "x w b", pads=(1, 1, 1, 1))
+WEIGHTS = {"w": floats(4, 3, 3, 3), "b": floats(4)}
+BATCHNORM = {"s": floats(4), "t": floats(4), "m": floats(4), "v": np.abs(floats(4)) + 0.5}
+X = {"x": floats(1, 3, 6, 6)}
+
+
+def test_batch_norm_residual_and_relu_join_the_convolution():
+    nodes = [
+        CONV("c"), node("BatchNormalization", "c s t m v", "n"), node("Conv", "x w2", "r"),
+        node("Add", "n r", "a"), node("Relu", "a", "y"),
+    ]  # fmt: skip
+    plan = check(graph(nodes, {"x": (1, 3, 6, 6)}, ["y"], w2=floats(4, 3, 1, 1), **WEIGHTS, **BATCHNORM), X)
+    assert [row.op for row in plan.rows()] == ["Conv + BatchNormalization", "Conv + Add + Relu"]
+
+
+@pytest.mark.parametrize("op", ["Add", "Sub", "Mul", "Div"])
+@pytest.mark.parametrize("left", [True, False])
+def test_constants_per_channel_join_the_convolution(op, left):
+    last = node(op, "c k" if left else "k c", "y")
+    plan = check(graph([CONV("c"), last], {"x": (1, 3, 6, 6)}, ["y"], k=floats(4, 1, 1) + 3, **WEIGHTS), X)
+    assert len(plan.steps) == (2 if op == "Div" and not left else 1)
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 1), (6,), (6, 6), (2, 4, 1, 1)])
+def test_only_what_is_per_channel_joins(shape):
+    plan = check(graph([CONV("c"), node("Add", "c k", "y")], {"x": (1, 3, 6, 6)}, ["y"], k=floats(*shape), **WEIGHTS), X)
+    assert len(plan.steps) == (1 if shape == (1, 1, 1) else 2)
+
+
+def test_activations_compose_and_end_a_fusion():
+    nodes = [CONV("c"), node("Relu", "c", "r"), node("Clip", "r low high", "k"), node("Mul", "k two", "y")]
+    tensors = {"low": np.float32(-1), "high": np.float32(0.5), "two": floats(1), **WEIGHTS}
+    plan = check(graph(nodes, {"x": (1, 3, 6, 6)}, ["y"], **tensors), X)
+    assert [row.op for row in plan.rows()] == ["Conv + Relu + Clip", "Mul"]
+
+
+def test_a_value_with_two_readers_or_an_output_is_not_absorbed():
+    nodes = [CONV("c"), node("Relu", "c", "y"), node("Neg", "c", "z")]
+    assert len(check(graph(nodes, {"x": (1, 3, 6, 6)}, ["y", "z"], **WEIGHTS), X).steps) == 3
+    assert len(check(graph(nodes[:2], {"x": (1, 3, 6, 6)}, ["y", "c"], **WEIGHTS), X).steps) == 2
+
+
+def test_a_fused_convolution_without_kernel_runs_by_reference():
+    nodes = [node("Conv", "x w", "c"), node("Mul", "c k", "m"), node("Relu", "m", "y")]
+    g = graph(nodes, {"x": (1, 2, 3, 3, 3)}, ["y"], w=floats(4, 2, 2, 2, 2), k=floats(4, 1, 1, 1))
+    plan = check(g, {"x": floats(1, 2, 3, 3, 3)})
+    assert kernels(plan) == ["Conv + Mul + Relu: reference"]
+
+
+def test_matmul_takes_bias_and_shortcut():
+    nodes = [node("MatMul", "x w", "p"), node("Add", "p b", "q"), node("Add", "x q", "y")]
+    plan = check(graph(nodes, {"x": (1, 5, 8)}, ["y"], w=floats(8, 8), b=floats(8)), {"x": floats(1, 5, 8)}, threads=2)
+    assert len(plan.steps) == 1
+
+
+def test_shapes_are_constants():
+    nodes = [
+        node("Shape", "x", "s"), node("Gather", "s first", "n"), node("Concat", "n rest", "to", axis=0),
+        node("Relu", "x", "r"), node("Reshape", "r to", "y"),
+    ]  # fmt: skip
+    g = graph(nodes, {"x": (None, 2, 3)}, ["y"], first=ints(0), rest=ints(-1))
+    plan = check(g, {"x": floats(4, 2, 3)})
+    assert [row.op for row in plan.rows()] == ["Relu"]
+
+
+def test_constants_fold_and_dead_nodes_go():
+    nodes = [
+        node("Add", "k k", "k2"), node("Exp", "x", "unused"), node("Mul", "x k2", "y"), node("Dropout", "y", "z mask"),
+    ]  # fmt: skip
+    plan = check(graph(nodes, {"x": (2, 3)}, ["z"], k=floats(3)), {"x": floats(2, 3)})
+    assert [row.op for row in plan.rows()] == ["Mul"]
+
+
+def test_views_take_no_steps():
+    nodes = [
+        node("Relu", "x", "a"), node("Reshape", "a to", "b"), node("Unsqueeze", "b zero", "c"),
+        node("Transpose", "c", "d", perm=(1, 0, 2)), node("Neg", "d", "e"), node("Flatten", "e", "y"),
+    ]  # fmt: skip
+    plan = check(graph(nodes, {"x": (2, 6)}, ["y"], to=ints(3, 4), zero=ints(0)), {"x": floats(2, 6)})
+    assert [row.op for row in plan.rows()] == ["Relu", "Neg"]
+
+
+def test_views_of_inputs_and_constants_are_copied_out():
+    nodes = [node("Reshape", "x to", "y"), node("Identity", "k", "z"), node("Identity", "x", "same")]
+    g = graph(nodes, {"x": (2, 6)}, ["y", "z", "same", "x"], to=ints(-1), k=floats(3))
+    x = floats(2, 6)
+    check(g, {"x": x})
+    with Model(g) as model:
+        assert not any(np.may_share_memory(value, x) for value in model.run({"x": x}).values())
+
+
+def test_concatenation_is_written_in_place():
+    nodes = [
+        node("Conv", "x w", "a"), node("Conv", "x w2", "b"), node("Concat", "a b", "c", axis=1), node("Relu", "x", "d"),
+        node("Concat", "c d", "e", axis=1), node("Neg", "e", "y"), node("Exp", "c", "z"),
+    ]  # fmt: skip
+    g = graph(nodes, {"x": (1, 3, 5, 5)}, ["y", "z"], w=floats(2, 3, 1, 1), w2=floats(5, 3, 1, 1))
+    plan = check(g, {"x": floats(1, 3, 5, 5)})
+    assert [row.op for row in plan.rows()] == ["Conv", "Conv", "Relu", "Neg", "Exp"]
+
+
+def test_concatenation_that_is_an_output():
+    nodes = [node("Relu", "x", "a"), node("Neg", "x", "b"), node("Concat", "a b", "y", axis=0)]
+    plan = check(graph(nodes, {"x": (2, 3)}, ["y"]), {"x": floats(2, 3)})
+    assert len(plan.steps) == 2
+
+
+@pytest.mark.parametrize(
+    ("names", "outputs", "axis"),
+    [("a a", ["y"], 0), ("a x", ["y"], 0), ("a k", ["y"], 0), ("a b", ["y"], 1), ("a b", ["y", "a"], 0)],
+)
+def test_concatenation_that_needs_copies(names, outputs, axis):
+    nodes = [node("Relu", "x", "a"), node("Neg", "x", "b"), node("Concat", names, "y", axis=axis)]
+    plan = check(graph(nodes, {"x": (2, 3)}, outputs, k=floats(2, 3)), {"x": floats(2, 3)})
+    assert [row.op for row in plan.rows()][-1] == "Concat"
+
+
+def test_data_dependent_shapes_run_by_reference():
+    nodes = [
+        node("Relu", "x", "r"), node("NonZero", "r", "i"), node("Transpose", "i", "t"), node("Cast", "t", "f", to=1),
+        node("Exp", "f", "y"), node("Neg", "r", "z"),
+    ]  # fmt: skip
+    plan = check(graph(nodes, {"x": (3, 4)}, ["y", "z", "i"]), {"x": floats(3, 4)})
+    assert sum("dynamic" in name for name in kernels(plan)) == 4
+
+
+def test_shape_given_as_an_input():
+    nodes = [node("Reshape", "x to", "r"), node("Exp", "r", "y")]
+    g = graph(nodes, {"x": (2, 6), "to": TensorType("int64", (2,))}, ["y", "r"])
+    check(g, {"x": floats(2, 6), "to": ints(4, 3)})
+
+
+def test_results_of_dynamic_steps_survive_the_arena():
+    nodes = [
+        node("Exp", "x", "a"), node("Reshape", "a to", "b"), node("Neg", "x", "c"), node("Exp", "c", "d"),
+        node("Add", "b k", "y"), node("Identity", "d", "z"),
+    ]  # fmt: skip
+    g = graph(nodes, {"x": (2, 6), "to": TensorType("int64", (1,))}, ["y", "z"], k=floats(12))
+    check(g, {"x": floats(2, 6), "to": ints(-1)})
+
+
+def test_empty_and_scalar_values():
+    check(graph([node("Relu", "x", "a"), node("Concat", "a a", "y", axis=0)], {"x": (0, 3)}, ["y"]), {"x": floats(0, 3)})
+    check(graph([node("Relu", "x", "a"), node("Exp", "a", "y")], {"x": ()}, ["y"]), {"x": np.array(0.5, np.float32)})
+    check(graph([CONV("y")], {"x": (0, 3, 6, 6)}, ["y"], **WEIGHTS), {"x": floats(0, 3, 6, 6)})
+
+
+def test_listing():
+    plan = check(graph([CONV("c"), node("Relu", "c", "y")], {"x": (1, 3, 6, 6)}, ["y"], **WEIGHTS), X)
+    row = next(plan.rows())
+    assert row.macs == 4 * 3 * 9 * 36
+    assert row.density == 1
+    assert row.weight_bytes > 0
+    assert "Conv + Relu: Conv_c" in str(plan)
+
+
+def test_impossible_shapes_name_the_node():
+    g = graph([node("Add", "x k", "y")], {"x": (2, 3)}, ["y"], k=floats(4))
+    with pytest.raises(PlanError, match="Add_y"):
+        Model(g).run({"x": floats(2, 3)})
+
+
+def test_unknown_operators_name_the_node():
+    g = graph([node("Frobnicate", "x", "y")], {"x": (2, 3)}, ["y"])
+    with pytest.raises(UnsupportedOperator, match="Frobnicate"):
+        Model(g).run({"x": floats(2, 3)})

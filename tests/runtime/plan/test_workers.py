@@ -1,0 +1,63 @@
+"""The thread pool."""
+
+from __future__ import annotations
+
+from threading import Thread, get_ident
+
+import pytest
+
+from tersor.runtime.plan.workers import Workers, physical_cores
+
+
+@pytest.mark.parametrize("count", [1, 2, 5])
+def test_every_part_runs_once(count):
+    workers, seen = Workers(count), []
+    workers.each(seen.append, 7)
+    workers.close()
+    assert sorted(seen) == list(range(7))
+
+
+def test_other_threads_take_part():
+    workers, threads = Workers(2), set()
+    for _ in range(20):
+        workers.each(lambda part: threads.add(get_ident()), 4)
+    workers.close()
+    assert len(threads) == 2
+
+
+def test_an_error_reaches_the_caller_after_all_parts_ended():
+    workers, done = Workers(2), []
+
+    def work(part: int) -> None:
+        done.append(part)
+        if part != 1:
+            raise ValueError(part)
+
+    with pytest.raises(ValueError):
+        workers.each(work, 3)
+    workers.close()
+    assert sorted(done) == [0, 1, 2]
+
+
+def test_many_callers_at_once():
+    workers, seen = Workers(3), []
+    callers = [Thread(target=lambda: [workers.each(seen.append, 3) for _ in range(30)]) for _ in range(8)]
+    for caller in callers:
+        caller.start()
+    for caller in callers:
+        caller.join()
+    workers.close()
+    assert len(seen) == 8 * 30 * 3
+
+
+def test_closed_workers_start_again():
+    workers, seen = Workers(2), []
+    workers.each(seen.append, 2)
+    workers.close()
+    workers.each(seen.append, 2)
+    workers.close()
+    assert len(seen) == 4
+
+
+def test_there_is_a_core():
+    assert physical_cores() >= 1

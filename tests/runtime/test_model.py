@@ -1,0 +1,197 @@
+"""The model: what it accepts, what it returns, and that many threads may use it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from threading import Thread
+
+import numpy as np
+import pytest
+
+from tersor.format_spec.errors import InputError, PlanError
+from tersor.format_spec.graph import Graph, Node, TensorType, Value
+from tersor.format_spec.tensors import DenseTensor
+from tersor.runtime.model import Model
+
+W = np.random.default_rng(0).standard_normal((4, 3, 3, 3)).astype(np.float32)
+
+
+@pytest.fixture
+def graph() -> Graph:
+    """Convolution, ReLU and the mean of each plane, of any batch and width."""
+    nodes = (
+        Node("Conv", "conv", ("image", "w"), ("c",), {"pads": (1, 1, 1, 1)}),
+        Node("Relu", "relu", ("c",), ("features",)),
+        Node("GlobalAveragePool", "mean", ("features",), ("mean",)),
+    )
+    outputs = (
+        Value("features", TensorType("float32", ("batch", 4, 8, "width"))),
+        Value("mean", TensorType("float32", ("batch", 4, 1, 1))),
+    )
+    image = Value("image", TensorType("float32", ("batch", 3, 8, "width")))
+    return Graph("small", (image,), outputs, nodes, {"w": DenseTensor.of(W)}, {"author": "test"})
+
+
+def image(batch: int = 1, width: int = 10, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).standard_normal((batch, 3, 8, width)).astype(np.float32)
+
+
+def test_what_it_says_of_itself(graph):
+    with Model(graph, threads=1) as model:
+        assert [v.name for v in model.inputs] == ["image"]
+        assert [v.name for v in model.outputs] == ["features", "mean"]
+        assert model.metadata == {"author": "test"}
+        assert model.threads == 1
+        assert Model(graph).threads >= 1
+
+
+def test_results_are_fresh(graph):
+    with Model(graph, threads=1) as model:
+        first = model.run({"image": image()})
+        kept = {name: value.copy() for name, value in first.items()}
+        model.run({"image": image(seed=1)})
+        for name, value in first.items():
+            np.testing.assert_array_equal(value, kept[name])
+
+
+def test_outputs_are_selected_by_name(graph):
+    with Model(graph, threads=1) as model:
+        assert list(model.run({"image": image()}, ["mean"])) == ["mean"]
+        assert list(model.run({"image": image()}, ["mean", "features"])) == ["mean", "features"]
+        with pytest.raises(InputError, match="features, mean"):
+            model.run({"image": image()}, ["nothing"])
+
+
+def test_out_is_written_and_returned(graph):
+    with Model(graph, threads=1) as model:
+        want = model.run({"image": image()})
+        given = {"features": np.empty((1, 4, 8, 10), np.float32), "mean": np.empty((1, 4, 1, 1), np.float32)}
+        for names in (["features"], ["mean"], ["features", "mean"]):
+            got = model.run({"image": image()}, out={n: given[n] for n in names})
+            for name in want:
+                assert (got[name] is given[name]) == (name in names)
+                np.testing.assert_array_equal(got[name], want[name])
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        np.empty((1, 4, 8, 9), np.float32),
+        np.empty((1, 4, 8, 10), np.float64),
+        np.empty((1, 4, 8, 20), np.float32)[..., ::2],
+        np.broadcast_to(np.float32(0), (1, 4, 8, 10)),
+        [[1.0]],
+    ],
+)
+def test_unsuitable_out_is_refused(graph, array):
+    with Model(graph, threads=1) as model, pytest.raises(InputError, match="out\\['features'\\]"):
+        model.run({"image": image()}, out={"features": array})
+
+
+def test_out_may_not_overlap_or_be_unknown(graph):
+    room = np.empty(4 * 8 * 10, np.float32)
+    given = room.reshape(1, 4, 8, 10)
+    with Model(graph, threads=1) as model:
+        with pytest.raises(InputError, match="overlaps"):
+            model.run({"image": room[:240].reshape(1, 3, 8, 10)}, out={"features": given})
+        with pytest.raises(InputError, match="overlaps"):
+            model.run({"image": image()}, out={"features": given, "mean": room[:4].reshape(1, 4, 1, 1)})
+        with pytest.raises(InputError, match="not among"):
+            model.run({"image": image()}, ["mean"], out={"features": given})
+
+
+@pytest.mark.parametrize(
+    ("inputs", "message"),
+    [
+        ({}, "'image' is missing"),
+        ({"picture": image()}, "no input 'picture'; it takes image: float32\\[batch, 3, 8, width\\]"),
+        ({"image": image().astype(np.float64)}, "float64\\[1, 3, 8, 10\\], the model takes float32\\[batch, 3, 8, width\\]"),
+        ({"image": image()[0]}, "float32\\[3, 8, 10\\]"),
+        ({"image": image()[:, :2]}, "float32\\[1, 2, 8, 10\\]"),
+        ({"image": image().tolist()}, "not list"),
+        ({"image": image(), "extra": image()}, "'extra'"),
+    ],
+)
+def test_wrong_inputs_say_what_was_expected(graph, inputs, message):
+    with Model(graph, threads=1) as model, pytest.raises(InputError, match=message):
+        model.run(inputs)
+
+
+def test_inputs_need_not_be_contiguous(graph):
+    with Model(graph, threads=1) as model:
+        x = image(2, 20)
+        got, want = model.run({"image": x[::2, :, :, ::2]}), model.run({"image": x[::2, :, :, ::2].copy()})
+        np.testing.assert_array_equal(got["features"], want["features"])
+
+
+def test_plans_are_kept_up_to_a_bound(graph):
+    with Model(graph, threads=1, plans=2) as model:
+        shapes = [{"image": (1, 3, 8, width)} for width in (10, 11, 12)]
+        first = model.plan(shapes[0])
+        model.plan(shapes[1])
+        assert model.plan(shapes[0]) is first
+        model.plan(shapes[2])
+        assert model.plan(shapes[0]) is first
+        model.plan(shapes[1])
+        model.plan(shapes[2])
+        assert model.plan(shapes[0]) is not first
+
+
+def test_weights_are_prepared_once_for_all_shapes(graph):
+    with Model(graph, threads=1) as model:
+        for width in (64, 128, 256):
+            model.run({"image": image(width=width)})
+        assert sum("conv" in str(key) for key in model._prepared) == 1
+
+
+def test_plan_without_shapes_takes_symbolic_sizes_as_one(graph):
+    with Model(graph, threads=1) as model:
+        plan = model.plan()
+        assert plan.slots[plan.inputs["image"]].shape == (1, 3, 8, 1)
+        for bad in ({"image": (1, 3, 9, 1)}, {"picture": (1,)}):
+            with pytest.raises(InputError):
+                model.plan(bad)
+
+
+def test_closed_model_does_not_run(graph):
+    model = Model(graph, threads=1)
+    model.run({"image": image()})
+    model.close()
+    model.close()
+    with pytest.raises(PlanError, match="closed"):
+        model.run({"image": image()})
+
+
+@pytest.mark.parametrize("bad", [{"threads": 0}, {"plans": 0}])
+def test_counts_must_be_positive(graph, bad):
+    with pytest.raises(PlanError, match="at least 1"):
+        Model(graph, **bad)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_many_threads_may_run_one_model(graph, threads):
+    images = [image(1 + i % 2, 8 + i % 5, seed=i) for i in range(10)]
+    with Model(graph, threads=1) as model:
+        want = [model.run({"image": x}) for x in images]
+    wrong: list[int] = []
+    with Model(graph, threads=threads, plans=3) as model:
+
+        def work(first: int) -> None:
+            for step in range(15):
+                i = (first + step) % len(images)
+                got = model.run({"image": images[i]})
+                wrong.extend([i] * any(not np.array_equal(got[name], want[i][name]) for name in got))
+
+        workers = [Thread(target=work, args=(i,)) for i in range(8)]
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            worker.join()
+    assert wrong == []
+
+
+def test_import_is_light():
+    code = "import sys, tersor.runtime.model as m; print([n for n in ('numba', 'onnx', 'torch', 'scipy') if n in sys.modules])"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"
