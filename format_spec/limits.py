@@ -9,12 +9,17 @@ from .errors import LimitError
 
 @dataclass(frozen=True)
 class Limits:
-    """Upper bounds, each adjustable; a file over one raises :class:`LimitError`, whatever its checksums say."""
+    """Upper bounds, each adjustable; a file over one raises :class:`LimitError`, whatever its checksums say.
+
+    ``items`` bounds everything that the manifest counts (strings, values, dimensions, tensors, nodes, names, attributes,
+    numbers in lists), for a few compressed bytes can stand for millions. ``tensor_bytes`` and ``decoded_bytes`` are those of
+    the dense tensors, of one and of all; an axis of length 0 counts as 1.
+    """
 
     manifest_bytes: int = 256 << 20
     sections: int = 1 << 20
-    nodes: int = 1 << 20
-    strings: int = 1 << 22
+    items: int = 1 << 20
+    nodes: int = 1 << 18
     graph_depth: int = 16
     rank: int = 16
     tensor_bytes: int = 4 << 30

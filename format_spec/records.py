@@ -48,6 +48,11 @@ class TensorRecord:
         return self.size * self.dtype.itemsize
 
     @property
+    def limited_bytes(self) -> int:
+        """What a limit bounds: the dense bytes, an axis of length 0 taken as 1, for no array has endless axes, even empty."""
+        return prod(max(size, 1) for size in self.shape) * self.dtype.itemsize
+
+    @property
     def rows(self) -> int:
         """Rows of the matrix view."""
         return prod(self.shape[a] for a in self.row_axes)

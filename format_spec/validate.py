@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
+
 from .errors import FormatError
 from .graph import Graph
 
 
-def validate(graph: Graph, outer: frozenset[str] = frozenset()) -> None:
-    """Check names and order of ``graph`` and its subgraphs; ``outer`` are the names visible around it.
+def validate(graph: Graph, outer: tuple[Set[str], ...] = ()) -> None:
+    """Check names and order of ``graph`` and its subgraphs; ``outer`` are the names defined so far in each graph around it.
 
     Raises:
         FormatError: a value is read before it is defined, defined twice, or an output is never defined.
     """
-    known = set(outer)
     own: set[str] = set()
+    scopes = (*outer, own)
 
     def define(name: str, what: str) -> None:
         if not name or name in own:
             raise FormatError(f"{what} {name!r} is {'defined twice' if name else 'unnamed'}", section="manifest")
         own.add(name)
-        known.add(name)
 
     for value in graph.inputs:
         define(value.name, "input")
@@ -27,14 +28,14 @@ def validate(graph: Graph, outer: frozenset[str] = frozenset()) -> None:
         define(name, "tensor")
     for node in graph.nodes:
         for name in node.inputs:
-            if name and name not in known:
+            if name and not any(name in scope for scope in scopes):
                 raise FormatError(f"node {node.label!r} reads {name!r} before anything defines it", section="manifest")
         for value in node.attributes.values():
             if isinstance(value, Graph):
-                validate(value, frozenset(known))
+                validate(value, scopes)
         for name in node.outputs:
             if name:
                 define(name, f"output of node {node.label!r}")
     for value in graph.outputs:
-        if value.name not in known:
+        if not any(value.name in scope for scope in scopes):
             raise FormatError(f"nothing defines the output {value.name!r}", section="manifest")

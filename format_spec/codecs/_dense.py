@@ -40,6 +40,6 @@ def check_size(record: TensorRecord, limits: Limits) -> None:
     Raises:
         FormatError: the tensor has no elements but is not raw.
     """
-    limits.check("tensor_bytes", record.dense_bytes)
+    limits.check("tensor_bytes", record.limited_bytes)
     if record.size == 0 and record.codec != CodecId.RAW:
         raise FormatError(f"tensor {record.name!r} has no elements, so its codec must be raw, not {record.codec}")

@@ -18,9 +18,14 @@ class Reader:
     def __init__(self, cursor: Cursor, limits: Limits) -> None:
         self.cursor, self.limits = cursor, limits
         self.tensors: list[tuple[Placed, ...]] = []
-        self.nodes = self.decoded_bytes = 0
-        count = limits.check("strings", cursor.count("strings"))
-        self.strings = [self._text(cursor.take(cursor.varint())) for _ in range(count)]
+        self.items = self.nodes = self.decoded_bytes = 0
+        self.strings = [self._text(cursor.take(cursor.varint())) for _ in range(self.count("strings"))]
+
+    def count(self, what: str, item_bytes: int = 1) -> int:
+        """A count of things that are still in the buffer and, with those counted before, within the limit."""
+        count = self.cursor.count(what, item_bytes)
+        self.items = self.limits.check("items", self.items + count)
+        return count
 
     def _text(self, data: bytes) -> str:
         try:
@@ -36,7 +41,7 @@ class Reader:
         return table[reference >> 1]
 
     def names(self) -> tuple[str, ...]:
-        return tuple(self.string() for _ in range(self.cursor.count("names")))
+        return tuple(self.string() for _ in range(self.count("names")))
 
     def graph(self, depth: int) -> Graph:
         self.limits.check("graph_depth", depth)
@@ -44,21 +49,21 @@ class Reader:
         if opset != OPSET:
             raise self.cursor.fail(f"opset {opset}; format version 1 holds opset {OPSET}")
         name = self.string()
-        metadata = {self.string(): self.string() for _ in range(self.cursor.count("metadata properties", 2))}
+        metadata = {self.string(): self.string() for _ in range(self.count("metadata properties", 2))}
         inputs, outputs = self.values(), self.values()
         place = len(self.tensors)
         self.tensors.append(())
-        records = tuple(self.record() for _ in range(self.cursor.count("tensors", 6)))
+        records = tuple(self.record() for _ in range(self.count("tensors", 6)))
         if len({p.record.name for p in records}) != len(records):
             raise self.cursor.fail("two tensors of a graph have the same name")
         self.tensors[place] = records
-        count = self.cursor.count("nodes", 5)
+        count = self.count("nodes", 5)
         self.nodes = self.limits.check("nodes", self.nodes + count)
         nodes = tuple(self.node(depth) for _ in range(count))
         return Graph(name, inputs, outputs, nodes, {}, metadata, opset)
 
     def values(self) -> tuple[Value, ...]:
-        return tuple(Value(self.string(), self.type()) for _ in range(self.cursor.count("values", 3)))
+        return tuple(Value(self.string(), self.type()) for _ in range(self.count("values", 3)))
 
     def dtype(self) -> str:
         number = self.cursor.byte()
@@ -70,7 +75,11 @@ class Reader:
         dtype, rank = self.dtype(), self.cursor.varint()
         if rank == 0:
             return TensorType(dtype, None)
-        return TensorType(dtype, tuple(self.dimension() for _ in range(self.limits.check("rank", rank - 1))))
+        return TensorType(dtype, tuple(self.dimension() for _ in range(self.rank(rank - 1))))
+
+    def rank(self, value: int) -> int:
+        self.items = self.limits.check("items", self.items + self.limits.check("rank", value))
+        return value
 
     def dimension(self) -> Dimension:
         value = self.cursor.varint()
@@ -83,18 +92,18 @@ class Reader:
             raise self.cursor.fail(f"tensor {name!r}: row axis out of range")
         row_axes = tuple(axis for axis in range(len(shape)) if mask >> axis & 1)
         record = TensorRecord(name, dtype, shape, row_axes, self.cursor.varint())
-        self.decoded_bytes += self.limits.check("tensor_bytes", record.dense_bytes)
+        self.decoded_bytes += self.limits.check("tensor_bytes", record.limited_bytes)
         self.limits.check("decoded_bytes", self.decoded_bytes)
         pooled = self.cursor.varint()
         return Placed(record, pooled - 1 if pooled else None)
 
     def shape(self) -> tuple[int, ...]:
-        return tuple(self.cursor.varint() for _ in range(self.limits.check("rank", self.cursor.varint())))
+        return tuple(self.cursor.varint() for _ in range(self.rank(self.cursor.varint())))
 
     def node(self, depth: int) -> Node:
         op_type, name, inputs, outputs = self.string(), self.string(), self.names(), self.names()
         attributes: dict[str, Attribute] = {}
-        for _ in range(self.cursor.count("attributes", 3)):
+        for _ in range(self.count("attributes", 3)):
             key = self.string()
             if attributes and key <= next(reversed(attributes)):
                 raise self.cursor.fail(f"node {name!r}: attribute {key!r} is out of order")
@@ -110,9 +119,9 @@ class Reader:
         if kind == kinds.STRING:
             return self.string()
         if kind == kinds.INTS:
-            return tuple(self.cursor.signed() for _ in range(self.cursor.count("integers")))
+            return tuple(self.cursor.signed() for _ in range(self.count("integers")))
         if kind == kinds.FLOATS:
-            return tuple(self.cursor.float32() for _ in range(self.cursor.count("floats", 4)))
+            return tuple(self.cursor.float32() for _ in range(self.count("floats", 4)))
         if kind == kinds.STRINGS:
             return self.names()
         if kind == kinds.TENSOR:
@@ -124,4 +133,5 @@ class Reader:
     def array(self) -> np.ndarray:
         dtype, shape = np.dtype(self.dtype()), self.shape()
         record = TensorRecord("", dtype, shape, (), 0)
+        self.limits.check("tensor_bytes", record.limited_bytes)
         return np.frombuffer(self.cursor.take(record.dense_bytes), dtype.newbyteorder("<")).astype(dtype).reshape(shape)

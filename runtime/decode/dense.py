@@ -25,7 +25,7 @@ def check_size(record: TensorRecord, limits: Limits) -> None:
         LimitError: the tensor is over the limit.
         FormatError: it has no elements.
     """
-    limits.check("tensor_bytes", record.dense_bytes)
+    limits.check("tensor_bytes", record.limited_bytes)
     if record.size == 0:
         raise FormatError(f"tensor {record.name!r} has no elements, so its codec must be raw, not {record.codec}")
 
@@ -47,7 +47,7 @@ def elements(record: TensorRecord, data: np.ndarray, count: int) -> np.ndarray:
 @decoder(CodecId.RAW)
 def decode_raw(record: TensorRecord, data: np.ndarray, limits: Limits, executor: Executor | None) -> DenseTensor:
     """The payload itself, as a read-only array."""
-    limits.check("tensor_bytes", record.dense_bytes)
+    limits.check("tensor_bytes", record.limited_bytes)
     return DenseTensor.of(elements(record, data, record.size).reshape(record.shape))
 
 

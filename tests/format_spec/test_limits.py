@@ -1,0 +1,105 @@
+"""Small files that ask for much: each stops at a limit, before anything is allocated."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+
+from tersor.format_spec.container import MANIFEST, POOL, ContainerWriter
+from tersor.format_spec.errors import FormatError, LimitError
+from tersor.format_spec.graph import OPSET, Graph, Node
+from tersor.format_spec.limits import DEFAULT_LIMITS, Limits
+from tersor.format_spec.manifest import decode_manifest, encode_manifest
+from tersor.format_spec.records import Placed, TensorRecord
+from tersor.format_spec.reference import decode_file
+from tersor.format_spec.tensors import DenseTensor
+from tersor.format_spec.validate import validate
+from tersor.format_spec.varint import write_varint
+from tersor.runtime import load
+
+
+def declaring(shape: tuple[int, ...], payload: bytes = bytes(4), codec: int = 3) -> bytes:
+    """A file with one float32 tensor of ``shape`` whose payload is ``payload``."""
+    empty = DenseTensor(np.dtype("f4"), shape, lambda: np.zeros(0, np.float32))
+    record = TensorRecord("w", np.dtype("f4"), shape, (), codec)
+    graph = Graph("bomb", (), (), (), {"w": empty})
+    file = io.BytesIO()
+    writer = ContainerWriter(file)
+    writer.add(POOL, payload)
+    writer.add(MANIFEST, encode_manifest(graph, [Placed(record, len(payload))]))
+    writer.finish()
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("shape", [(1 << 40,), (1 << 20, 1 << 20), (1 << 63, 1 << 63), (0, 1 << 62), (1 << 63, 0)])
+@pytest.mark.parametrize("codec", [1, 2, 3, 4, 5, 6])
+def test_a_small_file_that_declares_terabytes(shape: tuple[int, ...], codec: int) -> None:
+    data = declaring(shape, codec=codec)
+    assert len(data) < 200
+    for read in (decode_file, load):
+        with pytest.raises(LimitError, match=r"tensor bytes.*Limits\.tensor_bytes"):
+            read(data)
+
+
+def test_the_limit_is_adjustable_and_the_sum_is_limited_too() -> None:
+    data = declaring((1 << 20,))
+    assert decode_file(data).initializers["w"].size == 1 << 20
+    for limits in (Limits(tensor_bytes=(4 << 20) - 1), Limits(decoded_bytes=(4 << 20) - 1)):
+        for read in (decode_file, load):
+            with pytest.raises(LimitError):
+                read(data, limits=limits)
+
+
+def varints(*values: int) -> bytes:
+    out = bytearray()
+    for value in values:
+        write_varint(out, value)
+    return bytes(out)
+
+
+MANY = 1 << 20
+HEAD = varints(0, OPSET, 1, 0)  # no strings; a graph called by a well-known name, without metadata
+NODE = varints(1, 1, 0, 0)  # operator, name, no inputs, no outputs
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        varints(MANY) + bytes(MANY),
+        varints(0, OPSET, 1, MANY) + varints(1, 1) * MANY,
+        HEAD + varints(MANY) + varints(1, 1, 0) * MANY,
+        HEAD + varints(MANY // 8) + (varints(1, 1, 9) + bytes(8)) * (MANY // 8),
+        HEAD + varints(0, 0, MANY) + bytes(6 * MANY),
+        HEAD + varints(0, 0, 0, MANY) + (NODE + varints(0)) * MANY,
+        HEAD + varints(0, 0, 0, 1) + varints(1, 1, MANY) + bytes(MANY + 8),
+        HEAD + varints(0, 0, 0, 1) + NODE + varints(1, 1) + bytes([4]) + varints(MANY) + bytes(MANY),
+        HEAD + varints(0, 0, 0, 1) + NODE + varints(1, 1) + bytes([5]) + varints(MANY) + bytes(4 * MANY),
+    ],
+    ids=["strings", "metadata", "values", "dimensions", "tensors", "nodes", "names", "integers", "floats"],
+)
+def test_every_count_is_limited(body: bytes) -> None:
+    for limits in (Limits(items=MANY // 8 - 1), Limits(items=9)):
+        with pytest.raises(LimitError, match=r"Limits\.items"):
+            decode_manifest(b"\0" + body, limits)
+
+
+def test_an_attribute_with_an_endless_axis_is_refused() -> None:
+    tensor = bytes([7, 1]) + varints(2, 0, 1 << 62)
+    with pytest.raises(LimitError, match="tensor bytes"):
+        decode_manifest(b"\0" + HEAD + varints(0, 0, 0, 1) + NODE + varints(1, 1) + tensor, DEFAULT_LIMITS)
+
+
+def test_many_subgraphs_are_validated_in_linear_time() -> None:
+    body = Graph("", (), (), ())
+    nodes = tuple(Node("If", "", (), (f"y{i}",), {"then_branch": body}) for i in range(20_000))
+    validate(Graph("g", (), (), nodes))
+
+
+def test_names_of_graphs_around_stay_visible_and_later_ones_are_not() -> None:
+    inner = Graph("", (), (), (Node("Relu", "", ("a",), ("b",)),))
+    first, last = Node("Identity", "", (), ("a",)), Node("If", "", (), (), {"then_branch": inner})
+    validate(Graph("g", (), (), (first, last)))
+    with pytest.raises(FormatError, match="'a' before anything defines it"):
+        validate(Graph("g", (), (), (last, first)))
