@@ -12,8 +12,6 @@ from .layout import Lanes, Shape2D, tiles
 from .stream import Stream
 from .tile import convolve
 
-NOTHING = np.zeros(1, np.float32)
-
 
 @dataclass(frozen=True, eq=False)
 class Conv:
@@ -44,8 +42,8 @@ class Conv:
         """Compute ``y`` from ``x``, both C-contiguous; ``scratch`` is ``4 * parts * scratch_floats`` bytes."""
         lanes, stream = self.lanes, self.stream
         table = self._table(residual is not None)
-        other = NOTHING if residual is None else residual.reshape(-1)
         source, target = x.reshape(-1), y.reshape(-1)
+        other = target if residual is None else residual.reshape(-1)
         room = scratch.view(np.float32)
 
         def work(part: int) -> None:

@@ -20,43 +20,48 @@ PLANES_PER_PART = 16
 def pool_planes(x, y, geometry, average, divisor_h, divisor_w, first, last):
     """Pool the planes ``[first, last)`` of ``x`` (planes, H, W) into ``y`` (planes, OH, OW).
 
-    ``geometry`` is int64 (KH, KW, stride_h, stride_w, dilation_h, dilation_w, top, left). An average divides by
-    ``divisor_h[oh] * divisor_w[ow]``.
+    Rows of a window are combined first, over the whole padded width; then its columns, at every place; then the places that
+    the stride meets are taken. ``geometry`` is int64 (KH, KW, stride_h, stride_w, dilation_h, dilation_w, top, left). An
+    average divides by ``divisor_h[oh] * divisor_w[ow]``.
     """
     KH, KW, stride_h, stride_w = geometry[0], geometry[1], geometry[2], geometry[3]
     dilation_h, dilation_w, top, left = geometry[4], geometry[5], geometry[6], geometry[7]
     _, H, W = x.shape
     _, OH, OW = y.shape
+    start = np.float32(0) if average else np.float32(-np.inf)
+    places = (OW - 1) * stride_w + 1
+    line = np.full(max(places + (KW - 1) * dilation_w, left + W), start, np.float32)
+    middle, pooled = line[left : left + W], np.empty(places, np.float32)
     for plane in range(first, last):
         for oh in range(OH):
-            row = y[plane, oh]
-            row[:] = 0 if average else -np.inf
+            middle[:] = start
             for kh in range(KH):
                 ih = oh * stride_h - top + kh * dilation_h
-                if ih < 0 or ih >= H:
-                    continue
-                line = x[plane, ih]
-                for kw in range(KW):
-                    shift = kw * dilation_w - left
-                    begin = max(0, (stride_w - 1 - shift) // stride_w)
-                    end = min(OW, (W - shift + stride_w - 1) // stride_w)
-                    if begin >= end:
-                        continue
+                if 0 <= ih < H:
+                    source = x[plane, ih]
                     if average:
-                        for ow in range(begin, end):
-                            row[ow] += line[ow * stride_w + shift]
-                    elif stride_w == 1:
-                        for ow in range(begin, end):
-                            row[ow] = max(row[ow], line[ow + shift])
-                    elif stride_w == 2:
-                        for ow in range(begin, end):
-                            row[ow] = max(row[ow], line[ow * 2 + shift])
+                        for iw in range(W):
+                            middle[iw] += source[iw]
                     else:
-                        for ow in range(begin, end):
-                            row[ow] = max(row[ow], line[ow * stride_w + shift])
+                        for iw in range(W):
+                            middle[iw] = max(middle[iw], source[iw])
+            for i in range(places):
+                pooled[i] = line[i]
+            for kw in range(1, KW):
+                shifted = line[kw * dilation_w :]
+                if average:
+                    for i in range(places):
+                        pooled[i] += shifted[i]
+                else:
+                    for i in range(places):
+                        pooled[i] = max(pooled[i], shifted[i])
+            row = y[plane, oh]
             if average:
                 for ow in range(OW):
-                    row[ow] /= divisor_h[oh] * divisor_w[ow]
+                    row[ow] = pooled[ow * stride_w] / (divisor_h[oh] * divisor_w[ow])
+            else:
+                for ow in range(OW):
+                    row[ow] = pooled[ow * stride_w]
 
 
 @jit(fastmath={"reassoc"})

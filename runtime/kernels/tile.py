@@ -22,6 +22,12 @@ from ._jit import jit
 FIRST, LAST = 1, 2
 """Flags of a visit: the channel's sums start from zero; they are finished and stored."""
 
+PREFETCHED = 24
+"""Vectors, at least, by which the packing loop asks for its inputs ahead of time (in whole channels)."""
+
+RESIDUAL, WHOLE = 4, 8
+"""Flags of a tile: a residual is added; every lane is an output and nothing is added."""
+
 intrinsic: Any = typed_intrinsic
 """Calls of an intrinsic have one argument less than its definition, which a type checker cannot know."""
 
@@ -87,6 +93,39 @@ def copy_lanes(typingctx: Any, lanes: Any, packed: Any, at: Any, x: Any, first: 
     return signature, codegen
 
 
+@intrinsic
+def copy_vector(typingctx: Any, lanes: Any, packed: Any, at: Any, x: Any, first: Any) -> Any:
+    """``packed[at : at + V] = x[first : first + V]``, ``at`` aligned to ``V``."""
+    signature = types.void(lanes, packed, types.intp, x, types.intp)
+    count = len(lanes)
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        vector = ir.VectorType(F32, count)
+        target = _data(context, builder, signature.args[1], arguments[1], arguments[2])
+        source = _data(context, builder, signature.args[3], arguments[3], arguments[4])
+        value = builder.load(builder.bitcast(source, vector.as_pointer()))
+        value.align = 4
+        store = builder.store(value, builder.bitcast(target, vector.as_pointer()))
+        store.align = 4 * count
+        return context.get_dummy_value()
+
+    return signature, codegen
+
+
+@intrinsic
+def prefetch(typingctx: Any, array: Any, index: Any) -> Any:
+    """Ask for the cache line of ``array[index]``, which need not exist."""
+    signature = types.void(array, types.intp)
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        address = _data(context, builder, signature.args[0], arguments[0], arguments[1])
+        hints = [ir.Constant(I32, hint) for hint in (0, 3, 1)]
+        _call(builder, "llvm.prefetch.p0", ir.VoidType(), [builder.bitcast(address, ir.IntType(8).as_pointer()), *hints])
+        return context.get_dummy_value()
+
+    return signature, codegen
+
+
 class _Tile:
     """Emits the code of one visit of a tile to one output channel."""
 
@@ -142,10 +181,11 @@ class _Tile:
         entry = self.b.load(self.b.gep(code, [i]))
         return entry if entry.type == F32 else self.b.load(self.b.gep(codebook, [self.b.zext(entry, I64)]))
 
-    def finish(self, sums: list[Any], kept: Any, last: Any, store: Any) -> None:
+    def finish(self, sums: list[Any], kept: Any, last: Any, plain: Any, store: Any, store_plainly: Any) -> None:
         """Store the finished outputs when ``last``, else keep the sums for the next block."""
         b = self.b
-        final, keep, done = b.append_basic_block("final"), b.append_basic_block("keep"), b.append_basic_block("done")
+        names = ("final", "general", "plain", "keep", "done")
+        final, general, whole, keep, done = (b.append_basic_block(name) for name in names)
         b.cbranch(last, final, keep)
         b.position_at_end(keep)
         for r, value in enumerate(sums):
@@ -153,16 +193,20 @@ class _Tile:
             stored.align = 4 * self.lanes
         b.branch(done)
         b.position_at_end(final)
-        for r, value in enumerate(sums):
-            store(r, value)
-        b.branch(done)
+        b.cbranch(plain, whole, general)
+        for block, write in ((whole, store_plainly), (general, store)):
+            b.position_at_end(block)
+            for r, value in enumerate(sums):
+                write(r, value)
+            b.branch(done)
         b.position_at_end(done)
 
-    def epilogue(self, value: Any, affine: tuple[Any, Any, Any, Any], residual: Any) -> Any:
+    def epilogue(self, value: Any, affine: tuple[Any, ...], residual: Any = None) -> Any:
         """``clip(value * scale + shift + residual, low, high)``; NaN stays NaN."""
         b = self.b
         scale, shift, low, high = affine
-        value = b.fadd(_call(b, f"llvm.fma.v{self.lanes}f32", self.vector, [value, scale, shift]), residual)
+        value = _call(b, f"llvm.fma.v{self.lanes}f32", self.vector, [value, scale, shift])
+        value = value if residual is None else b.fadd(value, residual)
         value = b.select(b.fcmp_ordered("<", value, low), low, value)
         return b.select(b.fcmp_ordered(">", value, high), high, value)
 
@@ -181,8 +225,9 @@ def visit(
     """One channel's walk over one packed block, for a tile of ``len(rows)`` vectors of ``len(lanes)``.
 
     ``extent`` is (vectors in use, lanes in use, lanes in use of the last vector); output vector ``r`` starts at
-    ``y_at + r * pitch``, and so does the residual's, which is read when ``flags & 4``. ``span`` is (begin, end) in the stream;
-    ``affine`` is (scale, shift, low, high).
+    ``y_at + r * pitch``, and so does the residual's, which is read when ``flags & RESIDUAL`` but must be memory in any case
+    (lanes that are masked out cost hundreds of cycles where there is none). ``span`` is (begin, end) in the stream; ``affine``
+    is (scale, shift, low, high).
     """
     signature = types.void(
         rows, lanes, packed, sums, types.intp, y, residual, types.intp, types.intp, types.UniTuple(types.intp, 3),
@@ -207,15 +252,22 @@ def visit(
             ending = b.select(b.icmp_signed("==", b.add(number, ir.Constant(I64, 1)), used), tail, wide)
             mask = _below(b, b.select(b.icmp_signed("<", number, used), ending, zero), width)
             at = b.add(y_at, b.mul(pitch, number))
-            other = b.and_(mask, _splat(b, flag(4), width))
+            other = b.and_(mask, _splat(b, flag(RESIDUAL), width))
             added = _masked_load(b, _data(context, b, kinds[6], residual, at), other, tile.vector)
             _masked_store(b, tile.epilogue(value, vectors, added), _data(context, b, kinds[5], y, at), mask)
+
+        def store_plainly(r: int, value: Any) -> None:
+            at = b.add(y_at, b.mul(pitch, ir.Constant(I64, r)))
+            stored = b.store(
+                tile.epilogue(value, vectors), _vectors_at(b, _data(context, b, kinds[5], y, at), zero, tile.vector)
+            )
+            stored.align = 4
 
         start = tile.start(kept, flag(FIRST))
         source = _data(context, b, kinds[2], packed, zero)
         done = tile.walk(start, source, stream, b.extract_value(span, 0), b.extract_value(span, 1))  # type: ignore[arg-type]
         vectors = tuple(_splat(b, b.extract_value(affine, k), width) for k in range(4))
-        tile.finish(done, kept, flag(LAST), store)
+        tile.finish(done, kept, flag(LAST), flag(WHOLE), store, store_plainly)
         return context.get_dummy_value()
 
     return signature, codegen
@@ -228,10 +280,10 @@ def convolve(
 ):  # fmt: skip
     """Compute the tiles ``[work[0], work[1])`` for the parts ``[work[2], work[3])`` of the output channels.
 
-    ``x`` (N·C·H·W,), ``y`` and ``residual`` (N·M·OH·OW,) float32; ``scratch`` float32, 64-byte aligned: packed block, then
-    sums. ``geometry`` is int64, see :meth:`~tersor.runtime.kernels.layout.Layout.table`. Packed vector ``j`` of a channel and
-    kernel column comes from input row ``row_input[j]`` and output column ``row_shift[j]``, both relative to the tile. Block
-    ``b`` packs the input channels ``block_channels[b : b + 2]``; its visits for part ``p`` are
+    ``x`` (N·C·H·W,), ``y`` and ``residual`` (N·M·OH·OW,; ``y`` when there is none) float32; ``scratch`` float32, 64-byte
+    aligned: packed block, then sums. ``geometry`` is int64, see :class:`~tersor.runtime.kernels.conv.Conv`. Packed vector ``j``
+    of a channel and kernel column comes from input row ``row_input[j]`` and output column ``row_shift[j]``, both relative to
+    the tile. Block ``b`` packs the input channels ``block_channels[b : b + 2]``; its visits for part ``p`` are
     ``block_visits[b, p : p + 2]``: visit ``v`` adds the entries ``start[v : v + 2]`` to output ``channel[v]``.
     """
     V = len(lanes)
@@ -239,11 +291,12 @@ def convolve(
     C, H, W, M, OH, OW = geometry[0], geometry[1], geometry[2], geometry[3], geometry[4], geometry[5]
     stride_h, stride_w, top, left = geometry[6], geometry[7], geometry[8], geometry[9]
     kernel_w, dilation_w, along_columns, packed_size = geometry[10], geometry[11], geometry[12], geometry[13]
-    with_residual = geometry[14] * 4
+    with_residual = geometry[14] != 0
     columns = R * V if along_columns else V
     strips = (OW + columns - 1) // columns
     bands = 1 if along_columns else (OH + R - 1) // R
     pitch = V if along_columns else OW
+    ahead = H * W * ((PREFETCHED + len(row_input) - 1) // len(row_input))
     packed, sums = scratch[:packed_size], scratch[packed_size:]
     for t in range(work[0], work[1]):
         n = t // (bands * strips)
@@ -255,6 +308,7 @@ def convolve(
             extent = ((min(OW - ow, columns) + V - 1) // V, V, tail)
         else:
             extent = (min(R, OH - oh), min(V, OW - ow), min(V, OW - ow))
+        mode = RESIDUAL if with_residual else (WHOLE if extent == (R, V, V) else 0)
         for b in range(len(block_channels) - 1):
             if block_visits[b, work[2]] == block_visits[b, work[3]]:
                 continue
@@ -268,7 +322,13 @@ def convolve(
                         if ih < 0 or ih >= H:
                             copy_lanes(lanes, packed, at, x, 0, 0, 0)
                         elif stride_w == 1:
-                            copy_lanes(lanes, packed, at, x, (plane + ih) * W + iw, max(0, -iw), max(0, min(V, W - iw)))
+                            first = (plane + ih) * W + iw
+                            if kw == 0:
+                                prefetch(x, first + ahead)
+                            if iw >= 0 and iw + V <= W:
+                                copy_vector(lanes, packed, at, x, first)
+                            else:
+                                copy_lanes(lanes, packed, at, x, first, max(0, -iw), max(0, min(V, W - iw)))
                         else:
                             base = (plane + ih) * W
                             for lane in range(V):
@@ -280,5 +340,5 @@ def convolve(
                 first = ((n * M + m) * OH + oh) * OW + ow
                 visit(
                     rows, lanes, packed, sums, m * R * V, y, residual, first, pitch, extent, offset, code, codebook,
-                    (start[v], start[v + 1]), flags[v] | with_residual, (scale[m], shift[m], bounds[0], bounds[1]),
+                    (start[v], start[v + 1]), flags[v] | mode, (scale[m], shift[m], bounds[0], bounds[1]),
                 )  # fmt: skip
