@@ -1,0 +1,180 @@
+"""Compress one of the paper's two networks as far as its error allows: prune, slim, share, export.
+
+    python examples/lenet/compress.py DATA_DIR lenet-5 --bytes 3000 --seed 0 --output models/lenet-5.tersor
+
+``DATA_DIR`` holds MNIST's IDX files, gzipped, or another set in their format. The first 50,000 training images, each with
+distorted variants, train the network to agree with a teacher (the LeNet-5 of ``tersor demo``, or ``--teacher``); the other
+10,000 give the held-out error that is printed. The test images are not read here: ``score.py`` does that. Runs on one CPU core.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import onnx
+import torch
+from networks import EXPORT, FP32_BYTES, NETWORKS, Data, cosine, error, fit, lenet_5, load_state, read_data, save_state
+from onnx import numpy_helper
+from torch import Tensor, nn
+
+from tersor.packer.training import RateAware, SharedValues, export, geometric, share, slim, wrap_masks, wrapped_tensors
+
+HERE = Path(__file__).parent
+BIAS_VALUES = 8
+FIXED_BITS = 8 * 500
+"""What a file of these networks needs beside codes and positions: container, graph, tables, codebooks."""
+
+
+def demo_network(path: Path = HERE.parents[1] / "cli" / "demo" / "lenet5.onnx") -> nn.Sequential:
+    """The dense LeNet-5 that ``train_lenet5.py`` trained."""
+    network = lenet_5()
+    tensors = {t.name: torch.from_numpy(numpy_helper.to_array(t).copy()) for t in onnx.load(path).graph.initializer}
+    network.load_state_dict(tensors)
+    return network
+
+
+def keep_units(network: nn.Sequential, sizes: tuple[int, int, int]) -> nn.Sequential:
+    """LeNet-5 without all but the ``sizes`` most important filters and units: the largest product of norms in and out."""
+    w1, w2, w3, w4 = (network.get_parameter(f"{name}.weight").detach() for name in ("conv1", "conv2", "fc1", "fc2"))
+    maps = w3.reshape(len(w3), len(w2), -1)
+    first = _largest(w1.flatten(1).norm(dim=1) * w2.transpose(0, 1).flatten(1).norm(dim=1), sizes[0])
+    second = _largest(w2.flatten(1).norm(dim=1) * maps.transpose(0, 1).flatten(1).norm(dim=1), sizes[1])
+    third = _largest(w3.norm(dim=1) * w4.norm(dim=0), sizes[2])
+    smaller = lenet_5(*sizes)
+    biases = {name: network.get_parameter(f"{name}.bias").detach() for name in ("conv1", "conv2", "fc1", "fc2")}
+    smaller.load_state_dict(
+        {
+            "conv1.weight": w1[first],
+            "conv1.bias": biases["conv1"][first],
+            "conv2.weight": w2[second][:, first],
+            "conv2.bias": biases["conv2"][second],
+            "fc1.weight": maps[third][:, second].flatten(1),
+            "fc1.bias": biases["fc1"][third],
+            "fc2.weight": w4[:, third],
+            "fc2.bias": biases["fc2"],
+        }
+    )
+    return smaller
+
+
+def _largest(scores: Tensor, count: int) -> Tensor:
+    return scores.topk(count).indices.sort().values
+
+
+def sparsify(network: nn.Sequential, data: Data, args: argparse.Namespace, generator: torch.Generator) -> nn.Sequential:
+    """Prune within the budget while training; the slimmed network, unwrapped, zeros in place."""
+    steps = args.steps[1]
+    wrap_masks(network, ["*"])
+    start = 8.0 * sum(parameter.numel() for parameter in network.parameters()) / 4
+    budget = geometric(start, 8 * args.bytes - FIXED_BITS, 0, int(0.6 * steps))
+    control = RateAware(network, budget, structure=args.structure)
+    after = _until(int(0.8 * steps), control)
+    fit(network, data, [{"params": network.parameters()}], steps, cosine(args.rate, steps, 0.6), generator, after)
+    return slim(network)
+
+
+def share_values(network: nn.Sequential, data: Data, args: argparse.Namespace, generator: torch.Generator) -> None:
+    """Share what is left among few values, train weights and values together, then the values alone."""
+    steps = args.steps[2]
+    share(network, args.values, ["*.weight"], learning=True)
+    share(network, BIAS_VALUES, ["*.bias"], learning=True)
+    control = RateAware(network, lambda step: 8 * args.bytes - FIXED_BITS, structure=args.structure)
+    shared = wrapped_tensors(network, SharedValues)
+    groups = [
+        {"params": [slot.original for slot, _ in shared]},
+        {"params": [part.centroids for _, part in shared], "scale": 0.3},
+    ]
+    fit(network, data, groups, steps, cosine(args.share_rate, steps, 0.3), generator, _until(int(0.8 * steps), control))
+
+
+def _until(last: int, control: RateAware) -> Callable[[int], None]:
+    def after(step: int) -> None:
+        if step < last:
+            control.step()
+        elif step == last:
+            control.finish()
+
+    return after
+
+
+def dense(data: Data, args: argparse.Namespace, generator: torch.Generator) -> nn.Sequential:
+    """The network before compression: from ``--dense``, the demo's LeNet-5 with fewer units, or trained here."""
+    network = NETWORKS[args.network]()
+    if args.dense is not None:
+        load_state(network, args.dense)
+    elif args.network == "lenet-5" and args.teacher is None:
+        network = demo_network()
+    else:
+        fit(network, data, [{"params": network.parameters()}], args.steps[0], cosine(args.rate, args.steps[0]), generator)
+    if args.save_dense is not None:
+        save_state(network, args.save_dense)
+    if args.network == "lenet-5":
+        network = keep_units(network, tuple(args.sizes))
+        fit(network, data, [{"params": network.parameters()}], args.steps[0], cosine(args.rate, args.steps[0]), generator)
+    return network
+
+
+def main() -> None:
+    """Compress, write the file, and print what it took."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", type=Path, help="folder with the IDX files, gzipped")
+    parser.add_argument("network", choices=sorted(NETWORKS))
+    parser.add_argument("--bytes", type=int, required=True, help="size to aim at, for the whole file")
+    parser.add_argument("--output", type=Path, required=True)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--values", type=int, default=4, help="shared values a weight tensor has besides zero")
+    parser.add_argument(
+        "--sizes", type=int, nargs=3, default=[8, 16, 80], help="LeNet-5: filters, filters, units to start from"
+    )
+    parser.add_argument("--structure", type=float, default=1.0, help="how far prices follow rows and columns, 0 to 1")
+    parser.add_argument("--steps", type=int, nargs=3, default=[3000, 6000, 4000], help="dense, pruning, sharing")
+    parser.add_argument("--rate", type=float, default=1e-3, help="Adam's learning rate for the dense and the pruned network")
+    parser.add_argument("--share-rate", type=float, default=3e-4, help="Adam's learning rate from sharing on")
+    parser.add_argument("--variants", type=int, default=5, help="distorted variants of each training image")
+    parser.add_argument("--flip", action="store_true", help="mirror half of the variants")
+    parser.add_argument("--cache", type=Path, help="file that keeps variants and teacher's answers between runs")
+    parser.add_argument("--teacher", type=Path, help=".npz of a dense LeNet-5 (default: the demo's)")
+    parser.add_argument("--dense", type=Path, help=".npz of the dense network (default: trained here, or the demo's LeNet-5)")
+    parser.add_argument("--save-dense", type=Path)
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    torch.use_deterministic_algorithms(True)
+    torch.manual_seed(args.seed)
+    generator = torch.Generator().manual_seed(args.seed)
+    started = time.perf_counter()
+
+    teacher = demo_network()
+    if args.teacher is not None:
+        load_state(teacher, args.teacher)
+    data = read_data(args.data, teacher, variants=args.variants, flip=args.flip, cache=args.cache)
+    network = dense(data, args, generator)
+    before = error(network, data.held_out)
+    network = sparsify(network, data, args, generator)
+    share_values(network, data, args, generator)
+    args.output.parent.mkdir(parents=True, exist_ok=True)
+    report = export(network, torch.zeros(2, 1, 28, 28), args.output, compact=True, **EXPORT)
+    print(report)
+    summary = {
+        "network": args.network,
+        "seed": args.seed,
+        "file_bytes": report.file_bytes,
+        "ratio": FP32_BYTES[args.network] / report.file_bytes,
+        "paper_formula_bytes": report.paper.pqh_bits / 8,
+        "paper_formula_ratio": FP32_BYTES[args.network] * 8 / report.paper.pqh_bits,
+        "held_out_error_before": before,
+        "held_out_error": error(network, data.held_out),
+        "seconds": round(time.perf_counter() - started),
+        "settings": {name: str(value) if isinstance(value, Path) else value for name, value in vars(args).items()},
+    }
+    for name in ("data", "cache", "output", "save_dense"):
+        del summary["settings"][name]
+    print(json.dumps(summary))
+    args.output.with_suffix(".json").write_text(json.dumps(summary, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,95 @@
+"""From a trained module to a graph or a file: masks and codebooks arrive as they were trained, bit for bit."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from torch import Tensor, nn
+
+from ...converters import from_torch
+from ...format_spec.errors import ConversionError
+from ...format_spec.graph import Graph
+from ...format_spec.tensors import DenseTensor, SharedTensor, bit_patterns, to_scan
+from ..pack import pack
+from ..recipe import Recipe
+from ..report import PackReport
+from ..targets import find_weights
+from ._slots import baked, wrapped_tensors
+from .shared import SharedValues
+from .tidy import tidy
+
+
+def to_graph(module: nn.Module, example_inputs: Tensor | Sequence[Any], *, compact: bool = False, **options: Any) -> Graph:
+    """The graph of ``module`` in evaluation mode, its shared tensors as :class:`SharedTensor` with the trained values.
+
+    Other parametrizations (masks, gates) are stored as their results, zeros left out. ``options`` go to
+    :func:`~tersor.converters.from_torch` (input and output names, dynamic shapes). ``compact`` drops what a small file can do
+    without (:func:`~.tidy.tidy`). ``module`` is not changed.
+
+    Raises:
+        ConversionError: torch cannot export the module, or its exporter changed a shared tensor.
+    """
+    shared = {
+        slot.name: (part.codes.cpu().numpy(), part.codebook.cpu().numpy())
+        for slot, part in wrapped_tensors(module, SharedValues)
+    }
+    graph = from_torch(baked(module), example_inputs, **options)
+    rows = {name: weight.row_axes for name, weight in find_weights(graph).items()}
+    tensors = dict(graph.initializers)
+    for name, (codes, codebook) in shared.items():
+        if name not in tensors:
+            raise ConversionError(f"the exporter folded {name!r} into another tensor, and its sharing would be lost")
+        tensors[name] = _shared_tensor(codes, codebook, rows.get(name, (0,)))
+        _check_same(name, tensors[name], graph.initializers[name])
+    graph = replace(graph, initializers=tensors)
+    return tidy(graph) if compact else graph
+
+
+def export(
+    module: nn.Module,
+    example_inputs: Tensor | Sequence[Any],
+    path: str | os.PathLike[str],
+    *,
+    profile: str = "compact",
+    compact: bool = False,
+    **options: Any,
+) -> PackReport:
+    """Write ``module`` to ``path`` as a Tersor file, losslessly; see :func:`to_graph`.
+
+    Raises:
+        ConversionError: torch cannot export the module, or its exporter changed a shared tensor.
+        UnsupportedOperator: the runtime could not execute the graph; nothing is written.
+    """
+    return pack(to_graph(module, example_inputs, compact=compact, **options), path, Recipe.lossless(profile))
+
+
+def _shared_tensor(codes: np.ndarray, codebook: np.ndarray, row_axes: tuple[int, ...]) -> SharedTensor | DenseTensor:
+    """Codes (0 is zero) and values as a file's tensor: values by ascending bit pattern, unused ones dropped, zeros left out."""
+    values = np.concatenate([np.zeros(1, codebook.dtype), codebook])[codes]
+    patterns = bit_patterns(to_scan(values, row_axes, "rows"))
+    distinct, indices = np.unique(patterns, return_inverse=True)
+    if not distinct.any():
+        return DenseTensor.of(np.zeros(codes.shape, codebook.dtype))
+    whole = bool(distinct[0])
+    kept = np.flatnonzero(patterns)
+    rows = int(np.prod([codes.shape[axis] for axis in row_axes]))
+    columns = values.size // rows
+    return SharedTensor(
+        values.dtype,
+        values.shape,
+        row_axes,
+        "rows",
+        None if whole else np.searchsorted(kept, np.arange(rows + 1, dtype=np.int64) * columns).astype(np.int64),
+        None if whole else (kept % columns).astype(np.uint32),
+        (indices if whole else indices[kept] - 1).astype(np.uint8 if len(distinct) <= 256 else np.uint16),
+        (distinct if whole else distinct[1:]).view(values.dtype),
+    )
+
+
+def _check_same(name: str, trained: SharedTensor | DenseTensor, exported: SharedTensor | DenseTensor) -> None:
+    if not np.array_equal(bit_patterns(trained.dense()), bit_patterns(exported.dense())):
+        raise ConversionError(f"the exporter changed {name!r}: what was trained would not be what is stored")
