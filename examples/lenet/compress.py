@@ -139,7 +139,8 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, help="file that keeps variants and teacher's answers between runs")
     parser.add_argument("--teacher", type=Path, help=".npz of a dense LeNet-5 (default: the demo's)")
     parser.add_argument("--dense", type=Path, help=".npz of the dense network (default: trained here, or the demo's LeNet-5)")
-    parser.add_argument("--save-dense", type=Path)
+    parser.add_argument("--save-dense", type=Path, help=".npz to write the dense network to")
+    parser.add_argument("--save-trained", type=Path, help="file to write the compressed network's state_dict to")
     args = parser.parse_args()
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True)
@@ -156,6 +157,8 @@ def main() -> None:
     network = sparsify(network, data, args, generator)
     share_values(network, data, args, generator)
     args.output.parent.mkdir(parents=True, exist_ok=True)
+    if args.save_trained is not None:
+        torch.save(network.state_dict(), args.save_trained)
     report = export(network, torch.zeros(2, 1, 28, 28), args.output, compact=True, **EXPORT)
     print(report)
     summary = {
@@ -170,7 +173,7 @@ def main() -> None:
         "seconds": round(time.perf_counter() - started),
         "settings": {name: str(value) if isinstance(value, Path) else value for name, value in vars(args).items()},
     }
-    for name in ("data", "cache", "output", "save_dense"):
+    for name in ("data", "cache", "output", "save_dense", "save_trained"):
         del summary["settings"][name]
     print(json.dumps(summary))
     args.output.with_suffix(".json").write_text(json.dumps(summary, indent=1) + "\n")

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from inspect import signature
 from typing import Any
 
 import numpy as np
 
-from ...format_spec.graph import OPSET, Graph, Node, Tensor
+from ...format_spec.graph import Graph, Node, Tensor
+from ...runtime.ops._registry import find_operator
 
 _BIASED = {"Conv": 2, "ConvTranspose": 2, "Gemm": 2}
 
@@ -110,28 +112,15 @@ def _without_zero_bias(node: Node, tensors: Mapping[str, Tensor]) -> Node:
 
 
 def _without_defaults(node: Node) -> Node:
-    """``node`` without the attributes that say what ONNX assumes anyway."""
-    import onnx
-
-    schema = onnx.defs.get_schema(node.op_type, OPSET)
-    kept = {
-        name: value
-        for name, value in node.attributes.items()
-        if not _is_default(node, name, value, schema.attributes[name].default_value)
-    }
+    """``node`` without the attributes that say what ONNX assumes anyway; an operator's reference has ONNX's defaults."""
+    parameters = signature(find_operator(node).reference).parameters
+    kept = {n: v for n, v in node.attributes.items() if not _is_default(node.op_type, n, v, parameters[n].default)}
     return replace(node, attributes=kept)
 
 
-def _is_default(node: Node, name: str, value: Any, default: Any) -> bool:
-    import onnx
-
-    if node.op_type in ("Conv", "ConvTranspose") or node.op_type.endswith("Pool"):
-        neutral = {"strides": 1, "dilations": 1, "pads": 0}.get(name)
-        if neutral is not None:
-            return all(v == neutral for v in value)
-        if name == "kernel_shape" and node.op_type.startswith("Conv"):
-            return True  # the weights have it
-    if not default.name:
-        return False
-    stated = onnx.helper.get_attribute_value(default)
-    return value == (stated.decode() if isinstance(stated, bytes) else stated)
+def _is_default(op_type: str, name: str, value: Any, default: Any) -> bool:
+    convolution = op_type in ("Conv", "ConvTranspose")
+    if convolution and name == "kernel_shape":
+        return True  # the weights have it
+    neutral = {"strides": 1, "dilations": 1, "pads": 0}.get(name) if convolution or op_type.endswith("Pool") else None
+    return value == default if neutral is None else all(v == neutral for v in value)
