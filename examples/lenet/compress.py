@@ -1,10 +1,10 @@
 """Compress one of the paper's two networks as far as its error allows: prune, slim, share, export.
 
-    python examples/lenet/compress.py DATA_DIR lenet-5 --bytes 3000 --seed 0 --output models/lenet-5.tersor
+    python examples/lenet/compress.py DATA_DIR lenet-5 --dense demo --bytes 3600 --output models/lenet-5.tersor
 
 ``DATA_DIR`` holds MNIST's IDX files, gzipped, or another set in their format. The first 50,000 training images, each with
-distorted variants, train the network to agree with a teacher (the LeNet-5 of ``tersor demo``, or ``--teacher``); the other
-10,000 give the held-out error that is printed. The test images are not read here: ``score.py`` does that. Runs on one CPU core.
+distorted variants, train the network to agree with a teacher (the dense LeNet-5 of ``tersor demo``); the other 10,000 give the
+held-out error that is printed. The test images are not read here: ``score.py`` does that. Runs on one CPU core.
 """
 
 from __future__ import annotations
@@ -34,6 +34,15 @@ def demo_network(path: Path = HERE.parents[1] / "cli" / "demo" / "lenet5.onnx") 
     network = lenet_5()
     tensors = {t.name: torch.from_numpy(numpy_helper.to_array(t).copy()) for t in onnx.load(path).graph.initializer}
     network.load_state_dict(tensors)
+    return network
+
+
+def stored_network(name: str, source: str) -> nn.Sequential:
+    """The dense network in an .npz file, or the demo's."""
+    if source == "demo":
+        return demo_network()
+    network = NETWORKS[name]()
+    load_state(network, Path(source))
     return network
 
 
@@ -102,13 +111,9 @@ def _until(last: int, control: RateAware) -> Callable[[int], None]:
 
 
 def dense(data: Data, args: argparse.Namespace, generator: torch.Generator) -> nn.Sequential:
-    """The network before compression: from ``--dense``, the demo's LeNet-5 with fewer units, or trained here."""
-    network = NETWORKS[args.network]()
-    if args.dense is not None:
-        load_state(network, args.dense)
-    elif args.network == "lenet-5" and args.teacher is None:
-        network = demo_network()
-    else:
+    """The network before compression; of LeNet-5 only ``--sizes`` units, trained on."""
+    network = NETWORKS[args.network]() if args.dense == "train" else stored_network(args.network, args.dense)
+    if args.dense == "train":
         fit(network, data, [{"params": network.parameters()}], args.steps[0], cosine(args.rate, args.steps[0]), generator)
     if args.save_dense is not None:
         save_state(network, args.save_dense)
@@ -137,8 +142,8 @@ def main() -> None:
     parser.add_argument("--variants", type=int, default=5, help="distorted variants of each training image")
     parser.add_argument("--flip", action="store_true", help="mirror half of the variants")
     parser.add_argument("--cache", type=Path, help="file that keeps variants and teacher's answers between runs")
-    parser.add_argument("--teacher", type=Path, help=".npz of a dense LeNet-5 (default: the demo's)")
-    parser.add_argument("--dense", type=Path, help=".npz of the dense network (default: trained here, or the demo's LeNet-5)")
+    parser.add_argument("--teacher", default="demo", help="demo, none, or .npz of a dense LeNet-5")
+    parser.add_argument("--dense", default="train", help="the network to start from: train, demo (LeNet-5), or .npz")
     parser.add_argument("--save-dense", type=Path, help=".npz to write the dense network to")
     parser.add_argument("--save-trained", type=Path, help="file to write the compressed network's state_dict to")
     args = parser.parse_args()
@@ -148,9 +153,7 @@ def main() -> None:
     generator = torch.Generator().manual_seed(args.seed)
     started = time.perf_counter()
 
-    teacher = demo_network()
-    if args.teacher is not None:
-        load_state(teacher, args.teacher)
+    teacher = None if args.teacher == "none" else stored_network("lenet-5", args.teacher)
     data = read_data(args.data, teacher, variants=args.variants, flip=args.flip, cache=args.cache)
     network = dense(data, args, generator)
     before = error(network, data.held_out)

@@ -33,11 +33,13 @@ BITS = {"lenet-300-100": {"fc*": 6}, "lenet-5": {"conv*": 8, "fc*": 5}}
 def compress(network: nn.Sequential, name: str, data: Data, steps: int, rate: float, generator: torch.Generator) -> None:
     """Prune step by step while training, train on, share, train the values."""
     densities = {f"{layer}.weight": cubic(1.0, density, 0, steps // 2) for layer, density in DENSITY[name].items()}
-    pruner = Pruner(network, densities)
+    pruner = Pruner(network, densities, every=max(steps // 60, 1))
 
     def after(step: int) -> None:
-        if step <= steps // 2:
+        if step < steps // 2:
             pruner.step()
+        elif step == steps // 2:
+            pruner.prune()
 
     fit(network, data, [{"params": network.parameters()}], steps, cosine(rate, steps, 0.5), generator, after)
     print(f"pruned: held-out error {error(network, data.held_out):.2f} %")

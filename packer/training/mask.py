@@ -8,7 +8,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ...format_spec.errors import RecipeError
 from ..prune import prune as magnitude_mask
 from ._slots import WEIGHTS, Slot, slots, wrapped_tensors
 from .schedules import Schedule, constant
@@ -76,8 +75,8 @@ def prune(module: nn.Module, pruning: Mapping[str, tuple[str, float]]) -> None:
 class Pruner:
     """Iterative magnitude pruning: densities fall by a schedule while the network trains.
 
-    ``densities`` maps patterns to a density (0 to 1) or a schedule of it. Call :meth:`step` after each optimiser step; masks
-    are made anew every ``every`` steps until a step of the schedule repeats the density before it.
+    ``densities`` maps patterns to a density (0 to 1) or a schedule of it. Call :meth:`step` after each optimiser step: it
+    prunes every ``every`` steps.
     """
 
     def __init__(self, module: nn.Module, densities: Mapping[str, float | Schedule], *, every: int = 100) -> None:
@@ -94,9 +93,13 @@ class Pruner:
     def step(self) -> None:
         """Count a step, and prune when it is time."""
         if self.steps % self.every == 0:
-            for slot, schedule in self.schedules.values():
-                _prune_one(slot, ("density", min(max(schedule(self.steps), 0.0), 1.0)))
+            self.prune()
         self.steps += 1
+
+    def prune(self) -> None:
+        """Prune to the densities of this step."""
+        for slot, schedule in self.schedules.values():
+            _prune_one(slot, ("density", min(max(schedule(self.steps), 0.0), 1.0)))
 
     def state_dict(self) -> dict[str, Any]:
         """What :meth:`load_state_dict` needs to go on; masks are in the module's own ``state_dict``."""
@@ -120,9 +123,3 @@ def _prune_one(slot: Slot, method: tuple[str, float]) -> None:
         slot.wrap(Mask(mask))
     else:
         part.mask.copy_(mask)
-
-
-def check_fraction(name: str, value: float) -> None:
-    """Raise :class:`RecipeError` unless ``value`` is from 0 to 1."""
-    if not 0 <= value <= 1:
-        raise RecipeError(f"{name} = {value!r}: a number from 0 to 1 is expected")
