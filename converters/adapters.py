@@ -2,6 +2,8 @@
 
 Checked against onnx 1.23. What is wrong there:
 
+* ``Add`` and its kin 6 → 7 refuse an ``axis`` that does not line the shapes up at their ends.
+* ``PRelu`` 6 → 7 keeps a slope per channel, (C,), where a shape that broadcasts, (C, 1, ...), is now due.
 * ``Resize`` 10 → 11 (and ``Upsample``, which becomes a ``Resize``) leaves the new attributes out, and their defaults
   (half_pixel, round_prefer_floor) are not what the old operators did.
 * ``Clip`` and ``Pad`` 10 → 11 turn attributes into float32 constants whatever the type of the data, and leave ``value`` on a
@@ -20,10 +22,12 @@ from typing import Any
 import numpy as np
 from onnx import AttributeProto, NodeProto, helper
 
-from ..format_spec.errors import ConversionError
+from ..format_spec.errors import UnsupportedOperator
 from ..format_spec.tensors import DenseTensor
 from .constants import DTYPES
 from .skeleton import Skeleton, walk
+
+_BROADCASTING = ("Add", "Div", "Mul", "Pow", "Sub")
 
 _OLD_FLOAT_TYPES = (np.dtype(np.float16), np.dtype(np.float64))
 
@@ -61,6 +65,35 @@ class Patch:
 
 Adapter = Callable[[NodeProto, Patch], list[NodeProto]]
 """(node, patch) -> the nodes that take its place; the node itself is a copy and may be changed."""
+
+
+def broadcast_6(node: NodeProto, patch: Patch) -> list[NodeProto]:
+    """Give the second input the axes that follow those which ``axis`` lines it up with, and drop ``axis``."""
+    axis = _pop(node, "axis")
+    if axis is None:
+        return [node]
+    a, b = patch.ranks.get(node.input[0]), patch.ranks.get(node.input[1])
+    if a is None or b is None:
+        message = f"{node.op_type} of opset 6 with an axis needs inputs of known rank; export at opset 7 or later"
+        raise UnsupportedOperator(message, node=node.name)
+    start = int(axis) % a
+    if start + b < a:
+        axes = list(range(b, a - start))
+        node.input[1] = patch.node("Unsqueeze", [node.input[1]], f"{node.output[0]}_aligned", axes=axes)
+    return [*_drain(patch), node]
+
+
+def prelu_6(node: NodeProto, patch: Patch) -> list[NodeProto]:
+    """Give a slope per channel, (C,), the axes that follow the channels: (C, 1, ...)."""
+    rank, slope = patch.ranks.get(node.input[0]), patch.ranks.get(node.input[1])
+    if slope == 1 and rank != 2:
+        if rank is None:
+            raise UnsupportedOperator(
+                "PRelu of opset 6 needs an input of known rank; export at opset 7 or later", node=node.name
+            )
+        column = patch.constant(f"{node.output[0]}_column", np.array([-1, *[1] * (rank - 2)], np.int64))
+        node.input[1] = patch.node("Reshape", [node.input[1], column], f"{node.output[0]}_slope")
+    return [*_drain(patch), node]
 
 
 def resize_10(node: NodeProto, patch: Patch) -> list[NodeProto]:
@@ -142,19 +175,23 @@ def group_normalization_20(node: NodeProto, patch: Patch) -> list[NodeProto]:
 
 def scan_8(node: NodeProto, patch: Patch) -> list[NodeProto]:
     """Refuse: the operator lost its batch axis at opset 9."""
-    raise ConversionError("Scan of opset 8 has a batch axis that later opsets lack; export at opset 9 or later", node=node.name)
+    raise UnsupportedOperator(
+        "Scan of opset 8 has a batch axis that later opsets lack; export at opset 9 or later", node=node.name
+    )
 
 
 def batch_normalization_8(node: NodeProto, patch: Patch) -> list[NodeProto]:
     """Refuse the mode that opset 9 removed; the library does too, without a name."""
     if any(a.name == "spatial" and a.i != 1 for a in node.attribute):
-        raise ConversionError(
+        raise UnsupportedOperator(
             "BatchNormalization with spatial=0 does not exist since opset 9", node=node.name or node.output[0]
         )
     return [node]
 
 
 ADAPTERS: tuple[tuple[int, str, Adapter], ...] = (
+    *((6, name, broadcast_6) for name in _BROADCASTING),
+    (6, "PRelu", prelu_6),
     (8, "Scan", scan_8),
     (8, "BatchNormalization", batch_normalization_8),
     (10, "Resize", resize_10),

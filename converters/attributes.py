@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 from onnx import AttributeProto, GraphProto, helper, numpy_helper
 
-from ..format_spec.errors import ConversionError
+from ..format_spec.errors import ConversionError, UnsupportedOperator
 from ..format_spec.graph import OPSET, Attribute, Graph
 from .constants import from_tensor_proto
 
@@ -18,7 +18,7 @@ def read_attribute(proto: AttributeProto, folder: Path | None, read_graph: Calla
     """The value of ``proto``; ``read_graph`` reads a graph-valued one.
 
     Raises:
-        ConversionError: a kind of attribute that a graph cannot hold (sparse tensors, types, lists of tensors or graphs).
+        UnsupportedOperator: a kind of attribute that a graph cannot hold (sparse tensors, types, lists of tensors or graphs).
     """
     kind = proto.type
     if kind == AttributeProto.FLOAT:
@@ -38,7 +38,7 @@ def read_attribute(proto: AttributeProto, folder: Path | None, read_graph: Calla
     if kind == AttributeProto.GRAPH:
         return read_graph(proto.g)
     name = AttributeProto.AttributeType.Name(kind).lower()
-    raise ConversionError(f"attribute {proto.name!r} is of kind {name}, which is not supported")
+    raise UnsupportedOperator(f"attribute {proto.name!r} is of kind {name}, which is not supported")
 
 
 def write_attribute(op_type: str, name: str, value: Attribute, write_graph: Callable[[Graph], GraphProto]) -> AttributeProto:

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from google.protobuf.message import Message
-from onnx import AttributeProto, GraphProto, TensorProto
+from onnx import AttributeProto, GraphProto, NodeProto, TensorProto
+from onnx.defs import OpSchema
 
 from ..format_spec.errors import ConversionError
 
@@ -84,3 +85,45 @@ def _check_outputs(graph: GraphProto, known: frozenset[str]) -> None:
         if value.name in seen:
             raise ConversionError(f"the graph has two outputs called {value.name!r}")
         seen.add(value.name)
+
+
+def check_node(node: NodeProto, schema: OpSchema) -> None:
+    """Check the numbers of inputs and outputs and the attributes of ``node`` against its definition.
+
+    Raises:
+        ConversionError: one that the definition does not have, or lacks, or an attribute of another kind.
+    """
+    label = node.name or f"{node.op_type} -> {', '.join(node.output)}"
+    _check_arity(node, schema, label)
+    _check_attributes(node, schema, label)
+
+
+def _check_arity(node: NodeProto, schema: OpSchema, label: str) -> None:
+    single = OpSchema.FormalParameterOption.Single
+    for what, names, formal, least, most in (
+        ("inputs", node.input, schema.inputs, schema.min_input, schema.max_input),
+        ("outputs", node.output, schema.outputs, schema.min_output, schema.max_output),
+    ):
+        if not least <= len(names) <= most:
+            bounds = str(least) if least == most else f"{least} to {most}" if most < 1 << 30 else f"at least {least}"
+            raise ConversionError(f"{node.op_type} has {len(names)} {what}; it takes {bounds}", node=label)
+        for name, parameter in zip(names, formal, strict=False):
+            if not name and parameter.option == single:
+                raise ConversionError(f"{node.op_type} lacks its {what[:-1]} {parameter.name!r}", node=label)
+
+
+def _check_attributes(node: NodeProto, schema: OpSchema, label: str) -> None:
+    """Check kinds before onnx's C++ passes see them, where a wrong one ends the process."""
+    given = {attribute.name: AttributeProto.AttributeType.Name(attribute.type) for attribute in node.attribute}
+    if len(given) != len(node.attribute):
+        raise ConversionError(f"{node.op_type} has an attribute twice", node=label)
+    for name, kind in given.items():
+        if name not in schema.attributes:
+            raise ConversionError(f"{node.op_type} of opset {schema.since_version} has no attribute {name!r}", node=label)
+        wanted = schema.attributes[name].type
+        if wanted != getattr(OpSchema.AttrType, kind, None):
+            expected = str(wanted).rpartition(".")[2]
+            raise ConversionError(f"attribute {name!r} of {node.op_type} is of kind {kind}, not {expected}", node=label)
+    for name, declared in schema.attributes.items():
+        if declared.required and name not in given:
+            raise ConversionError(f"{node.op_type} lacks its attribute {name!r}", node=label)

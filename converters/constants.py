@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from onnx import AttributeProto, NodeProto, SparseTensorProto, TensorProto, helper, numpy_helper
 
-from ..format_spec.errors import ConversionError
+from ..format_spec.errors import ConversionError, UnsupportedOperator
 from ..format_spec.tensors import DenseTensor
 from .external import external_reader
 
@@ -74,13 +74,13 @@ def element_type(number: int, what: str) -> np.dtype:
     """The numpy dtype of an ONNX element type.
 
     Raises:
-        ConversionError: ``number`` is unknown or not a plain numeric type; ``what`` names its owner in the message.
+        UnsupportedOperator: ``number`` is unknown or not a plain numeric type; ``what`` names its owner in the message.
     """
     dtype = DTYPES.get(number)
     if dtype is None:
         known = number in TensorProto.DataType.values()
         name = TensorProto.DataType.Name(number).lower() if known else f"number {number}"  # type: ignore[arg-type]
-        raise ConversionError(f"{what} has element type {name}; supported: {', '.join(d.name for d in DTYPES.values())}")
+        raise UnsupportedOperator(f"{what} has element type {name}; supported: {', '.join(d.name for d in DTYPES.values())}")
     return dtype
 
 
@@ -88,7 +88,8 @@ def from_tensor_proto(proto: TensorProto, folder: Path | None, name: str | None 
     """A tensor stored in protobuf or in external data; decoded when read, checked now.
 
     Raises:
-        ConversionError: an element type that is not supported, or a payload that does not fit the shape.
+        UnsupportedOperator: an element type that is not supported.
+        ConversionError: a payload that does not fit the shape.
     """
     what = f"tensor {name or proto.name!r}"
     dtype = element_type(proto.data_type, what)
@@ -148,7 +149,8 @@ def from_constant_node(node: NodeProto, folder: Path | None) -> DenseTensor:
     """The value of a ``Constant`` node, whichever of its attributes holds it.
 
     Raises:
-        ConversionError: not exactly one value, or a string.
+        ConversionError: not exactly one value.
+        UnsupportedOperator: a string.
     """
     if len(node.output) != 1 or len(node.attribute) != 1:
         raise ConversionError("a Constant must have one attribute and one output", node=node.name or "Constant")
@@ -160,7 +162,7 @@ def from_constant_node(node: NodeProto, folder: Path | None) -> DenseTensor:
         return from_sparse_proto(attribute.sparse_tensor, folder, name)
     if attribute.name in _FIELD_TYPES:
         return DenseTensor.of(np.array(helper.get_attribute_value(attribute), _FIELD_TYPES[attribute.name]))
-    raise ConversionError(f"a Constant given by {attribute.name!r} is not supported", node=node.name or name)
+    raise UnsupportedOperator(f"a Constant given by {attribute.name!r} is not supported", node=node.name or name)
 
 
 def fill(node: NodeProto, shape: DenseTensor) -> DenseTensor:

@@ -5,33 +5,40 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import onnx
-from onnx import AttributeProto, NodeProto
+from onnx import NodeProto
 from onnx.shape_inference import InferenceError
 from onnx.version_converter import ConvertError, convert_version
 
 from ..format_spec.errors import ConversionError, UnsupportedOperator
 from ..format_spec.graph import OPSET
 from .adapters import adapt, stops
+from .check import check_node
 from .skeleton import Skeleton, walk
 
-OLDEST = 7
-"""Below it operators broadcast by attribute, and no exporter in use writes it."""
+OLDEST = 6
+"""Below it operators carry attributes that meant nothing to inference, and no exporter in use writes it."""
+
+NEWEST = 28
+"""The newest opset read. Since the pinned one, definitions have only come to admit more types and to state what was open."""
 
 
-def default_opset(imports: Iterable[onnx.OperatorSetIdProto]) -> int:
-    """The opset of the default domain that a model imports.
+def default_opset(model: onnx.ModelProto) -> int:
+    """The opset of the default domain that ``model`` imports.
 
     Raises:
-        ConversionError: none, two different ones, or one that cannot be read.
+        UnsupportedOperator: one older than :data:`OLDEST`, or none because the operators are of other domains.
+        ConversionError: none, two different ones, or one newer than the installed onnx.
     """
-    versions = {entry.version for entry in imports if entry.domain in ("", "ai.onnx")}
+    versions = {entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")}
+    if not versions and model.graph.node and model.graph.node[0].domain not in ("", "ai.onnx"):
+        raise _foreign(model.graph.node[0])
     if len(versions) != 1:
         raise ConversionError(
             f"the model imports {sorted(versions) or 'no opset'} of the default domain; it must import one opset"
         )
     opset = versions.pop()
     if opset < OLDEST:
-        raise ConversionError(f"the model is at opset {opset}; the oldest that can be read is {OLDEST}: export it again")
+        raise UnsupportedOperator(f"the model is at opset {opset}; the oldest that can be read is {OLDEST}: export it again")
     if opset > onnx.defs.onnx_opset_version():
         known = onnx.defs.onnx_opset_version()
         raise ConversionError(
@@ -40,60 +47,40 @@ def default_opset(imports: Iterable[onnx.OperatorSetIdProto]) -> int:
     return opset
 
 
+def _foreign(node: NodeProto) -> UnsupportedOperator:
+    label = node.name or f"{node.op_type} -> {', '.join(node.output)}"
+    return UnsupportedOperator(
+        f"operator {node.op_type} belongs to domain {node.domain!r}; only ONNX's own are read", node=label
+    )
+
+
 def check_operators(nodes: Iterable[NodeProto], opset: int) -> None:
     """Check that every node, subgraphs included, is an operator of the default domain that exists at ``opset``.
 
     Raises:
-        UnsupportedOperator: another domain or an unknown operator.
-        ConversionError: a definition newer than the pinned opset, or inputs, outputs or attributes that it does not have.
+        UnsupportedOperator: another domain, an unknown operator, or a definition newer than :data:`NEWEST`.
+        ConversionError: inputs, outputs or attributes that the operator does not have.
     """
     for node in walk(nodes):
         label = node.name or f"{node.op_type} -> {', '.join(node.output)}"
         if node.domain not in ("", "ai.onnx"):
-            raise UnsupportedOperator(
-                f"operator {node.op_type} belongs to domain {node.domain!r}; only ONNX's own are read", node=label
-            )
+            raise _foreign(node)
         try:
             schema = onnx.defs.get_schema(node.op_type, opset, "")
         except onnx.defs.SchemaError:
             raise UnsupportedOperator(f"ONNX opset {opset} has no operator {node.op_type}", node=label) from None
-        if schema.since_version > OPSET:
+        if schema.since_version > (NEWEST if _is_pinned(node.op_type) else OPSET):
             since = schema.since_version
             message = f"{node.op_type} is defined by opset {since}; graphs are kept at opset {OPSET}: export at that or lower"
-            raise ConversionError(message, node=label)
-        _check_arity(node, schema, label)
-        _check_attributes(node, schema, label)
+            raise UnsupportedOperator(message, node=label)
+        check_node(node, schema)
 
 
-def _check_arity(node: NodeProto, schema: onnx.defs.OpSchema, label: str) -> None:
-    single = onnx.defs.OpSchema.FormalParameterOption.Single
-    for what, names, formal, least, most in (
-        ("inputs", node.input, schema.inputs, schema.min_input, schema.max_input),
-        ("outputs", node.output, schema.outputs, schema.min_output, schema.max_output),
-    ):
-        if not least <= len(names) <= most:
-            bounds = str(least) if least == most else f"{least} to {most}" if most < 1 << 30 else f"at least {least}"
-            raise ConversionError(f"{node.op_type} has {len(names)} {what}; it takes {bounds}", node=label)
-        for name, parameter in zip(names, formal, strict=False):
-            if not name and parameter.option == single:
-                raise ConversionError(f"{node.op_type} lacks its {what[:-1]} {parameter.name!r}", node=label)
-
-
-def _check_attributes(node: NodeProto, schema: onnx.defs.OpSchema, label: str) -> None:
-    """Check kinds before onnx's C++ passes see them, where a wrong one ends the process."""
-    given = {attribute.name: AttributeProto.AttributeType.Name(attribute.type) for attribute in node.attribute}
-    if len(given) != len(node.attribute):
-        raise ConversionError(f"{node.op_type} has an attribute twice", node=label)
-    for name, kind in given.items():
-        if name not in schema.attributes:
-            raise ConversionError(f"{node.op_type} of opset {schema.since_version} has no attribute {name!r}", node=label)
-        wanted = schema.attributes[name].type
-        if wanted != getattr(onnx.defs.OpSchema.AttrType, kind, None):
-            expected = str(wanted).rpartition(".")[2]
-            raise ConversionError(f"attribute {name!r} of {node.op_type} is of kind {kind}, not {expected}", node=label)
-    for name, declared in schema.attributes.items():
-        if declared.required and name not in given:
-            raise ConversionError(f"{node.op_type} lacks its attribute {name!r}", node=label)
+def _is_pinned(op_type: str) -> bool:
+    try:
+        return not onnx.defs.get_schema(op_type, OPSET, "").deprecated
+    except onnx.defs.SchemaError:
+        return False
 
 
 def normalise(skeleton: Skeleton) -> None:

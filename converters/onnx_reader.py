@@ -11,20 +11,21 @@ import onnx
 from google.protobuf.message import DecodeError
 from onnx import GraphProto, ModelProto, NodeProto, ValueInfoProto
 
-from ..format_spec.errors import ConversionError
+from ..format_spec.errors import ConversionError, UnsupportedOperator
 from ..format_spec.graph import OPSET, Dimension, Graph, Node, TensorType, Value
 from ..format_spec.tensors import DenseTensor
 from .attributes import read_attribute
 from .check import check_names, check_text
 from .constants import element_type, from_constant_node, from_sparse_proto, from_tensor_proto
 from .fold import fold
+from .functions import expand
 from .normalise import check_operators, default_opset, normalise
 from .simplify import simplify
 from .skeleton import strip
 
 
 def from_onnx(source: str | os.PathLike[str] | bytes | ModelProto) -> Graph:
-    """Read an ONNX model (a path, its bytes, or the message) of opset 7 or later into a graph at the pinned opset.
+    """Read an ONNX model (a path, its bytes, or the message) of opset 6 or later into a graph at the pinned opset.
 
     Every tensor of the source (initializer, sparse initializer, ``Constant``) is an initializer of the graph, under its name
     and with its bits, read when asked for; external data is memory-mapped and needs a path. Constants that small nodes
@@ -33,16 +34,17 @@ def from_onnx(source: str | os.PathLike[str] | bytes | ModelProto) -> Graph:
 
     Raises:
         ConversionError: not a valid model, or one that has no equivalent at the pinned opset.
-        UnsupportedOperator: an operator that ONNX's default domain does not have.
+        UnsupportedOperator: an operator that ONNX's default domain does not have, or a type that numpy does not have.
         OSError: the file cannot be read.
     """
     model, folder = _parse(source)
     if not model.HasField("graph"):
         raise ConversionError("the model has no graph; is it an ONNX file?")
     check_text(model)
-    opset = default_opset(model.opset_import)
+    opset = default_opset(model)
     check_names(model.graph)
     skeleton = strip(model, folder, opset)
+    expand(model, skeleton)
     sources = frozenset(skeleton.tensors)
     check_operators(skeleton.nodes, opset)
     fold(skeleton)  # ranks that become known spare the version converter its rewrites for unknown ones
@@ -88,7 +90,8 @@ def _value(proto: ValueInfoProto, what: str) -> Value:
     if kind is None:
         raise ConversionError(f"{what} has no type, and none follows from the nodes before it")
     if kind != "tensor_type":
-        raise ConversionError(f"{what} is a {kind.removesuffix('_type').replace('_', ' ')}; only tensors are supported")
+        name = kind.removesuffix("_type").replace("_", " ")
+        raise UnsupportedOperator(f"{what} is {'an' if name[0] in 'aeiou' else 'a'} {name}; only tensors are supported")
     tensor = proto.type.tensor_type
     dims = tensor.shape.dim
     shape = tuple(_dimension(dim) for dim in dims) if tensor.HasField("shape") else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 
+from ..format_spec.errors import UnsupportedOperator
 from ..format_spec.graph import Attribute, Graph, Node
 
 
@@ -12,6 +13,9 @@ def simplify(graph: Graph, sources: Collection[str]) -> Graph:
     """``graph`` without the nodes that do nothing; graph inputs and outputs keep their names.
 
     The initializers called ``sources`` stay even when nothing reads them: the model's own tensors must all come back.
+
+    Raises:
+        UnsupportedOperator: dropout that drops, or that an input can tell to.
     """
     return _drop_dead(_drop_copies(graph), frozenset(sources))
 
@@ -51,7 +55,7 @@ def _is_copy(node: Node, graph: Graph) -> bool:
         return False
     training = node.inputs[2] if len(node.inputs) > 2 else ""
     if training and (training not in graph.initializers or graph.initializers[training].dense().any()):
-        return False
+        raise UnsupportedOperator("Dropout in training mode is random; export the model for inference", node=node.label)
     mask = node.outputs[1] if len(node.outputs) > 1 else ""
     return not mask or mask not in _read(graph)
 

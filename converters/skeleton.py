@@ -71,7 +71,7 @@ class Skeleton:
 def strip(model: ModelProto, folder: Path | None, opset: int) -> Skeleton:
     """Take ``model`` apart, without changing it; ``folder`` is where its external data lies.
 
-    Model-local functions are inlined. Initializers that are also graph inputs (always so before IR version 4) are weights.
+    Initializers that are also graph inputs (always so before IR version 4) are weights.
 
     Raises:
         ConversionError: a tensor that cannot be read, or two of one name.
@@ -85,10 +85,7 @@ def strip(model: ModelProto, folder: Path | None, opset: int) -> Skeleton:
         _add(tensors, name, from_sparse_proto(sparse, folder, name), "a sparse initializer")
     inputs = [value for value in graph.input if value.name not in tensors]
     nodes = list(_without_constants(graph.node, tensors, folder))
-    skeleton = Skeleton(graph.name, opset, inputs, list(graph.output), nodes, tensors)
-    if model.functions:
-        skeleton.take_nodes(_inlined(model, skeleton))
-    return skeleton
+    return Skeleton(graph.name, opset, inputs, list(graph.output), nodes, tensors)
 
 
 def walk(nodes: Iterable[NodeProto]) -> Iterator[NodeProto]:
@@ -98,19 +95,6 @@ def walk(nodes: Iterable[NodeProto]) -> Iterator[NodeProto]:
         for attribute in node.attribute:
             if attribute.type == AttributeProto.GRAPH:
                 yield from walk(attribute.g.node)
-
-
-def _inlined(model: ModelProto, skeleton: Skeleton) -> GraphProto:
-    from onnx.inliner import inline_local_functions
-
-    stripped = skeleton.to_model()
-    del stripped.opset_import[:]
-    stripped.opset_import.extend(model.opset_import)
-    stripped.functions.extend(model.functions)
-    try:
-        return inline_local_functions(stripped, convert_version=True).graph
-    except (RuntimeError, ValueError) as error:
-        raise ConversionError(f"the model's local functions cannot be inlined: {error}") from error
 
 
 def _without_constants(nodes: Iterable[NodeProto], tensors: dict[str, DenseTensor], folder: Path | None) -> Iterator[NodeProto]:

@@ -35,6 +35,8 @@ class StoredTensors(Mapping[str, Tensor]):
     def payload(self, name: str) -> memoryview:
         """The encoded bytes of one tensor, its section's checksum verified."""
         stored = self.stored[name]
+        if not stored.length:
+            return memoryview(b"")
         return self.container.section(stored.section)[stored.offset : stored.offset + stored.length]
 
     def __iter__(self) -> Iterator[str]:
@@ -76,6 +78,8 @@ def locate(container: Container, placed: list[tuple[Placed, ...]]) -> list[dict[
             else:
                 section, offset, length = pool, pooled, tensor.pooled
                 pooled += length
+            if section is None and tensor.pooled == 0:
+                section = container.find(MANIFEST)  # no pool is written for empty payloads alone; nothing is read from here
             if section is None:
                 raise FormatError(f"tensor {tensor.record.name!r} has no section", section="manifest")
             located[-1][tensor.record.name] = StoredTensor(tensor.record, section, offset, length)

@@ -57,6 +57,7 @@ class Model:
         self._workers = Workers(threads or physical_cores())
         self._plans: OrderedDict[Shapes, _Planned] = OrderedDict()
         self._prepared: dict[Hashable, Any] = {}
+        self._closed_graph: Graph | None = None
         self._common: Common | None = None
         self._building = RLock()
         self._lookup = Lock()
@@ -126,6 +127,7 @@ class Model:
             self._closed = True
             self._plans.clear()
             self._prepared.clear()
+            self._closed_graph = None
             on_close, self._on_close = self._on_close, None
         self._workers.close()
         if on_close is not None:
@@ -159,11 +161,13 @@ class Model:
     def _build(self, shapes: Shapes) -> _Planned:
         from .plan.build import Common, build_plan
         from .plan.facts import fold_constants
+        from .plan.subgraph import close_over
 
-        if self._common is None:
-            self._common = Common(fold_constants(self._graph), self._prepare, self._workers.count)
+        if self._closed_graph is None or self._common is None:
+            self._closed_graph = close_over(self._graph, self._workers)
+            self._common = Common(fold_constants(self._closed_graph), self._prepare, self._workers.count)
         by_name = {value.name: shape for value, shape in zip(self.inputs, shapes, strict=True)}
-        planned = _Planned(build_plan(self._graph, by_name, self._common))
+        planned = _Planned(build_plan(self._closed_graph, by_name, self._common))
         with self._lookup:
             self._plans[shapes] = planned
             while len(self._plans) > self._limit:

@@ -114,8 +114,8 @@ def positive_axis(axis: int, rank: int) -> int:
 
 
 def positive_axes(axes: Sequence[int] | np.ndarray | None, rank: int) -> Shape:
-    """Each axis counted from the front; every axis when ``axes`` is ``None``."""
-    return tuple(range(rank)) if axes is None else tuple(positive_axis(int(a), rank) for a in axes)
+    """Each axis counted from the front; every axis when ``axes`` is ``None``. One axis may stand alone, as a scalar."""
+    return tuple(range(rank)) if axes is None else tuple(positive_axis(int(a), rank) for a in np.ravel(axes))
 
 
 def positive_indices(indices: np.ndarray, size: int) -> np.ndarray:

@@ -38,7 +38,9 @@ def dynamic_kernel(node: Node) -> Kernel:
         return [_own(value, arrays) for value, _ in zip(values, node.outputs, strict=False)]
 
     calls = any(isinstance(value, Closure) for value in node.attributes.values())
-    return Kernel("subgraph, planned when run" if calls else "reference, dynamic shape", run, reads=tuple(range(len(node.inputs))))
+    return Kernel(
+        "subgraph, planned when run" if calls else "reference, dynamic shape", run, reads=tuple(range(len(node.inputs)))
+    )
 
 
 def _own(value: np.ndarray, inputs: Arrays) -> np.ndarray:

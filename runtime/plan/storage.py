@@ -58,6 +58,8 @@ def _is_view(node: Node, readers: Counter[str], facts: Facts) -> bool:
         return False
     if facts.type(node.outputs[0]) is None or facts.type(node.inputs[0]) is None:
         return False
+    if node.op_type == "Dropout":
+        return not any(node.inputs[2:])
     return node.op_type != "Transpose" or _keeps_order(node, facts)
 
 

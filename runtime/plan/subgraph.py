@@ -53,9 +53,7 @@ def _close_node(node: Node, owners: Owners, workers: Workers) -> Node:
     return Node(node.op_type, node.name, node.inputs + captured, node.outputs, attributes)
 
 
-def _close(
-    body: Graph, captured: Sequence[str], constants: Mapping[str, Mapping[str, Tensor]], workers: Workers
-) -> Closure:
+def _close(body: Graph, captured: Sequence[str], constants: Mapping[str, Mapping[str, Tensor]], workers: Workers) -> Closure:
     own = {value.name for value in body.inputs}.union(body.initializers, *(node.outputs for node in body.nodes))
     if clash := own.intersection(free_names(body)):
         raise PlanError(f"a subgraph reads {min(clash)!r} from around it and defines it too")

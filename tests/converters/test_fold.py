@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import onnx
+import pytest
 from onnx import numpy_helper
 from onnx.parser import parse_model
 
 from tersor.converters import from_onnx
+from tersor.format_spec.errors import UnsupportedOperator
 from tersor.format_spec.graph import Graph
 
 
@@ -117,9 +119,16 @@ def test_two_outputs_of_one_value_keep_both_names():
     assert {name for node in graph.nodes for name in node.outputs} == {"y", "z"}
 
 
-def test_dropout_that_trains_or_whose_mask_is_read_stays():
+def test_dropout_that_trains_is_refused():
     body = "g (float[2] x) => (float[2] y) { y = Dropout(x, r, t) }"
-    assert ops(read(body, r=np.array(0.5, np.float32), t=np.array(True))) == ["Dropout"]
+    assert ops(read(body, r=np.array(0.5, np.float32), t=np.array(False))) == ["Dropout"]
+    for trains in ({"t": np.array(True)}, {}):
+        asked = body if trains else body.replace("x)", "x, bool t)")
+        with pytest.raises(UnsupportedOperator, match="Dropout in training mode"):
+            read(asked, r=np.array(0.5, np.float32), **trains)
+
+
+def test_dropout_whose_mask_is_read_stays():
     assert ops(read("g (float[2] x) => (float[2] y, bool[2] m) { a = Relu(x) y, m = Dropout(a) }")) == ["Relu", "Dropout"]
 
 

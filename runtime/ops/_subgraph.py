@@ -1,0 +1,86 @@
+"""What the operators that hold graphs (If, Loop, Scan) share: calling one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+
+from ...format_spec.errors import PlanError
+from ...format_spec.graph import Graph, Node
+from ._registry import Shaped, find_operator
+
+Execute: TypeAlias = "Callable[[Sequence[np.ndarray]], list[np.ndarray]]"
+"""A value for each input of a graph -> a value for each output."""
+
+
+@dataclass(frozen=True, eq=False)
+class Closure:
+    """A subgraph that can be called: what it captures from around it has become the last ``captured`` of its inputs.
+
+    The node that holds it has the captured values as its last inputs too. ``graph`` declares the element types and shapes of
+    the outputs as far as they are known.
+    """
+
+    graph: Graph
+    captured: int
+    execute: Execute
+
+
+def call(body: Graph | Closure, arguments: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """The outputs of ``body`` for a value of each of its inputs.
+
+    Raises:
+        PlanError: another number of values.
+    """
+    taken = graph_of(body).inputs
+    if len(arguments) != len(taken):
+        raise PlanError(f"the subgraph takes {len(taken)} values, not {len(arguments)}")
+    return body.execute(arguments) if isinstance(body, Closure) else _evaluate(body, arguments)
+
+
+def graph_of(body: Graph | Closure) -> Graph:
+    """The graph itself."""
+    return body.graph if isinstance(body, Closure) else body
+
+
+def split_captured(body: Graph | Closure, values: Sequence[np.ndarray]) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """``values`` without, and then only, those that ``body`` captures."""
+    own = len(values) - (body.captured if isinstance(body, Closure) else 0)
+    return list(values[:own]), list(values[own:])
+
+
+def stack_scanned(body: Graph | Closure, index: int, pieces: Sequence[np.ndarray], axis: int = 0) -> np.ndarray:
+    """The values that output ``index`` of ``body`` had in each step along a new axis; as declared when there was no step.
+
+    An undeclared dimension counts as 0, as in ONNX Runtime.
+
+    Raises:
+        PlanError: the steps gave different shapes.
+    """
+    if not pieces:
+        declared = graph_of(body).outputs[index].type
+        shape = [d if isinstance(d, int) else 0 for d in declared.shape or ()]
+        return np.expand_dims(np.empty(shape, declared.dtype), axis).take([], axis)
+    shapes = {piece.shape for piece in pieces}
+    if len(shapes) > 1:
+        raise PlanError(f"output {index} of the subgraph changes its shape from step to step: {sorted(shapes)}")
+    return np.stack(pieces, axis)
+
+
+def known_when_run(node: Node, types: Sequence[Shaped | None], values: Sequence[np.ndarray | None]) -> list[Shaped]:
+    """``infer`` of an operator whose output types follow from what its subgraphs compute: nothing is known before."""
+    return []
+
+
+def _evaluate(graph: Graph, arguments: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """Run every node of a graph that captures nothing by its reference."""
+    values: dict[str, np.ndarray | None] = {"": None}
+    values |= dict(zip((value.name for value in graph.inputs), arguments, strict=True))
+    values |= {name: tensor.dense() for name, tensor in graph.initializers.items()}
+    for node in graph.nodes:
+        results = find_operator(node)(*(values[name] for name in node.inputs), **node.attributes)
+        values |= {name: result for name, result in zip(node.outputs, results, strict=False) if name}
+    return [result for value in graph.outputs if (result := values[value.name]) is not None]

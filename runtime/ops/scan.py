@@ -1,0 +1,56 @@
+"""A subgraph run over the slices of its inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ...format_spec.errors import PlanError
+from ...format_spec.graph import Graph
+from ._registry import operator
+from ._shapes import positive_axis
+from ._subgraph import Closure, call, graph_of, known_when_run, split_captured, stack_scanned
+
+
+@operator("Scan", infer=known_when_run)
+def scan(
+    *values: np.ndarray,
+    body: Graph | Closure,
+    num_scan_inputs: int,
+    scan_input_axes: Sequence[int] | None = None,
+    scan_input_directions: Sequence[int] | None = None,
+    scan_output_axes: Sequence[int] | None = None,
+    scan_output_directions: Sequence[int] | None = None,
+) -> tuple[np.ndarray, ...]:
+    """Run ``body`` (states, slices) -> (states, scanned values) over the last ``num_scan_inputs`` values, slice by slice.
+
+    A direction of 1 goes, or collects, backwards. Returns the last states, then each scanned value of all steps along a new
+    axis.
+    """
+    own, captured = split_captured(body, values)
+    if not 0 < num_scan_inputs <= len(own):
+        raise PlanError(f"num_scan_inputs is {num_scan_inputs}, there are {len(own)} inputs")
+    states, sequences = own[:-num_scan_inputs], own[-num_scan_inputs:]
+    axes = scan_input_axes or (0,) * len(sequences)
+    slices = [np.moveaxis(x, positive_axis(a, x.ndim), 0) for x, a in zip(sequences, axes, strict=True)]
+    slices = [x[::-1] if back else x for x, back in zip(slices, scan_input_directions or (0,) * len(slices), strict=True)]
+    if len({len(x) for x in slices}) != 1:
+        raise PlanError(f"the scanned inputs have different lengths: {', '.join(str(len(x)) for x in slices)}")
+    steps: list[list[np.ndarray]] = []
+    for parts in zip(*slices, strict=True):
+        results = call(body, [*states, *map(np.asarray, parts), *captured])
+        steps.append(results[len(states) :])
+        states = results[: len(states)]
+    count = len(graph_of(body).outputs) - len(states)
+    return *states, *(
+        _collect(body, len(states) + i, [step[i] for step in steps], axis, backwards)
+        for i, axis, backwards in zip(
+            range(count), scan_output_axes or (0,) * count, scan_output_directions or (0,) * count, strict=True
+        )
+    )
+
+
+def _collect(body: Graph | Closure, index: int, pieces: list[np.ndarray], axis: int, backwards: int) -> np.ndarray:
+    rank = len(pieces[0].shape if pieces else graph_of(body).outputs[index].type.shape or ())
+    return stack_scanned(body, index, pieces[::-1] if backwards else pieces, positive_axis(axis, rank + 1))

@@ -1,0 +1,164 @@
+"""If, Loop and Scan through the plan: captures, nesting, changing shapes; ONNX Runtime is the oracle."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from onnx.parser import parse_model
+
+from tersor.converters import from_onnx
+from tersor.format_spec.errors import PlanError
+from tersor.format_spec.graph import Graph, Node, TensorType, Value
+from tersor.packer import pack
+from tersor.runtime import load
+from tersor.runtime.model import Model
+from tersor.runtime.plan.subgraph import free_names
+
+NESTED = """g (float[N,4] x, bool c, bool d) => (float[a,b] y)
+    <float[4,3] w = {1,2,3,4,5,6,7,8,9,1,2,3}, float[4,3] v = {1,0,3,0,5,0,7,0,9,0,2,0}> {
+    t = Relu(x)
+    y = If(c) <
+      then_branch = a () => (float[a,b] p) { p = MatMul(t, w) },
+      else_branch = b () => (float[a,b] q) {
+        k = Constant <value_float = 2.0> ()
+        u = Neg(t)
+        q = If(d) <
+          then_branch = e () => (float[a,b] r) { m = MatMul(u, v) r = Add(m, k) },
+          else_branch = f () => (float[a,b] s) { s = MatMul(t, v) }
+        >
+      }
+    >
+}"""
+
+LOOP = """g (int64 n, float[3] x) => (float[3] last, float[K,3] all) {
+    start = Identity(x)
+    go = Constant <value = bool {1}> ()
+    last, all = Loop(n, go, start) <
+      body = b (int64 i, bool c, float[3] h) => (bool co, float[3] ho, float[3] out) {
+        f = Cast <to = 1> (i)
+        s = ReduceSum <keepdims = 0> (h)
+        limit = Constant <value_float = 100.0> ()
+        co = Less(s, limit)
+        g1 = Add(h, x)
+        ho = Add(g1, f)
+        out = Identity(ho)
+      }
+    >
+}"""
+
+GROWING = """g (int64 n) => (float[K] last) <float[1] one = {1}> {
+    go = Constant <value = bool {1}> ()
+    last = Loop(n, go, one) <
+      body = b (int64 i, bool c, float[K] h) => (bool co, float[M] ho) {
+        co = Identity(c)
+        ho = Concat <axis = 0> (h, h)
+      }
+    >
+}"""
+
+SCAN = """g (float[2] h0, float[5,2] x) => (float[2] h, float[2,5] all) <float[2,2] w = {1,0,0.5,1}> {
+    h, all = Scan(h0, x) <
+      num_scan_inputs = 1, scan_input_directions = [1], scan_output_axes = [1], scan_output_directions = [1],
+      body = b (float[2] s, float[2] e) => (float[2] so, float[2] o) {
+        m = MatMul(s, w)
+        so = Add(m, e)
+        o = Tanh(so)
+      }
+    >
+}"""
+
+
+def model(body: str) -> onnx.ModelProto:
+    return parse_model(f'<ir_version: 8, opset_import: ["" : 18]> {body}')
+
+
+def check(body: str, tmp_path: Any, *feeds: dict[str, Any]) -> Model:
+    """Compare the packed model with ONNX Runtime for each of ``feeds``."""
+    source = model(body)
+    session = onnxruntime.InferenceSession(source.SerializeToString(), providers=["CPUExecutionProvider"])
+    pack(from_onnx(source), tmp_path / "m.tersor", threads=1)
+    packed = load((tmp_path / "m.tersor").read_bytes(), threads=1)
+    for feed in feeds:
+        for _ in range(2):
+            outputs = packed.run(feed)
+            for value, expected in zip(packed.outputs, session.run(None, feed), strict=True):
+                assert outputs[value.name].dtype == np.asarray(expected).dtype
+                np.testing.assert_allclose(outputs[value.name], np.asarray(expected), rtol=1e-5, atol=1e-6)
+    return packed
+
+
+def test_branches_capture_values_and_weights(tmp_path):
+    rng = np.random.default_rng(0)
+    feeds = [
+        {"x": rng.standard_normal((n, 4)).astype(np.float32), "c": np.array(c), "d": np.array(d)}
+        for n in (1, 5)
+        for c in (True, False)
+        for d in (True, False)
+    ]
+    packed = check(NESTED, tmp_path, *feeds)
+    assert any("subgraph" in row.kernel for row in packed.plan({"x": (2, 4)}).rows())
+
+
+@pytest.mark.parametrize("n", [0, 1, 3, 50])
+def test_a_loop_stops_at_its_limit_or_condition(n, tmp_path):
+    feed = {"n": np.array(n, np.int64), "x": np.array([1, 2, 3], np.float32)}
+    check(LOOP, tmp_path, feed)
+
+
+def test_a_carried_value_may_change_its_shape(tmp_path):
+    check(GROWING, tmp_path, *({"n": np.array(n, np.int64)} for n in (0, 1, 5)))
+
+
+def test_scan_walks_and_collects_backwards(tmp_path):
+    rng = np.random.default_rng(1)
+    check(
+        SCAN, tmp_path, {"h0": rng.standard_normal(2).astype(np.float32), "x": rng.standard_normal((5, 2)).astype(np.float32)}
+    )
+
+
+def test_what_follows_a_branch_runs_though_its_shape_was_not_known(tmp_path):
+    body = """g (float[2,6] x, bool c) => (float[a,b] y)
+        <float[3,2] w = {1,2,3,4,5,6}, int64[2] s = {-1,3}, int64[1] zero = {0}, int64[1] one = {1}, int64[1] three = {3}> {
+        t = If(c) <then_branch = a () => (float[p,q] p1) { p1 = Reshape(x, s) },
+                   else_branch = b () => (float[p,q] p2) { p2 = Slice(x, zero, three, one) }>
+        m = MatMul(t, w)
+        y = Relu(m)
+    }"""
+    x = np.random.default_rng(2).standard_normal((2, 6)).astype(np.float32)
+    check(body, tmp_path, {"x": x, "c": np.array(True)}, {"x": x, "c": np.array(False)})
+
+
+def branch(*nodes: Node, output: str) -> Graph:
+    return Graph("branch", (), (Value(output, TensorType("float32", (2,))),), nodes)
+
+
+def choose(then: Graph, otherwise: Graph) -> Graph:
+    node = Node("If", "choice", ("c",), ("y",), {"then_branch": then, "else_branch": otherwise})
+    inputs = (Value("c", TensorType("bool", ())), Value("x", TensorType("float32", (2,))))
+    return Graph("g", inputs, (Value("y", TensorType("float32", (2,))),), (node,))
+
+
+def test_a_branch_may_be_a_captured_value_and_another_may_define_its_name():
+    then, otherwise = branch(output="x"), branch(Node("Neg", "", ("x",), ("z",)), output="z")
+    x = np.array([1, 2], np.float32)
+    with Model(choose(then, otherwise), threads=1) as built:
+        for c, expected in ((True, x), (False, -x)):
+            result = built.run({"c": np.array(c), "x": x})["y"]
+            assert result.tolist() == expected.tolist()
+            assert not np.shares_memory(result, x)
+
+
+def test_reading_a_name_from_outside_and_defining_it_is_refused():
+    clash = branch(Node("Neg", "", ("x",), ("x",)), output="x")
+    with Model(choose(clash, clash), threads=1) as built, pytest.raises(PlanError, match="reads 'x' from around it"):
+        built.run({"c": np.array(True), "x": np.zeros(2, np.float32)})
+
+
+def test_free_names_reach_through_nested_subgraphs():
+    inner = branch(Node("Add", "", ("x", "own"), ("z",)), output="z")
+    outer = branch(Node("Neg", "", ("t",), ("own",)), Node("If", "", ("c",), ("y",), {"then_branch": inner}), output="y")
+    assert list(free_names(outer)) == ["t", "c", "x"]
