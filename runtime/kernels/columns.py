@@ -8,21 +8,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
-from llvmlite import ir
-from numba import types
-from numba.core import cgutils
-from numba.extending import intrinsic as typed_intrinsic
 
 from ._jit import jit
+from ._vector import prefetch
 from .matrix import Matrix
-
-intrinsic: Any = typed_intrinsic
 
 FULL_DENSITY = 0.5
 """From this density on, columns are stored whole: a code for every row, and no row numbers."""
+
+AHEAD = 3
+"""Active columns by which the walk asks for entries ahead of time: skipping columns defeats the processor's own prefetching."""
 
 TOGETHER = 4
 """Whole columns that are added in one pass over the outputs."""
@@ -34,7 +31,7 @@ class Columns:
 
     ``cuts`` (parts + 1,) int64 are the rows at which parts start. ``start`` (parts, columns + 1) int64 locates the entries of a
     part's columns: ``row`` uint16 or uint32, relative to the part, and ``code``, an index into ``codebook`` or a float32
-    weight. ``row`` is ``None`` when columns are whole.
+    weight. ``row`` is ``None`` when columns are whole, and then float32 weights may be ``by_rows``: one array, row after row.
     """
 
     cuts: np.ndarray
@@ -42,11 +39,12 @@ class Columns:
     row: np.ndarray | None
     code: np.ndarray
     codebook: np.ndarray
+    by_rows: bool = False
 
     @property
     def bytes(self) -> int:
         """Memory of everything."""
-        return sum(part.nbytes for part in vars(self).values() if part is not None)
+        return sum(part.nbytes for part in vars(self).values() if isinstance(part, np.ndarray))
 
 
 def make_columns(matrix: Matrix, parts: int) -> Columns:
@@ -67,8 +65,10 @@ def make_columns(matrix: Matrix, parts: int) -> Columns:
 
 
 def _whole(matrix: Matrix, cuts: np.ndarray) -> Columns:
-    """Every element listed, column after column of each part."""
+    """Every element listed, column after column of each part; unshared weights stay in the order that they have."""
     codes, codebook = matrix.codes, matrix.codebook
+    if matrix.by_rows and codes.dtype == np.float32:
+        return Columns(cuts, np.zeros((len(cuts) - 1, 1), np.int64), None, codes, codebook, by_rows=True)
     if matrix.starts is not None and matrix.minors is not None:
         codes, codebook = _with_zero(matrix)
     grid = codes.reshape(matrix.majors, matrix.minor_length)
@@ -133,33 +133,15 @@ def _fill(starts, minors, codes, dead, full, minor_length, by_rows, part_of, cut
                 code_out[at] = codes[entry]
 
 
-@intrinsic
-def prefetch(typingctx: Any, array: Any, index: Any) -> Any:
-    """Ask for the cache line of ``array[index]``, wherever that is."""
-    signature = types.void(array, types.intp)
-
-    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        i8p, i32 = ir.IntType(8).as_pointer(), ir.IntType(32)
-        data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
-        kind = ir.FunctionType(ir.VoidType(), [i8p, i32, i32, i32])
-        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
-        hints = [ir.Constant(i32, k) for k in (0, 2, 1)]
-        builder.call(function, [builder.bitcast(builder.gep(data, [arguments[1]]), i8p), *hints])
-        return context.get_dummy_value()
-
-    return signature, codegen
-
-
 @jit
 def _active(x, start):
-    """Columns that have weights and meet a nonzero activation; the last one is repeated."""
+    """Columns that have weights and meet a nonzero activation."""
     active = np.empty(len(x) + 1, np.int64)
     count = 0
     for j in range(len(x)):
         active[count] = j
         count += x[j] != 0 and start[j] < start[j + 1]
-    active[count] = active[max(count - 1, 0)]
-    return active[: count + 1]
+    return active[:count]
 
 
 @jit
@@ -169,8 +151,8 @@ def multiply_sparse(x, start, row, code, codebook, y):
     active = _active(x, start)
     row_step, code_step = 64 // row.itemsize, 64 // code.itemsize
     y[:] = 0
-    for i in range(len(active) - 1):
-        j, following = active[i], active[i + 1]
+    for i in range(len(active)):
+        j, following = active[i], active[min(i + AHEAD, len(active) - 1)]
         begin, end, v = start[j], start[j + 1], x[j]
         for at in range(start[following], start[following + 1], row_step):
             prefetch(row, at)
@@ -200,7 +182,7 @@ def multiply_sparse_values(x, start, row, value, y):
 @jit
 def multiply_whole(x, start, code, codebook, y):
     """As :func:`multiply_sparse`, for whole columns: ``code`` has one entry for every row."""
-    active = _active(x, start)[:-1]
+    active = _active(x, start)
     y[:] = 0
     grouped = len(active) - len(active) % TOGETHER if len(codebook) <= len(y) else 0
     scaled = np.empty((TOGETHER, len(codebook)), np.float32)
@@ -226,6 +208,17 @@ def multiply_whole_values(x, start, value, y):
             column = value[start[j] : start[j + 1]]
             for i in range(len(y)):
                 y[i] += column[i] * v
+
+
+@jit(fastmath={"reassoc", "contract"})
+def multiply_rows(x, weights, y):
+    """``y = weights @ x`` for ``weights`` (rows, columns)."""
+    for r in range(len(y)):
+        row = weights[r]
+        total = np.float32(0)
+        for j in range(len(x)):
+            total += row[j] * x[j]
+        y[r] = total
 
 
 @jit

@@ -14,6 +14,7 @@ from .columns import (
     Columns,
     finish,
     make_columns,
+    multiply_rows,
     multiply_sparse,
     multiply_sparse_values,
     multiply_whole,
@@ -68,6 +69,9 @@ class ByColumns:
                 multiply_sparse(x, start, weights.row, weights.code, weights.codebook, y)
             else:
                 multiply_sparse_values(x, start, weights.row, weights.code, y)
+        elif weights.by_rows:
+            first = weights.cuts[part]
+            multiply_rows(x, weights.code.reshape(-1, len(x))[first : first + len(y)], y)
         elif shared:
             multiply_whole(x, start, weights.code, weights.codebook, y)
         else:
@@ -122,7 +126,8 @@ def fully_connected(site: Site, batch: int, row_axes: tuple[int, ...], scale: fl
     if _one_by_one(batch, nonzeros) <= cost(shape, lanes, nonzeros):
         columns = site.prepare(("columns", name, row_axes, site.threads), lambda: make_columns(matrix(), site.threads))
         low, high = np.float32(site.epilogue.low), np.float32(site.epilogue.high)
-        label = f"columns {columns.code.dtype.name}{'' if columns.row is not None else ' whole'}"
+        order = "rows" if columns.by_rows else "columns"
+        label = f"{order} {columns.code.dtype.name}{'' if columns.row is not None else ' whole'}"
         by_columns = ByColumns(columns, vector_scale, shift, low, high)
         return Kernel(label, _run(by_columns, batch, K, M), (0,), weights * batch, density, columns.bytes)
     key = ("conv", name, row_axes, lanes, 1, site.threads)

@@ -3,8 +3,7 @@
 A *tile* is ``R`` vectors of ``V`` lanes of outputs, held in registers. Inputs are packed, per block of channels, so that the
 vectors which one weight meets are ``R`` consecutive, aligned vectors: a weight is then a 16-bit offset and a codebook index,
 and costs ``R`` fused multiply-adds whatever the kernel, stride, dilation or padding. ``R`` and ``V`` are compile-time
-constants carried by the lengths of two tuples. Everything that the kernel inlines is in this file, see
-:func:`~tersor.runtime.kernels._jit.jit`.
+constants carried by the lengths of two tuples.
 """
 
 from __future__ import annotations
@@ -14,10 +13,24 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 from numba import types
-from numba.core import cgutils
-from numba.extending import intrinsic as typed_intrinsic
 
 from ._jit import jit
+from ._vector import (
+    F32,
+    I64,
+    call,
+    copy_lanes,
+    copy_vector,
+    element_pointer,
+    gather_lanes,
+    intrinsic,
+    lanes_below,
+    masked_load,
+    masked_store,
+    prefetch,
+    splat,
+    vector_pointer,
+)
 
 FIRST, LAST = 1, 2
 """Flags of a visit: the channel's sums start from zero; they are finished and stored."""
@@ -28,102 +41,14 @@ PREFETCHED = 24
 RESIDUAL, WHOLE = 4, 8
 """Flags of a tile: a residual is added; every lane is an output and nothing is added."""
 
-intrinsic: Any = typed_intrinsic
-"""Calls of an intrinsic have one argument less than its definition, which a type checker cannot know."""
+FIRST, LAST = 1, 2
+"""Flags of a visit: the channel's sums start from zero; they are finished and stored."""
 
-I64, I32, F32 = ir.IntType(64), ir.IntType(32), ir.FloatType()
+PREFETCHED = 24
+"""Vectors, at least, by which the packing loop asks for its inputs ahead of time (in whole channels)."""
 
-
-def _data(context: Any, builder: Any, kind: Any, array: Any, index: Any) -> Any:
-    """Pointer to an element of a one-dimensional array."""
-    return builder.gep(context.make_array(kind)(context, builder, array).data, [index])
-
-
-def _vectors_at(builder: Any, base: Any, index: Any, vector: ir.VectorType) -> Any:
-    return builder.bitcast(builder.gep(base, [index]), vector.as_pointer())
-
-
-def _splat(builder: Any, scalar: Any, lanes: int) -> Any:
-    vector = ir.VectorType(scalar.type, lanes)
-    one = builder.insert_element(ir.Constant(vector, ir.Undefined), scalar, ir.Constant(I32, 0))
-    return builder.shuffle_vector(one, ir.Constant(vector, ir.Undefined), ir.Constant(ir.VectorType(I32, lanes), [0] * lanes))
-
-
-def _below(builder: Any, bound: Any, lanes: int) -> Any:
-    """Mask of the lanes whose number is less than ``bound`` (an i64 between 0 and ``lanes``, or beyond)."""
-    numbers = ir.Constant(ir.VectorType(I32, lanes), list(range(lanes)))
-    return builder.icmp_signed("<", numbers, _splat(builder, builder.trunc(bound, I32), lanes))
-
-
-def _call(builder: Any, name: str, result: Any, arguments: list[Any]) -> Any:
-    kind = ir.FunctionType(result, [a.type for a in arguments])
-    return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), arguments)
-
-
-def _masked_load(builder: Any, pointer: Any, mask: Any, vector: ir.VectorType) -> Any:
-    zero = ir.Constant(vector, None)
-    address = builder.bitcast(pointer, vector.as_pointer())
-    return _call(builder, f"llvm.masked.load.v{vector.count}f32.p0", vector, [address, ir.Constant(I32, 4), mask, zero])
-
-
-def _masked_store(builder: Any, value: Any, pointer: Any, mask: Any) -> None:
-    address = builder.bitcast(pointer, value.type.as_pointer())
-    name = f"llvm.masked.store.v{value.type.count}f32.p0"
-    _call(builder, name, ir.VoidType(), [value, address, ir.Constant(I32, 4), mask])
-
-
-@intrinsic
-def copy_lanes(typingctx: Any, lanes: Any, packed: Any, at: Any, x: Any, first: Any, low: Any, high: Any) -> Any:
-    """``packed[at : at + V] = x[first : first + V]`` where lane numbers are in ``[low, high)``, 0 elsewhere.
-
-    ``at`` is aligned to ``V``. Only the lanes copied are read, so the others may lie outside ``x``.
-    """
-    signature = types.void(lanes, packed, types.intp, x, types.intp, types.intp, types.intp)
-    count = len(lanes)
-
-    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        vector = ir.VectorType(F32, count)
-        target = _data(context, builder, signature.args[1], arguments[1], arguments[2])
-        source = _data(context, builder, signature.args[3], arguments[3], arguments[4])
-        mask = builder.and_(_below(builder, arguments[6], count), builder.not_(_below(builder, arguments[5], count)))
-        store = builder.store(_masked_load(builder, source, mask, vector), builder.bitcast(target, vector.as_pointer()))
-        store.align = 4 * count
-        return context.get_dummy_value()
-
-    return signature, codegen
-
-
-@intrinsic
-def copy_vector(typingctx: Any, lanes: Any, packed: Any, at: Any, x: Any, first: Any) -> Any:
-    """``packed[at : at + V] = x[first : first + V]``, ``at`` aligned to ``V``."""
-    signature = types.void(lanes, packed, types.intp, x, types.intp)
-    count = len(lanes)
-
-    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        vector = ir.VectorType(F32, count)
-        target = _data(context, builder, signature.args[1], arguments[1], arguments[2])
-        source = _data(context, builder, signature.args[3], arguments[3], arguments[4])
-        value = builder.load(builder.bitcast(source, vector.as_pointer()))
-        value.align = 4
-        store = builder.store(value, builder.bitcast(target, vector.as_pointer()))
-        store.align = 4 * count
-        return context.get_dummy_value()
-
-    return signature, codegen
-
-
-@intrinsic
-def prefetch(typingctx: Any, array: Any, index: Any) -> Any:
-    """Ask for the cache line of ``array[index]``, which need not exist."""
-    signature = types.void(array, types.intp)
-
-    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        address = _data(context, builder, signature.args[0], arguments[0], arguments[1])
-        hints = [ir.Constant(I32, hint) for hint in (0, 3, 1)]
-        _call(builder, "llvm.prefetch.p0", ir.VoidType(), [builder.bitcast(address, ir.IntType(8).as_pointer()), *hints])
-        return context.get_dummy_value()
-
-    return signature, codegen
+RESIDUAL, WHOLE = 4, 8
+"""Flags of a tile: a residual is added; every lane is an output and nothing is added."""
 
 
 class _Tile:
@@ -141,7 +66,7 @@ class _Tile:
         b.position_at_end(load)
         loaded = []
         for r in range(self.rows):
-            value = b.load(_vectors_at(b, sums, ir.Constant(I64, r * self.lanes), self.vector))
+            value = b.load(vector_pointer(b, sums, ir.Constant(I64, r * self.lanes), self.vector))
             value.align = 4 * self.lanes
             loaded.append(value)
         b.branch(ready)
@@ -161,13 +86,13 @@ class _Tile:
             phi.add_incoming(value, before)
         offset, code, codebook = stream
         where = b.mul(b.zext(b.load(b.gep(offset, [i])), I64), ir.Constant(I64, self.lanes))
-        weight = _splat(b, self._weight(code, codebook, i), self.lanes)
+        weight = splat(b, self._weight(code, codebook, i), self.lanes)
         inputs = b.gep(packed, [where])
         added = []
         for r, phi in enumerate(sums):
-            value = b.load(_vectors_at(b, inputs, ir.Constant(I64, r * self.lanes), self.vector))
+            value = b.load(vector_pointer(b, inputs, ir.Constant(I64, r * self.lanes), self.vector))
             value.align = 4 * self.lanes
-            added.append(_call(b, f"llvm.fma.v{self.lanes}f32", self.vector, [weight, value, phi]))
+            added.append(call(b, f"llvm.fma.v{self.lanes}f32", self.vector, [weight, value, phi]))
         following = b.add(i, ir.Constant(I64, 1))
         i.add_incoming(following, loop)
         for phi, value in zip(sums, added, strict=True):
@@ -189,7 +114,7 @@ class _Tile:
         b.cbranch(last, final, keep)
         b.position_at_end(keep)
         for r, value in enumerate(sums):
-            stored = b.store(value, _vectors_at(b, kept, ir.Constant(I64, r * self.lanes), self.vector))
+            stored = b.store(value, vector_pointer(b, kept, ir.Constant(I64, r * self.lanes), self.vector))
             stored.align = 4 * self.lanes
         b.branch(done)
         b.position_at_end(final)
@@ -205,7 +130,7 @@ class _Tile:
         """``clip(value * scale + shift + residual, low, high)``; NaN stays NaN."""
         b = self.b
         scale, shift, low, high = affine
-        value = _call(b, f"llvm.fma.v{self.lanes}f32", self.vector, [value, scale, shift])
+        value = call(b, f"llvm.fma.v{self.lanes}f32", self.vector, [value, scale, shift])
         value = value if residual is None else b.fadd(value, residual)
         value = b.select(b.fcmp_ordered("<", value, low), low, value)
         return b.select(b.fcmp_ordered(">", value, high), high, value)
@@ -240,8 +165,8 @@ def visit(
         kinds = signature.args
         zero = ir.Constant(I64, 0)
         tile = _Tile(context, b, height, width)
-        kept = _data(context, b, kinds[3], sums, sums_at)
-        stream = tuple(_data(context, b, kinds[k], a, zero) for k, a in ((10, offset), (11, code), (12, codebook)))
+        kept = element_pointer(context, b, kinds[3], sums, sums_at)
+        stream = tuple(element_pointer(context, b, kinds[k], a, zero) for k, a in ((10, offset), (11, code), (12, codebook)))
         used, wide, tail = (b.extract_value(extent, k) for k in range(3))
 
         def flag(bit: int) -> Any:
@@ -250,23 +175,21 @@ def visit(
         def store(r: int, value: Any) -> None:
             number = ir.Constant(I64, r)
             ending = b.select(b.icmp_signed("==", b.add(number, ir.Constant(I64, 1)), used), tail, wide)
-            mask = _below(b, b.select(b.icmp_signed("<", number, used), ending, zero), width)
+            mask = lanes_below(b, b.select(b.icmp_signed("<", number, used), ending, zero), width)
             at = b.add(y_at, b.mul(pitch, number))
-            other = b.and_(mask, _splat(b, flag(RESIDUAL), width))
-            added = _masked_load(b, _data(context, b, kinds[6], residual, at), other, tile.vector)
-            _masked_store(b, tile.epilogue(value, vectors, added), _data(context, b, kinds[5], y, at), mask)
+            other = b.and_(mask, splat(b, flag(RESIDUAL), width))
+            added = masked_load(b, element_pointer(context, b, kinds[6], residual, at), other, tile.vector)
+            masked_store(b, tile.epilogue(value, vectors, added), element_pointer(context, b, kinds[5], y, at), mask)
 
         def store_plainly(r: int, value: Any) -> None:
             at = b.add(y_at, b.mul(pitch, ir.Constant(I64, r)))
-            stored = b.store(
-                tile.epilogue(value, vectors), _vectors_at(b, _data(context, b, kinds[5], y, at), zero, tile.vector)
-            )
-            stored.align = 4
+            target = vector_pointer(b, element_pointer(context, b, kinds[5], y, at), zero, tile.vector)
+            b.store(tile.epilogue(value, vectors), target).align = 4
 
         start = tile.start(kept, flag(FIRST))
-        source = _data(context, b, kinds[2], packed, zero)
+        source = element_pointer(context, b, kinds[2], packed, zero)
         done = tile.walk(start, source, stream, b.extract_value(span, 0), b.extract_value(span, 1))  # type: ignore[arg-type]
-        vectors = tuple(_splat(b, b.extract_value(affine, k), width) for k in range(4))
+        vectors = tuple(splat(b, b.extract_value(affine, k), width) for k in range(4))
         tile.finish(done, kept, flag(LAST), flag(WHOLE), store, store_plainly)
         return context.get_dummy_value()
 
@@ -330,10 +253,13 @@ def convolve(
                             else:
                                 copy_lanes(lanes, packed, at, x, first, max(0, -iw), max(0, min(V, W - iw)))
                         else:
-                            base = (plane + ih) * W
-                            for lane in range(V):
-                                w = iw + lane * stride_w
-                                packed[at + lane] = x[base + w] if 0 <= w < W else np.float32(0)
+                            first = (plane + ih) * W
+                            if iw >= 0 and iw + (V - 1) * stride_w < W:
+                                gather_lanes(lanes, packed, at, x, first + iw, stride_w)
+                            else:
+                                for lane in range(V):
+                                    w = iw + lane * stride_w
+                                    packed[at + lane] = x[first + w] if 0 <= w < W else np.float32(0)
                         at += V
             for v in range(block_visits[b, work[2]], block_visits[b, work[3]]):
                 m = channel[v]

@@ -36,10 +36,14 @@ class Facts:
     portable: set[str] = field(default_factory=set)
     types: dict[str, Shaped] = field(default_factory=dict)
     _decoded: dict[str, Tensor] = field(default_factory=dict)
+    _names: frozenset[str] = frozenset()
+
+    def __post_init__(self) -> None:
+        self._names = frozenset(self.tensors)  # looking a name up in the mapping itself would decode the tensor
 
     def constant(self, name: str) -> bool:
         """Whether the value called ``name`` is known."""
-        return name in self.constants or name in self.tensors
+        return name in self.constants or name in self._names
 
     def array(self, name: str) -> np.ndarray | None:
         """The known value called ``name``, or ``None``."""
@@ -52,7 +56,7 @@ class Facts:
         """The known value called ``name`` as a tensor, or ``None``."""
         if name in self.constants:
             return DenseTensor.of(self.constants[name])
-        if name not in self._decoded and name in self.tensors:
+        if name not in self._decoded and name in self._names:
             self._decoded[name] = self.tensors[name]
         return self._decoded.get(name)
 

@@ -1,0 +1,136 @@
+"""Vector instructions that Numba does not emit by itself: written in LLVM IR, they become what the processor has.
+
+``<16 x float>`` is one register of AVX-512, two of AVX2 and four of NEON. ``V`` is the length of a tuple argument, so that it
+is known at compile time.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic as typed_intrinsic
+
+intrinsic: Any = typed_intrinsic
+"""Calls of an intrinsic have one argument less than its definition, which a type checker cannot know."""
+
+I64, I32, F32 = ir.IntType(64), ir.IntType(32), ir.FloatType()
+
+
+def element_pointer(context: Any, builder: Any, kind: Any, array: Any, index: Any) -> Any:
+    """Pointer to an element of a one-dimensional array."""
+    return builder.gep(context.make_array(kind)(context, builder, array).data, [index])
+
+
+def vector_pointer(builder: Any, base: Any, index: Any, vector: ir.VectorType) -> Any:
+    """``base + index`` elements, as a pointer to a vector."""
+    return builder.bitcast(builder.gep(base, [index]), vector.as_pointer())
+
+
+def splat(builder: Any, scalar: Any, lanes: int) -> Any:
+    """A vector with ``scalar`` in every lane."""
+    vector = ir.VectorType(scalar.type, lanes)
+    one = builder.insert_element(ir.Constant(vector, ir.Undefined), scalar, ir.Constant(I32, 0))
+    return builder.shuffle_vector(one, ir.Constant(vector, ir.Undefined), ir.Constant(ir.VectorType(I32, lanes), [0] * lanes))
+
+
+def lanes_below(builder: Any, bound: Any, lanes: int) -> Any:
+    """Mask of the lanes whose number is less than ``bound`` (an i64 between 0 and ``lanes``, or beyond)."""
+    numbers = ir.Constant(ir.VectorType(I32, lanes), list(range(lanes)))
+    return builder.icmp_signed("<", numbers, splat(builder, builder.trunc(bound, I32), lanes))
+
+
+def call(builder: Any, name: str, result: Any, arguments: list[Any]) -> Any:
+    """Call the LLVM intrinsic ``name``."""
+    kind = ir.FunctionType(result, [a.type for a in arguments])
+    return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), arguments)
+
+
+def masked_load(builder: Any, pointer: Any, mask: Any, vector: ir.VectorType) -> Any:
+    """The lanes of ``mask`` from memory, zeros elsewhere."""
+    zero = ir.Constant(vector, None)
+    address = builder.bitcast(pointer, vector.as_pointer())
+    return call(builder, f"llvm.masked.load.v{vector.count}f32.p0", vector, [address, ir.Constant(I32, 4), mask, zero])
+
+
+def masked_store(builder: Any, value: Any, pointer: Any, mask: Any) -> None:
+    """Store the lanes of ``mask`` alone."""
+    address = builder.bitcast(pointer, value.type.as_pointer())
+    name = f"llvm.masked.store.v{value.type.count}f32.p0"
+    call(builder, name, ir.VoidType(), [value, address, ir.Constant(I32, 4), mask])
+
+
+@intrinsic
+def copy_lanes(typingctx: Any, lanes: Any, packed: Any, at: Any, x: Any, first: Any, low: Any, high: Any) -> Any:
+    """``packed[at : at + V] = x[first : first + V]`` where lane numbers are in ``[low, high)``, 0 elsewhere.
+
+    ``at`` is aligned to ``V``. Only the lanes copied are read, so the others may lie outside ``x``.
+    """
+    signature = types.void(lanes, packed, types.intp, x, types.intp, types.intp, types.intp)
+    count = len(lanes)
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        vector = ir.VectorType(F32, count)
+        target = element_pointer(context, builder, signature.args[1], arguments[1], arguments[2])
+        source = element_pointer(context, builder, signature.args[3], arguments[3], arguments[4])
+        mask = builder.and_(lanes_below(builder, arguments[6], count), builder.not_(lanes_below(builder, arguments[5], count)))
+        store = builder.store(masked_load(builder, source, mask, vector), builder.bitcast(target, vector.as_pointer()))
+        store.align = 4 * count
+        return context.get_dummy_value()
+
+    return signature, codegen
+
+
+@intrinsic
+def copy_vector(typingctx: Any, lanes: Any, packed: Any, at: Any, x: Any, first: Any) -> Any:
+    """``packed[at : at + V] = x[first : first + V]``, ``at`` aligned to ``V``."""
+    signature = types.void(lanes, packed, types.intp, x, types.intp)
+    count = len(lanes)
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        vector = ir.VectorType(F32, count)
+        target = element_pointer(context, builder, signature.args[1], arguments[1], arguments[2])
+        source = element_pointer(context, builder, signature.args[3], arguments[3], arguments[4])
+        value = builder.load(builder.bitcast(source, vector.as_pointer()))
+        value.align = 4
+        store = builder.store(value, builder.bitcast(target, vector.as_pointer()))
+        store.align = 4 * count
+        return context.get_dummy_value()
+
+    return signature, codegen
+
+
+@intrinsic
+def gather_lanes(typingctx: Any, lanes: Any, packed: Any, at: Any, x: Any, first: Any, stride: Any) -> Any:
+    """``packed[at : at + V] = x[first : first + V * stride : stride]``, ``at`` aligned to ``V``."""
+    signature = types.void(lanes, packed, types.intp, x, types.intp, types.intp)
+    count = len(lanes)
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        value = ir.Constant(ir.VectorType(F32, count), ir.Undefined)
+        target = element_pointer(context, builder, signature.args[1], arguments[1], arguments[2])
+        source = element_pointer(context, builder, signature.args[3], arguments[3], arguments[4])
+        for lane in range(count):
+            element = builder.load(builder.gep(source, [builder.mul(arguments[5], ir.Constant(I64, lane))]))
+            value = builder.insert_element(value, element, ir.Constant(I32, lane))
+        store = builder.store(value, builder.bitcast(target, value.type.as_pointer()))
+        store.align = 4 * count
+        return context.get_dummy_value()
+
+    return signature, codegen
+
+
+@intrinsic
+def prefetch(typingctx: Any, array: Any, index: Any) -> Any:
+    """Ask for the cache line of ``array[index]``, which need not exist."""
+    signature = types.void(array, types.intp)
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        address = element_pointer(context, builder, signature.args[0], arguments[0], arguments[1])
+        hints = [ir.Constant(I32, hint) for hint in (0, 3, 1)]
+        call(builder, "llvm.prefetch.p0", ir.VoidType(), [builder.bitcast(address, ir.IntType(8).as_pointer()), *hints])
+        return context.get_dummy_value()
+
+    return signature, codegen
