@@ -21,7 +21,7 @@ FP32_BYTES = {"lenet-300-100": 1_066_440, "lenet-5": 1_724_320}
 EXPORT = {"input_names": ["image"], "output_names": ["logits"], "dynamic_shapes": ({0: torch.export.Dim("N")},)}
 """How the networks are exported: free batch dimension."""
 
-BATCH = 250
+BATCH = 128
 
 
 def lenet_300_100(first: int = 300, second: int = 100) -> nn.Sequential:

@@ -54,6 +54,11 @@ def table(rows: list[dict[str, Any]]) -> str:
     return head + "|---|---:|---:|---:|---:|---:|\n" + "".join(lines) + "\n" + _medians(rows)
 
 
+def document(results: dict[str, list[dict[str, Any]]]) -> str:
+    """``RESULTS.md``: a section a data set."""
+    return "\n".join(f"## {name}\n\n{table(rows)}" for name, rows in results.items())
+
+
 def _medians(rows: list[dict[str, Any]]) -> str:
     text = (
         "| network, budget | seeds | median bytes (least to most) | median test error (least to most) |\n|---|---:|---:|---:|\n"
@@ -78,10 +83,10 @@ def main() -> None:
     results = {"mnist": score(args.models, args.mnist)}
     if args.fashion is not None:
         results["fashion-mnist"] = score(args.models / "fashion", args.fashion)
-    text = "".join(f"## {name}\n\n{table(rows)}\n" for name, rows in results.items())
+    text = document(results)
     print(text)
     (args.models / "results.json").write_text(json.dumps(results, indent=1) + "\n")
-    (args.models / "RESULTS.md").write_text(text.rstrip() + "\n")
+    (args.models / "RESULTS.md").write_text(text)
 
 
 if __name__ == "__main__":
