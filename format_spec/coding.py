@@ -14,6 +14,8 @@ class CodecId(IntEnum):
     PAPER = 4
     SHARED = 5
     SPARSE = 6
+    MIXED = 7
+    GROUPED = 8
 
 
 MAX_CODEBOOK = 65536
@@ -39,6 +41,36 @@ COLUMNS_FLAG = 1
 
 HALF_FLAG = 2
 """Flag bit: the codebook is stored as fp16."""
+
+LINEAR_FLAG = 4
+"""Flag bit: the codebook is stored as multiples of a step."""
+
+MAX_LEVEL = 1 << 24
+"""Largest multiple of the step in a linear codebook: float32 holds it exactly."""
+
+MAX_GROUP = 9
+"""Positions of the largest group: a 3x3 kernel."""
+
+MAX_GROUPED_CODEBOOK = 256
+"""Codebook entries of the grouped codec: its codes are bytes."""
+
+MAX_PHRASES = 255
+"""Phrases of a model of the grouped codec."""
+
+MAX_TABLES = 16
+"""Huffman codes of a model of the grouped codec."""
+
+MAX_CLASSES = 8
+"""Classes of symbols in a model of the grouped codec."""
+
+POSITION_CLASSES = 4
+"""Position classes of nonzeros in the grouped codec."""
+
+POSITIONAL_FLAG = 8
+"""Bit of a model's shape: its contexts depend on the position class."""
+
+WORD_BYTES = 8
+"""Bytes of the longest word of the grouped codec, a symbol taking one, or two where there are more than 256."""
 
 
 def substream_counts(symbols: int) -> tuple[int, ...]:

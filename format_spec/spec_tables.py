@@ -67,6 +67,8 @@ CODEC_MEANINGS = {
     CodecId.PAPER: "codebook indices, gaps of a fixed number of bits, fillers (5.10)",
     CodecId.SHARED: "codebook indices of every position (5.8)",
     CodecId.SPARSE: "codebook indices of the nonzeros, gaps with an escape (5.9)",
+    CodecId.MIXED: "codebook indices by context-mixed binary decisions (5.12)",
+    CodecId.GROUPED: "masks of groups of positions, codebook indices of the nonzeros, contexts, phrases (5.11)",
 }
 
 

@@ -7,12 +7,16 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from ..codebooks import codebook_bytes, read_codebook
 from ..coding import (
     COLUMNS_FLAG,
     HALF_FLAG,
+    LINEAR_FLAG,
     MAX_ALPHABET,
     MAX_BLOCK_POSITIONS,
     MAX_CODEBOOK,
+    MAX_GROUP,
+    MAX_GROUPED_CODEBOOK,
     CodecId,
     substream_counts,
 )
@@ -21,7 +25,7 @@ from ..limits import DEFAULT_LIMITS, Limits
 from ..records import TensorRecord
 from ..tensors import Order
 from ..varint import read_varint, write_varint
-from ._dense import check_size, elements
+from ._dense import check_size
 from ._huffman import code_lengths, decode_substream, encode_sequence, read_table, write_table
 
 
@@ -29,12 +33,13 @@ from ._huffman import code_lengths, decode_substream, encode_sequence, read_tabl
 class Coded:
     """A payload taken apart. ``blocks`` hold one list of symbol arrays each: gaps (not when shared), codes.
 
-    ``gap_width`` is the gap alphabet's size (sparse) or the bits of a gap (paper), 0 when shared.
+    ``form`` is the codebook's flag bits. ``gap_width`` is the gap alphabet's size (sparse) or the bits of a gap (paper),
+    0 when shared.
     """
 
     codebook: np.ndarray
     order: Order
-    half: bool
+    form: int
     block_majors: int
     gap_width: int
     nonzeros: list[int]
@@ -60,37 +65,23 @@ def block_positions(majors: int, minor_length: int, block_majors: int) -> list[i
     return [min(block_majors, majors - start) * minor_length for start in starts]
 
 
-def is_exact_in_half(codebook: np.ndarray) -> bool:
-    """Whether every fp32 entry comes back with the same bits from fp16. A NaN counts as not exact: processors differ."""
-    if codebook.dtype != np.float32 or np.isnan(codebook).any():
-        return False
-    with np.errstate(over="ignore"):
-        return np.array_equal(codebook.astype(np.float16).astype(np.float32).view(np.uint32), codebook.view(np.uint32))
-
-
-def write_head(codec: int, codebook: np.ndarray, order: Order, half: bool, block_majors: int, gap_width: int) -> bytes:
-    """Head and codebook."""
+def write_head(codec: int, k: int, order: Order, form: int, block_majors: int, width: int) -> bytes:
+    """The head; ``width`` is the size of the gap alphabet (sparse), the bits of a gap (paper) or a group's size (grouped)."""
     out = bytearray()
-    write_varint(out, len(codebook))
-    out.append((COLUMNS_FLAG if order == "columns" else 0) | (HALF_FLAG if half else 0))
+    write_varint(out, k)
+    out.append((COLUMNS_FLAG if order == "columns" else 0) | form)
     write_varint(out, block_majors)
-    if codec == CodecId.PAPER:
-        out.append(gap_width)
+    if codec in (CodecId.PAPER, CodecId.GROUPED):
+        out.append(width)
     elif codec == CodecId.SPARSE:
-        write_varint(out, gap_width)
+        write_varint(out, width)
     return bytes(out)
 
 
-def codebook_bytes(codebook: np.ndarray, half: bool) -> bytes:
-    """The entries as stored."""
-    stored = codebook.astype(np.float16) if half else codebook
-    return stored.astype(stored.dtype.newbyteorder("<"), copy=False).tobytes()
-
-
-def write_entry(nonzeros: int | None, gap_symbols: int, substreams: Iterable[int]) -> bytes:
-    """One block's entry: counts (not when shared: ``None``), then the substreams' lengths in bytes."""
+def write_entry(counts: Iterable[int], substreams: Iterable[int]) -> bytes:
+    """One block's entry: counts (nonzeros, gap symbols: what the codec has), then the substreams' lengths in bytes."""
     out = bytearray()
-    for value in (*(() if nonzeros is None else (nonzeros, gap_symbols)), *substreams):
+    for value in (*counts, *substreams):
         write_varint(out, value)
     return bytes(out)
 
@@ -120,11 +111,100 @@ def write(codec: int, coded: Coded) -> bytes:
     entries, data = b"", b""
     for block, symbols in enumerate(zip(*sequences, strict=True)):
         substreams = [s for part, table in zip(symbols, lengths, strict=True) for s in encode_sequence(part, table)]
-        counts = (None, 0) if codec == CodecId.SHARED else (coded.nonzeros[block], len(coded.gaps[block]))
-        entries += write_entry(*counts, map(len, substreams))
+        counts = () if codec == CodecId.SHARED else (coded.nonzeros[block], len(coded.gaps[block]))
+        entries += write_entry(counts, map(len, substreams))
         data += b"".join(substreams)
-    head = write_head(codec, coded.codebook, coded.order, coded.half, coded.block_majors, coded.gap_width)
-    return head + codebook_bytes(coded.codebook, coded.half) + b"".join(map(write_table, lengths)) + entries + data
+    head = write_head(codec, len(coded.codebook), coded.order, coded.form, coded.block_majors, coded.gap_width)
+    return head + codebook_bytes(coded.codebook, coded.form) + b"".join(map(write_table, lengths)) + entries + data
+
+
+@dataclass(frozen=True, eq=False)
+class Opened:
+    """Head and codebook of a payload. ``width``: see :func:`write_head`; ``codebook_at`` and ``after``: where it lies."""
+
+    codebook: np.ndarray
+    order: Order
+    form: int
+    majors: int
+    minor_length: int
+    block_majors: int
+    width: int
+    codebook_at: int
+    after: int
+
+    @property
+    def positions(self) -> list[int]:
+        """Positions in each block."""
+        return block_positions(self.majors, self.minor_length, self.block_majors)
+
+    def check_blocks(self, payload: bytes, at: int) -> None:
+        """Raise :class:`FormatError` when the entry table at ``at`` cannot fit the payload."""
+        blocks = -(-self.majors // self.block_majors)
+        if blocks > len(payload) - at:
+            raise FormatError(f"the data is too short for the entries of {blocks} blocks", offset=at)
+
+    def check_decoded(self, limits: Limits, nonzeros: int) -> None:
+        """Raise :class:`LimitError` when the shared tensor would be too large."""
+        code_bytes = 1 if len(self.codebook) <= 256 else 2
+        limits.check("tensor_bytes", nonzeros * (4 + code_bytes) + 8 * (self.majors + 1))
+
+
+def open_payload(record: TensorRecord, payload: bytes, limits: Limits) -> Opened:
+    """Read head and codebook.
+
+    Raises:
+        FormatError: with the offset in the payload.
+        LimitError: the tensor would be too large.
+    """
+    check_size(record, limits)
+    codec = record.codec
+    k, at = read_varint(payload, 0)
+    most = MAX_GROUPED_CODEBOOK if codec == CodecId.GROUPED else MAX_CODEBOOK - (codec == CodecId.PAPER)
+    if not 1 <= k <= most:
+        raise FormatError(f"a codebook of {k} entries; from 1 to {most} are allowed", offset=0)
+    flags, at = _read_byte(payload, at)
+    form = flags & ~COLUMNS_FLAG
+    if form not in (0, HALF_FLAG, LINEAR_FLAG):
+        raise FormatError(f"reserved flag bits, or two forms of a codebook, are set: {flags:#04x}", offset=at - 1)
+    order: Order = "columns" if flags & COLUMNS_FLAG else "rows"
+    majors, minor_length = (record.rows, record.columns) if order == "rows" else (record.columns, record.rows)
+    start = at
+    block_majors, at = read_varint(payload, at)
+    if not 1 <= block_majors <= majors or block_majors * minor_length > MAX_BLOCK_POSITIONS:
+        raise FormatError(f"a block of {block_majors} majors of {minor_length} positions, of {majors} majors", offset=start)
+    width, at = _read_width(codec, payload, at)
+    codebook, after = read_codebook(record, payload, at, k, form)
+    return Opened(codebook, order, form, majors, minor_length, block_majors, width, at, after)
+
+
+def _read_structure(record: TensorRecord, payload: bytes, limits: Limits) -> tuple[Coded, list, list[np.ndarray], int]:
+    """All but the data: (without gaps and codes, entries, tables, offset of the data)."""
+    codec, opened = record.codec, open_payload(record, payload, limits)
+    at, k = opened.after, len(opened.codebook)
+    lengths = []
+    if codec != CodecId.SHARED:
+        table, at = read_table(payload, at, gap_alphabet(codec, opened.width))
+        lengths.append(table)
+    for alphabet in code_alphabets(codec, k):
+        table, at = read_table(payload, at, alphabet)
+        lengths.append(table)
+    head = opened.codebook_at
+    items = {"head": head, "codebook": opened.after - head, "tables": at - opened.after}
+    opened.check_blocks(payload, at)
+    start, entries = at, []
+    for positions in opened.positions:
+        entry, at = _read_entry(codec, payload, at, positions, len(lengths))
+        entries.append(entry)
+    items["entries"] = at - start
+    if codec != CodecId.SHARED:
+        items["gaps"] = sum(sum(parts[0]) for _, _, parts in entries)
+    items["codes"] = sum(sum(map(sum, parts[codec != CodecId.SHARED :])) for _, _, parts in entries)
+    if sum(items.values()) != len(payload):
+        raise FormatError(f"the entry table promises a payload of {sum(items.values())} bytes, not {len(payload)}", offset=at)
+    nonzeros = [entry[0] for entry in entries]
+    opened.check_decoded(limits, sum(nonzeros))
+    coded = Coded(opened.codebook, opened.order, opened.form, opened.block_majors, opened.width, nonzeros, [], [], items)
+    return coded, entries, lengths, at
 
 
 def read(record: TensorRecord, payload: bytes, limits: Limits) -> Coded:
@@ -134,46 +214,8 @@ def read(record: TensorRecord, payload: bytes, limits: Limits) -> Coded:
         FormatError: with the offset in the payload.
         LimitError: the tensor would be too large.
     """
-    check_size(record, limits)
-    codec = record.codec
-    k, at = read_varint(payload, 0)
-    most = MAX_CODEBOOK - (codec == CodecId.PAPER)
-    if not 1 <= k <= most:
-        raise FormatError(f"a codebook of {k} entries; from 1 to {most} are allowed", offset=0)
-    flags, at = _read_byte(payload, at)
-    if flags & ~(COLUMNS_FLAG | HALF_FLAG):
-        raise FormatError(f"reserved flag bits are set: {flags:#04x}", offset=at - 1)
-    order: Order = "columns" if flags & COLUMNS_FLAG else "rows"
-    majors, minor_length = (record.rows, record.columns) if order == "rows" else (record.columns, record.rows)
-    start = at
-    block_majors, at = read_varint(payload, at)
-    if not 1 <= block_majors <= majors or block_majors * minor_length > MAX_BLOCK_POSITIONS:
-        raise FormatError(f"a block of {block_majors} majors of {minor_length} positions, of {majors} majors", offset=start)
-    gap_width, at = _read_gap_width(codec, payload, at)
-    head = at
-    codebook, at = _read_codebook(record, payload, at, k, bool(flags & HALF_FLAG))
-    codebook_size = at - head
-    lengths = []
-    start = at
-    if codec != CodecId.SHARED:
-        table, at = read_table(payload, at, gap_alphabet(codec, gap_width))
-        lengths.append(table)
-    for alphabet in code_alphabets(codec, k):
-        table, at = read_table(payload, at, alphabet)
-        lengths.append(table)
-    items = {"head": head, "codebook": codebook_size, "tables": at - start}
-    start, blocks = at, -(-majors // block_majors)
-    if blocks > len(payload) - at:
-        raise FormatError(f"the data is too short for the entries of {blocks} blocks", offset=at)
-    entries = []
-    for positions in block_positions(majors, minor_length, block_majors):
-        entry, at = _read_entry(codec, payload, at, positions, len(lengths))
-        entries.append(entry)
-    items["entries"] = at - start
-    nonzeros = [entry[0] for entry in entries]
-    coded = Coded(codebook, order, bool(flags & HALF_FLAG), block_majors, gap_width, nonzeros, [], [], items)
-    limits.check("tensor_bytes", sum(nonzeros) * (4 + (1 if k <= 256 else 2)) + 8 * (majors + 1))
-    _read_data(codec, payload, at, coded, entries, lengths)
+    coded, entries, lengths, at = _read_structure(record, payload, limits)
+    _read_data(record.codec, payload, at, coded, entries, lengths)
     return coded
 
 
@@ -183,32 +225,14 @@ def _read_byte(payload: bytes, at: int) -> tuple[int, int]:
     return payload[at], at + 1
 
 
-def _read_gap_width(codec: int, payload: bytes, at: int) -> tuple[int, int]:
+def _read_width(codec: int, payload: bytes, at: int) -> tuple[int, int]:
     if codec == CodecId.SHARED:
         return 0, at
-    value, after = _read_byte(payload, at) if codec == CodecId.PAPER else read_varint(payload, at)
-    low, high = (1, 8) if codec == CodecId.PAPER else (2, MAX_ALPHABET)
+    value, after = read_varint(payload, at) if codec == CodecId.SPARSE else _read_byte(payload, at)
+    low, high = {CodecId.PAPER: (1, 8), CodecId.GROUPED: (1, MAX_GROUP)}.get(CodecId(codec), (2, MAX_ALPHABET))
     if not low <= value <= high:
-        raise FormatError(f"a gap width of {value}; from {low} to {high} are allowed", offset=at)
+        raise FormatError(f"a gap width or group size of {value}; from {low} to {high} are allowed", offset=at)
     return value, after
-
-
-def _read_codebook(record: TensorRecord, payload: bytes, at: int, k: int, half: bool) -> tuple[np.ndarray, int]:
-    if half and record.dtype != np.float32:
-        raise FormatError(f"an fp16 codebook for a tensor of {record.dtype}; only float32 may have one", offset=at)
-    end = at + k * (2 if half else record.dtype.itemsize)
-    if end > len(payload):
-        raise FormatError("the data ends inside the codebook", offset=at)
-    if half:
-        stored = np.frombuffer(payload[at:end], "<f2")
-        if np.isnan(stored).any():
-            raise FormatError("an fp16 codebook has a NaN", offset=at)
-        codebook = stored.astype(np.float32)
-    else:
-        codebook = elements(record, payload[at:end], k)
-    if record.codec != CodecId.SHARED and not codebook.view(np.uint8).reshape(k, -1).any(axis=1).all():
-        raise FormatError("the codebook has a zero, which this codec leaves out", offset=at)
-    return codebook, end
 
 
 def _read_entry(codec: int, payload: bytes, at: int, positions: int, sequences: int) -> tuple[tuple, int]:
@@ -231,19 +255,14 @@ def _read_entry(codec: int, payload: bytes, at: int, positions: int, sequences: 
 
 
 def _read_data(codec: int, payload: bytes, at: int, coded: Coded, entries: list, tables: list[np.ndarray]) -> None:
-    total = sum(sum(map(sum, lengths)) for _, _, lengths in entries)
-    if at + total != len(payload):
-        raise FormatError(f"the entry table promises {total} bytes of data; there are {len(payload) - at}", offset=at)
-    bytes_of = [0] * len(tables)
     for _, symbols, lengths in entries:
         decoded = []
-        for index, (count, parts, table) in enumerate(zip(symbols, lengths, tables, strict=True)):
+        for count, parts, table in zip(symbols, lengths, tables, strict=True):
             pieces = [np.zeros(0, np.int64)]
             for part, share in zip(parts, substream_counts(count), strict=True):
                 pieces.append(_decode(payload, at, part, table, share))
                 at += part
             decoded.append(np.concatenate(pieces))
-            bytes_of[index] += sum(parts)
         gaps = [] if codec == CodecId.SHARED else [decoded.pop(0)]
         codes = decoded[0] if len(decoded) == 1 else decoded[0] | decoded[1] << 8
         alphabet = len(coded.codebook) + (codec == CodecId.PAPER)
@@ -251,9 +270,6 @@ def _read_data(codec: int, payload: bytes, at: int, coded: Coded, entries: list,
             raise FormatError(f"a code of {codes.max()} in an alphabet of {alphabet}", offset=at)
         coded.gaps.extend(gaps)
         coded.codes.append(codes)
-    if codec != CodecId.SHARED:
-        coded.items["gaps"] = bytes_of.pop(0)
-    coded.items["codes"] = sum(bytes_of)
 
 
 def _decode(payload: bytes, at: int, length: int, table: np.ndarray, count: int) -> np.ndarray:
@@ -264,5 +280,5 @@ def _decode(payload: bytes, at: int, length: int, table: np.ndarray, count: int)
 
 
 def measure(record: TensorRecord, payload: bytes) -> dict[str, int]:
-    """Bytes of a valid payload by category."""
-    return read(record, payload, DEFAULT_LIMITS).items
+    """Bytes of a valid payload by category; no symbol is decoded."""
+    return _read_structure(record, payload, DEFAULT_LIMITS)[0].items

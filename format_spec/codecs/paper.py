@@ -23,7 +23,7 @@ class Paper:
     """A gap symbol is the distance to the previous entry minus 1; an entry whose code is ``k`` is a filler."""
 
     @staticmethod
-    def encode(tensor: SharedTensor, *, block_majors: int, index_bits: int, half: bool = False) -> bytes:
+    def encode(tensor: SharedTensor, *, block_majors: int, index_bits: int, form: int = 0) -> bytes:
         """Code a tensor that leaves its zeros out, with gaps of ``index_bits`` bits."""
         reach, filler = 1 << index_bits, len(tensor.codebook)
         blocks, codes = block_offsets(tensor, block_majors)
@@ -34,7 +34,7 @@ class Paper:
             gaps.append(np.insert(distance, np.repeat(np.arange(len(offsets)), fillers), reach - 1))
             entries.append(np.insert(block_codes, np.repeat(np.arange(len(offsets)), fillers), filler))
         nonzeros = [len(offsets) for offsets in blocks]
-        coded = _coded.Coded(tensor.codebook, tensor.order, half, block_majors, index_bits, nonzeros, gaps, entries)
+        coded = _coded.Coded(tensor.codebook, tensor.order, form, block_majors, index_bits, nonzeros, gaps, entries)
         return _coded.write(CodecId.PAPER, coded)
 
     @staticmethod

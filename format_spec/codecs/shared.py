@@ -21,14 +21,14 @@ class Shared:
     """Codes in scan order."""
 
     @staticmethod
-    def encode(tensor: SharedTensor, *, block_majors: int, half: bool = False) -> bytes:
-        """Code a tensor that leaves nothing out, ``block_majors`` majors a block; ``half`` stores the codebook as fp16."""
+    def encode(tensor: SharedTensor, *, block_majors: int, form: int = 0) -> bytes:
+        """Code a tensor that leaves nothing out, ``block_majors`` majors a block; ``form`` is how the codebook is stored."""
         if tensor.starts is not None:
             raise ValueError("the shared codec leaves no zeros out; use sparse")
         positions = _coded.block_positions(tensor.majors, tensor.minor_length, block_majors)
         codes = np.split(tensor.codes.astype(np.int64), np.cumsum(positions)[:-1])
         return _coded.write(
-            CodecId.SHARED, _coded.Coded(tensor.codebook, tensor.order, half, block_majors, 0, positions, [], codes)
+            CodecId.SHARED, _coded.Coded(tensor.codebook, tensor.order, form, block_majors, 0, positions, [], codes)
         )
 
     @staticmethod

@@ -23,7 +23,7 @@ class Sparse:
     """A gap is the number of zeros since the previous nonzero; symbol ``gap_symbols - 1`` says: that many, and read on."""
 
     @staticmethod
-    def encode(tensor: SharedTensor, *, block_majors: int, gap_symbols: int, half: bool = False) -> bytes:
+    def encode(tensor: SharedTensor, *, block_majors: int, gap_symbols: int, form: int = 0) -> bytes:
         """Code a tensor that leaves its zeros out, with a gap alphabet of ``gap_symbols``."""
         blocks, codes = block_offsets(tensor, block_majors)
         escape = gap_symbols - 1
@@ -33,7 +33,7 @@ class Sparse:
             symbols = [s for gap in zeros.tolist() for s in (*[escape] * (gap // escape), gap % escape)]
             gaps.append(np.array(symbols, np.int64))
         nonzeros = [len(offsets) for offsets in blocks]
-        coded = _coded.Coded(tensor.codebook, tensor.order, half, block_majors, gap_symbols, nonzeros, gaps, codes)
+        coded = _coded.Coded(tensor.codebook, tensor.order, form, block_majors, gap_symbols, nonzeros, gaps, codes)
         return _coded.write(CodecId.SPARSE, coded)
 
     @staticmethod

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ...format_spec.codecs._coded import codebook_bytes, is_exact_in_half, write_entry, write_head
+from ...format_spec.codebooks import codebook_bytes, codebook_form
+from ...format_spec.codecs._coded import write_entry, write_head
 from ...format_spec.codecs._huffman import canonical_codes, code_lengths, write_table
 from ...format_spec.coding import MAX_BLOCK_POSITIONS, SPLIT_FROM, SUBSTREAMS, CodecId, substream_counts
 from ._kernels import encode_blocks, histogram
@@ -78,9 +79,9 @@ def assemble(
     arrays = [sequence.symbols for sequence in sequences]
     padding = [np.zeros(0, np.uint8)] * (3 - len(arrays))
     size, _ = encode_blocks(*_read_only(arrays + padding), cuts, words, coded, SPLIT_FROM, data, substreams)
-    half = is_exact_in_half(tensor.codebook)
-    head = write_head(codec, tensor.codebook, tensor.order, half, block_majors, gap_width)
-    codebook = codebook_bytes(tensor.codebook, half)
+    form = codebook_form(tensor.codebook)
+    head = write_head(codec, len(tensor.codebook), tensor.order, form, block_majors, gap_width)
+    codebook = codebook_bytes(tensor.codebook, form)
     entries, sizes = _entry_table(cuts, substreams.tolist(), nonzeros)
     items = {"head": len(head), "codebook": len(codebook), "tables": len(tables), "entries": len(entries)}
     if codec != CodecId.SHARED:
@@ -106,6 +107,6 @@ def _entry_table(cuts: np.ndarray, substreams: list[int], nonzeros: np.ndarray |
             parts = len(substream_counts(count))
             sizes[index] += sum(substreams[at : at + parts])
             at += parts
-        held = None if nonzeros is None else int(nonzeros[block])
-        table += write_entry(held, symbols[0], substreams[first:at])
+        held = () if nonzeros is None else (int(nonzeros[block]), symbols[0])
+        table += write_entry(held, substreams[first:at])
     return bytes(table), sizes

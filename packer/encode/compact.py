@@ -14,6 +14,7 @@ from ._assemble import Encoded, Sequence8, assemble, choose_block_majors, code_s
 from ._estimate import GAP_BINS, best_gap_alphabet, wide_coded_bits
 from ._forms import keep_zeros, leave_zeros_out, normalise
 from ._kernels import crossed_gap_histogram, gap_histogram, histogram, write_gap_symbols
+from .grouped import encode_grouped, plan_grouped
 
 if TYPE_CHECKING:
     from ...format_spec.tensors import Order, SharedTensor
@@ -22,12 +23,17 @@ REORDER_GAIN = 64
 """The other scan order is taken when it saves more than one part in so many of the gaps and codes: kernels have a favourite."""
 
 
+GROUPED_GAIN = 512
+"""Groups are taken when they save more than one part in so many."""
+
+
 @dataclass(frozen=True)
 class Plan:
-    """What to encode: the scan order, and the gap alphabet (``None``: zeros get a code)."""
+    """What to encode: the scan order, and the gap alphabet (``None``: zeros get a code); about how many bits it takes."""
 
     order: Order
     gap_symbols: int | None
+    bits: int
 
 
 def encode_compact(tensor: SharedTensor) -> Encoded:
@@ -37,6 +43,9 @@ def encode_compact(tensor: SharedTensor) -> Encoded:
         return encode_shared(tensor)
     sparse = leave_zeros_out(tensor)
     plan = choose(sparse)
+    grouped = plan_grouped(sparse)
+    if grouped and grouped.bits < plan.bits - plan.bits // GROUPED_GAIN:
+        return encode_grouped(sparse, grouped)
     if plan.gap_symbols is None:
         whole = keep_zeros(tensor)
         if whole is not None:
@@ -50,15 +59,15 @@ def choose(sparse: SharedTensor) -> Plan:
     histogram(sparse.codes, counts)
     zeros = sparse.size - len(sparse.codes)
     if not zeros:
-        return Plan(sparse.order, None)
+        return Plan(sparse.order, None, wide_coded_bits(counts))
     codes = wide_coded_bits(counts)
     with_zero = wide_coded_bits(np.concatenate([[zeros], counts])) - codes
     own = best_gap_alphabet(_own_gaps(sparse), with_zero)
     rest = min(with_zero, own.bits if own else with_zero)
     crossed = best_gap_alphabet(_crossed_gaps(sparse), rest - (codes + rest) / REORDER_GAIN)
     if crossed and crossed.bits < rest - (codes + rest) / REORDER_GAIN:
-        return Plan("columns" if sparse.order == "rows" else "rows", crossed.alphabet)
-    return Plan(sparse.order, own.alphabet if own and own.bits < with_zero else None)
+        return Plan("columns" if sparse.order == "rows" else "rows", crossed.alphabet, codes + crossed.bits)
+    return Plan(sparse.order, own.alphabet if own and own.bits < with_zero else None, codes + rest)
 
 
 def _own_gaps(sparse: SharedTensor) -> np.ndarray:

@@ -62,3 +62,36 @@ def _store_pair(typing_context: Any, array: Any, index: Any, value: Any) -> Any:
 load_big_endian: Any = intrinsic(_load_big_endian)
 store_big_endian: Any = intrinsic(_store_big_endian)
 store_pair: Any = intrinsic(_store_pair)
+
+
+def _store_word(typing_context: Any, array: Any, index: Any, value: Any) -> Any:
+    """Write the uint64 ``value`` to ``array[index : index + 8]``, low byte first; ``array`` is uint8."""
+
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        stored = builder.store(values[2], _pointer(context, builder, signature.args[0], values[0], values[1], _64))
+        stored.align = 1
+        return context.get_dummy_value()
+
+    return types.void(array, types.int64, types.uint64), generate
+
+
+def _store_sums(typing_context: Any, places: Any, row: Any, base: Any, array: Any, index: Any) -> Any:
+    """Write ``base + places[row + i]``, i < 8, to ``array[index : index + 8]``; ``places`` is uint8, ``array`` uint32."""
+
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        eight_bytes, eight = ir.VectorType(ir.IntType(8), 8), ir.VectorType(ir.IntType(32), 8)
+        narrow = builder.load(_pointer(context, builder, signature.args[0], values[0], values[1], eight_bytes))
+        narrow.align = 1
+        lanes = ir.Constant(eight, ir.Undefined)
+        first = builder.insert_element(lanes, builder.trunc(values[2], ir.IntType(32)), ir.Constant(ir.IntType(32), 0))
+        splat = builder.shuffle_vector(first, lanes, ir.Constant(eight, [0] * 8))
+        sums = builder.add(builder.zext(narrow, eight), splat)
+        stored = builder.store(sums, _pointer(context, builder, signature.args[3], values[3], values[4], eight))
+        stored.align = 1
+        return context.get_dummy_value()
+
+    return types.void(places, types.int64, types.int64, array, types.int64), generate
+
+
+store_word: Any = intrinsic(_store_word)
+store_sums: Any = intrinsic(_store_sums)

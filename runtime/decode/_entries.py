@@ -6,7 +6,7 @@ import numpy as np
 
 from ..kernels._jit import jit
 
-SHARED, SPARSE, PAPER = 0, 1, 2
+SHARED, SPARSE, PAPER, GROUPED = 0, 1, 2, 3
 """Kinds of coded payloads, as kernels know them."""
 
 SHORT = 1
@@ -39,12 +39,12 @@ def _read_integer(data, at):
 
 
 @jit
-def read_entries(data, at, kind, sequences, split_from, positions, counts, first, lengths):
+def read_entries(data, at, kind, group, sequences, split_from, positions, counts, first, lengths):
     """Read the entries of ``len(counts)`` blocks at ``data[at]``; return (offset after them or of the defect, status).
 
-    ``positions`` (2,) int64: positions of every block but the last, and of the last. Filled in: ``counts`` (blocks, 2) int64
-    with nonzeros and gap symbols, ``first`` (blocks * sequences + 1,) int64 with the index of each sequence's first
-    substream, ``lengths`` with the substreams' bytes.
+    ``positions`` (2,) int64: positions of every block but the last, and of the last; ``group``: those of a group (grouped).
+    Filled in: ``counts`` (blocks, 2) int64 with nonzeros and gap symbols (grouped: groups), ``first`` (blocks * sequences + 1,)
+    int64 with the index of each sequence's first substream, ``lengths`` with the substreams' bytes.
     """
     substream = 0
     for block in range(len(counts)):
@@ -54,14 +54,18 @@ def read_entries(data, at, kind, sequences, split_from, positions, counts, first
             nonzeros, at, status = _read_integer(data, at)
             if status:
                 return at, status
-            gaps, at, status = _read_integer(data, at)
+            if kind == GROUPED:
+                gaps = (held + group - 1) // group
+            else:
+                gaps, at, status = _read_integer(data, at)
             if status:
                 return at, status
-            if nonzeros > gaps or gaps > held or (gaps > 0 and nonzeros == 0):
+            fits = nonzeros <= held if kind == GROUPED else nonzeros <= gaps <= held and (nonzeros > 0 or gaps == 0)
+            if not fits:
                 return start, COUNTS
         counts[block, 0], counts[block, 1] = nonzeros, gaps
         for sequence in range(sequences):
-            symbols = nonzeros if kind == SPARSE and sequence > 0 else gaps
+            symbols = nonzeros if kind in (SPARSE, GROUPED) and sequence > 0 else gaps
             first[block * sequences + sequence] = substream
             parts = 0 if symbols == 0 else 1 if symbols < split_from else 4
             for _ in range(parts):

@@ -10,26 +10,29 @@ import numpy as np
 from ...format_spec.coding import (
     COLUMNS_FLAG,
     HALF_FLAG,
+    LINEAR_FLAG,
     MAX_ALPHABET,
     MAX_BLOCK_POSITIONS,
     MAX_CODEBOOK,
+    MAX_GROUP,
+    MAX_GROUPED_CODEBOOK,
     SPLIT_FROM,
     SUBSTREAMS,
     CodecId,
 )
 from ...format_spec.errors import FormatError
 from ...format_spec.varint import read_varint
-from ._entries import COUNTS, INTEGER, LENGTH, PAPER, SHARED, SHORT, SPARSE, read_entries
+from ._entries import COUNTS, GROUPED, INTEGER, LENGTH, PAPER, SHARED, SHORT, SPARSE, read_entries
 from ._huffman import TABLE_BITS, fill_pair_table
 from ._tables import read_lengths
-from .dense import check_size, elements
+from .dense import check_size
 
 if TYPE_CHECKING:
     from ...format_spec.limits import Limits
     from ...format_spec.records import TensorRecord
     from ...format_spec.tensors import Order
 
-KINDS = {CodecId.SHARED: SHARED, CodecId.SPARSE: SPARSE, CodecId.PAPER: PAPER}
+KINDS = {CodecId.SHARED: SHARED, CodecId.SPARSE: SPARSE, CodecId.PAPER: PAPER, CodecId.GROUPED: GROUPED}
 
 ENTRY_DEFECTS = {
     SHORT: "the data ends inside the entry table",
@@ -41,13 +44,16 @@ ENTRY_DEFECTS = {
 
 @dataclass(frozen=True)
 class Head:
-    """The first bytes of a payload. ``gap_width``: gap symbols (sparse), bits of a gap (paper), 0 (shared)."""
+    """The first bytes of a payload.
+
+    ``form``: the codebook's flag bits. ``width``: gap symbols (sparse), bits of a gap (paper), size of a group (grouped), or 0.
+    """
 
     k: int
     order: Order
-    half: bool
+    form: int
     block_majors: int
-    gap_width: int
+    width: int
     size: int
 
 
@@ -73,21 +79,20 @@ def read_head(record: TensorRecord, data: np.ndarray) -> Head:
         FormatError: a field is out of range, or the data ends.
     """
     k, at = read_varint(data, 0)
-    most = MAX_CODEBOOK - (record.codec == CodecId.PAPER)
+    most = MAX_GROUPED_CODEBOOK if record.codec == CodecId.GROUPED else MAX_CODEBOOK - (record.codec == CodecId.PAPER)
     if not 1 <= k <= most:
         raise FormatError(f"a codebook of {k} entries; from 1 to {most} are allowed", offset=0)
     flags, at = _read_byte(data, at)
-    if flags & ~(COLUMNS_FLAG | HALF_FLAG):
-        raise FormatError(f"reserved flag bits are set: {flags:#04x}", offset=at - 1)
-    if flags & HALF_FLAG and record.dtype != np.float32:
-        raise FormatError(f"an fp16 codebook for a tensor of {record.dtype}; only float32 may have one", offset=at - 1)
+    form = flags & ~COLUMNS_FLAG
+    if form not in (0, HALF_FLAG, LINEAR_FLAG):
+        raise FormatError(f"reserved flag bits, or two forms of a codebook, are set: {flags:#04x}", offset=at - 1)
     order: Order = "columns" if flags & COLUMNS_FLAG else "rows"
     majors, minor_length = matrix(record, order)
     block_majors, after = read_varint(data, at)
     if not 1 <= block_majors <= majors or block_majors * minor_length > MAX_BLOCK_POSITIONS:
         raise FormatError(f"a block of {block_majors} majors of {minor_length} positions, of {majors} majors", offset=at)
-    gap_width, size = _read_gap_width(record.codec, data, after)
-    return Head(k, order, bool(flags & HALF_FLAG), block_majors, gap_width, size)
+    width, size = _read_width(record.codec, data, after)
+    return Head(k, order, form, block_majors, width, size)
 
 
 def matrix(record: TensorRecord, order: Order) -> tuple[int, int]:
@@ -101,35 +106,14 @@ def _read_byte(data: np.ndarray, at: int) -> tuple[int, int]:
     return int(data[at]), at + 1
 
 
-def _read_gap_width(codec: int, data: np.ndarray, at: int) -> tuple[int, int]:
+def _read_width(codec: int, data: np.ndarray, at: int) -> tuple[int, int]:
     if codec == CodecId.SHARED:
         return 0, at
-    width, after = _read_byte(data, at) if codec == CodecId.PAPER else read_varint(data, at)
-    low, high = (1, 8) if codec == CodecId.PAPER else (2, MAX_ALPHABET)
+    width, after = read_varint(data, at) if codec == CodecId.SPARSE else _read_byte(data, at)
+    low, high = {CodecId.PAPER: (1, 8), CodecId.GROUPED: (1, MAX_GROUP)}.get(CodecId(codec), (2, MAX_ALPHABET))
     if not low <= width <= high:
-        raise FormatError(f"a gap width of {width}; from {low} to {high} are allowed", offset=at)
+        raise FormatError(f"a gap width or group size of {width}; from {low} to {high} are allowed", offset=at)
     return width, after
-
-
-def read_codebook(record: TensorRecord, data: np.ndarray, head: Head) -> tuple[np.ndarray, int]:
-    """The codebook (k,) in the record's dtype, and the offset after it.
-
-    Raises:
-        FormatError: the data ends, an fp16 entry is a NaN, or a zero is in the codebook of a codec that leaves zeros out.
-    """
-    at, end = head.size, head.size + head.k * (2 if head.half else record.dtype.itemsize)
-    if end > len(data):
-        raise FormatError("the data ends inside the codebook", offset=at)
-    if head.half:
-        stored = np.ascontiguousarray(data[at:end]).view("<f2")
-        if np.isnan(stored).any():
-            raise FormatError("an fp16 codebook has a NaN", offset=at)
-        codebook = stored.astype(np.float32)
-    else:
-        codebook = elements(record, data[at:end].copy(), head.k)
-    if record.codec != CodecId.SHARED and not codebook.view(np.uint8).reshape(head.k, -1).any(axis=1).all():
-        raise FormatError("the codebook has a zero, which this codec leaves out", offset=at)
-    return codebook, end
 
 
 def alphabets(codec: int, head: Head) -> tuple[int, ...]:
@@ -138,7 +122,7 @@ def alphabets(codec: int, head: Head) -> tuple[int, ...]:
     sizes = (codes,) if codes <= MAX_ALPHABET else (MAX_ALPHABET, (codes - 1 >> 8) + 1)
     if codec == CodecId.SHARED:
         return sizes
-    return (1 << head.gap_width if codec == CodecId.PAPER else head.gap_width, *sizes)
+    return (1 << head.width if codec == CodecId.PAPER else head.width, *sizes)
 
 
 def read_tables(data: np.ndarray, at: int, sizes: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray, int]:
@@ -169,7 +153,7 @@ def read_entry_table(record: TensorRecord, data: np.ndarray, at: int, head: Head
     counts, first = np.zeros((blocks, 2), np.int64), np.zeros(blocks * sequences + 1, np.int64)
     lengths = np.zeros(min(blocks * sequences * SUBSTREAMS, len(data) - at), np.int64)
     kind = KINDS[CodecId(record.codec)]
-    after, status = read_entries(data, at, kind, sequences, SPLIT_FROM, positions, counts, first, lengths)
+    after, status = read_entries(data, at, kind, head.width, sequences, SPLIT_FROM, positions, counts, first, lengths)
     if status:
         raise FormatError(ENTRY_DEFECTS[status], offset=after)
     bounds = np.zeros(first[-1] + 1, np.int64)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tersor.format_spec.codecs import decode, find_codec, items
-from tersor.format_spec.coding import CodecId
+from tersor.format_spec.coding import HALF_FLAG, CodecId
 from tersor.format_spec.limits import DEFAULT_LIMITS
 from tersor.format_spec.records import TensorRecord
 from tersor.format_spec.tensors import SharedTensor
@@ -50,7 +50,7 @@ CASES: dict[str, tuple[CodecId, SharedTensor, dict[str, int], str]] = {}
 CASES["sparse"] = (
     CodecId.SPARSE,
     SPARSE,
-    {"block_majors": 2, "gap_symbols": 3, "half": True},
+    {"block_majors": 2, "gap_symbols": 3, "form": HALF_FLAG},
     "02 02 02 03"  # k, flags (fp16), majors per block, gap symbols
     "003e 00c0"  # 1.5, -2
     + bits("001 01 1")  # gap lengths 1 2 2: previous is 2, then -1, +1, same
@@ -64,7 +64,7 @@ CASES["sparse"] = (
 CASES["paper"] = (
     CodecId.PAPER,
     SPARSE,
-    {"block_majors": 3, "index_bits": 1, "half": False},
+    {"block_majors": 3, "index_bits": 1},
     "02 00 03 01"  # k, flags, majors per block, bits of a gap
     "0000c03f 000000c0"
     + bits("1 1")  # gap lengths 1 1

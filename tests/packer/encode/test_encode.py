@@ -56,10 +56,10 @@ def check(tensor: Any, encoded: Encoded) -> None:
     assert decode(kind, encoded.payload, DEFAULT_LIMITS).dense().tobytes() == expected
     if isinstance(found, SharedTensor):
         head = open_coded(kind, encoded.payload, DEFAULT_LIMITS).head
-        widths = {CodecId.SPARSE: {"gap_symbols": head.gap_width}, CodecId.PAPER: {"index_bits": head.gap_width}}
+        widths = {CodecId.SPARSE: {"gap_symbols": head.width}, CodecId.PAPER: {"index_bits": head.width}}
         parameters = widths.get(CodecId(encoded.codec), {})
         reference = codecs.find_codec(encoded.codec).encode
-        assert reference(found, block_majors=head.block_majors, half=head.half, **parameters) == encoded.payload
+        assert reference(found, block_majors=head.block_majors, form=head.form, **parameters) == encoded.payload
 
 
 @settings(deadline=None, max_examples=80, derandomize=True)

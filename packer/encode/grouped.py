@@ -1,0 +1,169 @@
+"""Codec 8 for shared tensors: the size of groups, contexts and phrases from a sample, then the whole tensor."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from math import prod
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ...format_spec.codebooks import codebook_bytes, codebook_form
+from ...format_spec.codecs._coded import write_entry, write_head
+from ...format_spec.codecs._huffman import canonical_codes, write_table
+from ...format_spec.coding import MAX_GROUP, MAX_GROUPED_CODEBOOK, SPLIT_FROM, SUBSTREAMS, CodecId, substream_counts
+from ...format_spec.models import Model, masks_by_symbol, write_model
+from ._assemble import Encoded, choose_block_majors
+from ._contexts import Choice, Structure, Symbols, choose_structure, finish, growth
+from ._forms import fixed
+from ._word_kernels import encode_grouped as encode_words
+from ._word_kernels import write_masks
+
+if TYPE_CHECKING:
+    from ...format_spec.tensors import SharedTensor
+
+SAMPLE = 1 << 18
+"""Nonzeros that choices look at, about."""
+
+SAMPLE_RUNS = 4
+"""Runs of majors that a sample has."""
+
+
+@dataclass(frozen=True, eq=False)
+class GroupedPlan:
+    """What to encode, and about how many bits masks, codes and models take."""
+
+    group: int
+    masks: Structure
+    codes: Structure
+    bits: int
+
+
+def group_sizes(tensor: SharedTensor) -> tuple[int, ...]:
+    """Group sizes to try: whole kernels, their rows, or several of them, as fit nine positions."""
+    columns = [d for a, d in enumerate(tensor.shape) if a not in tensor.row_axes]
+    kernel = prod(columns[1:]) if tensor.order == "rows" and len(columns) > 1 else 1
+    if kernel > MAX_GROUP:
+        kernel = columns[-1] if columns[-1] <= MAX_GROUP else 1
+    return tuple(sorted({kernel * max(1, most // kernel) for most in (MAX_GROUP // 2, MAX_GROUP - 1)} | {kernel} - {1}))
+
+
+def plan_grouped(tensor: SharedTensor) -> GroupedPlan | None:
+    """The best structure by a sample, for a normalised tensor that leaves its zeros out; ``None``: the codec cannot hold it."""
+    if len(tensor.codebook) > MAX_GROUPED_CODEBOOK or not len(tensor.codes):
+        return None
+    sample = _sample(tensor)
+    block_majors = choose_block_majors(sample.majors, sample.minor_length, len(sample.codes))
+    tried: list[tuple[int, int, Choice]] = []
+    for group in group_sizes(tensor):
+        choice = choose_structure(mask_symbols(sample, block_majors, group)[0])
+        tried.append((choice.bits, group, choice))
+    bits, group, masks = min(tried, key=lambda found: found[:2])
+    positions = mask_symbols(sample, block_majors, group)[1]
+    codes = choose_structure(code_symbols(sample, block_majors, positions))
+    scale = len(tensor.codes) / len(sample.codes)
+    return GroupedPlan(group, masks.structure, codes.structure, round((bits + codes.bits) * scale))
+
+
+def _sample(tensor: SharedTensor) -> SharedTensor:
+    """Some runs of majors; the tensor itself when it is small."""
+    if tensor.starts is None or tensor.minors is None or len(tensor.codes) <= SAMPLE:
+        return tensor
+    run = max(1, round(tensor.majors * SAMPLE / len(tensor.codes) / SAMPLE_RUNS))
+    firsts = np.unique(np.linspace(0, tensor.majors - run, SAMPLE_RUNS).astype(np.int64))
+    spans = [(int(tensor.starts[first]), int(tensor.starts[first + run])) for first in firsts]
+    counts = np.concatenate([np.diff(tensor.starts[first : first + run + 1]) for first in firsts])
+    if not counts.any():
+        return tensor
+    starts = fixed(np.concatenate([[0], np.cumsum(counts)]), np.int64)
+    minors = fixed(np.concatenate([tensor.minors[a:b] for a, b in spans]), np.uint32)
+    codes = fixed(np.concatenate([tensor.codes[a:b] for a, b in spans]), np.uint8)
+    shape = (len(counts), tensor.minor_length)
+    return replace(tensor, shape=shape, row_axes=(0,), order="rows", starts=starts, minors=minors, codes=codes)
+
+
+def mask_symbols(tensor: SharedTensor, block_majors: int, group: int) -> tuple[Symbols, np.ndarray]:
+    """The masks of a tensor that leaves its zeros out, and the position class of every nonzero (nonzeros,) uint8."""
+    if tensor.starts is None or tensor.minors is None:
+        raise ValueError("the tensor leaves nothing out")
+    last = tensor.majors % block_majors
+    groups = tensor.majors // block_majors * -(-block_majors * tensor.minor_length // group)
+    groups += -(-last * tensor.minor_length // group)
+    masks = masks_by_symbol(group)
+    symbol_of = np.argsort(masks).astype(np.uint16)
+    symbols, classes = np.zeros(groups, np.uint16), np.zeros(len(tensor.codes), np.uint8)
+    cuts = np.zeros(-(-tensor.majors // block_majors) + 1, np.int64)
+    write_masks(tensor.starts, tensor.minors, tensor.minor_length, block_majors, group, symbol_of, symbols, cuts, classes)
+    sizes = np.bitwise_count(masks)
+    bounds = sorted({1, 1 + -(-group // 4), 1 + group // 2})
+    class_cuts = tuple(int(np.searchsorted(sizes, bound)) for bound in bounds if bound <= group)
+    return Symbols(symbols, cuts, 1 << group, class_cuts, np.zeros(0, np.uint8)), classes
+
+
+def code_symbols(tensor: SharedTensor, block_majors: int, positions: np.ndarray) -> Symbols:
+    """The codes of a tensor that leaves its zeros out; classes part signs, and small from large values of either sign."""
+    if tensor.starts is None:
+        raise ValueError("the tensor leaves nothing out")
+    majors = np.minimum(np.arange(0, tensor.majors + block_majors, block_majors), tensor.majors)
+    k = len(tensor.codebook)
+    counts = np.bincount(tensor.codes, minlength=k)
+    sign = int(np.count_nonzero(tensor.codebook > 0))
+    cuts = {sign, *(begin + _median(counts[begin:end]) for begin, end in ((0, sign), (sign, k)))}
+    class_cuts = tuple(sorted(cut for cut in cuts if 0 < cut < k))
+    return Symbols(tensor.codes.astype(np.uint16), tensor.starts[majors], k, class_cuts, positions)
+
+
+def _median(counts: np.ndarray) -> int:
+    """The first entry that more than half of all are before or at, plus 1; 0 when there are none."""
+    total = np.cumsum(counts)
+    return int(np.searchsorted(2 * total, total[-1])) + 1 if len(counts) and total[-1] else 0
+
+
+def encode_grouped(tensor: SharedTensor, plan: GroupedPlan) -> Encoded:
+    """Codec 8, for a normalised tensor that leaves its zeros out."""
+    block_majors = choose_block_majors(tensor.majors, tensor.minor_length, len(tensor.codes))
+    masks, positions = mask_symbols(tensor, block_majors, plan.group)
+    codes = code_symbols(tensor, block_majors, positions)
+    models, arguments, room = [], [], 8
+    for sequence, structure in ((masks, plan.masks), (codes, plan.codes)):
+        model, bits = finish(sequence, structure)
+        models.append(model)
+        arguments.append(_arguments(sequence, structure, model))
+        room += bits // 8
+    blocks = len(masks.cuts) - 1
+    substreams = np.zeros(2 * SUBSTREAMS * blocks, np.int64)
+    data = np.zeros(room + len(substreams), np.uint8)
+    (*mask_arguments, _, mask_contexts, mask_words), code_arguments = arguments
+    size, _ = encode_words(
+        *mask_arguments, mask_contexts, mask_words, *code_arguments, SPLIT_FROM, data, substreams
+    )  # fmt: skip
+    form = codebook_form(tensor.codebook)
+    head = write_head(CodecId.GROUPED, len(tensor.codebook), tensor.order, form, block_majors, plan.group)
+    codebook = codebook_bytes(tensor.codebook, form)
+    tables = b"".join(write_model(model, write_table) for model in models)
+    entries, sizes = _entry_table(np.diff(masks.cuts).tolist(), np.diff(codes.cuts).tolist(), substreams.tolist())
+    items = {"head": len(head), "codebook": len(codebook), "tables": len(tables), "entries": len(entries)}
+    items |= {"masks": sizes[0], "codes": sizes[1]}
+    return Encoded(CodecId.GROUPED, head + codebook + tables + entries + data[:size].tobytes(), items)
+
+
+def _arguments(sequence: Symbols, structure: Structure, model: Model) -> tuple[np.ndarray, ...]:
+    """What :func:`._word_kernels.encode_words` takes of one sequence."""
+    words = np.stack([canonical_codes(lengths) << 4 | np.maximum(lengths, 0) for lengths in model.tables]).astype(np.uint64)
+    positions = sequence.positions if structure.positional else sequence.positions[:0]
+    classes = sequence.class_of(structure.class_cuts)
+    grown = growth(sequence.base, structure.phrases)
+    return sequence.symbols, sequence.cuts, grown, classes, positions, structure.contexts, words
+
+
+def _entry_table(groups: list[int], nonzeros: list[int], substreams: list[int]) -> tuple[bytes, list[int]]:
+    """The entry table, and the data bytes of all masks and of all codes."""
+    table, at, sizes = bytearray(), 0, [0, 0]
+    for counts in zip(groups, nonzeros, strict=True):
+        first = at
+        for index, count in enumerate(counts):
+            parts = len(substream_counts(count))
+            sizes[index] += sum(substreams[at : at + parts])
+            at += parts
+        table += write_entry((counts[1],), substreams[first:at])
+    return bytes(table), sizes

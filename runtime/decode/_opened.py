@@ -1,0 +1,152 @@
+"""What open payloads have in common: blocks that decode independently, into the arrays of a shared tensor."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ...format_spec.coding import CodecId
+from ...format_spec.errors import FormatError
+from ...format_spec.tensors import SharedTensor
+from ._blocks import CODE_RANGE, MISCOUNTED, OUTSIDE
+from ._huffman import PADDING, WRONG_LENGTH
+from ._payload import Entries, Head, matrix
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
+    from ...format_spec.records import TensorRecord
+
+
+ENTRIES_PER_TASK = 1 << 18
+"""Entries that one task of a parallel decode takes, about: some 0.5 ms of work."""
+
+BLOCK_DEFECTS = {
+    WRONG_LENGTH: "a substream does not hold exactly its symbols",
+    PADDING: "the padding of a substream is not zero",
+    OUTSIDE: "a nonzero lies outside its block",
+    MISCOUNTED: "a block's gaps do not end in its last nonzero",
+    CODE_RANGE: "a code is not an index of the codebook",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Blocks:
+    """Consecutive majors of a tensor. Without ``starts`` and ``minors`` nothing is left out; else as in ``SharedTensor``.
+
+    ``first_major`` is the tensor's major that is number 0 here; ``starts`` begins with 0.
+    """
+
+    first_major: int
+    starts: np.ndarray | None
+    minors: np.ndarray | None
+    codes: np.ndarray
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class CodedTensor(ABC):
+    """An open payload; its blocks decode independently of one another, from any thread."""
+
+    record: TensorRecord
+    data: np.ndarray
+    head: Head
+    codebook: np.ndarray
+    entries: Entries
+    codebook_bytes: int
+    table_bytes: int
+
+    @property
+    def block_count(self) -> int:
+        """Number of blocks."""
+        return len(self.entries.counts)
+
+    @property
+    def majors(self) -> int:
+        """Length of the major axis."""
+        return matrix(self.record, self.head.order)[0]
+
+    @property
+    def leaves_zeros_out(self) -> bool:
+        """Whether there are gaps."""
+        return self.record.codec != CodecId.SHARED
+
+    def items(self) -> dict[str, int]:
+        """Bytes by category; the sum is the payload's length."""
+        found = {
+            "head": self.head.size,
+            "codebook": self.codebook_bytes,
+            "tables": self.table_bytes,
+            "entries": self.entries.size,
+        }
+        bounds, first = self.entries.bounds, self.entries.first
+        bytes_of = (bounds[first[1:]] - bounds[first[:-1]]).reshape(self.block_count, -1).sum(axis=0).tolist()
+        if self.leaves_zeros_out:
+            found["masks" if self.record.codec == CodecId.GROUPED else "gaps"] = bytes_of.pop(0)
+        return {**found, "codes": sum(bytes_of)}
+
+    def decode(self, executor: Executor | None = None) -> SharedTensor:
+        """The whole tensor.
+
+        Raises:
+            FormatError: a block's bits are malformed.
+        """
+        starts = np.zeros(self.majors + 1, np.int64)
+        count = int(self.entries.ends[-1])
+        minors = np.empty(count if self.leaves_zeros_out else 0, np.uint32)
+        low, high = np.empty(count, np.uint8), np.empty(count if self.head.k > 256 else 0, np.uint8)
+        ranges = self._ranges() if executor else [(0, self.block_count)]
+
+        def decode_range(span: tuple[int, int]) -> None:
+            self._decode(*span, starts, minors, low, high)
+
+        for _ in (executor.map if executor else map)(decode_range, ranges):
+            pass
+        record, kept = self.record, (starts, minors) if self.leaves_zeros_out else (None, None)
+        codes = _join(low, high, self.head.k)
+        return SharedTensor(record.dtype, record.shape, record.row_axes, self.head.order, *kept, codes, self.codebook)
+
+    def decode_blocks(self, first: int, stop: int) -> Blocks:
+        """Blocks ``first`` to ``stop`` (excluded).
+
+        Raises:
+            FormatError: a block's bits are malformed.
+        """
+        ends, block_majors = self.entries.ends, self.head.block_majors
+        count = int(ends[stop] - ends[first])
+        starts = np.zeros(min(stop * block_majors, self.majors) - first * block_majors + 1, np.int64)
+        minors = np.empty(count if self.leaves_zeros_out else 0, np.uint32)
+        low, high = np.empty(count, np.uint8), np.empty(count if self.head.k > 256 else 0, np.uint8)
+        self._run(first, stop, starts[1:], minors, low, high)
+        kept = (starts, minors) if self.leaves_zeros_out else (None, None)
+        return Blocks(first * block_majors, *kept, _join(low, high, self.head.k))
+
+    def _ranges(self) -> list[tuple[int, int]]:
+        steps = np.arange(0, self.entries.ends[-1], ENTRIES_PER_TASK)
+        cuts = np.unique([0, *np.searchsorted(self.entries.ends, steps), self.block_count]).tolist()
+        return list(pairwise(cuts))
+
+    def _decode(self, first: int, stop: int, starts: np.ndarray, minors: np.ndarray, low: np.ndarray, high: np.ndarray) -> None:
+        """Decode a range into its places in the whole tensor's arrays."""
+        begin, end = int(self.entries.ends[first]), int(self.entries.ends[stop])
+        ends = starts[first * self.head.block_majors + 1 : min(stop * self.head.block_majors, self.majors) + 1]
+        self._run(first, stop, ends, minors[begin:end], low[begin:end], high[begin:end])
+        if self.leaves_zeros_out:
+            ends += begin
+
+    @abstractmethod
+    def _run(self, first: int, stop: int, ends: np.ndarray, minors: np.ndarray, low: np.ndarray, high: np.ndarray) -> None:
+        """Decode blocks ``first`` to ``stop``: ``ends`` of majors, ``minors``, and the bytes of the codes."""
+
+    def _fail(self, block: int, status: int) -> FormatError:
+        """The error of a block."""
+        sequences = (len(self.entries.first) - 1) // self.block_count
+        offset = int(self.entries.bounds[self.entries.first[block * sequences]])
+        return FormatError(f"tensor {self.record.name!r}, block {block}: {BLOCK_DEFECTS[status]}", offset=offset)
+
+
+def _join(low: np.ndarray, high: np.ndarray, k: int) -> np.ndarray:
+    return low if k <= 256 else low | high.astype(np.uint16) << 8
