@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..format_spec.errors import MissingExtra
+from ..format_spec.limits import DEFAULT_LIMITS, Limits
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -21,6 +22,37 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print one JS
 threads_option = click.option(
     "--threads", type=click.IntRange(min=1), metavar="N", help="Threads to use  [default: the physical cores]"
 )
+
+
+class ByteCount(click.ParamType):
+    """A number of bytes: ``200000``, or ``8G`` with one of the suffixes k, M, G, T (powers of 1000)."""
+
+    name = "size"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """The number; fails with click's usage error."""
+        if isinstance(value, int):
+            return value
+        number, suffix = (value[:-1], value[-1:]) if value[-1:] in ("k", "M", "G", "T") else (value, "")
+        if not number.isascii() or not number.isdecimal() or not int(number):
+            self.fail(f"{value!r} is not a size such as 200000, 500M or 8G", param, ctx)
+        return int(number) * 1000 ** ("kMGT".index(suffix) + 1 if suffix else 0)
+
+
+def _limits(ctx: click.Context, param: click.Parameter, value: int | None) -> Limits:
+    return DEFAULT_LIMITS if value is None else Limits(tensor_bytes=value, decoded_bytes=value)
+
+
+limits_option = click.option(
+    "--max-decoded-bytes",
+    "limits",
+    type=ByteCount(),
+    callback=_limits,
+    metavar="SIZE",
+    help="Refuse a file whose tensors, or one of them, decode to more, as in 500M or 64G.  "
+    f"[default: {DEFAULT_LIMITS.decoded_bytes >> 30} GiB, {DEFAULT_LIMITS.tensor_bytes >> 30} GiB a tensor]",
+)
+"""Gives a verb ``limits``, what a reader accepts."""
 
 
 def console() -> Console:

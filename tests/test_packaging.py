@@ -30,7 +30,7 @@ def arrows(folders: str = "", packages: str = "") -> Arrows:
 
 # The folder with the longest matching path decides.
 ALLOWED = {
-    "format_spec": arrows(packages="numpy zstandard bitarray"),
+    "format_spec": arrows(packages="numpy zstandard bitarray cryptography"),
     "runtime": arrows("format_spec", "numpy numba llvmlite zstandard"),
     # google.protobuf comes with onnx, onnxscript with the torch extra.
     "converters": arrows("format_spec", "numpy onnx google onnxscript torch safetensors ml_dtypes"),

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from .._inputs import Preprocessing
-from .._output import console, json_option, print_json, table, threads_option
+from .._output import console, json_option, limits_option, print_json, table, threads_option
+
+if TYPE_CHECKING:
+    from ...format_spec.limits import Limits
 
 
 def _named(_ctx: click.Context, _param: click.Parameter, values: tuple[str, ...]) -> list[tuple[str | None, Path]]:
@@ -37,6 +41,7 @@ def _numbers(_ctx: click.Context, _param: click.Parameter, value: str) -> tuple[
 @click.option("--std", default="1", show_default=True, callback=_numbers, metavar="S[,S,S]", help="and divide by this.")
 @click.option("--bgr", is_flag=True, help="Images: channels in the order blue, green, red.")
 @threads_option
+@limits_option
 @json_option
 def command(
     file: Path,
@@ -49,6 +54,7 @@ def command(
     std: tuple[float, ...],
     bgr: bool,
     threads: int | None,
+    limits: Limits,
     as_json: bool,
 ) -> None:
     """Run FILE on INPUTS: .npy or .npz arrays, or images.
@@ -67,7 +73,7 @@ def command(
     from .._inputs import read_inputs
 
     preprocessing = Preprocessing(scale, mean, std, bgr)
-    with load(file, threads=threads) as model:
+    with load(file, threads=threads, limits=limits) as model:
         arrays = read_inputs(model.inputs, [*named, *((None, path) for path in inputs)], preprocessing)
         begin = time.perf_counter()
         outputs = model.run(arrays)

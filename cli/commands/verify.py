@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from .._output import bytes_text, json_option, print_json, require
+from .._output import bytes_text, json_option, limits_option, print_json, require
+
+if TYPE_CHECKING:
+    from ...format_spec.limits import Limits
 
 CHECK_FAILED = 11
 
@@ -25,24 +28,46 @@ CHECK_FAILED = 11
     help="Largest difference allowed with --against, relative to the largest output.",
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the random inputs for --against.")
+@click.option(
+    "--key", type=click.Path(path_type=Path), metavar="PUBLIC.pem", help="First check FILE's signature by this key's owner."
+)
+@click.option("--signature", type=click.Path(path_type=Path), help="Where the signature is, with --key.  [default: FILE.sig]")
+@limits_option
 @json_option
 @click.pass_context
-def command(ctx: click.Context, file: Path, against: Path | None, tolerance: float, seed: int, as_json: bool) -> None:
+def command(
+    ctx: click.Context,
+    file: Path,
+    against: Path | None,
+    tolerance: float,
+    seed: int,
+    key: Path | None,
+    signature: Path | None,
+    limits: Limits,
+    as_json: bool,
+) -> None:
     """Verify every checksum of FILE and decode every stream in it.
+
+    Checksums find damage, not malice: with --key, the detached signature that tersor sign wrote is checked before anything in
+    FILE is believed, and a file that was changed since ends the command with exit code 9.
 
     With --against, both models also run on the same random inputs (unknown dimensions are taken as 1, or as what the
     model's operators need), and the command fails when an output differs by more than the tolerance. A model packed with
     --lossless should pass at the default; a pruned or shared one differs by what packing cost it.
     """
-    result: dict[str, Any] = check_file(file)
+    if signature is not None and key is None:
+        raise click.UsageError("--signature needs --key")
+    result: dict[str, Any] = check_file(file, limits, key, signature)
     if against is not None:
-        result["differences"] = compare(file, against, seed)
+        result["differences"] = compare(file, against, seed, limits)
         result["ok"] = all(d["relative"] <= tolerance for d in result["differences"])
     if as_json:
         print_json(result)
     else:
+        signed = "; the signature is right" if key is not None else ""
         click.echo(
-            f"{file}: {result['sections']} sections and {result['tensors']} tensors ({bytes_text(result['bytes'])}) are sound"
+            f"{file}: {result['sections']} sections and {result['tensors']} tensors ({bytes_text(result['bytes'])}) "
+            f"are sound{signed}"
         )
         for difference in result.get("differences", ()):
             click.echo(f"  {difference['output']}: differs by at most {difference['relative']:.2e} of the largest value")
@@ -51,33 +76,63 @@ def command(ctx: click.Context, file: Path, against: Path | None, tolerance: flo
         ctx.exit(CHECK_FAILED)
 
 
-def check_file(file: Path) -> dict[str, Any]:
-    """Read every section and decode every tensor; raises what the reader raises at the first defect."""
-    from ...format_spec.container import open_container
+def check_signature(data: memoryview, file: Path, key: Path, signature: Path | None) -> None:
+    """Check the detached signature of a file's bytes.
+
+    Raises:
+        SignatureError: there is none, or it does not match.
+        OSError: the key cannot be read.
+    """
+    from ...format_spec.errors import SignatureError
+    from ...format_spec.signature import SIGNATURE_BYTES, signature_path, verify
+
+    path = signature or Path(signature_path(file))
+    public_pem = key.read_bytes()
+    try:
+        with path.open("rb") as stream:
+            found = stream.read(SIGNATURE_BYTES + 1)
+    except FileNotFoundError:
+        raise SignatureError(f"{file} has no signature: {path} does not exist") from None
+    verify(data, found, public_pem)
+
+
+def check_file(file: Path, limits: Limits, key: Path | None = None, signature: Path | None = None) -> dict[str, Any]:
+    """Read every section and decode every tensor; raises what the reader raises at the first defect.
+
+    With ``key`` the signature is checked first, on the very bytes that are decoded afterwards.
+    """
+    from ...format_spec.container import map_source, release
+
+    view = map_source(file)
+    try:
+        if key is not None:
+            check_signature(view, file, key, signature)
+        return {"file": str(file), **check_bytes(view, limits), "signed": key is not None, "ok": True}
+    finally:
+        release(view)
+
+
+def check_bytes(data: memoryview, limits: Limits) -> dict[str, Any]:
+    """Read every section and decode every tensor of a file's bytes."""
+    from ...format_spec.container import Container
     from ...format_spec.manifest import graphs
     from ...format_spec.model_file import read_graph
     from ...runtime.decode import decode
 
-    with open_container(file) as container:
-        for index in range(len(container.sections)):
-            container.section(index)
-        tensors = 0
-        for graph in graphs(read_graph(container, decode)):
-            for name in graph.initializers:
-                tensor = graph.initializers[name]
-                if not tensor.shape:
-                    tensor.dense()
-                tensors += 1
-        return {
-            "file": str(file),
-            "bytes": container.length,
-            "sections": len(container.sections),
-            "tensors": tensors,
-            "ok": True,
-        }
+    container = Container(data, limits)
+    for index in range(len(container.sections)):
+        container.section(index)
+    tensors = 0
+    for graph in graphs(read_graph(container, decode)):
+        for name in graph.initializers:
+            tensor = graph.initializers[name]
+            if not tensor.shape:
+                tensor.dense()
+            tensors += 1
+    return {"bytes": container.length, "sections": len(container.sections), "tensors": tensors}
 
 
-def compare(file: Path, against: Path, seed: int) -> list[dict[str, Any]]:
+def compare(file: Path, against: Path, seed: int, limits: Limits) -> list[dict[str, Any]]:
     """Run both models on random inputs; per output, the largest difference over the largest magnitude."""
     import numpy as np
 
@@ -86,7 +141,7 @@ def compare(file: Path, against: Path, seed: int) -> list[dict[str, Any]]:
 
     onnxruntime = require("onnxruntime", "bench")
     session = onnxruntime.InferenceSession(str(against), providers=["CPUExecutionProvider"])
-    with load(file) as model:
+    with load(file, limits=limits) as model:
         inputs = random_inputs(model.inputs, seed)
         ours = model.run(inputs)
         theirs = dict(zip([o.name for o in session.get_outputs()], session.run(None, inputs), strict=True))
