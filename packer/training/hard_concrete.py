@@ -65,7 +65,11 @@ def wrap_gates(module: nn.Module, names: Iterable[str] = WEIGHTS, *, group: Grou
     for slot in slots(module, names):
         shape = tuple(slot.tensor.shape)
         keep = {"weight": range(len(shape)), "row": (0,), "column": (1,)}[group]
-        slot.wrap(HardConcrete(tuple(size if axis in keep else 1 for axis, size in enumerate(shape)), initial=initial))
+        slot.wrap(
+            HardConcrete(tuple(size if axis in keep else 1 for axis, size in enumerate(shape)), initial=initial).to(
+                slot.original.device
+            )
+        )
 
 
 def expected_weights(module: nn.Module) -> Tensor:

@@ -58,7 +58,7 @@ def rates(codes: Tensor, values: int, structure: float = 1.0) -> Rates:
 def assign(weights: Tensor, codebook: Tensor, importance: Tensor | float, prices: Rates, multiplier: float) -> Tensor:
     """Codes that minimise ``importance * (weight - value)**2 + multiplier * bits``, weight by weight; int32, 0 is zero."""
     best = importance * weights.square() + multiplier * prices.zero
-    codes = torch.zeros(weights.shape, dtype=torch.int32)
+    codes = torch.zeros(weights.shape, dtype=torch.int32, device=weights.device)
     for index, value in enumerate(codebook.tolist()):
         cost = importance * (weights - value).square() + multiplier * (prices.nonzero + float(prices.values[index]))
         better = cost < best

@@ -99,7 +99,7 @@ def _share_one(slot: Slot, count: int, half: bool, learning: bool, iterations: i
     weights = slot.tensor.detach()
     nonzero = weights != 0
     centroids = _kmeans(weights[nonzero], count, iterations)
-    codes = torch.zeros(weights.shape, dtype=torch.int32)
+    codes = torch.zeros(weights.shape, dtype=torch.int32, device=weights.device)
     codes[nonzero] = (_nearest(weights[nonzero], centroids) + 1).to(torch.int32)
     slot.wrap(SharedValues(codes, centroids, half=half, learning=learning))
 
@@ -134,5 +134,9 @@ def _linear_by_sign(weights: Tensor, count: int) -> Tensor:
     if not len(negative) or not len(positive):
         below = count if len(negative) else 0
     parts = ((negative, below), (positive, count - below))
-    points = [torch.linspace(float(part.min()), float(part.max()), n, dtype=torch.float64) for part, n in parts if n]
+    points = [
+        torch.linspace(float(part.min()), float(part.max()), n, dtype=torch.float64, device=part.device)
+        for part, n in parts
+        if n
+    ]
     return torch.cat(points)

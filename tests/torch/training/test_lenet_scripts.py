@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -36,11 +37,11 @@ def folder(tmp_path: Path) -> Path:
 
 
 def run(monkeypatch: pytest.MonkeyPatch, script: str, *arguments: str) -> None:
-    import networks
+    networks = import_module("networks")
 
     monkeypatch.setattr(networks, "TRAIN_IMAGES", 40)
     monkeypatch.setattr(networks, "BATCH", 10)
-    module = __import__(script)
+    module = import_module(script)
     monkeypatch.setattr(sys, "argv", [script, *arguments])
     try:
         module.main()
@@ -49,30 +50,27 @@ def run(monkeypatch: pytest.MonkeyPatch, script: str, *arguments: str) -> None:
 
 
 def test_networks_are_those_of_the_paper() -> None:
-    from networks import FP32_BYTES, NETWORKS
-
-    counts = {name: sum(parameter.numel() for parameter in make().parameters()) for name, make in NETWORKS.items()}
-    assert {name: 4 * count for name, count in counts.items()} == FP32_BYTES
+    networks = import_module("networks")
+    counts = {name: sum(parameter.numel() for parameter in make().parameters()) for name, make in networks.NETWORKS.items()}
+    assert {name: 4 * count for name, count in counts.items()} == networks.FP32_BYTES
 
 
 def test_keeping_all_units_changes_nothing_and_keeping_few_keeps_the_largest() -> None:
-    from compress import demo_network, keep_units
-
-    network = demo_network()
+    compress = import_module("compress")
+    network = compress.demo_network()
     images = torch.rand(3, 1, 28, 28, generator=torch.Generator().manual_seed(0))
-    torch.testing.assert_close(keep_units(network, (20, 50, 500))(images), network(images))
+    torch.testing.assert_close(compress.keep_units(network, (20, 50, 500))(images), network(images))
     with torch.no_grad():
         network.get_parameter("conv1.weight")[2:18] *= 1e-3
-    kept = keep_units(network, (4, 16, 80)).get_parameter("conv1.weight")
+    kept = compress.keep_units(network, (4, 16, 80)).get_parameter("conv1.weight")
     assert torch.equal(kept, network.get_parameter("conv1.weight")[[0, 1, 18, 19]])
 
 
 def test_distorted_images_stay_close_to_their_own() -> None:
-    from networks import distorted
-
+    networks = import_module("networks")
     images = torch.zeros(100, 28, 28, dtype=torch.uint8)
     images[:, 10:18, 10:18] = 200
-    moved = distorted(images, torch.Generator().manual_seed(0))
+    moved = networks.distorted(images, torch.Generator().manual_seed(0))
     assert moved.dtype == torch.uint8
     assert not torch.equal(moved[0], moved[1])
     overlap = (moved.float() * images.float()).flatten(1).sum(1) / images.float().square().flatten(1).sum(1)
