@@ -1,0 +1,75 @@
+"""The committed files of ``examples/lenet`` run and are as small and as right as their table says. Needs no torch."""
+
+from __future__ import annotations
+
+import json
+from importlib import import_module
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+
+from tersor.runtime import load
+
+ROOT = Path(__file__).parents[2]
+EXAMPLES = ROOT / "examples" / "lenet"
+MODELS = EXAMPLES / "models"
+RESULTS = json.loads((MODELS / "results.json").read_text())
+MNIST_ROWS = RESULTS["mnist"]
+
+
+@pytest.fixture(autouse=True)
+def _scripts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(EXAMPLES))
+
+
+@pytest.fixture(scope="module")
+def bundled() -> tuple[np.ndarray, np.ndarray]:
+    with np.load(ROOT / "cli" / "demo" / "mnist_test_1000.npz") as arrays:
+        return arrays["images"], arrays["labels"]
+
+
+@pytest.mark.parametrize("row", MNIST_ROWS, ids=lambda row: row["file"])
+def test_file_is_as_small_and_as_right_as_the_table_says(row: dict, bundled: tuple[np.ndarray, np.ndarray]) -> None:
+    score = import_module("score")
+
+    path = MODELS / row["file"]
+    assert path.stat().st_size == row["file_bytes"]
+    assert row["ratio"] == pytest.approx(score.TARGETS[row["network"]][0] / path.stat().st_size)
+    # A thousand images are a sample of the ten thousand: four standard deviations.
+    expected = row["test_error"]
+    assert abs(score.test_error(path, *bundled) - expected) <= 4 * np.sqrt(expected * (100 - expected) / len(bundled[1]))
+
+
+def test_every_file_is_in_the_table() -> None:
+    assert {path.name for path in MODELS.glob("*.tersor")} == {row["file"] for row in MNIST_ROWS}
+
+
+def test_batch_of_one_agrees_with_a_large_one(bundled: tuple[np.ndarray, np.ndarray]) -> None:
+    preprocess = import_module("mnist").preprocess
+    images = preprocess(bundled[0][:16])
+    for row in MNIST_ROWS:
+        with load(MODELS / row["file"]) as model:
+            together = model.run({"image": images})["logits"]
+            alone = np.concatenate([model.run({"image": image[None]})["logits"] for image in images])
+        np.testing.assert_allclose(alone, together, rtol=1e-4, atol=1e-4)
+
+
+def test_table_and_picture_come_from_the_results() -> None:
+    plot = import_module("plot")
+    score = import_module("score")
+
+    table = (MODELS / "RESULTS.md").read_text()
+    assert table == score.document(RESULTS)
+    picture = plot.draw(RESULTS)
+    assert (ROOT / "docs" / "training_curve.svg").read_text() == picture
+    circles = [element for element in ElementTree.fromstring(picture).iter() if element.tag.endswith("circle")]
+    assert len(circles) == sum(len(rows) for rows in RESULTS.values())
+
+
+def test_scripts_without_torch_do_not_import_it() -> None:
+    for name in ("score", "plot", "mnist"):
+        source = (EXAMPLES / f"{name}.py").read_text()
+        assert "import torch" not in source
+        assert "import onnx" not in source
