@@ -1,4 +1,4 @@
-"""ONNX and torch models to :class:`~tersor.format_spec.graph.Graph`, and back to ONNX.
+"""Models (ONNX, torch) and mere tensors (safetensors, npz, state dicts) to :class:`~tersor.format_spec.graph.Graph`, and back.
 
 Importing this package imports neither onnx nor torch: each function brings what it needs when it is first looked up.
 """
@@ -10,11 +10,31 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .onnx_reader import from_onnx
     from .onnx_writer import to_onnx
+    from .tensors_reader import from_npz, from_safetensors, from_state_dict
+    from .tensors_writer import to_npz, to_safetensors
     from .torch_reader import from_torch
 
-__all__ = ["from_onnx", "from_torch", "to_onnx"]
+__all__ = [
+    "from_npz",
+    "from_onnx",
+    "from_safetensors",
+    "from_state_dict",
+    "from_torch",
+    "to_npz",
+    "to_onnx",
+    "to_safetensors",
+]
 
-_MODULES = {"from_onnx": "onnx_reader", "to_onnx": "onnx_writer", "from_torch": "torch_reader"}
+_MODULES = {
+    "from_npz": "tensors_reader",
+    "from_onnx": "onnx_reader",
+    "from_safetensors": "tensors_reader",
+    "from_state_dict": "tensors_reader",
+    "from_torch": "torch_reader",
+    "to_npz": "tensors_writer",
+    "to_onnx": "onnx_writer",
+    "to_safetensors": "tensors_writer",
+}
 
 
 def __getattr__(name: str) -> Any:

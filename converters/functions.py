@@ -7,6 +7,7 @@ functions local to the model, newer than the pinned opset, or of another domain.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from onnx import AttributeProto, FunctionProto, GraphProto, ModelProto, NodeProto, TypeProto, defs, helper, shape_inference
 from onnx.defs import OpSchema
@@ -69,7 +70,7 @@ def _define_calls(model: ModelProto, versions: Mapping[str, int]) -> None:
     model.opset_import.append(helper.make_opsetid(_DOMAIN, 1))
 
 
-def _function(node: NodeProto, schema: OpSchema, opset: int, types: Mapping[str, TypeProto]) -> FunctionProto:
+def _function(node: NodeProto, schema: Any, opset: int, types: Mapping[str, TypeProto]) -> FunctionProto:
     if schema.function_opset_versions:
         written = [version for version in schema.function_opset_versions if version <= opset]
         return FunctionProto.FromString(schema.get_function_with_opset_version(max(written, default=opset)))
@@ -95,12 +96,12 @@ def _types(model: ModelProto) -> dict[str, TypeProto]:
     return found | {t.name: helper.make_tensor_type_proto(t.data_type, list(t.dims)) for t in tensors}
 
 
-def _definition(node: NodeProto, versions: Mapping[str, int]) -> OpSchema | None:
-    """The schema of a function that has to be expanded, or ``None``."""
+def _definition(node: NodeProto, versions: Mapping[str, int]) -> Any:
+    """The schema of a function that has to be expanded, or ``None``; onnx's stubs leave out what a function's can do."""
     domain = _domain(node.domain)
     if domain not in versions or (not domain and _find(node.op_type, OPSET, "")):
         return None
-    schema = _find(node.op_type, versions[domain], domain)
+    schema: Any = _find(node.op_type, versions[domain], domain)
     if schema is None or not (schema.function_opset_versions or schema.context_dependent_function_opset_versions):
         return None
     check_node(node, schema)

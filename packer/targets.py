@@ -44,12 +44,15 @@ def find_weights(graph: Graph) -> dict[str, Weight]:
     """The weight matrices among the initializers of ``graph`` and its subgraphs, by name.
 
     A weight is an initializer of rank 2 or more, of any type, that only weight inputs read, and all of them with the
-    same rows. When their kinds differ, the first of :data:`Kind` counts.
+    same rows. When their kinds differ, the first of :data:`Kind` counts. Where there are no nodes to tell, tensors are taken
+    for torch's: rows first, a convolution from rank 3 on.
 
     Raises:
         UnsupportedOperator: the runtime does not know an operator of the graph.
     """
     tensors = _initializers(graph)
+    if not graph.nodes and not graph.outputs:
+        return {name: Weight((0,), "conv" if len(t.shape) > 2 else "fc") for name, t in tensors.items() if len(t.shape) > 1}
     uses: dict[str, set[Weight | None]] = {name: set() for name in tensors}
     for part in (graph, *graph.subgraphs()):
         for value in (*part.inputs, *part.outputs):

@@ -4,5 +4,6 @@ from __future__ import annotations
 
 from .load import load
 from .model import Model
+from .tensors import load_tensors
 
-__all__ = ["Model", "load"]
+__all__ = ["Model", "load", "load_tensors"]

@@ -26,6 +26,7 @@ def load(source: Source, *, threads: int | None = None, memory: Memory = "expand
     Raises:
         FormatError: the bytes are not a sound Tersor file.
         LimitError: the file asks for more than ``limits`` allows.
+        PlanError: the file holds tensors and no graph.
         UnsupportedOperator: this release cannot execute an operator of the graph.
         OSError: the path cannot be read.
     """
@@ -34,6 +35,8 @@ def load(source: Source, *, threads: int | None = None, memory: Memory = "expand
     view = map_source(source)
     try:
         graph = read_graph(Container(view, limits), decode_lazily)
+        if not graph.outputs:
+            raise PlanError("the file holds tensors and no graph to run: read them with tersor.runtime.load_tensors")
         check_supported(graph)
         return Model(graph, threads=threads, on_close=lambda: release(view))
     except BaseException:

@@ -10,16 +10,31 @@ import sys
 import pytest
 
 PUBLIC = {
-    "tersor.converters": ["from_onnx", "from_torch", "to_onnx"],
+    "tersor.converters": [
+        "from_npz",
+        "from_onnx",
+        "from_safetensors",
+        "from_state_dict",
+        "from_torch",
+        "to_npz",
+        "to_onnx",
+        "to_safetensors",
+    ],
     "tersor.packer": ["Layer", "PackReport", "Recipe", "pack"],
-    "tersor.runtime": ["Model", "load"],
+    "tersor.runtime": ["Model", "load", "load_tensors"],
 }
 SIGNATURES = {
     "tersor.packer.pack": ["graph", "path", "recipe", "threads", "progress"],
     "tersor.runtime.load": ["source", "threads", "memory", "limits"],
+    "tersor.runtime.load_tensors": ["source", "limits"],
     "tersor.runtime.Model.run": ["self", "inputs", "outputs", "out"],
     "tersor.converters.from_onnx": ["source"],
     "tersor.converters.to_onnx": ["graph", "path"],
+    "tersor.converters.from_safetensors": ["path"],
+    "tersor.converters.from_npz": ["path"],
+    "tersor.converters.from_state_dict": ["source"],
+    "tersor.converters.to_safetensors": ["graph", "path"],
+    "tersor.converters.to_npz": ["graph", "path"],
 }
 HEAVY = {
     "tersor.runtime": ["numba", "onnx", "torch", "bitarray", "zstandard.backend_cffi", "click", "rich"],

@@ -1,4 +1,4 @@
-"""``tersor pack``: an ONNX model becomes a .tersor file."""
+"""``tersor pack``: an ONNX model, or a file of tensors, becomes a .tersor file."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import click
 
 from .._output import console, json_option, print_json, progress, threads_option
 from .._recipe import make_recipe, recipe_options
+from .._sources import read_model
 
 
 @click.command(name="pack")
@@ -21,7 +22,10 @@ from .._recipe import make_recipe, recipe_options
 @click.option("--quiet", "-q", is_flag=True, help="No progress bar, no report.")
 @json_option
 def command(model: Path, output: Path | None, threads: int | None, quiet: bool, as_json: bool, **flags: Any) -> None:
-    """Prune, share and encode the weights of MODEL (ONNX) into one small file.
+    """Prune, share and encode the weights of MODEL into one small file.
+
+    MODEL is an ONNX model; or tensors without a graph, for those who keep their own model code and read them with
+    tersor.runtime.load_tensors: .safetensors, .npz, or a torch state dict (.pt, .pth).
 
     \b
     tersor pack net.onnx                                     8-bit sharing, nothing pruned
@@ -32,7 +36,6 @@ def command(model: Path, output: Path | None, threads: int | None, quiet: bool, 
     MODEL is not modified. Pruning without retraining costs accuracy: measure it (tersor verify --against, tersor run), and
     start from densities of 0.3 to 0.6.
     """
-    from ...converters import from_onnx
     from ...packer import pack
 
     target = output or model.with_suffix(".tersor")
@@ -40,7 +43,7 @@ def command(model: Path, output: Path | None, threads: int | None, quiet: bool, 
         raise click.UsageError("the output would replace the model: name another one with --output")
     recipe = make_recipe(flags)
     with progress(f"packing {model.name}", quiet or as_json) as step:
-        report = pack(from_onnx(model), target, recipe, threads=threads, progress=step)
+        report = pack(read_model(model), target, recipe, threads=threads, progress=step)
     if as_json:
         print_json({"output": str(target), **report.to_dict()})
     elif not quiet:

@@ -1,4 +1,4 @@
-"""``tersor unpack``: back to ONNX."""
+"""``tersor unpack``: back to ONNX, or to a file of tensors."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from .._output import bytes_text, json_option, print_json
+from .._sources import write_model
 
 
 @click.command(name="unpack")
@@ -14,21 +15,23 @@ from .._output import bytes_text, json_option, print_json
 @click.argument("output", type=click.Path(path_type=Path), required=False)
 @json_option
 def command(file: Path, output: Path | None, as_json: bool) -> None:
-    """Write FILE's graph with its decoded weights as ONNX, for ONNX Runtime and other tools.
+    """Write what FILE holds, decoded, for other tools.
 
-    OUTPUT is FILE with the ending .onnx unless given. The graph is at the opset that the file holds; names and metadata are
-    the source model's. Weights are what FILE holds: bit for bit the source's where it was packed with --lossless.
+    OUTPUT's ending says what to write: .onnx the graph with its weights, .safetensors or .npz the tensors alone. It is FILE
+    with the ending .onnx unless given, or .safetensors where FILE has no graph. The graph is at the opset that the file
+    holds; names and metadata are the source model's. Weights are what FILE holds: bit for bit the source's where it was
+    packed with --lossless.
     """
-    from ...converters import to_onnx
     from ...format_spec.container import open_container
     from ...format_spec.model_file import read_graph
     from ...runtime.decode import decode
 
-    target = output or file.with_suffix(".onnx")
-    if target.resolve() == file.resolve():
-        raise click.UsageError("the output would replace the packed file: name another one")
     with open_container(file) as container:
-        to_onnx(read_graph(container, decode), target)
+        graph = read_graph(container, decode)
+        target = output or file.with_suffix(".onnx" if graph.outputs else ".safetensors")
+        if target.resolve() == file.resolve():
+            raise click.UsageError("the output would replace the packed file: name another one")
+        write_model(graph, target)
     size = target.stat().st_size
     if as_json:
         print_json({"file": str(file), "output": str(target), "bytes": size})

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+import onnx
 import pytest
 from onnx.parser import parse_model
 from onnx.reference import ReferenceEvaluator
@@ -13,13 +16,18 @@ from tersor.format_spec.errors import ConversionError, UnsupportedOperator
 HEADER = '<ir_version: 11, opset_import: ["" : {}, "ai.onnx.preview" : 1]>'
 
 
+def evaluate(model: onnx.ModelProto, arrays: dict[str, np.ndarray]) -> Any:
+    """The first output by onnx's reference."""
+    return next(iter(ReferenceEvaluator(model).run(None, arrays)))
+
+
 def compare(text: str, **arrays: np.ndarray) -> list[str]:
     """Check the expanded model against onnx's reference of the source; return its operators."""
     source = parse_model(text)
     before = source.SerializeToString(deterministic=True)
     graph = from_onnx(source)
     assert source.SerializeToString(deterministic=True) == before
-    expected, found = (np.asarray(ReferenceEvaluator(m).run(None, arrays)[0]) for m in (source, to_onnx(graph)))
+    expected, found = (np.asarray(evaluate(m, arrays)) for m in (source, to_onnx(graph)))
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
     return [node.op_type for node in graph.nodes]
 
