@@ -1,4 +1,4 @@
-"""Models of the grouped codec: phrases, contexts and their Huffman codes (SPEC.md, section 5.12)."""
+"""Models of the grouped codec: phrases, contexts and their Huffman codes (SPEC.md, section 5.11)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Words of the grouped codec: symbols of a model, bit by bit (SPEC.md, section 5.12)."""
+"""Words of the grouped codec: symbols of a model, bit by bit (SPEC.md, section 5.11)."""
 
 from __future__ import annotations
 

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tersor.format_spec import codecs
+from tersor.format_spec.codecs import grouped
 from tersor.format_spec.coding import CodecId
 from tersor.format_spec.limits import DEFAULT_LIMITS
 from tersor.format_spec.records import TensorRecord
@@ -56,8 +57,12 @@ def check(tensor: Any, encoded: Encoded) -> None:
     assert decode(kind, encoded.payload, DEFAULT_LIMITS).dense().tobytes() == expected
     if isinstance(found, SharedTensor):
         head = open_coded(kind, encoded.payload, DEFAULT_LIMITS).head
+        widths: dict[int, dict[str, Any]]
         widths = {CodecId.SPARSE: {"gap_symbols": head.width}, CodecId.PAPER: {"index_bits": head.width}}
-        parameters = widths.get(CodecId(encoded.codec), {})
+        if encoded.codec == CodecId.GROUPED:
+            _, (masks, codes), *_ = grouped._read_structure(kind, encoded.payload, DEFAULT_LIMITS)
+            widths[CodecId.GROUPED] = {"group": head.width, "masks": masks, "codes": codes}
+        parameters = widths.get(encoded.codec, {})
         reference = codecs.find_codec(encoded.codec).encode
         assert reference(found, block_majors=head.block_majors, form=head.form, **parameters) == encoded.payload
 
@@ -115,9 +120,9 @@ def test_one_value_is_a_fill(profile: str, whole: bool) -> None:
 
 
 def test_codecs_follow_the_density() -> None:
-    codecs_of = {d: encode(shared(random(300, 300, d, 30))).codec for d in (0.05, 0.25, 1.0)}
-    assert codecs_of == {0.05: CodecId.SPARSE, 0.25: CodecId.SPARSE, 1.0: CodecId.SHARED}
-    assert encode(shared(random(300, 300, 0.6, 3))).codec == CodecId.SHARED
+    codecs_of = {d: encode(shared(random(300, 300, d, 30))).codec for d in (0.05, 0.6, 1.0)}
+    assert codecs_of == {0.05: CodecId.SPARSE, 0.6: CodecId.GROUPED, 1.0: CodecId.SHARED}
+    assert encode(shared(random(300, 300, 0.97, 3), whole=True)).codec == CodecId.GROUPED
     assert encode(shared(random(300, 300, 0.05, 30), whole=True)).codec == CodecId.SPARSE
 
 
@@ -161,9 +166,9 @@ def test_paper_profile_writes_fillers_of_the_given_width() -> None:
     assert sizes[3] > sizes[5] > sizes[8] >= len(tensor.codes)
 
 
-@pytest.mark.parametrize(("profile", "bits"), [("max", 5), ("paper", 0), ("paper", 9)])
+@pytest.mark.parametrize(("profile", "bits"), [("tiny", 5), ("paper", 0), ("paper", 9)])
 def test_unknown_profiles_and_widths_are_refused(profile: str, bits: int) -> None:
-    with pytest.raises(ValueError, match="choose compact or paper"):
+    with pytest.raises(ValueError, match="choose compact, paper or max"):
         encode(shared(random(3, 3, 0.5, 2)), profile, index_bits=bits)
 
 

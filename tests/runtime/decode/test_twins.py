@@ -11,16 +11,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tersor.format_spec import codecs
-from tersor.format_spec.coding import SPLIT_FROM, CodecId
+from tersor.format_spec.coding import MAX_CLASSES, MAX_GROUP, MAX_GROUPED_CODEBOOK, POSITION_CLASSES, SPLIT_FROM, CodecId
 from tersor.format_spec.errors import FormatError, LimitError
 from tersor.format_spec.limits import Limits
 from tersor.format_spec.records import TensorRecord
 from tersor.format_spec.tensors import Order, SharedTensor
+from tersor.packer.encode._contexts import Structure, find_phrases, finish
+from tersor.packer.encode._forms import normalise
+from tersor.packer.encode.grouped import code_symbols, mask_symbols
 from tersor.runtime.decode import decode
 from tersor.runtime.decode.coded import open_coded
 
 LIMITS = Limits(tensor_bytes=1 << 22)
-CODED = (CodecId.SPARSE, CodecId.PAPER, CodecId.SHARED)
+CODED = (CodecId.SPARSE, CodecId.PAPER, CodecId.SHARED, CodecId.GROUPED)
 
 
 def make(
@@ -39,13 +42,38 @@ def make(
     return SharedTensor(np.dtype("f4"), (rows, columns), (0,), order, *kept, codes, codebook)
 
 
+def largest(codec: CodecId, k: int) -> int:
+    """``k``, or the largest codebook of the codec."""
+    return min(k, MAX_GROUPED_CODEBOOK) if codec == CodecId.GROUPED else k
+
+
 def record(tensor: SharedTensor, codec: int) -> TensorRecord:
     return TensorRecord("w", tensor.dtype, tensor.shape, tensor.row_axes, codec)
 
 
 def encode(tensor: SharedTensor, codec: CodecId, block_majors: int, width: int) -> bytes:
+    block_majors = min(block_majors, tensor.majors)
+    if codec == CodecId.GROUPED:
+        return encode_in_groups(tensor, block_majors, width)
     parameters = {CodecId.SPARSE: {"gap_symbols": width}, CodecId.PAPER: {"index_bits": min(width, 8)}}.get(codec, {})
-    return codecs.find_codec(codec).encode(tensor, block_majors=min(block_majors, tensor.majors), **parameters)
+    return codecs.find_codec(codec).encode(tensor, block_majors=block_majors, **parameters)
+
+
+def encode_in_groups(tensor: SharedTensor, block_majors: int, width: int) -> bytes:
+    """The grouped codec by its reference, with a structure that follows from ``width``: any is allowed."""
+    group = 1 + width % MAX_GROUP
+    masks, positions = mask_symbols(normalise(tensor), block_majors, group)
+    codes = code_symbols(normalise(tensor), block_majors, positions)
+    models = []
+    for sequence, positional in ((masks, False), (codes, width % 2 == 1)):
+        cuts = sequence.class_cuts if width % 3 else ()
+        contexts = np.zeros((MAX_CLASSES, POSITION_CLASSES), np.int64)
+        used = contexts[: len(cuts) + 1, : POSITION_CLASSES if positional else 1]
+        used[:] = np.arange(used.size).reshape(used.shape) % min(width, 5)
+        phrases = find_phrases(sequence.symbols, sequence.base) if width != 8 else ()
+        models.append(finish(sequence, Structure(phrases, cuts, positional, contexts))[0])
+    encode = codecs.find_codec(CodecId.GROUPED).encode
+    return encode(tensor, block_majors=block_majors, group=group, masks=models[0], codes=models[1])
 
 
 def assert_same(first: Any, second: Any) -> None:
@@ -88,14 +116,14 @@ def check(tensor: SharedTensor, codec: CodecId, block_majors: int, width: int) -
 def test_round_trip(
     rows: int, columns: int, density: float, k: int, order: Order, codec: CodecId, block_majors: int, width: int, seed: int
 ) -> None:
-    tensor = make(rows, columns, density, k, order=order, whole=codec == CodecId.SHARED, seed=seed)
+    tensor = make(rows, columns, density, largest(codec, k), order=order, whole=codec == CodecId.SHARED, seed=seed)
     check(tensor, codec, block_majors, width)
 
 
 @pytest.mark.parametrize("codec", CODED)
 @pytest.mark.parametrize("k", [5, 256, 65535])
 def test_long_sequences_of_large_codebooks(codec: CodecId, k: int) -> None:
-    check(make(90, 300, 0.5, k, whole=codec == CodecId.SHARED), codec, 40, 16)
+    check(make(90, 300, 0.5, largest(codec, k), whole=codec == CodecId.SHARED), codec, 40, 16)
 
 
 @pytest.mark.parametrize("count", [SPLIT_FROM - 1, SPLIT_FROM, SPLIT_FROM + 1, SPLIT_FROM + 2, SPLIT_FROM + 3, 4099])
@@ -123,14 +151,14 @@ def test_every_rank_and_row_axis(shape: tuple[int, ...]) -> None:
 
 def test_a_tensor_whose_nonzeros_are_all_gone_still_decodes() -> None:
     nothing = make(4, 5, 0.0, 3)
-    for codec in (CodecId.SPARSE, CodecId.PAPER):
+    for codec in (CodecId.SPARSE, CodecId.PAPER, CodecId.GROUPED):
         check(nothing, codec, 2, 8)
 
 
 def test_ranges_of_blocks_and_an_executor_give_the_whole() -> None:
     with ThreadPoolExecutor(2) as executor:
         for codec in CODED:
-            tensor = make(50, 130, 0.3, 300, whole=codec == CodecId.SHARED)
+            tensor = make(50, 130, 0.3, largest(codec, 300), whole=codec == CodecId.SHARED)
             coded = open_coded(record(tensor, codec), encode(tensor, codec, 3, 8), LIMITS)
             assert coded.block_count == 17
             assert_same(coded.decode(executor), tensor)
@@ -175,7 +203,7 @@ def assert_same_outcome(kind: TensorRecord, payload: bytes) -> None:
 
 
 SMALL = [
-    (codec, make(12, 30, 0.3, k, order=order, whole=codec == CodecId.SHARED), 5)
+    (codec, make(12, 30, 0.3, largest(codec, k), order=order, whole=codec == CodecId.SHARED), 5)
     for codec in CODED
     for k in (1, 20, 300)
     for order in ("rows", "columns")
