@@ -9,17 +9,16 @@ from typing import Any
 from ..format_spec.errors import RecipeError
 from .prune import methods
 
-PROFILES = ("paper", "compact")
-"""The profiles that this release writes."""
+PROFILES = ("paper", "compact", "max")
+"""The profiles that files are written in."""
 
-LATER_PROFILES = ("max",)
-"""The profiles that the format names and a later release writes."""
+
+SETTINGS = ("bits", "init", "seed", "iterations", "feedback")
+"""What a layer can set beside its pruning."""
 
 
 def check_profile(profile: object) -> None:
-    """Raise :class:`RecipeError` unless ``profile`` is one that this release writes."""
-    if profile in LATER_PROFILES:
-        raise RecipeError(f"profile = {profile!r} comes in a later release; this one writes {listed(PROFILES)}")
+    """Raise :class:`RecipeError` unless ``profile`` is one of :data:`PROFILES`."""
     if profile not in PROFILES:
         raise RecipeError(f"profile = {profile!r}: allowed are {listed(PROFILES)}")
 
@@ -28,6 +27,12 @@ def check_integer(key: str, value: object, low: int, high: int) -> None:
     """Raise :class:`RecipeError` unless ``value`` is an integer from ``low`` to ``high``."""
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
         raise RecipeError(f"{key} = {value!r}: an integer from {low} to {high} is expected")
+
+
+def check_share(key: str, value: object) -> None:
+    """Raise :class:`RecipeError` unless ``value`` is a number from 0 to 1."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+        raise RecipeError(f"{key} = {value!r}: a number from 0 to 1 is expected")
 
 
 def listed(names: Iterable[str]) -> str:
@@ -39,7 +44,7 @@ def check_pruning(settings: Mapping[str, Any]) -> tuple[str, float] | None:
     """The one pruning method that ``settings`` asks for, with its parameter as a float."""
     unknown = sorted(set(settings) - set(methods()))
     if unknown:
-        known = ("bits", "init", "seed", "iterations", *methods())
+        known = (*SETTINGS, *methods())
         raise RecipeError(f"a layer has no setting {unknown[0]!r}; there are {listed(known)}")
     if len(settings) > 1:
         raise RecipeError(f"a layer is pruned in one way, not by {listed(sorted(settings))} together: keep one of them")

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["INDEX_BITS", "Encoded", "Profile", "encode"]
 
-Profile: TypeAlias = Literal["compact", "paper"]
+Profile: TypeAlias = Literal["compact", "paper", "max"]
 """Which codecs a file may use."""
 
 INDEX_BITS = 5
@@ -30,8 +30,8 @@ def encode(tensor: Tensor, profile: str = "compact", *, index_bits: int = INDEX_
     Raises:
         ValueError: no such profile, or ``index_bits`` is out of range.
     """
-    if profile not in ("compact", "paper") or not 1 <= index_bits <= 8:
-        raise ValueError(f"profile {profile!r} with {index_bits} index bits: choose compact or paper, and 1 to 8 bits")
+    if profile not in ("compact", "paper", "max") or not 1 <= index_bits <= 8:
+        raise ValueError(f"profile {profile!r} with {index_bits} index bits: choose compact, paper or max, and 1 to 8 bits")
     if isinstance(tensor, DenseTensor) or _is_better_dense(tensor):
         return encode_dense(tensor)
     from .compact import encode_compact
@@ -39,6 +39,10 @@ def encode(tensor: Tensor, profile: str = "compact", *, index_bits: int = INDEX_
 
     is_paper = profile == "paper" and len(tensor.codebook) < MAX_CODEBOOK  # a filler takes one code
     found = encode_paper(tensor, index_bits) if is_paper else encode_compact(tensor)
+    if profile == "max":
+        from .mixed import encode_mixed
+
+        found = min(found, encode_mixed(tensor) or found, key=lambda encoded: len(encoded.payload))
     return found if len(found.payload) < tensor.size * tensor.dtype.itemsize else encode_dense(tensor)
 
 

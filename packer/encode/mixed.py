@@ -17,7 +17,7 @@ from ...format_spec.mixed_head import (
     entry_numbers,
     write_head,
 )
-from ...format_spec.mixing import KERNEL_ZEROS_FLAG, MAX_KERNEL, MAX_STEPS, REFERENCES_FLAG
+from ...format_spec.mixing import KERNEL_ZEROS_FLAG, MAX_KERNEL, MAX_LOW_BITS, MAX_STEPS, REFERENCES_FLAG
 from ...format_spec.tensors import bit_patterns, from_scan, to_scan
 from ...format_spec.varint import write_varint
 from ...runtime.decode._mixed_kernel import code_block
@@ -111,27 +111,28 @@ def rank(sparse: SharedTensor) -> Ranks:
     return Ranks(values, codebook, positives)
 
 
-def choose(ranks: Ranks, dimensions: list[int]) -> Choice:
-    """Try what the shape of the columns suggests; each step keeps the smallest."""
+def _low_bits(ranks: Ranks, nonzeros: int) -> int:
+    """Low bits that keep the steps few and the typical level small."""
     most = max(ranks.positives, len(ranks.codebook) - ranks.positives)
     low_bits = max((most - 1).bit_length() - MAX_STEPS.bit_length() + 1, 0)
-    nonzeros = np.count_nonzero(ranks.values)
     mean = float(np.abs(ranks.values).sum(dtype=np.int64)) / nonzeros
-    while mean / (1 << low_bits) > TYPICAL_RANK:
+    while mean / (1 << low_bits) > TYPICAL_RANK and low_bits < MAX_LOW_BITS:
         low_bits += 1
+    return low_bits
+
+
+def choose(ranks: Ranks, dimensions: list[int]) -> Choice:
+    """Try what the shape of the columns, ``dimensions``, suggests; each step keeps the smallest."""
+    nonzeros = int(np.count_nonzero(ranks.values))
     kernel, width = prod(dimensions[1:]), dimensions[-1] if len(dimensions) > 1 else 1
     if kernel > MAX_KERNEL:
         kernel, width = 1, 1
     is_sparse = nonzeros < SPARSE_DENSITY * ranks.values.size
+    low_bits = _low_bits(ranks, nonzeros)
     shapes = [(kernel, width)] if kernel > 1 else [(1, 1), *_squares(ranks.values.shape[1])]
     heads = [MixedHead(KERNEL_ZEROS_FLAG if is_sparse and k > 1 else 0, k, w, low_bits, 1, 1) for k, w in shapes]
-    choice = _smallest(ranks, [Choice(head, 0.0) for head in heads])
-    head = choice.head
-    flags = [head.flags | REFERENCES_FLAG]
-    if ranks.values.shape[1] % head.kernel == 0 and ranks.values.shape[1] > head.kernel:
-        flags.append(flags[0] | COLUMNS_FLAG)
-    tries = [Choice(replace(head, flags=each), trust) for each in flags for trust in TRUSTS]
-    tries += [Choice(replace(head, flags=each & ~REFERENCES_FLAG), 0.0) for each in flags]
+    heads[1:] = [_smallest(ranks, [Choice(each, 0.0) for each in heads[1:]]).head] if len(heads) > 1 else []
+    tries = [choice for head in heads for choice in _scans(head, ranks.values.shape[1])]
     choice = _smallest(ranks, tries)
     more = replace(choice, head=replace(choice.head, mixed_steps=MAX_STEPS))
     if _trial(ranks, more) * EFFORT_GAIN < _trial(ranks, choice) * (EFFORT_GAIN - 1):
@@ -139,6 +140,16 @@ def choose(ranks: Ranks, dimensions: list[int]) -> Choice:
     majors, minors = choice.head.matrix(*ranks.values.shape)
     blocks = min(-(-majors * minors // BLOCK_POSITIONS), majors)
     return replace(choice, head=replace(choice.head, block_majors=-(-majors // blocks)))
+
+
+def _scans(head: MixedHead, columns: int) -> list[Choice]:
+    """Both scans where the kernel allows them, rows named readily, reluctantly, or not."""
+    flags = [head.flags | (COLUMNS_FLAG if columns % head.kernel == 0 and columns > head.kernel else 0), head.flags]
+    return [
+        Choice(replace(head, flags=each | (REFERENCES_FLAG if trust else 0)), trust)
+        for each in sorted(set(flags))
+        for trust in (*TRUSTS, 0.0)
+    ]
 
 
 def _squares(columns: int) -> list[tuple[int, int]]:

@@ -23,6 +23,7 @@ LAYERS = st.builds(
     init=st.sampled_from(["linear", "density", "random"]),
     seed=st.integers(0, 2**63 - 1),
     iterations=st.integers(0, 1_000_000),
+    feedback=st.floats(0, 1),
 )
 PATTERNS = st.text(st.characters(exclude_categories=("Cs",)), min_size=1, max_size=12)
 RECIPES = st.builds(
@@ -113,9 +114,10 @@ def test_rules_are_pairs_in_order_however_given():
         ({"bits": 9}, r"bits = 9: an integer from 1 to 8"),
         ({"bits": 2.0}, r"bits = 2.0: an integer from 1 to 8"),
         ({"bits": True}, r"bits = True: an integer from 1 to 8"),
-        ({"init": "best"}, r"init = 'best': allowed are 'density', 'linear', 'random'"),
+        ({"init": "best"}, r"init = 'best': allowed are 'companding', 'density', 'linear', 'random'"),
         ({"seed": -1}, r"seed = -1: an integer from 0"),
         ({"iterations": -1}, r"iterations = -1: an integer from 0"),
+        ({"feedback": 1.5}, r"feedback = 1.5: a number from 0 to 1"),
         ({"density": 1.5}, r"density = 1.5: a number from 0 to 1"),
         ({"density": float("nan")}, r"density = nan: a number from 0 to 1"),
         ({"threshold": -1}, r"threshold = -1: a number of at least 0"),
@@ -134,8 +136,7 @@ def test_a_layer_says_what_is_allowed(settings: dict[str, Any], message: str):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"profile": "max"}, r"'max' comes in a later release; this one writes 'paper', 'compact'"),
-        ({"profile": "tiny"}, r"profile = 'tiny': allowed are 'paper', 'compact'"),
+        ({"profile": "tiny"}, r"profile = 'tiny': allowed are 'paper', 'compact', 'max'"),
         ({"fold_batch_norm": 1}, r"fold_batch_norm = 1: allowed are true and false"),
         ({"min_size": 0}, r"min_size = 0: an integer from 1"),
         ({"index_bits": 9}, r"index_bits = 9: an integer from 1 to 8"),
