@@ -65,16 +65,16 @@ def find_codec(codec_id: int) -> Codec:
     return found
 
 
-def decode(record: TensorRecord, payload: bytes, limits: Limits) -> Tensor:
+def decode(record: TensorRecord, payload: bytes | memoryview, limits: Limits) -> Tensor:
     """The tensor that ``payload`` holds.
 
     Raises:
         FormatError: the payload is not valid for the record; ``offset`` counts from the payload's first byte.
         LimitError: the tensor would be larger than ``limits`` allow.
     """
-    return find_codec(record.codec).decode(record, payload, limits)
+    return find_codec(record.codec).decode(record, bytes(payload), limits)
 
 
-def items(record: TensorRecord, payload: bytes) -> dict[str, int]:
+def items(record: TensorRecord, payload: bytes | memoryview) -> dict[str, int]:
     """Bytes of a valid payload by category: head, codebook, tables, entries, gaps, codes, values."""
-    return find_codec(record.codec).items(record, payload)
+    return find_codec(record.codec).items(record, bytes(payload))
