@@ -1,0 +1,43 @@
+"""``tersor repack``: the same model in another profile."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from .._output import console, json_option, print_json, progress, threads_option
+
+
+@click.command(name="repack")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--profile", type=click.Choice(["compact", "paper", "max"]), required=True, help="Codecs of the new file.")
+@click.option("--output", "-o", type=click.Path(path_type=Path), metavar="FILE", help="[default: replace FILE]")
+@click.option(
+    "--index-bits", type=click.IntRange(1, 8), default=5, show_default=True, metavar="N", help="Bits of a gap (paper only)."
+)
+@threads_option
+@click.option("--quiet", "-q", is_flag=True, help="No progress bar, no report.")
+@json_option
+def command(
+    file: Path, profile: str, output: Path | None, index_bits: int, threads: int | None, quiet: bool, as_json: bool
+) -> None:
+    """Write FILE's model with the codecs of another profile; no weight changes by a bit.
+
+    \b
+    compact   Huffman codes: decodes at memory speed; for devices
+    max       context-mixed arithmetic codes: smallest; for transport and archives
+    paper     the scheme of Deep Compression (2016): for comparison
+
+    The new file replaces the old one only when it is whole.
+    """
+    from ...packer.repack import repack
+
+    target, before = output or file, file.stat().st_size
+    with progress(f"repacking {file.name}", quiet or as_json) as step:
+        report = repack(file, target, profile, index_bits=index_bits, threads=threads, progress=step)
+    if as_json:
+        print_json({"output": str(target), "before_bytes": before, **report.to_dict()})
+    elif not quiet:
+        console().print(str(report), markup=False)
+        click.echo(f"wrote {target}: {report.file_bytes:,} bytes, {report.file_bytes / before:.1%} of {before:,}")

@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from tersor.cli.main import cli
+from tersor.format_spec.container import open_container
+from tersor.format_spec.errors import FormatError, RecipeError
+from tersor.format_spec.graph import OPSET, Graph, Node, TensorType, Value
+from tersor.format_spec.model_file import read_graph
+from tersor.format_spec.tensors import DenseTensor
+from tersor.packer import Recipe, pack
+from tersor.packer.repack import repack
+from tersor.runtime.decode import decode
+
+
+def contents(path: Path) -> tuple[Graph, dict[str, bytes]]:
+    with open_container(path) as container:
+        graph = read_graph(container, decode)
+        return graph, {name: graph.initializers[name].dense().tobytes() for name in graph.initializers}
+
+
+@pytest.fixture
+def packed(tmp_path: Path) -> Path:
+    rng = np.random.default_rng(0)
+    weights = np.round(rng.standard_normal((40, 60))).astype(np.float32) * np.float32(0.37)
+    tensors = {"w": weights, "b": rng.standard_normal(60).astype(np.float32)[:40], "one": np.ones(5000, np.float32)}
+    graph = Graph(
+        name="small",
+        opset=OPSET,
+        inputs=(Value("x", TensorType("float32", (1, 60))),),
+        outputs=(Value("y", TensorType("float32", (1, 40))),),
+        nodes=(Node("Gemm", "fc", ("x", "w", "b"), ("y",), {"transB": 1}),),
+        initializers={name: DenseTensor.of(array) for name, array in tensors.items()},
+        metadata={"author": "nobody"},
+    )
+    path = tmp_path / "small.tersor"
+    pack(graph, path, Recipe.lossless())
+    return path
+
+
+def test_profiles_are_lossless_of_one_another(packed: Path, tmp_path: Path) -> None:
+    graph, tensors = contents(packed)
+    source = packed
+    for profile in ("paper", "max", "compact"):
+        target = tmp_path / f"{profile}.tersor"
+        report = repack(source, target, profile)
+        assert report.file_bytes == target.stat().st_size
+        again, values = contents(target)
+        assert values == tensors
+        assert (again.inputs, again.outputs, again.metadata) == (graph.inputs, graph.outputs, graph.metadata)
+        assert [(n.label, n.inputs, n.outputs, dict(n.attributes)) for n in again.nodes] == [
+            (n.label, n.inputs, n.outputs, dict(n.attributes)) for n in graph.nodes
+        ]
+        source = target
+    assert (tmp_path / "compact.tersor").read_bytes() == packed.read_bytes()
+
+
+def test_a_file_can_be_replaced_by_its_own_repacking(packed: Path) -> None:
+    before = contents(packed)[1]
+    compact = packed.stat().st_size
+    assert repack(packed, packed, "paper", index_bits=3).profile == "paper"
+    assert packed.stat().st_size != compact
+    assert contents(packed)[1] == before
+    assert [p.name for p in packed.parent.iterdir()] == [packed.name]
+
+
+def test_what_is_there_stays_when_the_source_is_damaged(packed: Path, tmp_path: Path) -> None:
+    data = bytearray(packed.read_bytes())
+    data[70] ^= 1
+    damaged, target = tmp_path / "damaged.tersor", tmp_path / "old.tersor"
+    damaged.write_bytes(data)
+    target.write_bytes(b"old")
+    with pytest.raises(FormatError):
+        repack(damaged, target, "paper")
+    with pytest.raises(RecipeError, match="profile"):
+        repack(packed, target, "smallest")
+    assert target.read_bytes() == b"old"
+
+
+def test_the_verb(packed: Path, tmp_path: Path) -> None:
+    before = contents(packed)[1]
+    target = tmp_path / "paper.tersor"
+    result = CliRunner().invoke(cli, ["repack", str(packed), "--profile", "paper", "-o", str(target)])
+    assert result.exit_code == 0, result.output
+    assert "paper profile" in result.output
+    assert contents(target)[1] == before
+    result = CliRunner().invoke(cli, ["repack", str(target), "--profile", "compact", "--json"])
+    assert result.exit_code == 0, result.output
+    assert '"profile": "compact"' in result.output
+    assert CliRunner().invoke(cli, ["repack", str(target)]).exit_code == 2
