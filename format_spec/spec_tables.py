@@ -16,6 +16,7 @@ from .coding import CodecId
 from .graph import OPSET
 from .limits import DEFAULT_LIMITS, Limits
 from .manifest import _kinds as kinds
+from .mixing import KNOTS
 from .records import DTYPE_IDS
 from .vocabulary import WELL_KNOWN
 
@@ -92,6 +93,12 @@ def codec_constants() -> str:
     )
 
 
+def mixing_knots() -> str:
+    """The logistic function's knots, eleven a row."""
+    rows = range(0, len(KNOTS), 11)
+    return table(("from", "knots"), ((first, " ".join(map(str, KNOTS[first : first + 11]))) for first in rows))
+
+
 def limits() -> str:
     """Default limits of a reader."""
     return table(("limit", "default"), ((f.name, f"{getattr(DEFAULT_LIMITS, f.name):,}") for f in fields(Limits)))
@@ -105,7 +112,17 @@ def vocabulary() -> str:
 
 TABLES: dict[str, Callable[[], str]] = {
     f.__name__: f
-    for f in (constants, section_kinds, element_types, attribute_kinds, codec_ids, codec_constants, limits, vocabulary)
+    for f in (
+        constants,
+        section_kinds,
+        element_types,
+        attribute_kinds,
+        codec_ids,
+        codec_constants,
+        mixing_knots,
+        limits,
+        vocabulary,
+    )
 }
 
 

@@ -1,0 +1,202 @@
+"""Bytes and decoding speed beside NNCodec's DeepCABAC, tensor by tensor, on the same integers.
+
+    python benchmarks/nncodec_compare.py --peer PYTHON net.onnx other.onnx
+    python benchmarks/nncodec_compare.py --peer PYTHON --gaussians --profile compact
+
+``PYTHON`` is the interpreter of an environment of its own: ``pip install nncodec==2.1.3 'numpy<2'`` (it builds C++). A group
+is one model at one density, or Gaussians at one density. NNCodec is given its best of several unary lengths and of row
+skipping, and 5 bytes of side information a tensor (step, unary length); Tersor's payload is counted whole, codebook and all.
+Both decode on one core; the best of ``--repeats`` counts.
+"""
+
+from __future__ import annotations
+
+import argparse
+import pickle
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import exp, log
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import numpy_helper
+from rich.console import Console
+from rich.table import Table
+
+from tersor.format_spec.limits import DEFAULT_LIMITS
+from tersor.format_spec.records import TensorRecord
+from tersor.format_spec.tensors import SharedTensor
+from tersor.packer.encode import encode
+from tersor.runtime.decode import decode
+
+DENSITIES = ((1.0, 6), (0.5, 5), (0.25, 5), (0.1, 4))
+"""Density and bits of each group of a model."""
+
+GAUSSIAN_DENSITIES = (0.03, 0.09, 0.25, 0.37, 0.84)
+GAUSSIAN_BITS = 5
+GAUSSIAN_SHAPE = (1024, 1024)
+
+SMALLEST = 2000
+"""Weights of the smallest tensor that counts."""
+
+SIDE_BYTES = 5
+
+PEER = """
+import pickle, sys, time
+import numpy as np
+from nncodec.extensions import deepCABAC
+
+OFF = (deepCABAC.HdspMode.AlwaysOff, np.zeros(0, np.int8))
+
+def encode(q, unary, profile):
+    coder = deepCABAC.Encoder()
+    coder.initCtxModels(unary, 1)
+    skipped = (~q.any(axis=1)).astype(np.int32) if profile else np.zeros(len(q), np.int32)
+    coder.encodeLayer(q, 0, 0, profile, 0, profile, skipped, *OFF, 0, 0)
+    return coder.finish()
+
+def decode(data, shape, unary, profile):
+    coder = deepCABAC.Decoder()
+    coder.setStream(data)
+    coder.initCtxModels(unary)
+    found = np.zeros(shape, np.int32)
+    begin = time.perf_counter()
+    coder.decodeLayer(found, 0, 0, profile, 0, *OFF, 0, 0)
+    return found, time.perf_counter() - begin
+
+repeats, results = int(sys.argv[3]), []
+for q in pickle.load(open(sys.argv[1], "rb")):
+    lengths = [u for u in (1, 2, 3, 5, 8, 11, 16, 24, 32) if u <= abs(q).max() + 1]
+    data, unary, profile = min(((encode(q, u, p), u, p) for u in lengths for p in (0, 1)), key=lambda c: len(c[0]))
+    runs = [decode(data, q.shape, unary, profile) for _ in range(repeats)]
+    assert all((found == q).all() for found, _ in runs)
+    results.append((len(data), min(seconds for _, seconds in runs)))
+pickle.dump(results, open(sys.argv[2], "wb"))
+"""
+
+
+@dataclass(frozen=True)
+class Group:
+    """Tensors that are counted together; ``levels`` of each in its shape."""
+
+    name: str
+    is_trained: bool
+    levels: list[np.ndarray]
+
+
+@dataclass(frozen=True)
+class Score:
+    """Bytes and seconds of decoding of a group."""
+
+    size: int
+    seconds: float
+
+
+def levels(a: np.ndarray, density: float, bits: int) -> np.ndarray:
+    """Prune by magnitude and share linearly; int32 in the shape of ``a``."""
+    threshold = np.quantile(np.abs(a), 1 - density) if density < 1 else 0
+    kept = np.abs(a) > threshold if density < 1 else a != 0
+    step = np.abs(a).max() / 2 ** (bits - 1)
+    q = np.where(kept, np.sign(a) * np.maximum(np.round(np.abs(a) / step), 1 if density < 1 else 0), 0)
+    return q.astype(np.int32)
+
+
+def weights(path: Path) -> list[np.ndarray]:
+    """Float weights of rank 2 and more, initializers and constants."""
+    graph = onnx.load(path).graph
+    tensors = [
+        *graph.initializer,
+        *(a.t for n in graph.node if n.op_type == "Constant" for a in n.attribute if a.name == "value"),
+    ]
+    arrays = (numpy_helper.to_array(tensor) for tensor in tensors)
+    return [a for a in arrays if a.dtype == np.float32 and a.ndim >= 2 and a.size >= SMALLEST]
+
+
+def groups(paths: list[Path], gaussians: bool) -> Iterator[Group]:
+    """What is compared."""
+    for path in paths:
+        arrays = weights(path)
+        for density, bits in DENSITIES:
+            yield Group(f"{path.stem} {density:.0%}", True, [levels(a, density, bits) for a in arrays])
+    if gaussians:
+        drawn = np.random.default_rng(0).standard_normal(GAUSSIAN_SHAPE).astype(np.float32)
+        for density in GAUSSIAN_DENSITIES:
+            yield Group(f"Gaussian {density:.0%}", False, [levels(drawn, density, GAUSSIAN_BITS)])
+
+
+def shared(q: np.ndarray) -> SharedTensor:
+    """The tensor that a recipe would make: the levels times a step."""
+    values, codes = np.unique(q, return_inverse=True)
+    codebook = values.astype(np.float32) * np.float32(0.01) + np.float32(0)
+    kind = np.uint8 if len(values) <= 256 else np.uint16
+    return SharedTensor(codebook.dtype, q.shape, (0,), "rows", None, None, codes.reshape(-1).astype(kind), codebook)
+
+
+def score_ours(group: Group, profile: str, repeats: int) -> Score:
+    """Encode, decode, compare; the payloads' sizes."""
+    size, total = 0, 0.0
+    for q in group.levels:
+        tensor = shared(q)
+        encoded = encode(tensor, profile)
+        record = TensorRecord("w", tensor.dtype, tensor.shape, tensor.row_axes, encoded.codec)
+        seconds = []
+        found = decode(record, encoded.payload, DEFAULT_LIMITS)
+        for _ in range(repeats):
+            begin = time.perf_counter()
+            found = decode(record, encoded.payload, DEFAULT_LIMITS)
+            seconds.append(time.perf_counter() - begin)
+        if found.dense().tobytes() != tensor.dense().tobytes():
+            raise AssertionError(f"{group.name}: a tensor came back different")
+        size, total = size + len(encoded.payload), total + min(seconds)
+    return Score(size, total)
+
+
+def score_peer(group: Group, python: str, repeats: int) -> Score:
+    """The same with NNCodec, in its own interpreter."""
+    with tempfile.TemporaryDirectory() as folder:
+        given, made = Path(folder) / "levels.pickle", Path(folder) / "results.pickle"
+        given.write_bytes(pickle.dumps([np.ascontiguousarray(q.reshape(len(q), -1)) for q in group.levels], protocol=4))
+        subprocess.run([python, "-c", PEER, str(given), str(made), str(repeats)], check=True)
+        results = pickle.loads(made.read_bytes())
+    return Score(sum(size + SIDE_BYTES for size, _ in results), sum(seconds for _, seconds in results))
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("models", nargs="*", type=Path, help="ONNX files")
+    parser.add_argument("--peer", required=True, help="interpreter of the environment with NNCodec")
+    parser.add_argument("--profile", default="max", choices=["max", "compact", "paper"])
+    parser.add_argument("--gaussians", action="store_true", help="also independent pruned Gaussians")
+    parser.add_argument("--repeats", type=int, default=3)
+    arguments = parser.parse_args()
+    table = Table(
+        "group", "weights", "NNCodec bytes", "Tersor bytes", "ratio", "NNCodec Mweight/s", "Tersor Mweight/s", "speed"
+    )
+    ratios = []
+    score_ours(Group("warm-up", False, [levels(np.ones((4, 9), np.float32), 1.0, 4)]), arguments.profile, 1)
+    for group in groups(arguments.models, arguments.gaussians):
+        peer, ours = (
+            score_peer(group, arguments.peer, arguments.repeats),
+            score_ours(group, arguments.profile, arguments.repeats),
+        )
+        count, ratio = sum(q.size for q in group.levels), ours.size / peer.size
+        ratios += [ratio] if group.is_trained else []
+        speeds = [count / score.seconds / 1e6 for score in (peer, ours)]
+        table.add_row(
+            group.name, f"{count:,}", f"{peer.size:,}", f"{ours.size:,}", f"{ratio:.3f}",
+            f"{speeds[0]:.1f}", f"{speeds[1]:.1f}", f"{speeds[1] / speeds[0]:.2f}",
+        )  # fmt: skip
+        print(f"{group.name}: {ratio:.3f}", file=sys.stderr, flush=True)
+    Console(width=140).print(table)
+    if ratios:
+        print(f"trained weights: geometric mean {exp(sum(map(log, ratios)) / len(ratios)):.4f}, worst {max(ratios):.4f}")
+
+
+if __name__ == "__main__":
+    main()
