@@ -1,7 +1,7 @@
 """Recompute the P+Q rows of Tables 2 to 5 of *Deep Compression* (Han, Mao, Dally, ICLR 2016), printed beside computed.
 
 Nonzeros are drawn independently at the printed densities and bits, listed with the paper's gaps and fillers, and counted by
-``tersor.packer.accounting``. Printed totals are then held to the printed rows, each of which may be off by half of its last digit.
+``tersor.packer.accounting``. Printed totals are then held to the printed rows, each off by at most half of its last digit.
 
 Run: python benchmarks/paper_tables.py [--seed 0]
 """
@@ -143,12 +143,12 @@ def verdicts(network: Network) -> list[str]:
             found.append(f"  {text}: {apart:.3f} points more than rounding explains")
         else:
             found.append(f"  {text}: CANNOT BE RIGHT, {abs(total - printed):.2f} points apart")
-    for row in network.rows:
-        if row.huffman_weight_bits > row.weight_bits:
-            found.append(
-                f"  {row.layer}: {row.huffman_weight_bits} bits a coded weight CANNOT BE RIGHT: a Huffman code is never longer "
-                f"than the fixed {row.weight_bits}"
-            )
+    found.extend(
+        f"  {row.layer}: {row.huffman_weight_bits} bits a coded weight CANNOT BE RIGHT: a Huffman code of {1 << row.weight_bits} "
+        f"values takes {row.weight_bits} at most"
+        for row in network.rows
+        if row.huffman_weight_bits > row.weight_bits
+    )
     most = max(row.huffman_weight_bits for row in network.rows)
     if network.huffman_weight_bits is not None and network.huffman_weight_bits > most:
         found.append(
@@ -184,9 +184,7 @@ def main() -> None:
     rng = np.random.default_rng(parser.parse_args().seed)
     worst = max(compare(name, network, rng) for name, network in NETWORKS.items())
     print(f"\nlargest difference of a computed P+Q row beyond the rounding of its density: {worst:.1%}")
-    print(
-        "(densities are printed as whole per cents; real nonzeros cluster, and need up to a tenth fewer fillers than independent ones)"
-    )
+    print("(densities are printed as whole per cents; real nonzeros cluster: fewer fillers)")
 
 
 if __name__ == "__main__":
