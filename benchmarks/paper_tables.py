@@ -144,7 +144,7 @@ def verdicts(network: Network) -> list[str]:
         else:
             found.append(f"  {text}: CANNOT BE RIGHT, {abs(total - printed):.2f} points apart")
     found.extend(
-        f"  {row.layer}: {row.huffman_weight_bits} bits a coded weight CANNOT BE RIGHT: a Huffman code of {1 << row.weight_bits} "
+        f"  {row.layer}: {row.huffman_weight_bits} bits a coded weight CANNOT BE RIGHT: a Huffman code of 2^{row.weight_bits} "
         f"values takes {row.weight_bits} at most"
         for row in network.rows
         if row.huffman_weight_bits > row.weight_bits
