@@ -76,11 +76,13 @@ class Block:
         self.row_mean, self.row_sum = 64, 0
 
     def run(self) -> None:
-        """Code or decode every row."""
+        """Code or decode every row; stop where no byte is left, so that few bytes never take long."""
         for r, row in enumerate(self.levels):
             self.row, self.row_sum = row, 0
             self.up, self.up2 = self._similar(r)
             for g in range(self.groups):
+                if self.model.coder.is_overrun:
+                    raise FormatError("a block ends before its decisions do")
                 self._kernel(r, g)
 
     def _similar(self, r: int) -> tuple[list[int], list[int]]:

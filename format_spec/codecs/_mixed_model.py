@@ -28,6 +28,8 @@ squash, stretch, rates = SQUASH.tolist(), STRETCH.tolist(), COUNT_RATES.tolist()
 class Encoder:
     """A carryless binary range coder that writes bytes."""
 
+    is_overrun = False
+
     def __init__(self) -> None:
         self.low, self.high, self.data = 0, 0xFFFFFFFF, bytearray()
 
@@ -62,6 +64,11 @@ class Decoder:
             self.word = (self.word << 8 & 0xFFFFFFFF) | (self.data[self.at] if self.at < len(self.data) else 0)
             self.at += 1
         return bit
+
+    @property
+    def is_overrun(self) -> bool:
+        """Whether more bytes were read than decisions of a valid block ever need."""
+        return self.at > len(self.data) + 4
 
     @property
     def is_exact(self) -> bool:

@@ -222,6 +222,7 @@ def code_block(
     for k in range(kernel):
         place[k] = k if kernel <= 16 else 16 * k // kernel
     row_mean = np.int64(64)
+    last_place = np.int64(1) << 62 if coding else end + 4
     two_signs = positives > 0 and negatives > 0
     for r in range(rows):
         row_sum, at, a, b, fa, fb = np.int64(0), r + 1, r, max(r - 1, 0), 1, 1
@@ -237,6 +238,8 @@ def code_block(
             if r > 1 and references[r, 2]:
                 b, fb = at - references[r, 2], references[r, 3]
         for g in range(groups):
+            if state[AT] > last_place:
+                return BAD_LENGTH, state[AT]
             c0 = g * kernel
             c1 = min(c0 + kernel, columns)
             count = c1 - c0
@@ -371,8 +374,6 @@ def code_block(
                 column_mean[c] += (seen - column_mean[c]) * 20 >> 8
                 row_mean += (4 * seen - row_mean) >> 5
             group_mean[g] += ((inside * RECIPROCALS[count] >> 12) - group_mean[g]) * 20 >> 8
-        if not coding and state[AT] > end + 4:
-            return BAD_LENGTH, state[AT]
     if coding:
         if state[AT] < end:
             out[state[AT]] = (state[LOW] >> 24) + 1
