@@ -12,6 +12,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 GROUPS = ("", "conv-", "fc-")
 NUMBERS = {"bits": int, "density": float, "threshold": float, "quality": float}
+FRACTIONS = ("density", "threshold", "quality", "feedback")
 HELP = {
     "bits": "Share the weights among 2^BITS values (1 to 8).",
     "density": "Prune: keep this share of the weights.",
@@ -35,11 +36,16 @@ def recipe_options(command: F) -> F:
     command = click.option("--keep", multiple=True, metavar="PATTERN", help="Leave tensors whose name matches as they are.")(
         command
     )
-    command = click.option("--init", type=click.Choice(["linear", "density", "random"]), help="How k-means starts.")(command)
+    command = click.option(
+        "--init", type=click.Choice(["linear", "density", "companding", "random"]), help="How k-means starts."
+    )(command)
+    command = click.option(
+        "--feedback", type=float, help="Share of a rounding error that the next weight takes over (0 to 1)."
+    )(command)
     command = click.option("--seed", type=int, help="Seed of --init random.")(command)
-    command = click.option("--profile", type=click.Choice(["compact", "paper"]), help="Codecs to use  [default: compact]")(
-        command
-    )
+    command = click.option(
+        "--profile", type=click.Choice(["compact", "paper", "max"]), help="Codecs to use  [default: compact]"
+    )(command)
     command = click.option("--lossless", is_flag=True, help="Change nothing: every weight comes back bit for bit.")(command)
     return click.option("--recipe", type=click.Path(path_type=Path), metavar="FILE.toml", help="Read the recipe from a file.")(
         command
@@ -66,7 +72,7 @@ def make_recipe(flags: Mapping[str, Any]) -> Any:
     if flags["recipe"] is not None:
         recipe = Recipe.from_toml(flags["recipe"])
         return recipe.with_profile(profile) if flags["profile"] else recipe
-    common = {key: flags[key] for key in ("init", "seed") if flags[key] is not None}
+    common = {key: flags[key] for key in ("init", "seed", "feedback") if flags[key] is not None}
     if not settings:
         common["bits"] = 8
     layers = {group: _layer(flags, group, common) for group in ("conv", "fc")}
@@ -94,7 +100,7 @@ def _rule(text: str) -> tuple[str, Any]:
     values: dict[str, Any] = {}
     for key, _, value in pairs:
         try:
-            values[key] = value if key == "init" else float(value) if key in ("density", "threshold", "quality") else int(value)
+            values[key] = value if key == "init" else float(value) if key in FRACTIONS else int(value)
         except ValueError:
             raise click.BadParameter(f"{value!r} is no value for {key!r}", param_hint="--rule") from None
     return pattern, Layer(**values)

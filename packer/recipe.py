@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import cast
 
 from ..format_spec.errors import RecipeError
-from ._checks import check_integer, check_profile, check_pruning, listed
+from ._checks import SETTINGS, check_integer, check_profile, check_pruning, check_share, listed
 from .quantize import initialisations
 
 
@@ -19,7 +19,8 @@ class Layer:
     ``pruning`` is given as one keyword, the method's name: ``density`` (share of the weights that stays, 0 to 1),
     ``threshold`` (weights above it in magnitude stay) or ``quality`` (threshold in standard deviations of the tensor).
     ``bits`` (1 to 8) shares what is left among at most ``2**bits`` values found by k-means, which starts from ``init``
-    (``linear``, ``density`` or ``random``, drawn from ``seed``) and takes at most ``iterations`` steps.
+    (``linear``, ``density``, ``companding`` or ``random``, drawn from ``seed``) and takes at most ``iterations`` steps.
+    ``feedback`` (0 to 1) adds that share of a weight's rounding error to the next weight of its row.
 
     >>> Layer(bits=5, density=0.09)
     Layer(bits=5, density=0.09)
@@ -29,10 +30,18 @@ class Layer:
     init: str
     seed: int
     iterations: int
+    feedback: float
     pruning: tuple[str, float] | None
 
     def __init__(
-        self, *, bits: int | None = None, init: str = "linear", seed: int = 0, iterations: int = 300, **pruning: float
+        self,
+        *,
+        bits: int | None = None,
+        init: str = "linear",
+        seed: int = 0,
+        iterations: int = 300,
+        feedback: float = 0.0,
+        **pruning: float,
     ) -> None:
         """Raise :class:`RecipeError`, naming the key and what is allowed, for a value that is not."""
         if bits is not None:
@@ -41,7 +50,9 @@ class Layer:
             raise RecipeError(f"init = {init!r}: allowed are {listed(initialisations())}")
         check_integer("seed", seed, 0, 2**63 - 1)
         check_integer("iterations", iterations, 0, 1_000_000)
-        for field, value in (("bits", bits), ("init", init), ("seed", seed), ("iterations", iterations)):
+        check_share("feedback", feedback)
+        values = {"bits": bits, "init": init, "seed": seed, "iterations": iterations, "feedback": float(feedback)}
+        for field, value in values.items():
             object.__setattr__(self, field, value)
         object.__setattr__(self, "pruning", check_pruning(pruning))
 
@@ -53,9 +64,7 @@ class Layer:
     def settings(self) -> dict[str, int | float | str]:
         """The keywords that make this layer, defaults left out."""
         default = Layer()
-        fields = {
-            f: getattr(self, f) for f in ("bits", "init", "seed", "iterations") if getattr(self, f) != getattr(default, f)
-        }
+        fields = {f: getattr(self, f) for f in SETTINGS if getattr(self, f) != getattr(default, f)}
         return fields | dict([self.pruning] if self.pruning else [])
 
     def __repr__(self) -> str:

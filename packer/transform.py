@@ -33,7 +33,17 @@ def transform(name: str, tensor: Tensor, row_axes: tuple[int, ...], layer: Layer
             pruned = np.where(mask, dense, dense.dtype.type(0))
             return find_shared(pruned, row_axes) or DenseTensor.of(pruned)
     assert layer.bits is not None, "a layer that neither prunes nor shares keeps"
-    return share(name, dense, mask, row_axes, layer.bits, init=layer.init, seed=layer.seed, iterations=layer.iterations)
+    return share(
+        name,
+        dense,
+        mask,
+        row_axes,
+        layer.bits,
+        init=layer.init,
+        seed=layer.seed,
+        iterations=layer.iterations,
+        feedback=layer.feedback,
+    )
 
 
 def is_fill(dense: np.ndarray) -> bool:

@@ -11,6 +11,7 @@ from ...format_spec.errors import RecipeError
 from ...format_spec.tensors import Order, SharedTensor, bit_patterns, to_scan
 from ...runtime.decode.reorder import reorder
 from ..prune import check_finite
+from .feedback import round_with_feedback
 from .kmeans import kmeans
 from .layout import matrix_shape, memory_order
 
@@ -25,6 +26,7 @@ def share(
     init: str = "linear",
     seed: int = 0,
     iterations: int = 300,
+    feedback: float = 0.0,
     order: Order | None = None,
 ) -> SharedTensor:
     """Share ``weights`` (any shape; float16, float32 or float64; not modified) among at most ``2**bits`` values.
@@ -32,8 +34,9 @@ def share(
     ``mask`` (bool, same shape) says which weights stay; without one, zeros stay zeros when they are at least one in
     ``2**bits``, and are values like any other when they are fewer. Each weight takes the nearest codebook value (the lower of
     two equally near). Where weights are left out the codebook never holds zero: a centroid that rounds to zero leaves its
-    weights out too. Clusters and distances are computed on the weights rounded to float32. ``order`` is the scan order of the
-    result, the array's memory order when ``None``; ``name`` is the tensor's, for messages.
+    weights out too. ``feedback`` above 0 rounds as :func:`~.feedback.round_with_feedback` does. Clusters and distances are
+    computed on the weights rounded to float32. ``order`` is the scan order of the result, the array's memory order when
+    ``None``; ``name`` is the tensor's, for messages.
 
     Raises:
         RecipeError: the weights hold NaN, infinity or a number beyond float32.
@@ -44,6 +47,8 @@ def share(
     clusters = kmeans(values.reshape(-1) if kept is None else values[kept], 1 << bits, init, seed, iterations)
     codebook = clusters.rounded(weights.dtype)
     scan = memory_order(weights.ndim, row_axes)
+    if feedback:
+        values = round_with_feedback(values, kept, codebook, row_axes, scan, feedback)
     if kept is None:
         shared = _code_elements(values, codebook, row_axes, scan)
     elif np.any(codebook):

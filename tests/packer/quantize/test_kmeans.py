@@ -31,7 +31,7 @@ def plain_lloyd(values: np.ndarray, centroids: np.ndarray, steps: int) -> np.nda
 
 
 def test_the_initialisations_are_found():
-    assert list(initialisations()) == ["density", "linear", "random"]
+    assert list(initialisations()) == ["companding", "density", "linear", "random"]
 
 
 def test_an_initialisation_is_registered_once():
