@@ -106,8 +106,7 @@ def lower_elementwise(site: Site) -> Kernel | None:
     fill, attributes = FILLS[site.node.op_type], dict(site.node.attributes)
 
     def run(inputs: Arrays, outputs: Arrays, scratch: np.ndarray, workers: Workers) -> None:
-        with np.errstate(all="ignore"):
-            fill(outputs[0], *inputs, **attributes)
+        fill(outputs[0], *inputs, **attributes)
 
     return Kernel("numpy", run, tuple(range(len(site.inputs))))
 

@@ -45,6 +45,12 @@ class Execution:
         """
         values = self._values.copy()
         owners = self._bind(values, inputs, out)
+        with np.errstate(all="ignore"):
+            self._execute(values, workers)
+        return {name: self._result(name, values, index in owners, out) for name, index in self._plan.outputs.items()}
+
+    def _execute(self, values: list[np.ndarray | None], workers: Workers) -> None:
+        """Run the steps one after another on ``values``, the array of each slot."""
         for step, scratch in zip(self._plan.steps, self._scratch, strict=True):
             read = [values[i] if i >= 0 else None for i in step.inputs]
             made = step.kernel.run(read, [values[i] if i >= 0 else None for i in step.outputs], scratch, workers)
@@ -52,7 +58,6 @@ class Execution:
                 for index, value in zip(step.outputs, made, strict=False):
                     if index >= 0:
                         values[index] = value
-        return {name: self._result(name, values, index in owners, out) for name, index in self._plan.outputs.items()}
 
     def _bind(
         self, values: list[np.ndarray | None], inputs: Mapping[str, np.ndarray], out: Mapping[str, np.ndarray]
