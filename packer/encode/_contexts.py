@@ -78,42 +78,44 @@ def counts_of(sequence: Symbols, phrases: tuple[tuple[int, int], ...], class_cut
     return counts
 
 
-def choose_structure(sequence: Symbols) -> Choice:
-    """The structure with the fewest bits by estimate; the plain one unless another gains."""
+def choose_structure(sequence: Symbols, scale: int = 1) -> Choice:
+    """The structure with the fewest bits by estimate; the plain one unless another gains.
+
+    The sequence is a sample, one part in ``scale`` of what it stands for: tables cost it so much less.
+    """
     phrases = find_phrases(sequence.symbols, sequence.base)
     best = None
     for tried in ((), phrases) if phrases else ((),):
         counts = counts_of(sequence, tried, sequence.class_cuts)
-        for choice in _choices(sequence, tried, counts):
+        for choice in _choices(sequence, tried, counts, scale):
             if best is None or choice.bits + choice.bits // CONTEXT_GAIN < best.bits:
                 best = choice
     assert best is not None
     return best
 
 
-def _choices(sequence: Symbols, phrases: tuple[tuple[int, int], ...], counts: np.ndarray) -> list[Choice]:
+def _choices(sequence: Symbols, phrases: tuple[tuple[int, int], ...], counts: np.ndarray, scale: int) -> list[Choice]:
     """One table; tables by the class before; by that and the position class."""
-    side = 16 * len(phrases)
-    choices = [_choice(phrases, (), False, counts.sum(axis=(0, 1))[None, None], side)]
+    choices = [_choice(phrases, (), False, counts.sum(axis=(0, 1))[None, None], scale)]
     if sequence.class_cuts:
-        choices.append(_choice(phrases, sequence.class_cuts, False, counts.sum(axis=1)[:, None], side))
+        choices.append(_choice(phrases, sequence.class_cuts, False, counts.sum(axis=1)[:, None], scale))
     if len(sequence.positions):
-        choices.append(_choice(phrases, sequence.class_cuts, True, counts, side))
+        choices.append(_choice(phrases, sequence.class_cuts, True, counts, scale))
     return choices
 
 
 def _choice(
-    phrases: tuple[tuple[int, int], ...], class_cuts: tuple[int, ...], positional: bool, counts: np.ndarray, side: int
+    phrases: tuple[tuple[int, int], ...], class_cuts: tuple[int, ...], positional: bool, counts: np.ndarray, scale: int
 ) -> Choice:
     """Merge contexts, (classes, position classes, alphabet) ``counts``; contexts that do not occur take the first table."""
     owner = np.zeros(counts.shape[0] * counts.shape[1], np.int64)
-    bits = int(merge_contexts(np.ascontiguousarray(counts.reshape(len(owner), -1)), MAX_TABLES, owner))
+    bits = int(merge_contexts(np.ascontiguousarray(counts.reshape(len(owner), -1)), MAX_TABLES, scale, owner))
     kept = np.unique(owner[owner >= 0])
     tables = np.where(owner >= 0, np.searchsorted(kept, owner), 0).reshape(counts.shape[:2])
     contexts = np.zeros((MAX_CLASSES, POSITION_CLASSES), np.int64)
     contexts[: counts.shape[0]] = tables
     map_bits = (len(class_cuts) + 1) * (POSITION_CLASSES if positional else 1) * (max(len(kept), 1) - 1).bit_length()
-    return Choice(Structure(phrases, class_cuts, positional, contexts), bits + side + map_bits)
+    return Choice(Structure(phrases, class_cuts, positional, contexts), bits + (16 * len(phrases) + map_bits) // scale)
 
 
 def find_phrases(symbols: np.ndarray, base: int) -> tuple[tuple[int, int], ...]:

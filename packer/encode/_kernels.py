@@ -110,7 +110,7 @@ def _append(symbol, words, bits, used):
 
 
 @jit
-def _encode_substream(symbols, start, stop, words, out, at):
+def encode_substream(symbols, start, stop, words, out, at):
     """Write ``symbols[start:stop]`` to ``out`` from byte ``at`` and up to 8 bytes further; return the offset after them."""
     bits, used = np.uint64(0), np.uint64(0)
     whole = start + (stop - start) // 5 * 5
@@ -144,7 +144,7 @@ def encode_blocks(first, second, third, cuts, words, coded, split_from, out, len
             step = stop - start if stop - start < split_from else (stop - start + 3) // 4
             while start < stop:
                 end = min(start + step, stop)
-                after = _encode_substream(symbols, start, end, words[sequence], out, at) if coded[sequence] else at
+                after = encode_substream(symbols, start, end, words[sequence], out, at) if coded[sequence] else at
                 lengths[substream] = after - at
                 substream, at, start = substream + 1, after, end
     return at, substream

@@ -6,21 +6,25 @@ import numpy as np
 
 from ...runtime.decode._bits import store_big_endian
 from ...runtime.kernels._jit import jit
-from ._kernels import prefix_code_bits
+from ._kernels import encode_substream, prefix_code_bits
+
+FAR = 8
+"""Groups from which a division is faster than going on one by one."""
 
 
 @jit
 def write_masks(starts, minors, minor_length, block_majors, group, symbol_of, symbols, cuts, classes):
     """Fill ``symbols``, uint16 and zeroed, with the mask symbol of every group of every block, and ``cuts`` (blocks + 1,).
 
-    ``symbol_of`` (2**group,) uint16: symbols by mask. ``classes`` (nonzeros,) uint8 is filled with the position classes.
+    ``symbol_of`` (2**group,) uint16: symbols by mask. ``classes`` (nonzeros,) uint8 is filled with the position classes unless
+    it is empty.
     """
     majors, base, filled = len(starts) - 1, np.int64(0), np.int64(0)
     for block in range(len(cuts) - 1):
         cuts[block] = base
         first = block * block_majors
         stop = min(first + block_majors, majors)
-        mask, place, limit, entry = np.int64(0), np.int64(0), np.int64(-1), starts[first]
+        mask, place, limit, entry = np.int64(0), np.int64(-1), np.int64(0), starts[first]
         for major in range(first, stop):
             offset = (major - first) * minor_length
             while entry < starts[major + 1]:
@@ -29,8 +33,12 @@ def write_masks(starts, minors, minor_length, block_majors, group, symbol_of, sy
                     if mask:
                         symbols[base + place] = symbol_of[mask]
                         filled = _fill_classes(classes, filled, entry)
-                    place, mask = here // group, np.int64(0)
-                    limit = (place + 1) * group
+                    mask = np.int64(0)
+                    if here - limit > FAR * group:
+                        place = here // group
+                        limit = place * group + group
+                    while here >= limit:
+                        place, limit = place + 1, limit + group
                 mask |= np.int64(1) << (here - limit + group)
                 entry += 1
         if mask:
@@ -42,6 +50,8 @@ def write_masks(starts, minors, minor_length, block_majors, group, symbol_of, sy
 
 @jit(inline="always")
 def _fill_classes(classes, start, stop):
+    if len(classes) == 0:
+        return stop
     size = stop - start
     later = 1 if size < 4 else 2 if size < 7 else 3
     classes[start] = 0
@@ -105,6 +115,11 @@ def encode_words(symbols, cuts, split_from, grown, class_of, positions, contexts
     step = stop - here if stop - here < split_from else (stop - here + 3) // 4
     while here < stop:
         end, before, begin = min(here + step, stop), np.int64(0), at
+        if len(grown) == 0 and len(words) == 1:
+            at = encode_substream(symbols, here, end, words[0], out, at)
+            lengths[substream] = at - begin
+            substream, here = substream + 1, end
+            continue
         bits, used = np.uint64(0), np.uint64(0)
         while here < end:
             position = np.int64(positions[here]) if len(positions) > 0 else np.int64(0)
@@ -146,8 +161,11 @@ def encode_grouped(
 
 
 @jit
-def code_bits(counts):
-    """About the bits of symbols with these ``counts`` (alphabet,) int64 in a Huffman code of their own, its table included."""
+def code_bits(counts, scale):
+    """About the bits of symbols with these ``counts`` (alphabet,) int64 in a Huffman code of their own, with its table.
+
+    The counts are one part in ``scale`` of all; a bit a symbol is what a code that fits a sample loses on the rest.
+    """
     used = counts[counts > 0]
     last = 0
     for symbol in range(len(counts)):
@@ -156,26 +174,27 @@ def code_bits(counts):
     if len(used) == 0:
         return np.int64(0)
     used.sort()
-    return prefix_code_bits(used) + 2 * len(used) + (last - len(used)) // 2 + 8
+    return prefix_code_bits(used) + len(used) + (len(used) + (last - len(used)) // 2 + 8) // scale
 
 
 @jit
-def merge_contexts(counts, most, owner):
+def merge_contexts(counts, most, scale, owner):
     """Merge the ``counts`` (contexts, alphabet) of contexts while that saves bits, and until ``most`` groups remain.
 
-    ``owner`` (contexts,) int64 is set to the first context of each one's group, -1 where nothing occurs. Returns the bits.
+    ``owner`` (contexts,) int64 is set to the first context of each one's group, -1 where nothing occurs. Returns the bits;
+    ``scale``: see :func:`code_bits`.
     """
     contexts = len(counts)
     sums, bits, groups = counts.copy(), np.zeros(contexts, np.int64), 0
     for context in range(contexts):
         owner[context] = context if counts[context].sum() else -1
         groups += owner[context] >= 0
-        bits[context] = code_bits(counts[context])
+        bits[context] = code_bits(counts[context], scale)
     gains = np.zeros((contexts, contexts), np.int64)
     for one in range(contexts):
         for other in range(one):
             if owner[one] == one and owner[other] == other:
-                gains[one, other] = bits[one] + bits[other] - code_bits(sums[one] + sums[other])
+                gains[one, other] = bits[one] + bits[other] - code_bits(sums[one] + sums[other], scale)
     while groups > 1:
         best, kept, gone = np.int64(-(1 << 62)), 0, 0
         for one in range(contexts):
@@ -191,7 +210,7 @@ def merge_contexts(counts, most, owner):
                 owner[context] = kept
         for other in range(contexts):
             if owner[other] == other and other != kept:
-                gain = bits[kept] + bits[other] - code_bits(sums[kept] + sums[other])
+                gain = bits[kept] + bits[other] - code_bits(sums[kept] + sums[other], scale)
                 gains[max(kept, other), min(kept, other)] = gain
     total = np.int64(0)
     for context in range(contexts):

@@ -22,10 +22,10 @@ from ._word_kernels import write_masks
 if TYPE_CHECKING:
     from ...format_spec.tensors import SharedTensor
 
-SAMPLE = 1 << 18
+SAMPLE = 1 << 16
 """Nonzeros that choices look at, about."""
 
-SAMPLE_RUNS = 4
+SAMPLE_RUNS = 8
 """Runs of majors that a sample has."""
 
 
@@ -54,15 +54,19 @@ def plan_grouped(tensor: SharedTensor) -> GroupedPlan | None:
         return None
     sample = _sample(tensor)
     block_majors = choose_block_majors(sample.majors, sample.minor_length, len(sample.codes))
-    tried: list[tuple[int, int, Choice]] = []
-    for group in group_sizes(tensor):
-        choice = choose_structure(mask_symbols(sample, block_majors, group)[0])
-        tried.append((choice.bits, group, choice))
-    bits, group, masks = min(tried, key=lambda found: found[:2])
-    positions = mask_symbols(sample, block_majors, group)[1]
-    codes = choose_structure(code_symbols(sample, block_majors, positions))
     scale = len(tensor.codes) / len(sample.codes)
-    return GroupedPlan(group, masks.structure, codes.structure, round((bits + codes.bits) * scale))
+    tried: list[tuple[int, int, Symbols, Choice]] = []
+    for group in group_sizes(tensor):
+        masks, _ = mask_symbols(sample, block_majors, group, classed=False)
+        choice = choose_structure(masks, round(scale))
+        tried.append((choice.bits, group, masks, choice))
+    _, group, masks, mask_choice = min(tried, key=lambda found: found[:2])
+    codes = code_symbols(sample, block_majors, mask_symbols(sample, block_majors, group)[1])
+    code_choice, total = choose_structure(codes, round(scale)), 0.0
+    for sequence, choice in ((masks, mask_choice), (codes, code_choice)):
+        model, bits = finish(sequence, choice.structure)
+        total += scale * bits + 8 * len(write_model(model, write_table))
+    return GroupedPlan(group, mask_choice.structure, code_choice.structure, round(total))
 
 
 def _sample(tensor: SharedTensor) -> SharedTensor:
@@ -82,8 +86,8 @@ def _sample(tensor: SharedTensor) -> SharedTensor:
     return replace(tensor, shape=shape, row_axes=(0,), order="rows", starts=starts, minors=minors, codes=codes)
 
 
-def mask_symbols(tensor: SharedTensor, block_majors: int, group: int) -> tuple[Symbols, np.ndarray]:
-    """The masks of a tensor that leaves its zeros out, and the position class of every nonzero (nonzeros,) uint8."""
+def mask_symbols(tensor: SharedTensor, block_majors: int, group: int, *, classed: bool = True) -> tuple[Symbols, np.ndarray]:
+    """The masks of a tensor that leaves its zeros out; if ``classed``, the position class of every nonzero, else none."""
     if tensor.starts is None or tensor.minors is None:
         raise ValueError("the tensor leaves nothing out")
     last = tensor.majors % block_majors
@@ -91,7 +95,7 @@ def mask_symbols(tensor: SharedTensor, block_majors: int, group: int) -> tuple[S
     groups += -(-last * tensor.minor_length // group)
     masks = masks_by_symbol(group)
     symbol_of = np.argsort(masks).astype(np.uint16)
-    symbols, classes = np.zeros(groups, np.uint16), np.zeros(len(tensor.codes), np.uint8)
+    symbols, classes = np.zeros(groups, np.uint16), np.zeros(len(tensor.codes) if classed else 0, np.uint8)
     cuts = np.zeros(-(-tensor.majors // block_majors) + 1, np.int64)
     write_masks(tensor.starts, tensor.minors, tensor.minor_length, block_majors, group, symbol_of, symbols, cuts, classes)
     sizes = np.bitwise_count(masks)
@@ -122,7 +126,7 @@ def _median(counts: np.ndarray) -> int:
 def encode_grouped(tensor: SharedTensor, plan: GroupedPlan) -> Encoded:
     """Codec 8, for a normalised tensor that leaves its zeros out."""
     block_majors = choose_block_majors(tensor.majors, tensor.minor_length, len(tensor.codes))
-    masks, positions = mask_symbols(tensor, block_majors, plan.group)
+    masks, positions = mask_symbols(tensor, block_majors, plan.group, classed=plan.codes.positional)
     codes = code_symbols(tensor, block_majors, positions)
     models, arguments, room = [], [], 8
     for sequence, structure in ((masks, plan.masks), (codes, plan.codes)):

@@ -107,10 +107,10 @@ def test_merged_contexts_never_cost_more() -> None:
     counts = rng.integers(0, 200, (12, 20)) * (rng.random((12, 1)) < 0.8)
     counts[3] = counts[4]
     owner = np.zeros(12, np.int64)
-    bits = merge_contexts(counts, 4, owner)
+    bits = merge_contexts(counts, 4, 1, owner)
     groups = [counts[owner == one].sum(axis=0) for one in np.unique(owner[owner >= 0])]
     assert len(groups) <= 4
-    assert bits == sum(code_bits(group) for group in groups)
+    assert bits == sum(code_bits(group, 1) for group in groups)
     assert owner[3] == owner[4]
     assert (owner[~counts.any(axis=1)] == -1).all()
 
