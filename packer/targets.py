@@ -20,6 +20,8 @@ Kind: TypeAlias = Literal["conv", "fc", "table"]
 _KINDS: tuple[Kind, ...] = ("conv", "fc", "table")
 
 _CONVOLUTIONS = frozenset({"Conv", "ConvTranspose"})
+_REARRANGING = frozenset({"Identity", "Reshape", "Slice", "Squeeze", "Unsqueeze"})
+_SOME_RANK = 3
 _LOOKUPS = frozenset({"Gather"})
 _FLOATS = frozenset({"float16", "float32", "float64"})
 
@@ -44,8 +46,9 @@ def find_weights(graph: Graph) -> dict[str, Weight]:
     """The weight matrices among the initializers of ``graph`` and its subgraphs, by name.
 
     A weight is an initializer of rank 2 or more, of any type, that only weight inputs read, and all of them with the
-    same rows. When their kinds differ, the first of :data:`Kind` counts. Where there are no nodes to tell, tensors are taken
-    for torch's: rows first, a convolution from rank 3 on.
+    same rows: directly, or rearranged first (torch transposes the weights of its linear layers, and cuts and joins those of
+    its recurrent ones). When their kinds differ, the first of :data:`Kind` counts. Where there are no nodes to tell, tensors
+    are taken for torch's: rows first, a convolution from rank 3 on.
 
     Raises:
         UnsupportedOperator: the runtime does not know an operator of the graph.
@@ -53,15 +56,8 @@ def find_weights(graph: Graph) -> dict[str, Weight]:
     tensors = _initializers(graph)
     if not graph.nodes and not graph.outputs:
         return {name: Weight((0,), "conv" if len(t.shape) > 2 else "fc") for name, t in tensors.items() if len(t.shape) > 1}
-    uses: dict[str, set[Weight | None]] = {name: set() for name in tensors}
-    for part in (graph, *graph.subgraphs()):
-        for value in (*part.inputs, *part.outputs):
-            uses.get(value.name, set()).add(None)
-        for node in part.nodes:
-            for index, name in enumerate(node.inputs):
-                if name in uses:
-                    uses[name].add(_weight(node, index, len(tensors[name].shape)))
-    agreed = {name: _agreed(views) for name, views in uses.items()}
+    uses = _Uses(graph)
+    agreed = {name: _agreed(uses.of(name, len(t.shape))) for name, t in tensors.items() if len(t.shape) > 1}
     return {name: weight for name, weight in agreed.items() if weight is not None}
 
 
@@ -98,6 +94,38 @@ def _initializers(graph: Graph) -> dict[str, Tensor]:
 def _walk_initializers(graph: Graph) -> Iterator[tuple[str, Tensor]]:
     for part in (graph, *graph.subgraphs()):
         yield from part.initializers.items()
+
+
+class _Uses:
+    """How the nodes of a graph and its subgraphs see its tensors."""
+
+    def __init__(self, graph: Graph) -> None:
+        self._readers: dict[str, list[tuple[Node, int]]] = {}
+        self._fixed: set[str] = set()
+        self._open: set[str] = set()
+        for part in (graph, *graph.subgraphs()):
+            self._fixed |= {value.name for value in (*part.inputs, *part.outputs)}
+            for name, readers in part.consumers().items():
+                self._readers.setdefault(name, []).extend(readers)
+
+    def of(self, name: str, rank: int) -> set[Weight | None]:
+        """The views of the value called ``name``, of ``rank`` axes; ``None`` for each use that is not a weight's."""
+        if name in self._fixed or name in self._open:
+            return {None}
+        self._open.add(name)
+        views = set[Weight | None]().union(*(self._view(node, index, rank) for node, index in self._readers.get(name, ())))
+        self._open.discard(name)
+        return views
+
+    def _view(self, node: Node, index: int, rank: int) -> set[Weight | None]:
+        if node.op_type == "Transpose" and rank > 1:
+            permutation = node.attribute("perm", tuple(reversed(range(rank))))
+            views = self.of(node.outputs[0], len(permutation))
+            return {view and Weight(tuple(sorted(permutation[a] for a in view.row_axes)), view.kind) for view in views}
+        if node.op_type == "Concat" or (node.op_type in _REARRANGING and index == 0):
+            # Axes have come and gone: the rows are taken to be the first axis, as torch has them.
+            return {view and Weight((0,), view.kind) for view in self.of(node.outputs[0], _SOME_RANK)}
+        return {_weight(node, index, rank)}
 
 
 def _weight(node: Node, index: int, rank: int) -> Weight | None:

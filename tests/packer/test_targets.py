@@ -142,3 +142,35 @@ def test_a_model_without_weights_says_so():
 )
 def test_patterns(pattern: str, name: str, expected: bool):
     assert fits(pattern, name) is expected
+
+
+def test_a_weight_is_seen_through_what_rearranges_it():
+    nodes = (
+        node("Transpose", "linear", "linear_t", perm=(1, 0)),
+        node("MatMul", "x linear_t", "a"),
+        node("Concat", "lstm_i lstm_f", "lstm_cut", axis=0),
+        node("Unsqueeze", "lstm_cut axes", "lstm_w"),
+        node("LSTM", "a lstm_w r", "h"),
+        node("Transpose", "shown", "y", perm=(1, 0)),
+        node("Transpose", "both", "both_t", perm=(1, 0)),
+        node("Add", "both both_t", "z"),
+        node("MatMul", "z both_t", "q"),
+    )
+    names = ("linear", "lstm_i", "lstm_f", "shown", "both")
+    graph = Graph("g", (value("x"),), (value("h"), value("y"), value("q")), nodes, {name: tensor(40, 40) for name in names})
+    found = find_weights(replace(graph, initializers={**graph.initializers, "r": tensor(1, 80, 20)}))
+    assert {name: (weight.row_axes, weight.kind) for name, weight in found.items()} == {
+        "linear": ((0,), "fc"),
+        "lstm_i": ((0,), "fc"),
+        "lstm_f": ((0,), "fc"),
+        "r": ((0, 1), "fc"),
+    }
+
+
+def test_tensors_without_nodes_are_taken_for_torch_s():
+    graph = Graph("g", (), (), (), {"linear": tensor(40, 40), "conv": tensor(8, 8, 3), "bias": tensor(40)})
+    found = find_weights(graph)
+    assert {name: (weight.row_axes, weight.kind) for name, weight in found.items()} == {
+        "linear": ((0,), "fc"),
+        "conv": ((0,), "conv"),
+    }

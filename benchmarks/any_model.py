@@ -1,0 +1,194 @@
+"""Does any model run, and what do 8 bits cost it? Outputs of packed models beside ONNX Runtime's or torch's.
+
+    python benchmarks/any_model.py silero_vad.onnx --size input.0=2 --size input.1=576 --size state.1=2
+    python benchmarks/any_model.py magika.onnx --feeds bytes.npz
+    python benchmarks/any_model.py --bert all-MiniLM-L6-v2/ --cnn
+
+Each model is packed without loss, then with every weight shared among 256 values. ``--size`` gives an open dimension by its
+name, or as INPUT.AXIS; ``--feeds`` an archive of inputs, for models that random ones mean nothing to. ``--bert`` takes a folder
+in the layout of transformers and exports it with dynamic batch and sequence; ``--cnn`` builds a residual network in torch.
+The error is max|a-b| / max|b| over each output, the worst of all outputs and shapes. Exit code 1: an error above its bound.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from tersor.converters import from_onnx, from_torch
+from tersor.format_spec.graph import Graph
+from tersor.packer import Layer, Recipe, pack
+from tersor.packer.targets import find_weights
+from tersor.runtime import load
+
+Arrays = Mapping[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Case:
+    """A model, the bytes of its dense weights, and what its own framework answers to some inputs."""
+
+    name: str
+    graph: Graph
+    feeds: Sequence[Arrays]
+    answers: Sequence[Sequence[np.ndarray]]
+
+    @property
+    def dense_bytes(self) -> int:
+        """Bytes of all tensors as they are."""
+        return sum(t.size * t.dtype.itemsize for g in (self.graph, *self.graph.subgraphs()) for t in g.initializers.values())
+
+
+def onnx_case(path: Path, sizes: Mapping[str, int], feeds: Arrays | None) -> Case:
+    """An ONNX file; ONNX Runtime answers."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    rng = np.random.default_rng(0)
+    made = dict(feeds or {})
+    for value in session.get_inputs():
+        open_sizes = [sizes.get(d, sizes.get(f"{value.name}.{axis}", 1)) for axis, d in enumerate(value.shape)]
+        shape = [d if isinstance(d, int) else size for d, size in zip(value.shape, open_sizes, strict=True)]
+        element = str(value.type).removeprefix("tensor(").removesuffix(")")
+        kind = {"float": "float32", "double": "float64"}.get(element, element)
+        array = rng.standard_normal(shape) if "float" in kind else np.full(shape, sizes.get(value.name, 1))
+        made.setdefault(value.name, array.astype(kind))
+    return Case(path.stem, from_onnx(path), [made], [[np.asarray(answer) for answer in session.run(None, made)]])
+
+
+def bert_case(folder: Path) -> Case:
+    """A sentence encoder by way of torch, batch and sequence left open."""
+    import torch
+    from transformers import AutoModel  # pyright: ignore[reportMissingImports]
+
+    encoder = AutoModel.from_pretrained(folder).eval()
+
+    class Encoder(torch.nn.Module):
+        def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+            return encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
+
+    module = Encoder()
+    module.encoder = encoder
+    generator = torch.Generator().manual_seed(0)
+
+    def sample(batch: int, sequence: int) -> tuple[torch.Tensor, torch.Tensor]:
+        mask = torch.ones(batch, sequence, dtype=torch.int64)
+        mask[0, sequence // 2 :] = 0
+        return torch.randint(0, encoder.config.vocab_size, (batch, sequence), generator=generator), mask
+
+    axes = {0: torch.export.Dim("batch", min=1, max=64), 1: torch.export.Dim("sequence", min=2, max=256)}
+    names = ["input_ids", "attention_mask"]
+    graph = from_torch(module, sample(2, 8), input_names=names, dynamic_shapes=dict.fromkeys(names, axes))
+    return torch_case(folder.name, module, graph, [sample(*shape) for shape in ((1, 2), (3, 17), (2, 64))])
+
+
+def cnn_case() -> Case:
+    """A residual network with random weights, the batch left open."""
+    import torch
+    from torch import nn
+
+    class Block(nn.Module):
+        def __init__(self, channels: int) -> None:
+            super().__init__()
+            self.body = nn.Sequential(
+                nn.Conv2d(channels, channels, 3, padding=1, bias=False),
+                nn.BatchNorm2d(channels),
+                nn.ReLU(),
+                nn.Conv2d(channels, channels, 3, padding=1, groups=4),
+            )
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return nn.functional.silu(x + self.body(x))
+
+    torch.manual_seed(0)
+    module = nn.Sequential(
+        nn.Conv2d(3, 32, 5, stride=2, padding=2),
+        *(Block(32) for _ in range(3)),
+        nn.MaxPool2d(2),
+        nn.AdaptiveAvgPool2d(4),
+        nn.Flatten(),
+        nn.Linear(512, 10),
+    ).eval()
+    graph = from_torch(module, torch.randn(2, 3, 64, 64), input_names=["x"], dynamic_shapes=({0: torch.export.Dim("N")},))
+    return torch_case("residual CNN", module, graph, [(torch.randn(n, 3, 64, 64),) for n in (1, 5)])
+
+
+def torch_case(name: str, module: Any, graph: Graph, samples: Sequence[tuple[Any, ...]]) -> Case:
+    """A torch module; torch answers."""
+    import torch
+
+    names = [value.name for value in graph.inputs]
+    with torch.no_grad():
+        answers = [[module(*sample).numpy()] for sample in samples]
+    return Case(name, graph, [{n: x.numpy() for n, x in zip(names, s, strict=True)} for s in samples], answers)
+
+
+def measure(case: Case, recipe: Recipe, path: Path) -> tuple[int, float]:
+    """Bytes of the packed file, and the largest relative error of its outputs."""
+    pack(case.graph, path, recipe)
+    worst = 0.0
+    with load(path) as model:
+        for feed, answer in zip(case.feeds, case.answers, strict=True):
+            outputs = model.run(feed)
+            for value, expected in zip(model.outputs, answer, strict=True):
+                error = np.abs(outputs[value.name].astype(np.float64) - expected).max(initial=0)
+                worst = max(worst, float(error / max(np.abs(expected).max(initial=0), np.finfo(np.float32).tiny)))
+    return path.stat().st_size, worst
+
+
+def shared(graph: Graph, bits: int) -> Recipe:
+    """Every weight shared, tables that are looked up too."""
+    tables = [name for name, weight in find_weights(graph).items() if weight.kind == "table"]
+    sizes = {name: t for g in (graph, *graph.subgraphs()) for name, t in g.initializers.items()}
+    large = [name for name in tables if sizes[name].dtype.kind == "f" and sizes[name].size >= Recipe().min_size]
+    return Recipe(Layer(bits=bits), Layer(bits=bits), {name: Layer(bits=bits) for name in large})
+
+
+def cases(arguments: argparse.Namespace) -> Iterator[Callable[[], Case]]:
+    """What the command line asks for, built one after the other."""
+    sizes = {name: int(size) for name, _, size in (text.rpartition("=") for text in arguments.size)}
+    feeds = dict(np.load(arguments.feeds)) if arguments.feeds else None
+    yield from (lambda path=path: onnx_case(path, sizes, feeds) for path in arguments.models)
+    yield from (lambda folder=folder: bert_case(folder) for folder in arguments.bert)
+    if arguments.cnn:
+        yield cnn_case
+
+
+def main() -> None:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("models", nargs="*", type=Path, metavar="MODEL.onnx")
+    parser.add_argument("--size", action="append", default=[], metavar="DIM=N")
+    parser.add_argument("--feeds", type=Path, metavar="FILE.npz")
+    parser.add_argument("--bert", action="append", default=[], type=Path, metavar="FOLDER")
+    parser.add_argument("--cnn", action="store_true")
+    parser.add_argument("--bits", type=int, default=8)
+    parser.add_argument("--bound", type=float, default=1e-4, help="of the lossless error")
+    parser.add_argument("--shared-bound", type=float, default=0.05, help="of the error with shared weights")
+    arguments = parser.parse_args()
+    table = Table("model", "weights", "lossless", "error", f"{arguments.bits} bits", "error")
+    passed = True
+    with tempfile.TemporaryDirectory() as folder:
+        for build in cases(arguments):
+            case = build()
+            exact = measure(case, Recipe.lossless(), Path(folder, "m.tersor"))
+            coarse = measure(case, shared(case.graph, arguments.bits), Path(folder, "m.tersor"))
+            cells = (f"{case.dense_bytes:,}", f"{exact[0]:,}", f"{exact[1]:.1e}", f"{coarse[0]:,}", f"{coarse[1]:.1e}")
+            table.add_row(case.name, *cells)
+            passed &= exact[1] <= arguments.bound and coarse[1] <= arguments.shared_bound
+    Console(width=120).print(table)
+    raise SystemExit(0 if passed else 1)
+
+
+if __name__ == "__main__":
+    main()
