@@ -97,10 +97,12 @@ def _rule(text: str) -> tuple[str, Any]:
     pairs = [part.partition(":") for part in settings.split(",")]
     if not equals or any(not colon for _, colon, _ in pairs):
         raise click.BadParameter(f"{text!r} is not PATTERN=KEY:VALUE,...", param_hint="--rule")
-    values: dict[str, Any] = {}
-    for key, _, value in pairs:
-        try:
-            values[key] = value if key == "init" else float(value) if key in FRACTIONS else int(value)
-        except ValueError:
-            raise click.BadParameter(f"{value!r} is no value for {key!r}", param_hint="--rule") from None
-    return pattern, Layer(**values)
+    return pattern, Layer(**{key: _setting(key, value) for key, _, value in pairs})
+
+
+def _setting(key: str, text: str) -> int | float | str:
+    """A setting's value from its text."""
+    try:
+        return text if key == "init" else float(text) if key in FRACTIONS else int(text)
+    except ValueError:
+        raise click.BadParameter(f"{text!r} is no value for {key!r}", param_hint="--rule") from None

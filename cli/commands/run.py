@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -13,6 +13,9 @@ from .._output import console, json_option, limits_option, print_json, table, th
 
 if TYPE_CHECKING:
     from ...format_spec.limits import Limits
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 def _named(_ctx: click.Context, _param: click.Parameter, values: tuple[str, ...]) -> list[tuple[str | None, Path]]:
@@ -80,26 +83,28 @@ def command(
         seconds = time.perf_counter() - begin
     if output is not None:
         with atomic_write(output) as stream:
-            np.savez(stream, **outputs)
+            savez: Any = np.savez  # an output may be called allow_pickle
+            savez(stream, **outputs)
     if as_json:
-        print_json({"seconds": seconds, "outputs": {name: _summary(value, top) for name, value in outputs.items()}})
+        facts = {n: {"dtype": str(v.dtype), "shape": list(v.shape), "top": _largest(v, top)} for n, v in outputs.items()}
+        print_json({"seconds": seconds, "outputs": facts})
         return
     for name, value in outputs.items():
         click.echo(f"{name}: {value.dtype}{list(value.shape)}")
-        if value.ndim >= 1 and value.size:
-            shown = table("", ">row", "largest: index = value")
-            for row, entries in enumerate(_summary(value, top)["top"][:10]):
-                shown.add_row(str(row), "  ".join(f"{e['index']} = {e['value']:.4g}" for e in entries))
+        shown = table("", ">row", "largest: index = value")
+        for row, entries in enumerate(_largest(value, top)[:10]):
+            shown.add_row(str(row), "  ".join(f"{e['index']} = {e['value']:.4g}" for e in entries))
+        if shown.row_count:
             console().print(shown)
     click.echo(f"{seconds * 1e3:.2f} ms (first run, kernels being prepared)" + (f"; outputs in {output}" if output else ""))
 
 
-def _summary(value: object, top: int) -> dict[str, object]:
-    """Shape, dtype and, for each row (leading index), the ``top`` largest entries of what follows."""
+def _largest(array: np.ndarray, top: int) -> list[list[dict[str, float]]]:
+    """For each row (leading index), the ``top`` largest entries of what follows, largest first."""
     import numpy as np
 
-    array = np.asarray(value)
+    if not array.size:
+        return []
     rows = array.reshape(len(array), -1) if array.ndim > 1 else array.reshape(1, -1)
     best = [np.argsort(-row.astype(np.float64), kind="stable")[:top] for row in rows]
-    entries = [[{"index": int(i), "value": float(row[i])} for i in order] for row, order in zip(rows, best, strict=True)]
-    return {"dtype": str(array.dtype), "shape": list(array.shape), "top": entries}
+    return [[{"index": int(i), "value": float(row[i])} for i in order] for row, order in zip(rows, best, strict=True)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tersor.format_spec.tensors import Order
@@ -32,10 +32,10 @@ def plain(values: np.ndarray, kept: np.ndarray, codebook: np.ndarray, feedback: 
     st.integers(1, 9),
     st.integers(1, 6),
     st.floats(0, 1),
-    st.sampled_from(["rows", "columns"]),
+    st.sampled_from(ORDERS),
     st.integers(0, 99),
 )
-def test_equals_a_plain_loop(rows: int, columns: int, k: int, feedback: float, scan, seed: int):
+def test_equals_a_plain_loop(rows: int, columns: int, k: int, feedback: float, scan: Order, seed: int):
     rng = np.random.default_rng(seed)
     values, kept = rng.standard_normal((rows, columns)).astype(np.float32), rng.random((rows, columns)) < 0.7
     codebook = np.unique(rng.standard_normal(k).astype(np.float32))
