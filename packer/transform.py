@@ -12,11 +12,12 @@ from .quantize.share import share
 from .recipe import Layer
 
 
-def transform(name: str, tensor: Tensor, row_axes: tuple[int, ...], layer: Layer) -> Tensor:
+def transform(name: str, tensor: Tensor, row_axes: tuple[int, ...], layer: Layer, *, filler: bool = False) -> Tensor:
     """What the file will hold of ``tensor``.
 
     A :class:`SharedTensor` passes untouched: that is how trained models arrive. A tensor that ``layer`` keeps comes back bit
     for bit, as codes where few values repeat. ``row_axes`` is the matrix view, ``()`` for a tensor that is not a weight.
+    ``filler``: see :func:`~.quantize.share.share`.
 
     Raises:
         RecipeError: pruning or sharing would have to change NaN or infinity.
@@ -43,6 +44,7 @@ def transform(name: str, tensor: Tensor, row_axes: tuple[int, ...], layer: Layer
         seed=layer.seed,
         iterations=layer.iterations,
         feedback=layer.feedback,
+        filler=filler,
     )
 
 

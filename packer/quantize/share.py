@@ -27,6 +27,7 @@ def share(
     seed: int = 0,
     iterations: int = 300,
     feedback: float = 0.0,
+    filler: bool = False,
     order: Order | None = None,
 ) -> SharedTensor:
     """Share ``weights`` (any shape; float16, float32 or float64; not modified) among at most ``2**bits`` values.
@@ -35,8 +36,9 @@ def share(
     ``2**bits``, and are values like any other when they are fewer. Each weight takes the nearest codebook value (the lower of
     two equally near). Where weights are left out the codebook never holds zero: a centroid that rounds to zero leaves its
     weights out too. ``feedback`` above 0 rounds as :func:`~.feedback.round_with_feedback` does. Clusters and distances are
-    computed on the weights rounded to float32. ``order`` is the scan order of the result, the array's memory order when
-    ``None``; ``name`` is the tensor's, for messages.
+    computed on the weights rounded to float32. With ``filler``, where weights are left out, one value fewer is used: the filler
+    of the paper profile takes the last of the ``2**bits`` codes. ``order`` is the scan order of the result, the array's memory
+    order when ``None``; ``name`` is the tensor's, for messages.
 
     Raises:
         RecipeError: the weights hold NaN, infinity or a number beyond float32.
@@ -44,7 +46,8 @@ def share(
     check_finite(name, weights)
     values = _as_float32(name, weights)
     kept = _kept(weights, mask, bits)
-    clusters = kmeans(values.reshape(-1) if kept is None else values[kept], 1 << bits, init, seed, iterations)
+    k = (1 << bits) - (filler and kept is not None)
+    clusters = kmeans(values.reshape(-1) if kept is None else values[kept], k, init, seed, iterations)
     codebook = clusters.rounded(weights.dtype)
     scan = memory_order(weights.ndim, row_axes)
     if feedback:

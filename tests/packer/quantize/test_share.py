@@ -144,3 +144,12 @@ def test_what_is_not_finite_is_refused(bad: float):
 def test_what_float32_cannot_hold_is_refused():
     with pytest.raises(RecipeError, match="beyond float32"):
         share("fc1", np.array([[1, 1e300]]), None, (0,), 3)
+
+
+def test_the_paper_profile_keeps_a_code_for_its_filler():
+    weights = np.random.default_rng(0).standard_normal((60, 50)).astype(np.float32)
+    mask = np.abs(weights) > 1
+    for bits in (1, 3, 5):
+        assert len(share("w", weights, mask, (0,), bits, filler=True).codebook) == (1 << bits) - 1
+        assert len(share("w", weights, mask, (0,), bits).codebook) == 1 << bits
+        assert len(share("w", weights, None, (0,), bits, filler=True).codebook) == 1 << bits
