@@ -42,7 +42,7 @@ def command(file: Path, against: str | None, batch: int, runs: int, warmup: int,
         first = time.perf_counter()
         runners: dict[str, Callable[[], object]] = {"tersor": lambda: model.run(inputs)}
         if against is not None:
-            runners["onnxruntime"] = _onnxruntime(file, inputs, model.threads)
+            runners["onnxruntime"] = onnxruntime_runner(file, inputs, model.threads)
         times = in_turn(runners, runs, warmup)
         used = model.threads
     result: dict[str, Any] = {"file": str(file), "threads": used, "runs": runs}
@@ -73,7 +73,7 @@ def in_turn(runners: Mapping[str, Callable[[], object]], runs: int, warmup: int)
     return {name: {"median": statistics.median(v), "min": min(v), "max": max(v)} for name, v in counted.items()}
 
 
-def _onnxruntime(file: Path, inputs: Mapping[str, np.ndarray], threads: int) -> Callable[[], object]:
+def onnxruntime_runner(file: Path, inputs: Mapping[str, np.ndarray], threads: int) -> Callable[[], object]:
     """ONNX Runtime on the decoded model."""
     import tempfile
 
