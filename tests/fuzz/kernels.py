@@ -24,17 +24,25 @@ from numba import njit
 from tersor.format_spec.coding import CodecId
 from tersor.format_spec.records import TensorRecord
 from tersor.runtime import decode as decoders
-from tersor.runtime.decode import _payload, coded
+from tersor.runtime.decode import _payload, coded, grouped, mixed
 
 from .guard import guarded, guarded_copy
 from .targets import LIMITS, outcome, read_input, seeds
 
 GOLDEN = Path(__file__).parents[1] / "golden"
-BLOCKS: tuple[tuple[ModuleType, str, int], ...] = ((coded, "decode_blocks", 1), (_payload, "read_entries", 1))
-"""Modules, the kernels that they call, and which of a kernel's two results is the status."""
+KERNELS: tuple[tuple[ModuleType, str, int, int], ...] = (
+    (coded, "decode_blocks", 0, 1),
+    (grouped, "decode_grouped", 0, 1),
+    (mixed, "code_block", 11, 0),
+    (_payload, "read_entries", 0, 1),
+)
+"""Modules, the kernels that they call, which argument is the data, and which of two results is the status."""
 
 ENTRY_BYTES = 64
 """Bytes from the start of an entry table that are changed."""
+
+BATCH = 200
+"""Calls of a kernel between two looks at the clock."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,19 +84,19 @@ def drive(kernel: Any, arguments: Any, data: Any, low: int, high: int, status: i
 
 
 @contextmanager
-def recording(calls: list[tuple[str, Any, tuple[Any, ...], int]]) -> Iterator[None]:
-    """Note the arguments of every kernel of :data:`BLOCKS` that is called."""
-    originals = [(module, name, getattr(module, name)) for module, name, _ in BLOCKS]
+def recording(calls: list[tuple[str, Any, tuple[Any, ...], int, int]]) -> Iterator[None]:
+    """Note the arguments of every kernel of :data:`KERNELS` that is called."""
+    originals = [(module, name, getattr(module, name)) for module, name, _, _ in KERNELS]
 
-    def recorder(name: str, kernel: Any, status: int) -> Any:
+    def recorder(name: str, kernel: Any, place: int, status: int) -> Any:
         def call(*arguments: Any) -> Any:
-            calls.append((name, kernel, arguments, status))
+            calls.append((name, kernel, arguments, place, status))
             return kernel(*arguments)
 
         return call
 
-    for (module, name, kernel), (_, _, status) in zip(originals, BLOCKS, strict=True):
-        vars(module)[name] = recorder(name, kernel, status)
+    for module, name, place, status in KERNELS:
+        vars(module)[name] = recorder(name, getattr(module, name), place, status)
     try:
         yield
     finally:
@@ -96,28 +104,34 @@ def recording(calls: list[tuple[str, Any, tuple[Any, ...], int]]) -> Iterator[No
             vars(module)[name] = kernel
 
 
+def span(name: str, arguments: tuple[Any, ...], size: int) -> tuple[int, int]:
+    """The bytes of the payload that a kernel reads, and that are changed."""
+    if name == "read_entries":
+        return arguments[1], min(arguments[1] + ENTRY_BYTES, size)
+    return (arguments[13], arguments[14]) if name == "code_block" else (int(arguments[1][0]), size)
+
+
 def calls_of(record: TensorRecord, payload: bytes) -> Iterator[Call]:
     """The kernel calls that decoding one payload makes, in guarded memory."""
-    found: list[tuple[str, Any, tuple[Any, ...], int]] = []
+    found: list[tuple[str, Any, tuple[Any, ...], int, int]] = []
     with recording(found):
         decoders.decode(record, payload, LIMITS)
-    for name, kernel, arguments, status in found:
+    for name, kernel, arguments, place, status in found:
         data = guarded(len(payload), np.uint8)
         data[:] = np.frombuffer(payload, np.uint8)
         read_only = data.view()
         read_only.flags.writeable = False
-        copies = [guarded_copy(a) if isinstance(a, np.ndarray) else a for a in arguments[1:]]
-        low, high = (
-            (arguments[1], arguments[1] + ENTRY_BYTES) if name == "read_entries" else (int(arguments[1][0]), len(payload))
-        )
-        if low < min(high, len(payload)):
-            yield Call(name, kernel, (read_only, *copies), data, low, min(high, len(payload)), status)
+        copies = [guarded_copy(a) if isinstance(a, np.ndarray) else a for a in arguments]
+        copies[place] = read_only
+        low, high = span(name, arguments, len(payload))
+        if low < high:
+            yield Call(name, kernel, tuple(copies), data, low, high, status)
 
 
 def all_calls() -> list[Call]:
     """One call for each kernel and valid payload."""
     made = []
-    for codec in (CodecId.PAPER, CodecId.SHARED, CodecId.SPARSE):
+    for codec in (CodecId.PAPER, CodecId.SHARED, CodecId.SPARSE, CodecId.MIXED, CodecId.GROUPED):
         for data in dict.fromkeys(seeds(f"codec-{codec}", GOLDEN)):
             found = read_input(codec, data)
             if found is not None and not isinstance(outcome(decoders.decode, *found), type):
@@ -129,7 +143,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--turn", type=int, default=20_000, help="calls of one kernel and payload before the next has its turn")
+    parser.add_argument(
+        "--turn", type=float, default=0.1, help="seconds of one kernel and payload before the next has its turn"
+    )
     parser.add_argument("--state", type=Path, default=Path("fuzz-kernels.json"))
     options = parser.parse_args()
     calls, seed = all_calls(), options.seed
@@ -137,11 +153,13 @@ def main() -> None:
     end = time.monotonic() + options.seconds
     while time.monotonic() < end:
         for call in calls:
-            seed += 1
-            fine = drive(call.kernel, call.arguments, call.data, call.low, call.high, call.status, options.turn, seed)
-            counts[call.name] += options.turn
-            counts[f"{call.name}: status 0"] += fine
-            if time.monotonic() > end:
+            turn_end = time.monotonic() + options.turn
+            while time.monotonic() < turn_end:
+                seed += 1
+                fine = drive(call.kernel, call.arguments, call.data, call.low, call.high, call.status, BATCH, seed)
+                counts[call.name] += BATCH
+                counts[f"{call.name}: status 0"] += fine
+            if turn_end > end:
                 break
         options.state.write_text(json.dumps(counts))
 

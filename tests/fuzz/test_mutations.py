@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from tersor.format_spec.codecs import codecs
 from tersor.format_spec.container import Container
-from tersor.format_spec.errors import FormatError, LimitError
 from tersor.format_spec.limits import DEFAULT_LIMITS
 from tersor.format_spec.model_file import read_graph
 from tersor.runtime.decode import decode
@@ -27,7 +26,7 @@ SEEDS = {name: seeds(name, GOLDEN) for name in TARGETS}
 ALLOWED = {"decoded", "FormatError", "LimitError", "short"}
 
 
-@settings(deadline=None, max_examples=600, derandomize=True)
+@settings(deadline=None, max_examples=400, derandomize=True)
 @given(st.sampled_from(SEEDS["file"]), st.sampled_from(SEEDS["file"]), st.integers(0, 1 << 32))
 def test_files(data: bytes, other: bytes, seed: int) -> None:
     where, _, what = fuzz_file(mutate_inside(data, Random(seed), other)).partition(": ")
@@ -53,25 +52,21 @@ def test_bytes_of_no_origin(data: bytes) -> None:
 
 def test_most_mutated_files_get_past_the_container_and_many_past_the_reader() -> None:
     random, counts = Random(0), Counter[str]()
-    for _ in range(3000):
+    for _ in range(1000):
         data = mutate_inside(random.choice(SEEDS["file"]), random, random.choice(SEEDS["file"]))
         counts[fuzz_file(data).partition(":")[0]] += 1
-    assert counts["container"] < 0.3 * counts.total()
-    assert counts["tensors"] > 0.3 * counts.total()
+    total = sum(counts.values())
+    assert counts["container"] < 0.25 * total
+    assert counts["tensors"] > 0.2 * total
 
 
-def test_taking_apart_and_building_changes_nothing_that_is_read() -> None:
-    for data in SEEDS["file"]:
-        parts = take_apart(data)
-        if parts is None:
-            continue
-        results = []
-        for version in (data, parts.build()):
-            try:
-                results.append(read_graph(Container(memoryview(version), DEFAULT_LIMITS), decode).name)
-            except (FormatError, LimitError) as error:
-                results.append(type(error))
-        assert results[0] == results[1]
+@pytest.mark.parametrize("path", sorted((GOLDEN / "valid").glob("*.tersor")), ids=lambda path: path.stem)
+def test_taking_apart_and_building_changes_nothing_that_is_read(path: Path) -> None:
+    data = path.read_bytes()
+    parts = take_apart(data)
+    assert parts is not None
+    names = [read_graph(Container(memoryview(d), DEFAULT_LIMITS), decode).name for d in (data, parts.build())]
+    assert names[0] == names[1]
 
 
 @pytest.mark.parametrize("name", TARGETS)

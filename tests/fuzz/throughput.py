@@ -22,8 +22,8 @@ from .mutate import mutate, mutate_inside
 from .targets import seeds, targets
 
 HERE = Path(__file__).parent
-TURN = 400
-"""Inputs of one target before the next has its turn."""
+TURN = 0.25
+"""Seconds of one target before the next has its turn."""
 
 
 def options() -> argparse.Namespace:
@@ -59,7 +59,8 @@ def main() -> None:
         while time.monotonic() < end:
             for name, target in chosen.items():
                 pool = inputs[name]
-                for _ in range(TURN):
+                turn_end = time.monotonic() + TURN
+                while time.monotonic() < turn_end:
                     seed = random.choice(pool)
                     change = mutate_inside if name == "file" else mutate
                     data = change(seed, random, other=random.choice(pool))
