@@ -1,6 +1,7 @@
 """One block of the context-mixed codec, coded or decoded by the same kernel, so that the two cannot differ.
 
 The reference that it equals is ``format_spec/codecs/_mixed_model.py``, which names and explains what is computed here.
+What it inlines is in this file but for the vectors, see :func:`~tersor.runtime.kernels._jit.jit`.
 """
 
 from __future__ import annotations

@@ -42,7 +42,9 @@ def record(tensor: SharedTensor) -> TensorRecord:
     return TensorRecord("w", tensor.dtype, tensor.shape, tensor.row_axes, CodecId.MIXED)
 
 
-def same(one: SharedTensor, other: SharedTensor) -> bool:
+def same(one: object, other: object) -> bool:
+    assert isinstance(one, SharedTensor)
+    assert isinstance(other, SharedTensor)
     fields = ("starts", "minors", "codes")
     pairs = [(getattr(one, f), getattr(other, f)) for f in fields]
     return one.codebook.tobytes() == other.codebook.tobytes() and all(
