@@ -6,7 +6,7 @@ import numpy as np
 
 from ..coding import substream_counts
 from ..errors import FormatError
-from ..models import Model
+from ..word_models import Model
 from ._huffman import canonical_codes
 
 

@@ -10,9 +10,9 @@ from ..codebooks import codebook_bytes
 from ..coding import CodecId, substream_counts
 from ..errors import FormatError
 from ..limits import DEFAULT_LIMITS
-from ..models import Model, masks_by_symbol, read_model, write_model
 from ..tensors import SharedTensor
 from ..varint import read_varint
+from ..word_models import Model, masks_by_symbol, read_model, sizes_by_symbol, write_model
 from . import _coded
 from ._huffman import read_table, write_table
 from ._positions import block_offsets, from_offsets
@@ -56,7 +56,7 @@ class Grouped:
         entries, data = b"", b""
         for offsets, values, count in zip(blocks, block_codes, positions, strict=True):
             symbols = group_symbols(offsets, count, group)
-            sizes = np.bitwise_count(masks_by_symbol(group)[symbols]).astype(np.int64)
+            sizes = sizes_by_symbol(group)[symbols]
             substreams = encode_words(masks, symbols, np.zeros(len(symbols), np.int64))
             substreams += encode_words(codes, values, position_classes(sizes))
             entries += _coded.write_entry((len(values),), map(len, substreams))

@@ -8,7 +8,7 @@ import numpy as np
 
 from ...format_spec.codecs._huffman import code_lengths
 from ...format_spec.coding import MAX_CLASSES, MAX_PHRASES, MAX_TABLES, POSITION_CLASSES, SPLIT_FROM
-from ...format_spec.models import Model, longest_word
+from ...format_spec.word_models import Model, longest_word
 from ._word_kernels import count_pairs, count_words, merge_contexts
 
 PHRASE_SHARE = 1 / 40
@@ -25,7 +25,7 @@ CONTEXT_GAIN = 256
 class Symbols:
     """A sequence kind: base ``symbols`` uint16, ``cuts`` (blocks + 1,) where blocks begin, ``base`` alphabet size.
 
-    ``class_cuts``: see :class:`~tersor.format_spec.models.Model`; ``positions``: position classes uint8, empty without.
+    ``class_cuts``: see :class:`~tersor.format_spec.word_models.Model`; ``positions``: position classes uint8, empty without.
     """
 
     symbols: np.ndarray

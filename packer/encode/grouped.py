@@ -12,7 +12,7 @@ from ...format_spec.codebooks import codebook_bytes, codebook_form
 from ...format_spec.codecs._coded import write_entry, write_head
 from ...format_spec.codecs._huffman import canonical_codes, write_table
 from ...format_spec.coding import MAX_GROUP, MAX_GROUPED_CODEBOOK, SPLIT_FROM, SUBSTREAMS, CodecId, substream_counts
-from ...format_spec.models import Model, masks_by_symbol, write_model
+from ...format_spec.word_models import Model, masks_by_symbol, sizes_by_symbol, write_model
 from ._assemble import Encoded, choose_block_majors
 from ._contexts import Choice, Structure, Symbols, choose_structure, finish, growth
 from ._forms import fixed
@@ -98,7 +98,7 @@ def mask_symbols(tensor: SharedTensor, block_majors: int, group: int, *, classed
     symbols, classes = np.zeros(groups, np.uint16), np.zeros(len(tensor.codes) if classed else 0, np.uint8)
     cuts = np.zeros(-(-tensor.majors // block_majors) + 1, np.int64)
     write_masks(tensor.starts, tensor.minors, tensor.minor_length, block_majors, group, symbol_of, symbols, cuts, classes)
-    sizes = np.bitwise_count(masks)
+    sizes = sizes_by_symbol(group)
     bounds = sorted({1, 1 + -(-group // 4), 1 + group // 2})
     class_cuts = tuple(int(np.searchsorted(sizes, bound)) for bound in bounds if bound <= group)
     return Symbols(symbols, cuts, 1 << group, class_cuts, np.zeros(0, np.uint8)), classes

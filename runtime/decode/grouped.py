@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ...format_spec.coding import MAX_ALPHABET, MAX_CLASSES, POSITION_CLASSES, WORD_BYTES
-from ...format_spec.models import Model, masks_by_symbol, read_model
+from ...format_spec.word_models import Model, masks_by_symbol, read_model
 from ._huffman import TABLE_BITS, fill_pair_table
 from ._masks import LANES, decode_grouped
 from ._opened import CodedTensor

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -10,6 +12,7 @@ from tersor.format_spec.coding import HALF_FLAG, CodecId
 from tersor.format_spec.limits import DEFAULT_LIMITS
 from tersor.format_spec.records import TensorRecord
 from tersor.format_spec.tensors import SharedTensor
+from tersor.format_spec.word_models import Model
 from tersor.runtime.decode import decode as fast_decode
 
 # The matrix, rows of 6, with the codebook (1.5, -2):
@@ -45,7 +48,7 @@ def bits(text: str) -> str:
     return int(text, 2).to_bytes(len(text) // 8, "big").hex()
 
 
-CASES: dict[str, tuple[CodecId, SharedTensor, dict[str, int], str]] = {}
+CASES: dict[str, tuple[CodecId, SharedTensor, dict[str, Any], str]] = {}
 
 CASES["sparse"] = (
     CodecId.SPARSE,
@@ -82,6 +85,28 @@ CASES["shared"] = (
     + bits("001 01 1")  # code lengths 1 2 2
     + "03"  # bytes of codes
     + bits("0 11 10 10 0 0 0 0 0 0 0 10 0 0 0 10 0 0"),
+)
+
+MASKS = Model(8, (), (), False, (0,), (np.array([2, 2, 2, 2, -1, -1, -1, -1]),))
+CODES = Model(2, ((0, 0),), (1,), False, (0, 1), (np.array([-1, 1, 1]), np.array([0, -1, -1])))
+CASES["grouped"] = (
+    CodecId.GROUPED,
+    SPARSE,
+    {"block_majors": 2, "group": 3, "masks": MASKS, "codes": CODES, "form": HALF_FLAG},
+    "02 02 02 03"  # k, flags (fp16), majors per block, positions of a group
+    "003e 00c0"
+    + "00 00"  # masks: no phrases; one class, one table
+    + bits("001 1 1 1")  # lengths 2 2 2 2: previous is 3, then -1, same, same, same
+    + "01 00 00"  # codes: one phrase, a pair of symbols 0
+    + "11 01"  # two classes, two tables; the second class begins at symbol 1
+    + bits("0 1")  # the table after each class
+    + bits("0001 0001 1")  # lengths none, 1, 1: previous is 2, then -1, same
+    + bits("000001")  # length 0: previous is 2, then -2
+    + "03 01 01  02 01 01"  # each block: nonzeros, bytes of masks, bytes of codes
+    + bits("10 11 01 00")  # masks 010, 001, 100, 000 (first position first) are symbols 2, 3, 1, 0
+    + bits("1 0")  # codes 0 0 (the phrase) and 1
+    + bits("01 01")
+    + bits("1"),
 )
 
 

@@ -10,9 +10,9 @@ from tersor.format_spec.codebooks import codebook_bytes, codebook_form, linear_l
 from tersor.format_spec.coding import HALF_FLAG, LINEAR_FLAG, CodecId
 from tersor.format_spec.errors import FormatError
 from tersor.format_spec.limits import DEFAULT_LIMITS
-from tersor.format_spec.models import masks_by_symbol
 from tersor.format_spec.records import TensorRecord
 from tersor.format_spec.tensors import SharedTensor
+from tersor.format_spec.word_models import masks_by_symbol
 from tersor.packer.encode import encode
 from tersor.packer.encode._contexts import find_phrases, growth
 from tersor.packer.encode._word_kernels import code_bits, count_pairs, merge_contexts

@@ -142,3 +142,9 @@ def masks_by_symbol(group: int) -> np.ndarray:
     masks = np.arange(1 << group)
     sizes = np.array([mask.bit_count() for mask in masks.tolist()])
     return masks[np.argsort(sizes, kind="stable")].astype(np.uint16)
+
+
+@cache
+def sizes_by_symbol(group: int) -> np.ndarray:
+    """The nonzeros of each mask in the order of :func:`masks_by_symbol`, (2**group,) int64, ascending."""
+    return np.array([mask.bit_count() for mask in masks_by_symbol(group).tolist()], np.int64)
