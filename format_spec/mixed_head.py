@@ -23,6 +23,7 @@ from .varint import read_varint, write_varint
 
 if TYPE_CHECKING:
     from .codebooks import Bytes
+    from .limits import Limits
     from .records import TensorRecord
 
 FORMS = HALF_FLAG | LINEAR_FLAG
@@ -84,6 +85,11 @@ def entry_numbers(codebook: np.ndarray, positives: int) -> np.ndarray:
     if codebook.dtype.kind == "i":
         numbers[positives + 1 :] = numbers[:positives:-1].copy()
     return numbers
+
+
+def check_decoded(record: TensorRecord, limits: Limits, nonzeros: int, k: int) -> None:
+    """Raise :class:`LimitError` when starts, minors and codes of a rows-major tensor would be too large."""
+    limits.check("tensor_bytes", nonzeros * (4 + (1 if k <= 256 else 2)) + 8 * (record.rows + 1))
 
 
 def write_head(entries: int, head: MixedHead) -> bytes:

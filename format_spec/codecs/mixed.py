@@ -8,7 +8,7 @@ import numpy as np
 
 from ..codebooks import codebook_bytes
 from ..coding import COLUMNS_FLAG, HALF_FLAG, LINEAR_FLAG, MAX_CODEBOOK, CodecId
-from ..mixed_head import MixedHead, block_sizes, entry_numbers, read_payload, write_head
+from ..mixed_head import MixedHead, block_sizes, check_decoded, entry_numbers, read_payload, write_head
 from ..tensors import SharedTensor, bit_patterns, to_scan
 from ..varint import write_varint
 from ._dense import check_size
@@ -44,6 +44,7 @@ class Mixed:
         """Codes and codebook, rows-major; zeros stay in where most positions are not zero."""
         check_size(record, limits)
         found = read_payload(record, payload)
+        check_decoded(record, limits, 0, len(found.codebook))
         head, positives = found.head, found.positives
         majors, minors = head.matrix(record.rows, record.columns)
         counts = (positives, len(found.codebook) - positives)
@@ -51,6 +52,7 @@ class Mixed:
         for block, size in enumerate(block_sizes(majors, head.block_majors)):
             rows += decode_block(head, counts, size, minors, payload[found.bounds[block] : found.bounds[block + 1]])
         ranks = _from_majors(np.array(rows, np.int64), head, record.rows)
+        check_decoded(record, limits, int(np.count_nonzero(ranks)), len(found.codebook))
         numbers = entry_numbers(found.codebook, positives)[np.where(ranks > 0, ranks, positives - ranks)]
         return _to_tensor(record, ranks != 0, numbers, found.codebook)
 

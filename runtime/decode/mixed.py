@@ -10,7 +10,7 @@ import numpy as np
 
 from ...format_spec.coding import COLUMNS_FLAG, MAX_CODEBOOK, CodecId
 from ...format_spec.errors import FormatError
-from ...format_spec.mixed_head import MixedHead, MixedPayload, block_sizes, entry_numbers, read_payload
+from ...format_spec.mixed_head import MixedHead, MixedPayload, block_sizes, check_decoded, entry_numbers, read_payload
 from ...format_spec.mixing import KERNEL_ZEROS_FLAG, REFERENCES_FLAG
 from ...format_spec.tensors import SharedTensor
 from ._mixed_collect import collect, collect_all, count_nonzeros
@@ -103,4 +103,7 @@ def decode_mixed(record: TensorRecord, data: np.ndarray, limits: Limits, executo
     """A tensor from its payload, (bytes,) uint8."""
     check_size(record, limits)
     payload = read_payload(record, data)
-    return to_tensor(record, payload, decode_levels(record, data, payload, executor))
+    check_decoded(record, limits, 0, len(payload.codebook))
+    levels = decode_levels(record, data, payload, executor)
+    check_decoded(record, limits, int(np.count_nonzero(levels.q)), len(payload.codebook))
+    return to_tensor(record, payload, levels)

@@ -7,17 +7,21 @@ import io
 import numpy as np
 import pytest
 
+from tersor.format_spec import codecs
+from tersor.format_spec.coding import CodecId
 from tersor.format_spec.container import MANIFEST, POOL, ContainerWriter
 from tersor.format_spec.errors import FormatError, LimitError
 from tersor.format_spec.graph import OPSET, Graph, Node
 from tersor.format_spec.limits import DEFAULT_LIMITS, Limits
 from tersor.format_spec.manifest import decode_manifest, encode_manifest
+from tersor.format_spec.mixed_head import MixedHead
 from tersor.format_spec.records import Placed, TensorRecord
 from tersor.format_spec.reference import decode_file
-from tersor.format_spec.tensors import DenseTensor
+from tersor.format_spec.tensors import DenseTensor, SharedTensor
 from tersor.format_spec.validate import validate
 from tersor.format_spec.varint import write_varint
 from tersor.runtime import load
+from tersor.runtime.decode import decode
 
 
 def declaring(shape: tuple[int, ...], payload: bytes = bytes(4), codec: int = 3) -> bytes:
@@ -103,3 +107,17 @@ def test_names_of_graphs_around_stay_visible_and_later_ones_are_not() -> None:
     validate(Graph("g", (), (), (first, last)))
     with pytest.raises(FormatError, match="'a' before anything defines it"):
         validate(Graph("g", (), (), (last, first)))
+
+
+def test_the_arrays_of_a_context_mixed_tensor_are_limited() -> None:
+    array = np.zeros((1000, 1), np.uint8)
+    array[:20] = 3
+    starts, codes, minors = np.minimum(np.arange(1001), 20), np.zeros(20, np.uint8), np.zeros(20, np.uint32)
+    shared = SharedTensor(array.dtype, array.shape, (0,), "rows", starts, minors, codes, np.array([3], np.uint8))
+    record = TensorRecord("w", array.dtype, array.shape, (0,), CodecId.MIXED)
+    payload = codecs.find_codec(CodecId.MIXED).encode(shared, head=MixedHead(0, 1, 1, 0, 20, 1000))
+    for decoder in (codecs.decode, decode):
+        assert decoder(record, payload, Limits(tensor_bytes=8 * 1001 + 5 * 20)).size == 1000
+        for most in (8 * 1001 - 1, 8 * 1001 + 5 * 20 - 1):
+            with pytest.raises(LimitError):
+                decoder(record, payload, Limits(tensor_bytes=most))
