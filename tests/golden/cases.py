@@ -14,7 +14,7 @@ from tersor.format_spec.coding import COLUMNS_FLAG, HALF_FLAG, LINEAR_FLAG, Code
 from tersor.format_spec.graph import Graph, Node, Tensor, TensorType, Value
 from tersor.format_spec.mixed_head import MixedHead
 from tersor.format_spec.mixing import KERNEL_ZEROS_FLAG, REFERENCES_FLAG
-from tersor.format_spec.models import Model
+from tersor.format_spec.word_models import Model
 from tersor.format_spec.records import DTYPE_IDS
 from tersor.format_spec.tensors import DenseTensor, Order, SharedTensor, bit_patterns, to_scan
 
