@@ -14,9 +14,9 @@ from tersor.format_spec.coding import COLUMNS_FLAG, HALF_FLAG, LINEAR_FLAG, Code
 from tersor.format_spec.graph import Graph, Node, Tensor, TensorType, Value
 from tersor.format_spec.mixed_head import MixedHead
 from tersor.format_spec.mixing import KERNEL_ZEROS_FLAG, REFERENCES_FLAG
-from tersor.format_spec.word_models import Model
 from tersor.format_spec.records import DTYPE_IDS
 from tersor.format_spec.tensors import DenseTensor, Order, SharedTensor, bit_patterns, to_scan
+from tersor.format_spec.word_models import Model
 
 RAW, ZSTD, FILL, PAPER = CodecId.RAW, CodecId.SHUFFLED_ZSTD, CodecId.FILL, CodecId.PAPER
 SHARED, SPARSE, MIXED, GROUPED = CodecId.SHARED, CodecId.SPARSE, CodecId.MIXED, CodecId.GROUPED

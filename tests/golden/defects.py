@@ -30,6 +30,7 @@ from tersor.format_spec.records import TensorRecord
 from tersor.format_spec.varint import write_varint
 
 from .cases import tensors
+from .later_payloads import later_defects
 from .payloads import payload_defects
 from .writing import container, parts_of, raw_parts
 
@@ -260,7 +261,7 @@ def graph_defects() -> Iterator[tuple[str, Defect]]:
 
 def tensor_defects() -> Iterator[tuple[str, Defect]]:
     """SPEC.md, section 5: a payload that is wrong inside a file that is right."""
-    for name, wrong in payload_defects().items():
+    for name, wrong in {**payload_defects(), **later_defects()}.items():
         output = Value("w", TensorType(wrong.record.dtype.name, wrong.record.shape))
         graph = Graph(name, (), (output,), (), tensors(w=1))
         yield name, Defect(parts_of(graph, [(wrong.record, wrong.payload)]).build(), FormatError, wrong.message)
