@@ -16,6 +16,7 @@ from ...format_spec.word_models import Model, masks_by_symbol, sizes_by_symbol, 
 from ._assemble import Encoded, choose_block_majors
 from ._contexts import Choice, Structure, Symbols, choose_structure, finish, growth
 from ._forms import fixed
+from ._kernels import histogram
 from ._word_kernels import encode_grouped as encode_words
 from ._word_kernels import write_masks
 
@@ -110,7 +111,8 @@ def code_symbols(tensor: SharedTensor, block_majors: int, positions: np.ndarray)
         raise ValueError("the tensor leaves nothing out")
     majors = np.minimum(np.arange(0, tensor.majors + block_majors, block_majors), tensor.majors)
     k = len(tensor.codebook)
-    counts = np.bincount(tensor.codes, minlength=k)
+    counts = np.zeros(k, np.int64)
+    histogram(tensor.codes, counts)
     sign = int(np.count_nonzero(tensor.codebook > 0))
     cuts = {sign, *(begin + _median(counts[begin:end]) for begin, end in ((0, sign), (sign, k)))}
     class_cuts = tuple(sorted(cut for cut in cuts if 0 < cut < k))
