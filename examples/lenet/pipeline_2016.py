@@ -18,7 +18,7 @@ from pathlib import Path
 import torch
 from compress import demo_network
 from mnist import preprocess, read_mnist
-from networks import EXPORT, FP32_BYTES, NETWORKS, Data, cosine, error, fit, read_data
+from networks import EXPORT, FP32_BYTES, NETWORKS, Data, cosine, error, fit, read_data, save_state
 from torch import nn
 
 from tersor.packer.training import Pruner, SharedValues, cubic, export, share, wrapped_tensors
@@ -59,7 +59,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--steps", type=int, default=6000)
     parser.add_argument("--rate", type=float, default=1e-3)
-    parser.add_argument("--variants", type=int, default=5)
+    parser.add_argument("--variants", type=int, default=5, help="distorted variants of each training image")
+    parser.add_argument("--save-dense", type=Path, help=".npz to write the dense network to")
     args = parser.parse_args()
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True)
@@ -72,6 +73,9 @@ def main() -> None:
     else:
         network = NETWORKS[args.network]()
         fit(network, data, [{"params": network.parameters()}], args.steps, cosine(args.rate, args.steps), generator)
+    before = error(network, data.held_out)
+    if args.save_dense is not None:
+        save_state(network, args.save_dense)
     compress(network, args.network, data, args.steps, args.rate, generator)
     args.output.parent.mkdir(parents=True, exist_ok=True)
     report = export(network, torch.zeros(2, 1, 28, 28), args.output, profile="paper", compact=True, **EXPORT)
@@ -84,6 +88,7 @@ def main() -> None:
         "file_bytes": report.file_bytes,
         "ratio": FP32_BYTES[args.network] / report.file_bytes,
         "paper_formula_ratio": 1 / report.paper.pqh_rate,
+        "held_out_error_before": before,
         "held_out_error": error(network, data.held_out),
         "test_error": error(network, test),
         "seconds": round(time.perf_counter() - started),

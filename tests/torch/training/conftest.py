@@ -9,6 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+# Threads that spin for matrices this small only take time from the other test workers.
+torch.set_num_threads(1)
+
 
 @pytest.fixture
 def network() -> nn.Sequential:
