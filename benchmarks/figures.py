@@ -2,8 +2,8 @@
 
     python benchmarks/figures.py --models MODEL_DIR --mnist MNIST_DIR --images IMAGE_DIR
 
-MODEL_DIR holds ``mnist_cnn.onnx`` and ``squeezenet11.onnx``; see ``accuracy.py`` for the others. Latency is the median of runs in
-turn with ONNX Runtime on the decoded dense weights, one thread each.
+MODEL_DIR holds ``mnist_cnn.onnx`` and ``squeezenet11.onnx``; see ``accuracy.py`` for the others. Latency is the median of runs
+in turn with ONNX Runtime on the decoded dense weights, one thread each.
 """
 
 from __future__ import annotations

@@ -116,18 +116,20 @@ def test_shared_tensors_pass_untouched(tmp_path: Path):
 
 
 def test_subgraph_tensors_are_stored(tmp_path: Path):
-    inner = Graph(
-        "body",
-        (),
-        (Value("z", TensorType("float32", (2,))),),
-        (Node("Add", "add", ("c", "c"), ("z",)),),
-        {"c": DenseTensor.of(np.array([1, 2], np.float32))},
-    )
-    outer = linear(normal(4, 4))
-    graph = replace(outer, nodes=(*outer.nodes, Node("If", "branch", ("x",), ("q",), {"then_branch": inner})))
-    with pytest.raises(UnsupportedOperator, match="branch"):
-        pack(graph, tmp_path / "a")
-    assert len(list(graphs(graph))) == 2
+    def branch(value: float) -> Graph:
+        return Graph(
+            "branch",
+            (),
+            (Value("z", TensorType("float32", (2,))),),
+            (Node("Add", "add", ("c", "c"), ("z",)),),
+            {"c": DenseTensor.of(np.array([value, 2], np.float32))},
+        )
+
+    outer = linear(normal(4, 4), condition=np.array(True))
+    choice = Node("If", "choice", ("condition",), ("q",), {"then_branch": branch(1), "else_branch": branch(5)})
+    pack(replace(outer, nodes=(*outer.nodes, choice)), tmp_path / "a")
+    stored = [g.initializers["c"].dense() for g in list(graphs(decode_file(tmp_path / "a")))[1:]]
+    np.testing.assert_array_equal(stored, [[5, 2], [1, 2]])
 
 
 def test_unsupported_operators_are_named_before_anything_is_written(tmp_path: Path):
