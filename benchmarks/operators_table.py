@@ -82,13 +82,7 @@ def table() -> Iterator[tuple[str, str, str, str, str]]:
         runs = "kernel, reference" if find_lowering(name) else "reference"
         if any(a.type == defs.OpSchema.AttrType.GRAPH for a in schema.attributes.values()):
             runs = "plans of its subgraphs"
-        yield (
-            f"[{name}](https://onnx.ai/onnx/operators/onnx__{name}.html)",
-            str(schema.since_version),
-            elements(schema),
-            runs,
-            limits(found, schema),
-        )
+        yield name, str(schema.since_version), elements(schema), runs, limits(found, schema)
 
 
 def elements(schema: defs.OpSchema) -> str:
