@@ -1,0 +1,18 @@
+"""Kernels for recurrent layers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ._registry import lowering
+
+if TYPE_CHECKING:
+    from ..plan.step import Kernel, Site
+
+
+@lowering("LSTM")
+def lower_lstm(site: Site) -> Kernel | None:
+    """Step by step from packed weights where the layer is plain."""
+    from ..kernels.recurrent import lower_lstm
+
+    return lower_lstm(site)
