@@ -73,3 +73,13 @@ def test_scripts_without_torch_do_not_import_it() -> None:
         source = (EXAMPLES / f"{name}.py").read_text()
         assert "import torch" not in source
         assert "import onnx" not in source
+
+
+@pytest.mark.parametrize("path", sorted((MODELS / "pipeline_2016").glob("*.json")), ids=lambda path: path.stem)
+def test_pipeline_of_2016_runs(path: Path, bundled: tuple[np.ndarray, np.ndarray]) -> None:
+    row = json.loads(path.read_text())
+    file = path.with_suffix(".tersor")
+    assert file.stat().st_size == row["file_bytes"]
+    expected = row["test_error"]
+    found = import_module("score").test_error(file, *bundled)
+    assert abs(found - expected) <= 4 * np.sqrt(expected * (100 - expected) / len(bundled[1]))
