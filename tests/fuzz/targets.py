@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from math import prod
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -29,8 +28,6 @@ LIMITS = Limits(manifest_bytes=1 << 16, sections=64, items=1 << 13, nodes=1 << 1
 """Small, so that inputs which ask for much are refused at once and memory stays flat."""
 
 DTYPES = tuple(DTYPE_IDS)
-SIDES = (1, 2, 3, 5, 8, 13, 40, 0)
-"""Lengths of axes in the inputs of codec targets."""
 
 Outcome: TypeAlias = str
 Payload: TypeAlias = "bytes | memoryview"
@@ -123,7 +120,7 @@ def read_input(codec: int, data: bytes) -> tuple[TensorRecord, bytes] | None:
         return None
     rank = data[1] & 3
     row_axes = tuple(axis for axis in range(rank) if data[1] >> (4 + axis) & 1)
-    shape = tuple(SIDES[side & 7] if side < 128 else side for side in data[2 : 2 + rank])
+    shape = tuple(data[2 : 2 + rank])
     record = TensorRecord("w", np.dtype(DTYPES[data[0] % len(DTYPES)]), shape, row_axes, codec)
     return record, data[6:]
 
@@ -132,8 +129,8 @@ def write_input(record: TensorRecord, payload: bytes) -> bytes | None:
     """The bytes that :func:`read_input` reads, or ``None`` when the record's shape cannot be said in them."""
     if len(record.shape) > 3:
         record = TensorRecord("w", record.dtype, (record.rows, record.columns), (0,), record.codec)
-    sides = [SIDES.index(side) if side in SIDES else side for side in record.shape]
-    if any(side > 255 or 7 < side < 128 for side in sides) or prod(record.shape) * record.dtype.itemsize > LIMITS.tensor_bytes:
+    sides = list(record.shape)
+    if any(side > 255 for side in sides) or record.dense_bytes > LIMITS.tensor_bytes:
         return None
     axes = sum(16 << axis for axis in record.row_axes)
     head = [DTYPES.index(record.dtype.name), len(record.shape) | axes, *sides, *[0] * (4 - len(sides))]

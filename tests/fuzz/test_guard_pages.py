@@ -11,8 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from tersor.format_spec.codecs import codecs
+
 ROOT = Path(__file__).parents[2]
-CODECS = {"codec-1", "codec-2", "codec-3", "codec-4", "codec-5", "codec-6"}
+CODECS = {f"codec-{codec}" for codec in codecs()}
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="guard pages are made with mmap and mprotect")
 
@@ -23,11 +25,11 @@ def decode_in_guarded_memory(*arguments: str, **environment: str) -> subprocess.
     return subprocess.run(command, cwd=ROOT, env=variables, capture_output=True, text=True, timeout=300)
 
 
-def check(result: subprocess.CompletedProcess[str], *, bounds_checked: bool) -> None:
+def check(result: subprocess.CompletedProcess[str], *, bounds_checked: bool, without: str = "") -> None:
     assert result.returncode == 0, result.stderr
     facts = json.loads(result.stdout)
     assert facts["bounds_checked"] is bounds_checked
-    assert set(facts["codecs"]) >= CODECS
+    assert set(facts["codecs"]) == CODECS - {without}
     assert facts["outcomes"]["decoded"] > 100
     assert facts["outcomes"]["FormatError"] > 1000
 
@@ -44,4 +46,6 @@ def test_raw_pointers_stay_inside_guarded_memory() -> None:
 
 def test_indices_stay_inside_with_bounds_checks(tmp_path: Path) -> None:
     environment = {"NUMBA_BOUNDSCHECK": "1", "NUMBA_CACHE_DIR": str(tmp_path)}
-    check(decode_in_guarded_memory("--inputs", "300", "--seed", "1", **environment), bounds_checked=True)
+    # The context-mixed kernel works through raw pointers, which these checks do not see, and takes long to compile.
+    arguments = ("--inputs", "300", "--seed", "1", "--without", "codec-7")
+    check(decode_in_guarded_memory(*arguments, **environment), bounds_checked=True, without="codec-7")

@@ -49,6 +49,9 @@ def main() -> None:
     random = Random(arguments.seed)
     chosen = {name: target for name, target in targets().items() if not arguments.targets or name in arguments.targets}
     inputs = {name: corpus(name) for name in chosen}
+    for name, pool in inputs.items():
+        for data in pool:
+            chosen[name](data)  # compiles the kernels, which would look like a slow input
     state = json.loads(arguments.state.read_text()) if arguments.state.exists() else {}
     counts = {name: Counter(state.get("outcomes", {}).get(name, {})) for name in chosen}
     slowest = state.get("slowest_seconds", 0.0)
