@@ -36,12 +36,13 @@ cp "$here/conformance.py" "$root/opt/case/"
 
 # Numba asks the host for the processor's name; under emulation that is the wrong one.
 arm64() {
-    qemu-aarch64-static -L "$root" -cpu max -E NUMBA_CPU_NAME=cortex-a72 -E NUMBA_CPU_FEATURES=+neon -E NUMBA_CACHE_DIR="$root/opt/cache" \
+    qemu-aarch64-static -L "$root" -cpu max -E NUMBA_CPU_NAME=cortex-a72 -E NUMBA_CPU_FEATURES=+neon \
+        -E NUMBA_CACHE_DIR="$root/opt/cache" \
         -E PYTHONPATH="$root$site" -E PYTHONDONTWRITEBYTECODE=1 "$root/usr/bin/python3" -S "$@"
 }
 
 arm64 -c 'import platform, sys; print(platform.machine(), sys.version.split()[0])'
 arm64 "$root/opt/case/conformance.py" check "$root/opt/case"
 
-echo "installed, MB:"
-du -sm "$root$site" "$root$site"/* | sort -rn | head -8 | sed "s#$root$site#site-packages#"
+echo "installed, MB: $(du -sm "$root$site" | cut -f1), of which"
+du -sm "$root$site"/* | sort -rn | head -6 | sed "s#$root$site/##"
