@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,12 +18,14 @@ ORDERS: tuple[Order, ...] = ("rows", "columns")
 def plain(values: np.ndarray, kept: np.ndarray, codebook: np.ndarray, feedback: float) -> np.ndarray:
     """Rows of (rows, columns) one weight after another."""
     out = np.zeros_like(values)
+    exact = [float(value) for value in codebook]
+    middles = [(low + high) / 2 for low, high in pairwise(exact)]
     for r in range(values.shape[0]):
         error = 0.0
         for c in range(values.shape[1]):
             if kept[r, c]:
                 wanted = float(values[r, c]) + feedback * error
-                code = int(np.abs(codebook.astype(np.float64) - wanted).argmin())
+                code = sum(wanted > middle for middle in middles)
                 out[r, c] = codebook[code]
                 error = wanted - float(codebook[code]) if 0 < code < len(codebook) - 1 else 0.0
     return out
