@@ -133,7 +133,8 @@ def measure_mnist(model: Path, folder: Path) -> Outcome:
     graph, dense = from_onnx(model), dense_runner(model)
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch) / "packed.tersor"
-        chosen = choose_densities(graph, *(part[:CHOOSE_ON] for part in mnist(folder, "train")), path)
+        x, labels = mnist(folder, "train")
+        chosen = choose_densities(graph, x[:CHOOSE_ON], labels[:CHOOSE_ON], path)
         rules = {n: layer(w.kind, chosen.densities[n]) for n, w in find_weights(graph).items()}
         size = pack(graph, path, Recipe(rules=rules)).file_bytes
         x, labels = mnist(folder, "t10k")

@@ -57,7 +57,8 @@ def check(path: Path, shape: tuple[int, ...] | None, folder: Path) -> tuple[str,
     inputs = inputs_for(session, shape)
     with load(packed) as model:
         ours = model.run(inputs)
-    theirs = dict(zip([o.name for o in session.get_outputs()], session.run(None, inputs), strict=True))
+    found = (np.asarray(value) for value in session.run(None, inputs))
+    theirs = dict(zip([o.name for o in session.get_outputs()], found, strict=True))
     worst = max(np.abs(np.asarray(ours[k], np.float64) - theirs[k]).max() / np.abs(theirs[k]).max() for k in theirs)
     with open_container(packed) as container:
         to_onnx(read_graph(container, decode), unpacked)

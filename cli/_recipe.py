@@ -97,7 +97,8 @@ def _rule(text: str) -> tuple[str, Any]:
     pairs = [part.partition(":") for part in settings.split(",")]
     if not equals or any(not colon for _, colon, _ in pairs):
         raise click.BadParameter(f"{text!r} is not PATTERN=KEY:VALUE,...", param_hint="--rule")
-    return pattern, Layer(**{key: _setting(key, value) for key, _, value in pairs})
+    values: dict[str, Any] = {key: _setting(key, value) for key, _, value in pairs}
+    return pattern, Layer(**values)
 
 
 def _setting(key: str, text: str) -> int | float | str:

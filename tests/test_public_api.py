@@ -6,6 +6,7 @@ import importlib
 import inspect
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 
@@ -54,7 +55,7 @@ def test_public_names(module: str):
 @pytest.mark.parametrize("name", SIGNATURES)
 def test_signatures(name: str):
     module = ".".join(name.split(".")[:2])
-    found = importlib.import_module(module)
+    found: Any = importlib.import_module(module)
     for part in name.removeprefix(f"{module}.").split("."):
         found = getattr(found, part)
     assert list(inspect.signature(found).parameters) == SIGNATURES[name]

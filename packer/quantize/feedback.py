@@ -29,6 +29,6 @@ def round_with_feedback(
     scanned = to_scan(values, row_axes, scan).reshape(matrix)
     mask = np.ones(matrix, bool) if kept is None else to_scan(kept, row_axes, scan).reshape(matrix)
     exact = codebook.astype(np.float64)
-    errors, coded = np.zeros(1 if scan == "rows" else matrix[1]), np.zeros(matrix, np.float32)
-    feed_back(scanned, mask, codebook.astype(np.float32), (exact[:-1] + exact[1:]) / 2, feedback, errors, coded)
+    coded = np.zeros(matrix, np.float32)
+    feed_back(scanned, mask, codebook.astype(np.float32), (exact[:-1] + exact[1:]) / 2, feedback, scan == "rows", coded)
     return from_scan(coded.reshape(-1), values.shape, row_axes, scan)

@@ -31,7 +31,7 @@ _FACTS: dict[str, Any] = {"infer": infers(_types), "shape_inputs": (1,)}
 def _sum(data: np.ndarray, axes: np.ndarray | None, keepdims: int, noop: int) -> np.ndarray:
     """Sum, floats in float64: numpy adds along an axis that is not the last one by one, and variances cancel what is left."""
     wide = np.dtype(np.float64) if data.dtype.kind == "f" else data.dtype
-    return np.sum(data, axis=reduced_axes(data.ndim, axes, noop), dtype=wide, keepdims=bool(keepdims))
+    return np.asarray(np.sum(data, axis=reduced_axes(data.ndim, axes, noop), dtype=wide, keepdims=bool(keepdims)))
 
 
 def _squares(data: np.ndarray) -> np.ndarray:
