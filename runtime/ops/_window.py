@@ -9,6 +9,7 @@ from functools import reduce
 import numpy as np
 
 from ...format_spec.errors import PlanError
+from ._padding import pad_axes
 from ._shapes import Shape
 
 
@@ -44,7 +45,7 @@ class Window:
         widths = [(0, 0)] * (x.ndim - len(spatial))
         for size, begin, end, reach in zip(spatial, self.begin, self.end, self.reach, strict=True):
             widths.append((begin, max(end, reach - begin - size)))
-        return np.pad(x, widths, constant_values=value)
+        return pad_axes(x, widths, constant_values=value)
 
     def views(self, padded: np.ndarray) -> Iterator[tuple[Shape, np.ndarray]]:
         """For each position in the kernel, the elements (..., \\*output) of ``padded`` that it meets: a writable view."""

@@ -9,6 +9,7 @@ import numpy as np
 
 from ...format_spec.errors import PlanError
 from ._dtypes import accumulator, onnx_dtype
+from ._padding import pad_axes
 from ._registry import Shaped, operator
 from ._shapes import Shape, Types, Values, given, infers
 
@@ -28,7 +29,7 @@ def _bias(mask: np.ndarray | None, total: int, dtype: np.dtype) -> np.ndarray:
         return np.zeros((1, 1, 1, total), dtype)
     values = np.where(mask, dtype.type(0), dtype.type(-np.inf)) if mask.dtype == np.bool_ else mask
     missing = total - values.shape[-1]
-    return np.pad(values, [(0, 0)] * (values.ndim - 1) + [(0, missing)], constant_values=-np.inf)
+    return pad_axes(values, [(0, 0)] * (values.ndim - 1) + [(0, missing)], constant_values=-np.inf)
 
 
 def _visible(

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ._padding import pad_axes
 from ._registry import operator
 from ._shapes import positive_axes
 
@@ -20,5 +21,5 @@ def center_crop_pad(X: np.ndarray, shape: np.ndarray, *, axes: Sequence[int] | N
         missing = max(0, wanted - size)
         before[axis] = (missing // 2, missing - missing // 2)
         start = max(0, size - wanted) // 2
-        result = np.pad(np.take(result, np.arange(start, start + min(size, wanted)), axis), before)
+        result = pad_axes(np.take(result, np.arange(start, start + min(size, wanted)), axis), before)
     return result

@@ -7,6 +7,7 @@ from math import prod
 
 import numpy as np
 
+from ._padding import pad_axes
 from ._registry import operator
 from ._window import per_axis
 
@@ -34,4 +35,4 @@ def max_unpool(
     result = flat.reshape(pooled)
     if output_shape is None:
         return result
-    return np.pad(result, [(0, int(wanted) - n) for wanted, n in zip(output_shape, pooled, strict=True)])
+    return pad_axes(result, [(0, int(wanted) - n) for wanted, n in zip(output_shape, pooled, strict=True)])

@@ -7,6 +7,7 @@ from typing import Any, Literal
 import numpy as np
 
 from ...format_spec.errors import PlanError
+from ._padding import pad_axes
 from ._registry import Shaped, operator
 from ._shapes import Shape, Types, Values, constant, given, infers, positive_axes
 
@@ -55,5 +56,5 @@ def pad(
     added = [(max(0, before), max(0, after)) for before, after in widths]
     if mode == "constant":
         filler = data.dtype.type(0) if constant_value is None or constant_value.size == 0 else constant_value.reshape(())
-        return np.pad(cropped, added, constant_values=filler)
-    return np.pad(cropped, added, mode=mode)
+        return pad_axes(cropped, added, constant_values=filler)
+    return pad_axes(cropped, added, mode=mode)
