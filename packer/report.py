@@ -173,8 +173,13 @@ def report_file(
             if isinstance(tensors, StoredTensors)
             for name in tensors
         )
-        paper = any(s.record.codec == CodecId.PAPER for t in stored if isinstance(t, StoredTensors) for s in t.stored.values())
-        return PackReport("paper" if paper else "compact", container.length, tensors, _overhead(container))
+        used = {s.record.codec for part in stored if isinstance(part, StoredTensors) for s in part.stored.values()}
+        return PackReport(_profile(used), container.length, tensors, _overhead(container))
+
+
+def _profile(used: set[int]) -> str:
+    """The least profile whose codecs hold the file: a ``max`` file that gained nothing from its own codec is a compact one."""
+    return "max" if CodecId.MIXED in used else "paper" if CodecId.PAPER in used else "compact"
 
 
 def _report_tensor(

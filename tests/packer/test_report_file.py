@@ -5,11 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tersor.format_spec.coding import CodecId
 from tersor.format_spec.errors import FormatError
 from tersor.format_spec.graph import Graph, Node, TensorType, Value
 from tersor.format_spec.tensors import DenseTensor
 from tersor.packer import Layer, Recipe, pack
-from tersor.packer.report import report_file
+from tersor.packer.report import _profile, report_file
 
 SHAPES = {"w": (60, 50), "b": (50,), "middle_w": (50, 20), "else_w": (20, 50)}
 
@@ -74,3 +75,9 @@ def test_a_damaged_file_is_refused(graph: Graph, tmp_path: Path):
     (tmp_path / "g.tersor").write_bytes(data)
     with pytest.raises(FormatError):
         report_file(tmp_path / "g.tersor")
+
+
+def test_the_profile_is_read_from_the_codecs_in_use():
+    assert _profile({CodecId.RAW, CodecId.SPARSE}) == "compact"
+    assert _profile({CodecId.RAW, CodecId.PAPER}) == "paper"
+    assert _profile({CodecId.GROUPED, CodecId.MIXED}) == "max"
