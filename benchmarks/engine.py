@@ -2,14 +2,14 @@
 
     python benchmarks/engine.py WORK_DIR --deepsparse /path/to/its/python --json engine.json
 
-Each stand-in (see ``standins.py``) is packed without loss into WORK_DIR, once. Ours runs the packed file; ONNX Runtime and DeepSparse
-the dense fp32 model with the same weights, zeros included, at batch 1. Every engine has a process of its own
-(``engine_worker.py``) and they take turns: in each round each engine runs for about a fifth of a second, the others idle. A round's
-figure is the median of its runs; printed are the median of the rounds and, in brackets, the smallest and the largest. Outputs
-are compared with ONNX Runtime's; a relative difference above 1e-3 of the largest value ends the benchmark.
+Each stand-in (see ``standins.py``) is packed without loss into WORK_DIR, once. Ours runs the packed file; ONNX Runtime and
+DeepSparse the dense fp32 model with the same weights, zeros included, at batch 1. Every engine has a process of its own
+(``engine_worker.py``) and they take turns: in each round each engine runs for about a fifth of a second, the others idle. A
+round's figure is the median of its runs; printed are the median of the rounds and, in brackets, the smallest and the largest.
+Outputs are compared with ONNX Runtime's; a relative difference above 1e-3 of the largest value ends the benchmark.
 
-DeepSparse needs numpy below 2, so an environment of its own: ``pip install deepsparse==1.8.0`` under Python 3.11. ``--avx2`` keeps
-our kernels, and nobody else's, to what a processor with AVX2 has.
+DeepSparse needs numpy below 2, so an environment of its own: ``pip install deepsparse==1.8.0`` under Python 3.11. ``--avx2``
+keeps our kernels, and nobody else's, to what a processor with AVX2 has.
 """
 
 from __future__ import annotations

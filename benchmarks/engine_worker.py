@@ -2,10 +2,10 @@
 
     python engine_worker.py ENGINE MODEL THREADS INPUT.npy
 
-Needs no part of Tersor unless ENGINE is ``tersor``, so that DeepSparse can run it in a Python of its own. Each line read is a JSON
-object, each answer one line: ``{"runs": n}`` is answered by the seconds of ``n`` runs after one that does not count,
-``{"save": path}`` by writing the first output, ``{}`` by the process's peak memory in bytes. The first line written says that the
-model is ready, in seconds of loading and of the first run.
+Needs no part of Tersor unless ENGINE is ``tersor``, so that DeepSparse can run it in a Python of its own. The first line
+written says that the model is ready, in seconds of loading and of the first run. Then each line read is a JSON object, and each
+answer one line: ``{"runs": n}`` is answered by the seconds of ``n`` runs after one that does not count, ``{"save": path}`` by
+writing the first output, ``{}`` by the process's peak memory in bytes.
 """
 
 from __future__ import annotations
