@@ -8,13 +8,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .pack import pack
+    from .packing import pack
     from .recipe import Layer, Recipe
     from .report import PackReport
 
 __all__ = ["Layer", "PackReport", "Recipe", "pack"]
 
-_MODULES = {"pack": "pack", "Layer": "recipe", "Recipe": "recipe", "PackReport": "report"}
+_MODULES = {"pack": "packing", "Layer": "recipe", "Recipe": "recipe", "PackReport": "report"}
 
 
 def __getattr__(name: str) -> Any:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ..format_spec.container import open_container
 from ..format_spec.limits import DEFAULT_LIMITS, Limits
 from ..format_spec.model_file import read_graph
-from .pack import Progress, pack
+from .packing import Progress, pack
 from .recipe import Recipe
 
 if TYPE_CHECKING:

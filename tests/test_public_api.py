@@ -66,3 +66,9 @@ def test_imports_stay_light(module: str):
     code = f"import sys, {module}; print([m for m in {HEAVY[module]} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_pack_is_the_function_whatever_was_imported_before():
+    code = "import tersor.packer.repack; from tersor.packer import pack; print(callable(pack))"
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout.strip() == "True"

@@ -9,12 +9,12 @@ trained on; the test set is not read. Prints every candidate and the recipe to p
 from __future__ import annotations
 
 import argparse
-import gzip
 import itertools
 import tempfile
 from pathlib import Path
 
 import numpy as np
+from mnist import TRAIN_IMAGES, preprocess, read_mnist
 
 from tersor.converters import from_onnx
 from tersor.packer import Layer, Recipe, pack
@@ -25,13 +25,6 @@ CONV_DENSITIES = (0.7, 0.85, 1.0)
 FC_DENSITIES = (0.16, 0.20, 0.25, 0.30)
 LAST = Layer(bits=4, density=0.5)
 ALLOWED_DROP = 0.001
-
-
-def held_out(folder: Path) -> tuple[np.ndarray, np.ndarray]:
-    """The last 10,000 training images as (n, 1, 28, 28) float32 in 0..1, and their labels."""
-    images = np.frombuffer(gzip.decompress((folder / "train-images-idx3-ubyte.gz").read_bytes()), np.uint8, offset=16)
-    labels = np.frombuffer(gzip.decompress((folder / "train-labels-idx1-ubyte.gz").read_bytes()), np.uint8, offset=8)
-    return images.reshape(-1, 1, 28, 28)[-10_000:].astype(np.float32) / 255, labels[-10_000:]
 
 
 def accuracy(model: Model, x: np.ndarray, labels: np.ndarray) -> float:
@@ -45,7 +38,8 @@ def main() -> None:
     """Try every candidate."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path, metavar="DATA_DIR")
-    x, labels = held_out(parser.parse_args().data)
+    images, labels = read_mnist(parser.parse_args().data, "train")
+    x, labels = preprocess(images[TRAIN_IMAGES:]), labels[TRAIN_IMAGES:]
     graph = from_onnx(MODEL)
     with Model(graph) as dense:
         base = accuracy(dense, x, labels)

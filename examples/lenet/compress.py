@@ -10,40 +10,20 @@ held-out error that is printed. The test images are not read here: ``score.py`` 
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from collections.abc import Callable
 from pathlib import Path
 
-import onnx
 import torch
-from networks import EXPORT, FP32_BYTES, NETWORKS, Data, cosine, error, fit, lenet_5, load_state, read_data, save_state
-from onnx import numpy_helper
+from checkpoints import stored_network, write_summary
+from networks import EXPORT, NETWORKS, Data, cosine, error, fit, lenet_5, read_data
 from torch import Tensor, nn
 
 from tersor.packer.training import RateAware, SharedValues, export, geometric, share, slim, wrap_masks, wrapped_tensors
 
-HERE = Path(__file__).parent
 BIAS_VALUES = 8
 FIXED_BITS = 8 * 500
 """What a file of these networks needs beside codes and positions: container, graph, tables, codebooks."""
-
-
-def demo_network(path: Path = HERE.parents[1] / "cli" / "demo" / "lenet5.onnx") -> nn.Sequential:
-    """The dense LeNet-5 that ``train_lenet5.py`` trained."""
-    network = lenet_5()
-    tensors = {t.name: torch.from_numpy(numpy_helper.to_array(t).copy()) for t in onnx.load(path).graph.initializer}
-    network.load_state_dict(tensors)
-    return network
-
-
-def stored_network(name: str, source: str) -> nn.Sequential:
-    """The dense network in an .npz file, or the demo's."""
-    if source == "demo":
-        return demo_network()
-    network = NETWORKS[name]()
-    load_state(network, Path(source))
-    return network
 
 
 def keep_units(network: nn.Sequential, sizes: tuple[int, int, int]) -> nn.Sequential:
@@ -115,8 +95,6 @@ def dense(data: Data, args: argparse.Namespace, generator: torch.Generator) -> n
     network = NETWORKS[args.network]() if args.dense == "train" else stored_network(args.network, args.dense)
     if args.dense == "train":
         fit(network, data, [{"params": network.parameters()}], args.steps[0], cosine(args.rate, args.steps[0]), generator)
-    if args.save_dense is not None:
-        save_state(network, args.save_dense)
     if args.network == "lenet-5":
         network = keep_units(network, tuple(args.sizes))
         fit(network, data, [{"params": network.parameters()}], args.steps[0], cosine(args.rate, args.steps[0]), generator)
@@ -142,9 +120,8 @@ def main() -> None:
     parser.add_argument("--variants", type=int, default=5, help="distorted variants of each training image")
     parser.add_argument("--flip", action="store_true", help="mirror half of the variants")
     parser.add_argument("--cache", type=Path, help="file that keeps variants and teacher's answers between runs")
-    parser.add_argument("--teacher", default="demo", help="demo, none, or .npz of a dense LeNet-5")
-    parser.add_argument("--dense", default="train", help="the network to start from: train, demo (LeNet-5), or .npz")
-    parser.add_argument("--save-dense", type=Path, help=".npz to write the dense network to")
+    parser.add_argument("--teacher", default="demo", help="demo, none, or .tersor file of a dense LeNet-5")
+    parser.add_argument("--dense", default="train", help="the network to start from: train, demo (LeNet-5), or .tersor file")
     parser.add_argument("--save-trained", type=Path, help="file to write the compressed network's state_dict to")
     args = parser.parse_args()
     torch.set_num_threads(1)
@@ -164,22 +141,7 @@ def main() -> None:
         torch.save(network.state_dict(), args.save_trained)
     report = export(network, torch.zeros(2, 1, 28, 28), args.output, compact=True, **EXPORT)
     print(report)
-    summary = {
-        "network": args.network,
-        "seed": args.seed,
-        "file_bytes": report.file_bytes,
-        "ratio": FP32_BYTES[args.network] / report.file_bytes,
-        "paper_formula_bytes": report.paper.pqh_bits / 8,
-        "paper_formula_ratio": FP32_BYTES[args.network] * 8 / report.paper.pqh_bits,
-        "held_out_error_before": before,
-        "held_out_error": error(network, data.held_out),
-        "seconds": round(time.perf_counter() - started),
-        "settings": {name: str(value) if isinstance(value, Path) else value for name, value in vars(args).items()},
-    }
-    for name in ("data", "cache", "output", "save_dense", "save_trained"):
-        del summary["settings"][name]
-    print(json.dumps(summary))
-    args.output.with_suffix(".json").write_text(json.dumps(summary, indent=1) + "\n")
+    write_summary(args, report, before, error(network, data.held_out), started)
 
 
 if __name__ == "__main__":

@@ -9,11 +9,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 from mnist import TRAIN_IMAGES, preprocess, read_mnist
 from torch import Tensor, nn
 from torch.nn import functional
+
+from tersor.packer.training import distillation
 
 FP32_BYTES = {"lenet-300-100": 1_066_440, "lenet-5": 1_724_320}
 """Bytes of all parameters (weights and biases) of the original networks."""
@@ -62,11 +63,12 @@ def read_data(
     """The training part of the data set in ``folder``, every image with ``variants`` random distortions of it beside.
 
     ``teacher`` answers each of them once. ``flip`` also mirrors half of the distorted images. ``cache`` is a file that keeps
-    images and answers for the next run with the same arguments.
+    images and answers for the next run with the same arguments, or with no teacher.
     """
     images, labels = (torch.from_numpy(array.copy()) for array in read_mnist(folder, "train"))
     if cache is not None and cache.exists():
         pool, logits = torch.load(cache)
+        logits = None if teacher is None else logits
     else:
         pool = _pool(images[:TRAIN_IMAGES], variants, flip)
         logits = None if teacher is None else answers(teacher, pool)
@@ -118,14 +120,9 @@ def error(network: nn.Module, data: tuple[Tensor, Tensor]) -> float:
     return 100 * wrong / len(data[1])
 
 
-def loss(logits: Tensor, labels: Tensor, teacher: Tensor | None, temperature: float = 2.0, share: float = 0.7) -> Tensor:
-    """Cross entropy, of which ``share`` goes to the teacher's softened answers when there are any (Hinton 2015)."""
-    hard = functional.cross_entropy(logits, labels)
-    if teacher is None:
-        return hard
-    student, target = functional.log_softmax(logits / temperature, 1), functional.softmax(teacher / temperature, 1)
-    soft = functional.kl_div(student, target, reduction="batchmean") * temperature**2
-    return share * soft + (1 - share) * hard
+def loss(logits: Tensor, labels: Tensor, teacher: Tensor | None) -> Tensor:
+    """Cross entropy, or :func:`distillation` when there are a teacher's answers."""
+    return functional.cross_entropy(logits, labels) if teacher is None else distillation(logits, labels, teacher)
 
 
 def cosine(peak: float, steps: int, hold: float = 0.0) -> Callable[[int], float]:
@@ -161,16 +158,3 @@ def fit(
             held_out = error(network, data.held_out)
             print(f"{step + 1:6}: loss {mean:.4f}, held-out error {held_out:.2f} %, {seconds:.0f} s", flush=True)
             total = 0.0
-
-
-def load_state(network: nn.Module, path: Path) -> None:
-    """Fill ``network`` from an .npz of arrays by parameter name."""
-    with np.load(path) as arrays:
-        network.load_state_dict({name: torch.from_numpy(arrays[name].astype(np.float32)) for name in arrays.files})
-
-
-def save_state(network: nn.Module, path: Path) -> None:
-    """Write the parameters of ``network`` as float16, compressed."""
-    arrays = {name: tensor.detach().numpy().astype(np.float16) for name, tensor in network.state_dict().items()}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    np.savez_compressed(path, **arrays)  # type: ignore[arg-type]

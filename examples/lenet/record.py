@@ -1,4 +1,4 @@
-"""All runs behind ``models/``: both networks, three seeds at the record budget, other budgets for the curve.
+"""All runs behind ``models/``: dense networks, three seeds at the record budget, the 2016 pipeline, the curve, Fashion-MNIST.
 
     python examples/lenet/record.py MNIST_DIR [--fashion FASHION_DIR] [--models examples/lenet/models] [--cache CACHE_DIR]
 
@@ -10,50 +10,86 @@ from __future__ import annotations
 import argparse
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 HERE = Path(__file__).parent
 SETTINGS = {
     "lenet-5": "--structure 0.5 --rate 2e-3 --steps 1500 3000 2000",
-    "lenet-300-100": "--structure 0.5 --steps 3000 6000 4000",
+    "lenet-300-100": "--structure 0.5 --steps 0 3500 2000",
 }
-RECORD = {"lenet-5": (4_100, "--values 6"), "lenet-300-100": (7_000, "")}
-CURVE = {"lenet-5": (2_000, 2_800, 3_800, 6_000), "lenet-300-100": (4_500, 5_700, 10_000)}
+RECORD = {"lenet-5": (4_100, "--values 6"), "lenet-300-100": (7_900, "")}
+CURVE = {"lenet-5": (2_000, 2_800, 3_800, 6_000), "lenet-300-100": (4_500, 7_000, 10_000)}
+PIPELINE = {"lenet-5": "--steps 1500", "lenet-300-100": "--steps 6000"}
 FASHION = {"lenet-5": (5_000, 10_000, 20_000), "lenet-300-100": (7_000, 14_000, 28_000)}
+FASHION_STEPS = {"lenet-5": "--steps 800 1600 1200", "lenet-300-100": "--steps 0 3000 2000"}
 SEEDS = (0, 1, 2)
+DENSE = "dense/lenet-300-100.tersor"
 
 
-def compress(data: Path, network: str, budget: int, seed: int, folder: Path, *options: str) -> None:
-    """One run of ``compress.py``, unless its file is there."""
-    output = folder / f"{network}_{budget}_{seed}.tersor"
-    if output.exists():
+@dataclass(frozen=True)
+class Paths:
+    """Where data is read and files are written."""
+
+    data: Path
+    models: Path
+    cache: Path
+
+
+def run(script: str, paths: Paths, network: str, output: str, *options: str) -> None:
+    """One run of ``script``, unless its file is there."""
+    path = paths.models / output
+    if path.exists():
         return
-    print(f"== {output.name}", flush=True)
-    arguments = [str(data), network, "--bytes", str(budget), "--seed", str(seed), "--output", str(output), *options]
-    subprocess.run([sys.executable, str(HERE / "compress.py"), *arguments, *SETTINGS[network].split()], check=True)
+    print(f"== {output}", flush=True)
+    arguments = [str(paths.data), network, "--output", str(path), *(word for option in options for word in option.split())]
+    subprocess.run([sys.executable, str(HERE / script), *arguments], check=True)
 
 
-def mnist(data: Path, models: Path, cache: Path) -> None:
-    """The record and the curve."""
-    runs = [(network, budget, seed, extra) for seed in SEEDS for network, (budget, extra) in RECORD.items()]
-    runs += [(network, budget, 0, "") for network, budgets in CURVE.items() for budget in budgets]
-    for network, budget, seed, extra in runs:
-        options = [*extra.split(), "--cache", str(cache / "mnist.pt")]
-        options += ["--dense", "demo"] if network == "lenet-5" else []
-        compress(data, network, budget, seed, models, *options)
+def compress(paths: Paths, network: str, budget: int, seed: int, *options: str) -> None:
+    """One run of ``compress.py`` on MNIST."""
+    name = f"{network}_{budget}_{seed}.tersor"
+    start = f"--dense {dense(paths, network)} --cache {paths.cache / 'mnist.pt'}"
+    run("compress.py", paths, network, name, f"--bytes {budget} --seed {seed}", SETTINGS[network], start, *options)
 
 
-def fashion(data: Path, models: Path, cache: Path) -> None:
-    """LeNet-5 learns from labels, then teaches LeNet-300-100."""
-    dense = cache / "fashion-lenet-5.npz"
+def dense(paths: Paths, network: str) -> str:
+    """The dense network for MNIST that everything starts from, as ``compress.py`` takes it."""
+    return "demo" if network == "lenet-5" else str(paths.models / DENSE)
+
+
+def mnist(paths: Paths) -> None:
+    """The dense network, the record and the 2016 pipeline."""
+    run("train_dense.py", paths, "lenet-300-100", DENSE, f"--cache {paths.cache / 'mnist.pt'}")
+    for seed in SEEDS:
+        for network, (budget, extra) in RECORD.items():
+            compress(paths, network, budget, seed, extra)
+    for seed in SEEDS:
+        for network, settings in PIPELINE.items():
+            options = f"--dense {dense(paths, network)} --seed {seed} --cache {paths.cache / 'mnist.pt'}"
+            run("pipeline_2016.py", paths, network, f"pipeline_2016/{network}_{seed}.tersor", options, settings)
+
+
+def curve(paths: Paths) -> None:
+    """Other budgets on MNIST."""
+    for network, budgets in CURVE.items():
+        for budget in budgets:
+            compress(paths, network, budget, 0)
+
+
+def fashion(paths: Paths) -> None:
+    """The dense LeNet-5 learns from labels, then teaches the dense LeNet-300-100 and both networks while they shrink."""
+    variants, cache = "--variants 2 --flip", f"--cache {paths.cache / 'fashion.pt'}"
+    starts = {network: f"fashion/dense/{network}.tersor" for network in FASHION}
+    teacher = f"--teacher {paths.models / starts['lenet-5']}"
+    run("train_dense.py", paths, "lenet-5", starts["lenet-5"], variants, "--steps 2500")
+    run("train_dense.py", paths, "lenet-300-100", starts["lenet-300-100"], variants, cache, teacher)
     for network, budgets in FASHION.items():
         for budget in budgets:
-            options = ["--variants", "2", "--flip"]
-            if network == "lenet-5":
-                options += ["--teacher", "none", *(["--dense", str(dense)] if dense.exists() else ["--save-dense", str(dense)])]
-            else:
-                options += ["--teacher", str(dense), "--cache", str(cache / "fashion.pt")]
-            compress(data, network, budget, 0, models / "fashion", *options)
+            start = f"--dense {paths.models / starts[network]}"
+            name = f"fashion/{network}_{budget}_0.tersor"
+            options = [SETTINGS[network], FASHION_STEPS[network], variants, cache, teacher, start]
+            run("compress.py", paths, network, name, f"--bytes {budget}", *options)
 
 
 def main() -> None:
@@ -62,12 +98,13 @@ def main() -> None:
     parser.add_argument("mnist", type=Path, help="folder with MNIST's IDX files, gzipped")
     parser.add_argument("--fashion", type=Path, help="folder with Fashion-MNIST's IDX files, gzipped")
     parser.add_argument("--models", type=Path, default=HERE / "models")
-    parser.add_argument("--cache", type=Path, default=Path("cache"), help="folder for distorted images and dense networks")
+    parser.add_argument("--cache", type=Path, default=Path("cache"), help="folder for distorted images")
     args = parser.parse_args()
     args.cache.mkdir(parents=True, exist_ok=True)
-    mnist(args.mnist, args.models, args.cache)
+    mnist(Paths(args.mnist, args.models, args.cache))
     if args.fashion is not None:
-        fashion(args.fashion, args.models, args.cache)
+        fashion(Paths(args.fashion, args.models, args.cache))
+    curve(Paths(args.mnist, args.models, args.cache))
 
 
 if __name__ == "__main__":

@@ -19,6 +19,11 @@ from mnist import preprocess, read_mnist
 from tersor.runtime import load
 
 HERE = Path(__file__).parent
+FOLDERS = {"mnist": ".", "mnist-dense": "dense", "mnist-pipeline-2016": "pipeline_2016"}
+"""Sections of the results and their folders in ``models``."""
+
+FASHION = {"fashion-mnist": "fashion", "fashion-mnist-dense": "fashion/dense"}
+
 TARGETS = {"lenet-300-100": (1_066_440, 1.64), "lenet-5": (1_724_320, 0.80)}
 """Bytes of the fp32 parameters, and the error that the paper's reference network has, in percent."""
 
@@ -40,37 +45,57 @@ def score(folder: Path, data: Path) -> list[dict[str, Any]]:
         row["ratio"] = TARGETS[row["network"]][0] / row["file_bytes"]
         row["test_error"] = round(test_error(path, images, labels), 2)
         rows.append(row)
-    return sorted(rows, key=lambda row: (row["network"], row["settings"]["bytes"], row["seed"]))
+    return sorted(rows, key=lambda row: (row["network"], row["settings"].get("bytes", 0), row["seed"]))
 
 
 def table(rows: list[dict[str, Any]]) -> str:
-    """Markdown: one line a file, then the median of each group of seeds."""
+    """Markdown: one line a file, then the median of each group of seeds, if there are any."""
     head = "| file | bytes | ratio, real bytes | ratio, paper's formula | held-out error | test error |\n"
     lines = [
-        f"| `{r['file']}` | {r['file_bytes']:,} | {r['ratio']:.0f} | {r['paper_formula_ratio']:.0f} "
+        f"| `{r['file']}` | {r['file_bytes']:,} | {r['ratio']:.1f} | {r['paper_formula_ratio']:.1f} "
         f"| {r['held_out_error']:.2f} % | {r['test_error']:.2f} % |\n"
         for r in rows
     ]
-    return head + "|---|---:|---:|---:|---:|---:|\n" + "".join(lines) + "\n" + _medians(rows)
+    return head + "|---|---:|---:|---:|---:|---:|\n" + "".join(lines) + medians_table(medians(rows))
+
+
+def medians(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """For each group of files that only the seed tells apart: count; median, least and most of bytes, ratios and test error."""
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        groups.setdefault(row["file"].removesuffix(f"_{row['seed']}.tersor"), []).append(row)
+    figures = ("file_bytes", "ratio", "paper_formula_ratio", "test_error")
+    return [
+        {"files": f"{stem}_*", "network": group[0]["network"], "seeds": len(group)}
+        | {name: _spread([row[name] for row in group]) for name in figures}
+        for stem, group in groups.items()
+        if len(group) > 1
+    ]
+
+
+def medians_table(groups: list[dict[str, Any]]) -> str:
+    """Markdown of :func:`medians`; nothing when there are no groups."""
+    lines = [
+        f"| `{g['files']}`, {g['seeds']} | {_text(g['file_bytes'], ',.0f')} | {_text(g['ratio'], '.1f')} "
+        f"| {_text(g['paper_formula_ratio'], '.1f')} | {_text(g['test_error'], '.2f')} |\n"
+        for g in groups
+    ]
+    head = "\n| median (least to most) of seeds | bytes | ratio, real bytes | ratio, paper's formula | test error, % |\n"
+    return head + "|---|---:|---:|---:|---:|\n" + "".join(lines) if lines else ""
+
+
+def _spread(values: list[float]) -> tuple[float, float, float]:
+    return statistics.median(values), min(values), max(values)
+
+
+def _text(spread: tuple[float, float, float], form: str) -> str:
+    middle, least, most = (format(value, form) for value in spread)
+    return f"{middle} ({least} to {most})"
 
 
 def document(results: dict[str, list[dict[str, Any]]]) -> str:
     """``RESULTS.md``: a section a data set."""
     return "\n".join(f"## {name}\n\n{table(rows)}" for name, rows in results.items())
-
-
-def _medians(rows: list[dict[str, Any]]) -> str:
-    text = (
-        "| network, budget | seeds | median bytes (least to most) | median test error (least to most) |\n|---|---:|---:|---:|\n"
-    )
-    for key in sorted({(row["network"], row["settings"]["bytes"]) for row in rows}):
-        group = [row for row in rows if (row["network"], row["settings"]["bytes"]) == key]
-        sizes, errors = ([row[name] for row in group] for name in ("file_bytes", "test_error"))
-        text += (
-            f"| {key[0]}, {key[1]:,} | {len(group)} | {statistics.median(sizes):,.0f} ({min(sizes):,} to {max(sizes):,}) "
-            f"| {statistics.median(errors):.2f} % ({min(errors):.2f} to {max(errors):.2f}) |\n"
-        )
-    return text
 
 
 def main() -> None:
@@ -80,12 +105,13 @@ def main() -> None:
     parser.add_argument("--fashion", type=Path, help="folder with Fashion-MNIST's IDX files, gzipped")
     parser.add_argument("--models", type=Path, default=HERE / "models")
     args = parser.parse_args()
-    results = {"mnist": score(args.models, args.mnist)}
+    results = {name: score(args.models / folder, args.mnist) for name, folder in FOLDERS.items()}
     if args.fashion is not None:
-        results["fashion-mnist"] = score(args.models / "fashion", args.fashion)
+        results |= {name: score(args.models / folder, args.fashion) for name, folder in FASHION.items()}
     text = document(results)
     print(text)
-    (args.models / "results.json").write_text(json.dumps(results, indent=1) + "\n")
+    groups = {name: medians(rows) for name, rows in results.items()}
+    (args.models / "results.json").write_text(json.dumps({"files": results, "medians": groups}, indent=1) + "\n")
     (args.models / "RESULTS.md").write_text(text)
 
 

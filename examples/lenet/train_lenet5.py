@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import copy
-import gzip
 import math
 import time
 import warnings
@@ -21,13 +20,13 @@ import numpy as np
 import onnx
 import onnxruntime
 import torch
+from mnist import TRAIN_IMAGES, preprocess, read_mnist
 from torch import Tensor, nn
 from torch.nn import functional
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-TRAIN_IMAGES = 50_000
 DEMO_IMAGES = 1_000
 SHIFT = 2
 OPSET = 18
@@ -50,30 +49,6 @@ class LeNet5(nn.Module):
         x = functional.max_pool2d(self.conv1(image), 2)
         x = functional.max_pool2d(self.conv2(x), 2)
         return self.fc2(functional.relu(self.fc1(torch.flatten(x, 1))))
-
-
-def read_idx(path: Path) -> np.ndarray:
-    """A gzipped IDX file of unsigned bytes, in its own shape.
-
-    Raises:
-        ValueError: the file is not IDX, or its elements are not unsigned bytes.
-    """
-    data = gzip.decompress(path.read_bytes())
-    if data[:3] != b"\x00\x00\x08":
-        raise ValueError(f"{path} is not an IDX file of unsigned bytes: it starts with {data[:4].hex()}")
-    rank = data[3]
-    shape = np.frombuffer(data, ">u4", rank, offset=4)
-    return np.frombuffer(data, np.uint8, offset=4 + 4 * rank).reshape(shape)
-
-
-def read_mnist(folder: Path, part: str) -> tuple[np.ndarray, np.ndarray]:
-    """Images (N, 28, 28) and labels (N,), uint8, of ``part`` (``train`` or ``t10k``)."""
-    return read_idx(folder / f"{part}-images-idx3-ubyte.gz"), read_idx(folder / f"{part}-labels-idx1-ubyte.gz")
-
-
-def preprocess(images: np.ndarray) -> np.ndarray:
-    """What the network takes, float32 (N, 1, 28, 28), from uint8 images (N, 28, 28)."""
-    return images[:, np.newaxis].astype(np.float32) / np.float32(255)
 
 
 def shifted(images: Tensor, generator: torch.Generator) -> Tensor:

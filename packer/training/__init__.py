@@ -4,7 +4,8 @@ Masks, gates and shared values are parametrizations (:mod:`torch.nn.utils.parame
 that any model and any training loop will do; they are in the module's ``state_dict``, so that a training can stop and go on.
 """
 
-from ._slots import Slot, baked, slots, wrapped_tensors
+from ._slots import Slot, baked, slots, unwrap, wrapped_tensors
+from .distillation import distillation
 from .dropout import rescale_dropout
 from .export import export, to_graph
 from .hard_concrete import HardConcrete, close_gates, expected_weights, wrap_gates
@@ -35,6 +36,7 @@ __all__ = [
     "constant",
     "cubic",
     "densities",
+    "distillation",
     "expected_weights",
     "export",
     "freeze_codes",
@@ -49,6 +51,7 @@ __all__ = [
     "slots",
     "tidy",
     "to_graph",
+    "unwrap",
     "wrap_gates",
     "wrap_masks",
     "wrapped_tensors",

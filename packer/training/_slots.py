@@ -88,6 +88,18 @@ def wrapped_tensors(module: nn.Module, kind: type[P]) -> list[tuple[Slot, P]]:
     return [(slot, part) for slot, part in found if part is not None]
 
 
+def unwrap(module: nn.Module, names: Iterable[str] = ("*",)) -> None:
+    """Leave ordinary parameters in place of the wrapped ones that fit ``names``; the wrappers' results stay.
+
+    Gates that are drawn at random in training are drawn once more: :func:`~.hard_concrete.close_gates` first.
+
+    Raises:
+        RecipeError: a pattern fits no parameter.
+    """
+    for slot in slots(module, names):
+        slot.unwrap()
+
+
 def baked(module: nn.Module) -> nn.Module:
     """A copy of ``module`` in evaluation mode, all its parametrizations (whoever registered them) replaced by their results.
 

@@ -14,7 +14,7 @@ from ...converters import from_torch
 from ...format_spec.errors import ConversionError
 from ...format_spec.graph import Graph
 from ...format_spec.tensors import DenseTensor, SharedTensor, bit_patterns, to_scan
-from ..pack import pack
+from ..packing import pack
 from ..recipe import Recipe
 from ..report import PackReport
 from ..targets import find_weights

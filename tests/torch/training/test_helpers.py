@@ -1,4 +1,4 @@
-"""Sensitivity scan, dropout, schedules, slots."""
+"""Sensitivity scan, dropout, schedules, distillation, slots."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from tersor.packer.training import (
     baked,
     choose_densities,
     cubic,
+    distillation,
     geometric,
     linear,
     prune,
@@ -66,6 +67,18 @@ def test_schedules() -> None:
     assert [linear(1, 0, 10, 20)(step) for step in (0, 10, 15, 20, 99)] == [1, 1, 0.5, 0, 0]
     assert [cubic(1, 0.2, 0, 10)(step) for step in (0, 5, 10)] == pytest.approx([1, 0.3, 0.2])
     assert [geometric(1000, 10, 0, 4)(step) for step in (0, 4, 9)] == pytest.approx([1000, 10, 10])
+
+
+def test_distillation_mixes_cross_entropy_and_softened_agreement() -> None:
+    generator = torch.Generator().manual_seed(0)
+    logits, teacher = torch.randn(2, 6, 4, generator=generator, dtype=torch.float64)
+    labels = torch.tensor([0, 1, 2, 3, 0, 1])
+    p, q = torch.softmax(teacher / 3, 1), torch.softmax(logits / 3, 1)
+    soft = 9 * (p * (p / q).log()).sum(1).mean()
+    hard = -torch.log_softmax(logits, 1)[torch.arange(6), labels].mean()
+    found = distillation(logits, labels, teacher, temperature=3, share=0.25)
+    torch.testing.assert_close(found, 0.25 * soft + 0.75 * hard)
+    torch.testing.assert_close(distillation(logits, labels, logits, share=1.0), torch.zeros((), dtype=torch.float64))
 
 
 def test_slots_keep_their_names_when_wrapped(network: nn.Sequential) -> None:

@@ -57,7 +57,7 @@ def test_networks_are_those_of_the_paper() -> None:
 
 def test_keeping_all_units_changes_nothing_and_keeping_few_keeps_the_largest() -> None:
     compress = import_module("compress")
-    network = compress.demo_network()
+    network = import_module("checkpoints").demo_network()
     images = torch.rand(3, 1, 28, 28, generator=torch.Generator().manual_seed(0))
     torch.testing.assert_close(compress.keep_units(network, (20, 50, 500))(images), network(images))
     with torch.no_grad():
@@ -91,9 +91,18 @@ def test_compress_writes_a_file_that_runs(
         assert model.run({"image": np.zeros((3, 1, 28, 28), np.float32)})["logits"].shape == (3, 10)
 
 
-def test_pipeline_of_2016_writes_the_paper_profile(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    output = folder / "paper.tersor"
-    run(monkeypatch, "pipeline_2016", str(folder), "lenet-300-100", "--steps", "8", "--variants", "0", "--output", str(output))
-    summary = json.loads(output.with_suffix(".json").read_text())
+def test_dense_training_writes_a_network_that_pipeline_and_pruning_start_from(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dense, packed = tmp_path / "dense.tersor", tmp_path / "paper.tersor"
+    run(monkeypatch, "train_dense", str(folder), "lenet-300-100", "--steps", "8", "--variants", "0", "--output", str(dense))
+    network = import_module("checkpoints").stored_network("lenet-300-100", str(dense))
+    image = np.random.default_rng(0).random((3, 1, 28, 28), np.float32)
+    with load(dense) as model, torch.inference_mode():
+        found = model.run({"image": image})["logits"]
+        np.testing.assert_allclose(found, network(torch.from_numpy(image)).numpy(), atol=1e-5)
+    options = ["--dense", str(dense), "--steps", "8", "--variants", "0", "--output", str(packed)]
+    run(monkeypatch, "pipeline_2016", str(folder), "lenet-300-100", *options)
+    summary = json.loads(packed.with_suffix(".json").read_text())
     assert summary["paper_formula_ratio"] > 30
-    assert 0 <= summary["test_error"] <= 100
+    assert summary["file_bytes"] == packed.stat().st_size
