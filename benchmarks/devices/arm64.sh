@@ -37,7 +37,7 @@ cp "$here/conformance.py" "$root/opt/case/"
 # Numba asks the host for the processor's name; under emulation that is the wrong one.
 arm64() {
     qemu-aarch64-static -L "$root" -cpu max -E NUMBA_CPU_NAME=cortex-a72 -E NUMBA_CPU_FEATURES=+neon \
-        -E NUMBA_CACHE_DIR="$root/opt/cache" \
+        -E TERSOR_CACHE_DIR="$root/opt/cache" \
         -E PYTHONPATH="$root$site" -E PYTHONDONTWRITEBYTECODE=1 "$root/usr/bin/python3" -S "$@"
 }
 

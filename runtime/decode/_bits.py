@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from llvmlite import ir
-from numba import types
-from numba.core import cgutils
-from numba.extending import intrinsic
+
+from ..kernels._deferred import cgutils, intrinsic, types
 
 _64 = ir.IntType(64)
 

@@ -47,7 +47,7 @@ def fill_pair_table(lengths, table):
             table[window] = first | used << 16 | 1 << 20 | used << 24
 
 
-@jit(inline="always")
+@jit(forceinline=True)
 def _step(table, window, out, at):
     entry = table[window >> np.uint64(64 - TABLE_BITS)]
     store_pair(out, at, entry)
@@ -55,12 +55,12 @@ def _step(table, window, out, at):
     return window << bits, bits, at + np.int64((entry >> np.uint32(20)) & np.uint32(3))
 
 
-@jit(inline="always")
+@jit(forceinline=True)
 def _window(data, bit):
     return load_big_endian(data, np.int64(bit >> np.uint64(3))) << (bit & np.uint64(7))
 
 
-@jit(inline="always")
+@jit(forceinline=True)
 def _rounds(bit, size, at, stop):
     """Refills that surely stay inside ``data`` (of ``size`` bytes) and the output."""
     return min((size - 8 - np.int64(bit >> np.uint64(3))) // REFILL_BYTES, (stop - at) // (2 * LOOKUPS))

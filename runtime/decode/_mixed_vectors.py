@@ -8,11 +8,9 @@ from __future__ import annotations
 from typing import Any
 
 from llvmlite import ir
-from numba import types
-from numba.core import cgutils
-from numba.extending import intrinsic
 
 from ...format_spec.mixing import CONTEXTS, COUNT_LIMIT, INPUTS
+from ..kernels._deferred import cgutils, intrinsic, types
 
 I32, I64 = ir.IntType(32), ir.IntType(64)
 LANES = ir.VectorType(I32, INPUTS)

@@ -28,13 +28,13 @@ def fill_word_table(lengths, sizes, classes, table):
                     at += 1
 
 
-@jit(inline="always")
+@jit(forceinline=True)
 def _entry(tables, contexts, classes, class_mask, before, window, at):
     context = (before << np.uint32(2)) + np.uint32(classes[at & class_mask])
     return tables[contexts[context] + np.int64(window >> np.uint64(64 - TABLE_BITS))]
 
 
-@jit(inline="always")
+@jit(forceinline=True)
 def _step(tables, contexts, classes, class_mask, words, before, window, out, shift, at):
     entry = _entry(tables, contexts, classes, class_mask, before, window, at)
     store_word(out, at << shift, words[entry & np.uint32(1023)])
@@ -42,12 +42,12 @@ def _step(tables, contexts, classes, class_mask, words, before, window, out, shi
     return window << bits, bits, at + np.int64(entry >> np.uint32(14) & np.uint32(15)), entry >> np.uint32(18)
 
 
-@jit(inline="always")
+@jit(forceinline=True)
 def _window(data, bit):
     return load_big_endian(data, np.int64(bit >> np.uint64(3))) << (bit & np.uint64(7))
 
 
-@jit(inline="always")
+@jit(forceinline=True)
 def _rounds(bit, size, at, stop, shift):
     """Refills that surely stay inside ``data`` (of ``size`` bytes) and the output, each word taking eight bytes of it."""
     return min((size - 8 - np.int64(bit >> np.uint64(3))) // REFILL_BYTES, (stop - at) // (LOOKUPS * (8 >> shift)))

@@ -1,63 +1,109 @@
-"""The one place that owns Numba's flags."""
+"""Kernels: Python functions that become machine code for the types they are called with. Owns Numba's flags.
+
+Numba compiles; what it makes is kept as plain object code (:mod:`._cache`), which a later process links and calls without
+importing Numba (:mod:`._link`). That import, and what Numba sets up for its first kernel, take longer than everything else
+between the start of a process and a model's first answer.
+"""
 
 from __future__ import annotations
 
-import contextlib
 import functools
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Hashable
+from threading import RLock
 from typing import Any
 
-from numba import njit
+import numpy as np
+
+from . import _cache
 
 FLAGS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "boundscheck": False}
 
+C_ORDER, F_ORDER, ALIGNED, WRITEABLE = 0x0001, 0x0002, 0x0100, 0x0400
+"""Bits of an array's flags, as numpy numbers them."""
+
+IN_C_ORDER, ELSE = C_ORDER | ALIGNED | WRITEABLE, F_ORDER | ALIGNED | WRITEABLE
+"""Which bits are part of an array's type: Fortran order only when C order does not hold."""
+
+_preparing = RLock()
+
+
+class Kernel:
+    """A function and the machine code made of it so far, by the types of its arguments.
+
+    Call it like the function. Inside other kernels it is an ordinary Numba function.
+    """
+
+    def __init__(self, function: Callable[..., Any], flags: dict[str, Any]) -> None:
+        functools.update_wrapper(self, function)
+        self.py_func = function
+        self.flags = flags
+        self._entries: dict[Hashable, Callable[..., Any]] = {}
+
+    def __call__(self, *arguments: Any) -> Any:
+        """Run it."""
+        return self.bind(*arguments)(*arguments)
+
+    def bind(self, *arguments: Any) -> Callable[..., Any]:
+        """The machine code for arguments of the types of these; it must be called with no others."""
+        kinds = tuple(map(kind_of, arguments))
+        return self._entries.get(kinds) or self._prepare(kinds, arguments)
+
+    def _prepare(self, kinds: tuple[Hashable, ...], arguments: tuple[Any, ...]) -> Callable[..., Any]:
+        with _preparing:
+            if kinds not in self._entries:
+                name = _cache.name_of(self.py_func, self.flags, kinds)
+                self._entries[kinds] = self._stored(name) or self._compiled(name, arguments)
+            return self._entries[kinds]
+
+    def _stored(self, name: str) -> Callable[..., Any] | None:
+        code = _cache.read(name)
+        if code is None:
+            return None
+        from ._link import link
+
+        return link(code, self.py_func)
+
+    def _compiled(self, name: str, arguments: tuple[Any, ...]) -> Callable[..., Any]:
+        from ._compile import compile_for
+
+        entry, code = compile_for(self.py_func, self.flags, arguments)
+        if code is not None:
+            _cache.write(name, code)
+        return entry
+
+    @functools.cached_property
+    def inner(self) -> Any:
+        """The function as other kernels call it: one of Numba's own."""
+        from ._compile import inner_function
+
+        return inner_function(self.py_func, self.flags)
+
+    @property
+    def targetoptions(self) -> dict[str, Any]:
+        """What Numba asks a function that it may inline."""
+        return self.inner.targetoptions
+
+    @property
+    def _numba_type_(self) -> Any:
+        """The type that Numba sees where a kernel calls this one."""
+        return self.inner._numba_type_
+
 
 def jit(function: Callable[..., Any] | None = None, **extra: Any) -> Any:
-    """Compile ``function`` at its first call, caching the code where a cache can be written.
+    """Make a function of a module a kernel, which runs without the GIL.
 
-    Kernels run without the GIL. ``extra`` adds Numba flags (``inline="always"``, ``fastmath=...``) for one kernel. Use it on
-    functions at module level only: a closure is written to the cache but never found again.
+    ``extra`` adds Numba flags (``inline="always"``, ``fastmath=...``).
     """
     if function is None:
         return lambda decorated: jit(decorated, **extra)
-    flags = {**FLAGS, **extra}
-    try:
-        dispatcher = njit(cache=True, **flags)(function)
-    except (RuntimeError, OSError):  # no writable place for a cache
-        return njit(**flags)(function)
-    cache: Any = getattr(dispatcher, "_cache", None)
-    _depend_on_folders(cache, function)
-    _tolerate_full_disk(cache)
-    return dispatcher
+    return Kernel(function, {**FLAGS, **extra})
 
 
-def _depend_on_folders(cache: Any, function: Callable[..., Any]) -> None:
-    """Make cached code stale when any file beside the kernel, or beside this one, changes.
-
-    Numba looks at the kernel's own file alone, but a kernel inlines code of others.
-    """
-    index: Any = getattr(cache, "_cache_file", None)
-    if hasattr(index, "_source_stamp"):
-        folders = {Path(function.__code__.co_filename).parent, Path(__file__).parent}
-        index._source_stamp = (index._source_stamp, *map(_stamp, sorted(folders)))
-
-
-@functools.cache
-def _stamp(folder: Path) -> tuple[tuple[str, int, int], ...]:
-    """Name, modification time and size of every source file in ``folder``."""
-    found = sorted(folder.glob("*.py"))
-    return tuple((file.name, (stat := file.stat()).st_mtime_ns, stat.st_size) for file in found)
-
-
-def _tolerate_full_disk(cache: Any) -> None:
-    """Keep a kernel usable when its code cannot be saved after compilation."""
-    if not hasattr(cache, "save_overload"):
-        return
-    save = cache.save_overload
-
-    def save_or_carry_on(signature: Any, compiled: Any) -> None:
-        with contextlib.suppress(OSError):
-            save(signature, compiled)
-
-    cache.save_overload = save_or_carry_on
+def kind_of(value: Any) -> Hashable:
+    """What decides the type of an argument: as fine as Numba's types, or finer."""
+    if isinstance(value, np.ndarray):
+        flags = value.flags.num
+        return value.dtype, value.ndim, flags & (IN_C_ORDER if flags & C_ORDER else ELSE)
+    if isinstance(value, tuple):
+        return tuple(map(kind_of, value))
+    return type(value)

@@ -9,12 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 from llvmlite import ir
-from numba import types
-from numba.core import cgutils
-from numba.extending import intrinsic as typed_intrinsic
 
-intrinsic: Any = typed_intrinsic
-"""Calls of an intrinsic have one argument less than its definition, which a type checker cannot know."""
+from ._deferred import cgutils, intrinsic, types
 
 I64, I32, F32 = ir.IntType(64), ir.IntType(32), ir.FloatType()
 

@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
+import os
 import platform
 from functools import cache
 
 
 @cache
-def host_registers() -> tuple[int, int]:
-    """Vector registers of the processor that Numba compiles for, and the float32 lanes of each."""
+def target() -> tuple[str, str]:
+    """Name and features (``+avx2,-avx512f,...``) of the processor that kernels are compiled for.
+
+    That is this machine's, unless Numba's settings ``NUMBA_CPU_NAME`` and ``NUMBA_CPU_FEATURES`` say otherwise.
+    """
     from llvmlite import binding
 
+    name = os.environ.get("NUMBA_CPU_NAME") or binding.get_host_cpu_name()
+    features = os.environ.get("NUMBA_CPU_FEATURES")
+    if features is None:
+        features = "" if name == "generic" else binding.get_host_cpu_features().flatten()
+    return name, features
+
+
+@cache
+def host_registers() -> tuple[int, int]:
+    """Vector registers of the processor that Numba compiles for, and the float32 lanes of each."""
     if platform.machine().lower() in ("arm64", "aarch64"):
         return 32, 4
-    features = binding.get_host_cpu_features()
-    if features.get("avx512f"):
+    features = set(target()[1].split(","))
+    if "+avx512f" in features:
         return 32, 16
-    return (16, 8) if features.get("avx2") else (16, 4)
+    return (16, 8) if "+avx2" in features else (16, 4)

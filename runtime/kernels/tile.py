@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 from llvmlite import ir
-from numba import types
 
+from ._deferred import types
 from ._jit import jit
 from ._vector import (
     F32,

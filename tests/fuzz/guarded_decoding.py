@@ -19,11 +19,10 @@ from typing import Any
 
 import numpy as np
 from numba import njit
-from numba.core.dispatcher import Dispatcher
 
 from tersor.runtime import decode as decoders
 from tersor.runtime.decode import _bits
-from tersor.runtime.kernels._jit import jit
+from tersor.runtime.kernels._jit import Kernel, jit
 
 from .guard import GuardedNumpy, guarded, guarded_copy
 from .mutate import mutate
@@ -68,7 +67,7 @@ def guard_modules() -> list[str]:
     names = []
     for module in pkgutil.iter_modules(decoders.__path__):
         loaded = importlib.import_module(f"{decoders.__name__}.{module.name}")
-        has_kernels = any(isinstance(v, Dispatcher) and v.__module__ == loaded.__name__ for v in vars(loaded).values())
+        has_kernels = any(isinstance(v, Kernel) and v.__module__ == loaded.__name__ for v in vars(loaded).values())
         if hasattr(loaded, "np") and not has_kernels:
             vars(loaded)["np"] = GuardedNumpy()
             names.append(module.name)

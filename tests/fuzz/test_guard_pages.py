@@ -45,7 +45,7 @@ def test_raw_pointers_stay_inside_guarded_memory() -> None:
 
 
 def test_indices_stay_inside_with_bounds_checks(tmp_path: Path) -> None:
-    environment = {"NUMBA_BOUNDSCHECK": "1", "NUMBA_CACHE_DIR": str(tmp_path)}
+    environment = {"NUMBA_BOUNDSCHECK": "1", "TERSOR_CACHE_DIR": str(tmp_path)}
     # The context-mixed kernel works through raw pointers, which these checks do not see, and takes long to compile.
     arguments = ("--inputs", "300", "--seed", "1", "--without", "codec-7")
     check(decode_in_guarded_memory(*arguments, **environment), bounds_checked=True, without="codec-7")

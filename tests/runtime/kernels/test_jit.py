@@ -1,4 +1,4 @@
-"""Kernels compile and run whether or not their code can be cached."""
+"""Kernels compile and run whether or not their code can be kept, and kept code is never used where it does not belong."""
 
 from __future__ import annotations
 
@@ -6,55 +6,176 @@ import errno
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
-from numba import njit
 
-from tersor.runtime.kernels import _jit
+from tersor.runtime.kernels import _cache, host
+from tersor.runtime.kernels._jit import jit, kind_of
 
-
-def add_one(x):
-    return x + 1
-
-
-@pytest.mark.parametrize(
-    "error", [RuntimeError("cannot cache function: no locator available"), OSError(errno.EROFS, "read-only")]
-)
-def test_no_place_for_a_cache(monkeypatch, error):
-    def refuse(*, cache=False, **flags):
-        if cache:
-            raise error
-        return njit(**flags)
-
-    monkeypatch.setattr(_jit, "njit", refuse)
-    assert _jit.jit(add_one)(1) == 2
-
-
-def test_a_disk_that_is_full(monkeypatch):
-    kernel = _jit.jit(add_one)
-
-    def full(*arguments):
-        raise OSError(errno.ENOSPC, "no space left on device")
-
-    monkeypatch.setattr(kernel._cache._cache_file, "save", full)
-    assert kernel(np.float32(2)) == 3
-
-
-def test_cached_code_depends_on_every_file_of_its_folder():
-    stamp = _jit.jit(add_one)._cache._cache_file._source_stamp
-    names = {name for folder in stamp[1:] for name, *_ in folder}
-    assert {"test_jit.py", "_jit.py", "_vector.py", "tile.py"} <= names
-
-
-def test_another_process_finds_the_code(tmp_path):
-    code = """
+PROCESS = """
+import sys
 import numpy as np
 from tersor.runtime.kernels.columns import finish
 one = np.ones(4, np.float32)
 finish(one, np.zeros(0, np.float32), one, one, np.float32(0), np.float32(9))
-print(sum(finish.stats.cache_hits.values()), sum(finish.stats.cache_misses.values()))
+print(one.tolist(), 'numba' in sys.modules)
 """
-    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
-    runs = [subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment) for _ in range(2)]
-    assert [run.stdout.split() for run in runs] == [["0", "1"], ["1", "0"]]
+
+
+def run(**variables: str) -> list[str]:
+    """What a fresh process prints after one kernel call."""
+    command = [sys.executable, "-c", PROCESS]
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **variables}, check=True)
+    return done.stdout.rsplit(maxsplit=1)
+
+
+def files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+def add(x, y):
+    return x + y
+
+
+@jit
+def total(values, start):
+    return sum_from(values, start) + sum_from(values, 0)
+
+
+@jit
+def sum_from(values, start):
+    found = np.float64(0)
+    for index in range(start, len(values)):
+        found += values[index]
+    return found
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch) -> Path:
+    monkeypatch.setenv(_cache.VARIABLE, str(tmp_path / "kept"))
+    return tmp_path / "kept"
+
+
+def test_another_process_links_the_code_without_numba(folder):
+    assert run() == ["[2.0, 2.0, 2.0, 2.0]", "True"]
+    written = files(folder)
+    assert len(written) == 1
+    assert run() == ["[2.0, 2.0, 2.0, 2.0]", "False"]
+    assert files(folder) == written
+
+
+@pytest.mark.parametrize("defect", ["cut", "flipped", "no head", "other names", "no object"])
+def test_damaged_code_is_made_again(folder, monkeypatch, defect):
+    assert jit(add)(1, 2) == 3
+    (path,) = files(folder)
+    sound = path.read_bytes()
+    head, _, code = sound.partition(b"\n")
+    damaged = {
+        "cut": sound[:-9],
+        "flipped": sound[:-9] + bytes([sound[-9] ^ 1]) + sound[-8:],
+        "no head": code,
+        "other names": head.replace(b'"wrapper": "', b'"wrapper": "x') + b"\n" + code,
+        "no object": head.replace(_cache._digest(code).encode(), _cache._digest(b"no").encode()) + b"\nno",
+    }
+    path.write_bytes(damaged[defect])
+    assert jit(add)(1, 2) == 3
+    monkeypatch.setattr("tersor.runtime.kernels._compile.compile_for", None)
+    assert jit(add)(1, 2) == 3
+
+
+def test_kept_code_is_not_compiled_again(folder, monkeypatch):
+    jit(add)(1.5, 2)
+    monkeypatch.setattr("tersor.runtime.kernels._compile.compile_for", None)
+    assert jit(add)(1.5, 2) == 3.5
+
+
+def test_another_processor_gets_code_of_its_own(folder):
+    jit(add)(1, 2)
+    run(NUMBA_CPU_NAME="nehalem", NUMBA_CPU_FEATURES="+sse4.2")
+    assert len({path.parent for path in files(folder)}) == 2
+
+
+def test_code_for_another_processor_than_asked_for_is_not_kept(folder, monkeypatch):
+    monkeypatch.setattr("tersor.runtime.kernels._compile.target", lambda: ("another", "+feature"))
+    assert jit(add)(1, 2) == 3
+    assert files(folder) == []
+
+
+def test_no_place_to_keep_code(monkeypatch):
+    monkeypatch.setenv(_cache.VARIABLE, str(Path(__file__) / "no folder"))
+    assert jit(add)(1, 2) == 3
+
+
+def test_a_disk_that_is_full(folder, monkeypatch):
+    def full(*arguments):
+        raise OSError(errno.ENOSPC, "no space left on device")
+
+    monkeypatch.setattr(_cache, "atomic_write", full)
+    assert jit(add)(1, 2) == 3
+
+
+def test_no_home_directory(monkeypatch):
+    def no_home() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv(_cache.VARIABLE, raising=False)
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(Path, "home", no_home)
+    assert _cache.cache_folder() is None
+    assert jit(add)(1, 2) == 3
+
+
+def test_folders_in_order_of_precedence(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.delenv(_cache.VARIABLE, raising=False)
+    assert _cache.cache_folder() == tmp_path / "tersor"
+    monkeypatch.setenv(_cache.VARIABLE, str(tmp_path / "b"))
+    assert _cache.cache_folder() == tmp_path / "b"
+
+
+def test_names_depend_on_the_sources_beside_the_kernel_and_beside_the_flags(monkeypatch):
+    sources = []
+    monkeypatch.setattr(_cache, "_contents", lambda folder: sources.append(folder.name) or "")
+    _cache.name_of(add, {}, ())
+    assert sources == ["kernels", "kernels"]
+    monkeypatch.undo()
+    names = {_cache.name_of(add, flags, (int, kind)) for flags in ({}, {"nogil": True}) for kind in (int, float)}
+    assert len(names) == 4
+
+
+def test_old_environments_are_dropped(tmp_path, monkeypatch):
+    monkeypatch.setattr(_cache, "ENVIRONMENTS", 2)
+    for i in range(4):
+        _cache._make(tmp_path / f"e{i}")
+        os.utime(tmp_path / f"e{i}", (i, i))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["e2", "e3"]
+
+
+def test_kernels_call_kernels_and_constants_do_not_make_more_of_them():
+    assert total(np.arange(4.0), 2) == 11
+    assert len(sum_from.inner.overloads) == 1
+
+
+def test_kinds_tell_types_apart():
+    a = np.zeros((3, 4))
+    frozen = a.copy()
+    frozen.flags.writeable = False
+    alike = [a, np.ones((5, 6)), np.zeros((1, 1))]
+    apart = [a, frozen, a.T, a[:, ::2], a[0], a.astype(np.float32), a.astype(">f8"), np.float32(1), 1.0, 1, True, None]
+    apart += [(1,), (1, 1), (1.0,)]
+    assert len({kind_of(value) for value in alike}) == 1
+    assert len({kind_of(value) for value in apart}) == len(apart)
+    assert len({_cache._describe(kind_of(value)) for value in apart}) == len(apart)
+
+
+def test_registers_follow_numbas_settings(monkeypatch):
+    monkeypatch.setattr("platform.machine", lambda: "x86_64")
+    monkeypatch.setenv("NUMBA_CPU_NAME", "haswell")
+    monkeypatch.setenv("NUMBA_CPU_FEATURES", "+avx,+avx2,+fma")
+    host.target.cache_clear()
+    try:
+        assert host.host_registers.__wrapped__() == (16, 8)
+    finally:
+        host.target.cache_clear()

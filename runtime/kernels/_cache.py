@@ -1,0 +1,127 @@
+"""Where machine code is kept between processes.
+
+A folder for each environment (processor, Numba, Python), in it a file for each kernel and argument types: a line of JSON,
+then the object code. The name of a file is a digest of everything that the code depends on, so that none is ever stale: a
+change makes other names. Whoever can write to the folder can make this process run code of theirs, as with Python's own caches.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import platform
+import shutil
+import sys
+from collections.abc import Callable, Hashable, Iterable
+from functools import cache
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ...format_spec.atomic import atomic_write
+from ._link import Code, numba_folder
+from .host import target
+
+VARIABLE = "TERSOR_CACHE_DIR"
+ENVIRONMENTS = 16
+"""Environments whose code is kept: making one more drops those that were made first."""
+
+
+def cache_folder() -> Path | None:
+    """The folder that the environment variable ``TERSOR_CACHE_DIR`` names, else one among the user's caches.
+
+    ``None`` when there is no home directory: then nothing is kept.
+    """
+    if os.environ.get(VARIABLE):
+        return Path(os.environ[VARIABLE])
+    with contextlib.suppress(RuntimeError):
+        base = os.environ.get("LOCALAPPDATA" if sys.platform == "win32" else "XDG_CACHE_HOME")
+        return (Path(base) if base else Path.home() / ".cache") / "tersor"
+    return None
+
+
+def name_of(function: Callable[..., Any], flags: dict[str, Any], kinds: Iterable[Hashable]) -> str:
+    """The file for ``function`` compiled with ``flags`` for arguments of ``kinds``, see :func:`._jit.kind_of`."""
+    text = f"{function.__module__} {sorted(flags.items(), key=str)!r} {' '.join(map(_describe, kinds))}"
+    sources = {Path(function.__code__.co_filename).parent, Path(__file__).parent}
+    return f"{function.__qualname__}-{_digest(text, *map(_contents, sorted(sources)))}"
+
+
+def read(name: str) -> Code | None:
+    """The code in the file called ``name``; ``None`` when there is none that is whole."""
+    folder = _environment()
+    if folder is None:
+        return None
+    try:
+        head, _, machine_code = (folder / name).read_bytes().partition(b"\n")
+        facts = json.loads(head)
+        if facts["digest"] != _digest(machine_code):
+            return None
+        return Code(facts["wrapper"], facts["environment"], tuple(facts["imports"]), machine_code)
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def write(name: str, code: Code) -> None:
+    """Keep ``code`` in the file called ``name``, if that is possible."""
+    folder = _environment()
+    if folder is None:
+        return
+    facts = {"wrapper": code.wrapper, "environment": code.environment, "imports": code.imports}
+    head = json.dumps({**facts, "digest": _digest(code.machine_code)})
+    with contextlib.suppress(OSError):
+        if not folder.is_dir():
+            _make(folder)
+        with atomic_write(folder / name) as file:
+            file.write(head.encode() + b"\n" + code.machine_code)
+
+
+def _environment() -> Path | None:
+    """The folder for code that this process can use."""
+    folder = cache_folder()
+    return None if folder is None else folder / _environment_name()
+
+
+@cache
+def _environment_name() -> str:
+    settings = sorted((k, v) for k, v in os.environ.items() if k.startswith("NUMBA_"))
+    interpreter = (sys.implementation.cache_tag, sys.platform, platform.machine())
+    versions = [(numba_folder().with_name(package) / "_version.py").read_bytes() for package in ("numba", "llvmlite")]
+    return _digest(repr((target(), settings, interpreter)), *versions)
+
+
+def _make(folder: Path) -> None:
+    """Make the folder of an environment, and drop the oldest ones."""
+    folder.mkdir(parents=True)
+    others = sorted(folder.parent.iterdir(), key=lambda path: path.stat().st_mtime)
+    for old in others[:-ENVIRONMENTS]:
+        shutil.rmtree(old, ignore_errors=True)
+
+
+@cache
+def _contents(folder: Path) -> str:
+    """Digest of every source file in ``folder``: a kernel inlines code of its neighbours."""
+    files = sorted(folder.glob("*.py"))
+    return _digest(*(part for file in files for part in (file.name, file.read_bytes())))
+
+
+def _describe(kind: Hashable) -> str:
+    """The same text for the same type in every process."""
+    if isinstance(kind, type):
+        return f"{kind.__module__}.{kind.__qualname__}"
+    assert isinstance(kind, tuple)
+    if kind and isinstance(kind[0], np.dtype):
+        dtype, ndim, flags = kind
+        return f"{dtype.str}[{ndim}]{flags:#x}"
+    return f"({', '.join(map(_describe, kind))})"
+
+
+def _digest(*parts: str | bytes) -> str:
+    found = blake2b(digest_size=12)
+    for part in parts:
+        data = part.encode() if isinstance(part, str) else part
+        found.update(len(data).to_bytes(8, "little") + data)
+    return found.hexdigest()

@@ -1,0 +1,57 @@
+"""From a function to machine code, by Numba."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from numba import njit, typeof
+from numba.core import types
+
+from ._link import Code
+from .host import target
+
+INNER: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+"""Flags of functions that only kernels call: no time is spent on making them callable from elsewhere."""
+
+
+def inner_function(function: Callable[..., Any], flags: dict[str, Any]) -> Any:
+    """``function`` as kernels see it.
+
+    A constant argument counts as a variable: Numba would compile the function anew for each constant.
+    """
+    made: Any = njit(**flags, **INNER)(function)
+    resolve = made.get_call_template
+
+    def resolve_without_constants(arguments: Any, keywords: Any) -> Any:
+        return resolve(tuple(map(types.unliteral, arguments)), {k: types.unliteral(v) for k, v in keywords.items()})
+
+    made.get_call_template = resolve_without_constants
+    return made
+
+
+def compile_for(
+    function: Callable[..., Any], flags: dict[str, Any], arguments: tuple[Any, ...]
+) -> tuple[Callable[..., Any], Code | None]:
+    """Compile ``function`` for the types of ``arguments``: what to call, and the code to keep.
+
+    There is no code to keep when it would not work elsewhere: it refers to Python objects, or Numba compiles for another
+    processor than :func:`~tersor.runtime.kernels.host.target`, by which kept code is found again.
+    """
+    signature = tuple(map(typeof, arguments))
+    dispatcher: Any = njit(**flags)(function)
+    entry = dispatcher.compile(signature)
+    result = dispatcher.overloads[signature]
+    library, described = result.library, result.fndesc
+    _, *compiled_for = library.codegen.magic_tuple()
+    if result.environment.consts or tuple(compiled_for) != target():
+        return entry, None
+    _, _, (machine_code, _) = library.serialize_using_object_code()
+    return entry, Code(described.llvm_cpython_wrapper_name, described.env_name, _imports(library), machine_code)
+
+
+def _imports(library: Any) -> tuple[str, ...]:
+    """Names that the code takes from outside."""
+    module = library._final_module
+    declared = [value.name for value in (*module.functions, *module.global_variables) if value.is_declaration]
+    return tuple(name for name in declared if not name.startswith("llvm."))
