@@ -19,11 +19,10 @@ from pathlib import Path
 import numpy as np
 from accuracy import Outcome, measure_imagenet, measure_mnist
 
-from tersor.cli.commands.bench import in_turn, onnxruntime_runner
+from tersor.cli._engines import Contestant, compete
 from tersor.cli.commands.demo import run_demo
 from tersor.converters import from_onnx
 from tersor.packer import Recipe, pack
-from tersor.runtime import load
 
 HERE = Path(__file__).parent
 NAMES = {"lenet-300-100": "LeNet-300-100", "lenet-5": "LeNet-5"}
@@ -59,12 +58,12 @@ def alexnet() -> str:
         dense, packed = Path(folder) / "a.onnx", Path(folder) / "a.tersor"
         subprocess.run([sys.executable, "standins.py", "alexnet", dense], check=True, cwd=HERE)
         report = pack(from_onnx(dense), packed, Recipe.lossless())
-        with load(packed, threads=1) as model:
-            inputs = {model.inputs[0].name: np.random.default_rng(0).standard_normal((1, 3, 224, 224)).astype(np.float32)}
-            peer = onnxruntime_runner(packed, inputs, 1)
-            times = in_turn({"tersor": lambda: model.run(inputs), "onnxruntime": peer}, 20, 3)
+        inputs = {"data_0": np.random.default_rng(0).standard_normal((1, 3, 224, 224)).astype(np.float32)}
+        times = compete(
+            [Contestant("tersor", packed), Contestant("onnxruntime", dense)], inputs, 1, rounds=9, round_seconds=0.3
+        )
     found = Outcome(sum(t.dense_bytes for t in report.tensors if t.kind != "other"), report.file_bytes, 0, 0)
-    ours, theirs = (times[name]["median"] * 1e3 for name in ("tersor", "onnxruntime"))
+    ours, theirs = (times[name].median * 1e3 for name in ("tersor", "onnxruntime"))
     quality = f"{ours:.1f} ms an image; ONNX Runtime, dense: {theirs:.1f} ms"
     return row("AlexNet, random weights", "the paper's densities, 8/5 bits", found, quality)
 

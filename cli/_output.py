@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import ModuleType
@@ -22,6 +23,23 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print one JS
 threads_option = click.option(
     "--threads", type=click.IntRange(min=1), metavar="N", help="Threads to use  [default: the physical cores]"
 )
+
+
+def _use_cache(ctx: click.Context, param: click.Parameter, value: str | None) -> None:
+    if value is not None:
+        os.environ["TERSOR_CACHE_DIR"] = value
+
+
+cache_option = click.option(
+    "--cache",
+    type=click.Path(file_okay=False),
+    callback=_use_cache,
+    expose_value=False,
+    is_eager=True,
+    metavar="DIR",
+    help="Keep compiled kernels there  [default: $TERSOR_CACHE_DIR, or the user's cache folder]",
+)
+"""Lets a verb that runs models say where machine code is kept."""
 
 
 class ByteCount(click.ParamType):

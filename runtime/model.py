@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from .plan.build import Common
     from .plan.execute import Execution
     from .plan.plan import Plan
+    from .plan.trace import Trace
 
 IDLE_EXECUTIONS = 8
 """Arenas kept per plan between runs; more are made, and dropped, when more threads run at once."""
@@ -120,6 +121,25 @@ class Model:
             PlanError: the shapes do not work out inside the network.
         """
         return self._planned(complete_shapes(self.inputs, shapes or {})).plan
+
+    def trace(self, inputs: Mapping[str, np.ndarray], runs: int = 1) -> Trace:
+        """Run ``runs`` times, noting when each step begins and ends, and what each thread does meanwhile.
+
+        Raises:
+            InputError: a name, element type or shape is not what the model takes.
+            PlanError: the input shapes do not work out inside the network.
+        """
+        from .plan.trace import Recorder, Trace
+
+        planned = self._planned(check_inputs(self.inputs, inputs))
+        execution = self._execution(planned)
+        traced = []
+        for _ in range(runs):
+            recorder = Recorder(self._workers)
+            execution.run(inputs, {}, recorder)
+            traced.append(recorder.spans())
+        planned.idle.append(execution)
+        return Trace(tuple(planned.plan.rows()), tuple(traced))
 
     def close(self) -> None:
         """Stop the threads and forget the plans; the model cannot run afterwards."""

@@ -2,92 +2,83 @@
 
 from __future__ import annotations
 
-import statistics
-import time
-from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import click
-import numpy as np
 
-from .._output import console, json_option, print_json, require, table, threads_option
+from .._output import bytes_text, cache_option, console, json_option, print_json, require, table, threads_option
+
+TITLES = {"tersor": "Tersor", "onnxruntime": "ONNX Runtime"}
 
 
 @click.command(name="bench")
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--against", type=click.Choice(["onnxruntime"]), help="Also run the dense model there, in turn with ours.")
 @click.option("--batch", type=click.IntRange(min=1), default=1, show_default=True, help="Size of every symbolic dimension.")
-@click.option("--runs", type=click.IntRange(min=1), default=30, show_default=True, help="Runs that count.")
-@click.option("--warmup", type=click.IntRange(min=0), default=3, show_default=True, help="Runs before them that do not.")
+@click.option("--rounds", type=click.IntRange(min=1), default=9, show_default=True, help="Turns that each engine takes.")
+@click.option("--seconds", type=click.FloatRange(min=0), default=0.2, show_default=True, help="Length of a turn.")
 @threads_option
+@cache_option
 @json_option
-def command(file: Path, against: str | None, batch: int, runs: int, warmup: int, threads: int | None, as_json: bool) -> None:
-    """Time FILE on random inputs: loading, the first run, and the median of many.
+def command(
+    file: Path, against: str | None, batch: int, rounds: int, seconds: float, threads: int | None, as_json: bool
+) -> None:
+    """Time FILE on random inputs: loading, the first run, the median of many, and peak memory.
 
-    With --against onnxruntime (needs tersor[pack,bench]) the same decoded weights run there as a dense fp32 model, with the
-    same threads, in the same process, run by run in turn.
+    With --against onnxruntime (needs tersor[pack,bench]) the same weights, decoded, run there as a dense fp32 model, on as many
+    threads. Each engine has a process of its own; they take turns, and their outputs are compared.
     """
     from ...runtime import load
+    from .._engines import Contestant, compete
     from .._inputs import random_inputs
 
-    begin = time.perf_counter()
-    model = load(file, threads=threads)
-    loaded = time.perf_counter()
-    with model:
+    with load(file, threads=threads) as model:
         symbols = {d: batch for v in model.inputs for d in v.type.shape or () if isinstance(d, str)}
-        inputs = random_inputs(model.inputs, 0, symbols)
-        start = time.perf_counter()
-        model.run(inputs)
-        first = time.perf_counter()
-        runners: dict[str, Callable[[], object]] = {"tersor": lambda: model.run(inputs)}
+        inputs, used = random_inputs(model.inputs, 0, symbols), model.threads
+    with TemporaryDirectory() as folder:
+        contestants = [Contestant("tersor", file)]
         if against is not None:
-            runners["onnxruntime"] = onnxruntime_runner(file, inputs, model.threads)
-        times = in_turn(runners, runs, warmup)
-        used = model.threads
-    result: dict[str, Any] = {"file": str(file), "threads": used, "runs": runs}
-    result |= {"load_seconds": loaded - begin, "first_run_seconds": first - start, "latency": times}
-    if "onnxruntime" in times:
-        result["speedup"] = times["onnxruntime"]["median"] / times["tersor"]["median"]
+            contestants.append(Contestant(against, _unpacked(file, Path(folder))))
+        found = compete(contestants, inputs, used, rounds, seconds)
+    result: dict[str, Any] = {"file": str(file), "threads": used, "batch": batch, "rounds": rounds}
+    result["engines"] = {name: asdict(latency) for name, latency in found.items()}
+    if against is not None:
+        result["speedup"] = found[against].median / found["tersor"].median
     if as_json:
         print_json(result)
-        return
-    shown = table(f"{file} on {used} threads", "engine", ">median ms", ">fastest ms", ">slowest ms")
-    for name, figures in times.items():
-        shown.add_row(name, *(f"{figures[key] * 1e3:.3f}" for key in ("median", "min", "max")))
-    console().print(shown)
-    click.echo(f"load {result['load_seconds'] * 1e3:.0f} ms, first run {result['first_run_seconds'] * 1e3:.0f} ms")
-    if "speedup" in result:
-        click.echo(f"{result['speedup']:.2f} times as fast as ONNX Runtime")
+    else:
+        _show(result)
 
 
-def in_turn(runners: Mapping[str, Callable[[], object]], runs: int, warmup: int) -> dict[str, dict[str, float]]:
-    """Call the runners one after another, ``warmup + runs`` times; seconds of the last ``runs`` calls of each."""
-    times: dict[str, list[float]] = {name: [] for name in runners}
-    for _ in range(warmup + runs):
-        for name, run in runners.items():
-            begin = time.perf_counter()
-            run()
-            times[name].append(time.perf_counter() - begin)
-    counted = {name: values[warmup:] for name, values in times.items()}
-    return {name: {"median": statistics.median(v), "min": min(v), "max": max(v)} for name, v in counted.items()}
-
-
-def onnxruntime_runner(file: Path, inputs: Mapping[str, np.ndarray], threads: int) -> Callable[[], object]:
-    """ONNX Runtime on the decoded model."""
-    import tempfile
-
+def _unpacked(file: Path, folder: Path) -> Path:
+    """The model as a dense ONNX file."""
+    require("onnx", "pack")
+    require("onnxruntime", "bench")
     from ...converters import to_onnx
     from ...format_spec.container import open_container
     from ...format_spec.model_file import read_graph
     from ...runtime.decode import decode
 
-    onnxruntime = require("onnxruntime", "bench")
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "dense.onnx"
-        with open_container(file) as container:
-            to_onnx(read_graph(container, decode), path)
-        session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    return lambda: session.run(None, dict(inputs))
+    path = folder / "dense.onnx"
+    with open_container(file) as container:
+        to_onnx(read_graph(container, decode), path)
+    return path
+
+
+def _show(result: dict[str, Any]) -> None:
+    title = f"{result['file']}, batch {result['batch']}, {result['threads']} threads"
+    columns = (">median ms", ">fastest", ">slowest", ">load ms", ">first run ms", ">peak memory")
+    shown = table(title, "engine", *columns)
+    for name, facts in result["engines"].items():
+        times = [f"{facts[key] * 1e3:.2f}" for key in ("median", "low", "high")]
+        start = [f"{facts[key] * 1e3:.0f}" for key in ("load", "first_run")]
+        shown.add_row(TITLES[name], *times, *start, bytes_text(facts["peak"]))
+    console().print(shown)
+    if "speedup" in result:
+        difference = result["engines"]["tersor"]["difference"]
+        click.echo(
+            f"{result['speedup']:.2f} times as fast as ONNX Runtime; outputs differ by {difference:.1e} of the largest value"
+        )

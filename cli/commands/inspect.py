@@ -120,7 +120,8 @@ def _show_plan(file: Path, sizes: dict[str, int], limits: Limits, as_json: bool)
 
     with load(file, limits=limits) as model:
         shapes = {name: array.shape for name, array in random_inputs(model.inputs, 0, sizes).items()}
-        rows = list(model.plan(shapes).rows())
+        plan = model.plan(shapes)
+    rows = list(plan.rows())
     if as_json:
         print_json([asdict(row) for row in rows])
         return
@@ -128,4 +129,9 @@ def _show_plan(file: Path, sizes: dict[str, int], limits: Limits, as_json: bool)
     for row in rows:
         figures = (f"{row.macs:,}", f"{row.density:.0%}", f"{row.weight_bytes:,}") if row.macs else ("", "", "")
         shown.add_row(str(row.index), row.node, row.op, row.kernel, row.output, *figures)
+    macs, executed = sum(row.macs for row in rows), sum(row.macs * row.density for row in rows)
+    weights = f"{sum(row.weight_bytes for row in rows):,}"
+    shown.add_section()
+    shown.add_row("", "all", "", "", "", f"{macs:,}", f"{executed / macs:.0%}" if macs else "", weights)
     console().print(shown)
+    click.echo(f"memory for intermediate values: {bytes_text(plan.arena_bytes)}")

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from .._inputs import Preprocessing
-from .._output import console, json_option, limits_option, print_json, table, threads_option
-
-if TYPE_CHECKING:
-    from ...format_spec.limits import Limits
+from .._output import cache_option, console, json_option, limits_option, print_json, table, threads_option
 
 if TYPE_CHECKING:
     import numpy as np
+
+    from ...format_spec.limits import Limits
+    from ...runtime.plan.trace import Trace
+
+TRACED_RUNS = 10
 
 
 def _named(_ctx: click.Context, _param: click.Parameter, values: tuple[str, ...]) -> list[tuple[str | None, Path]]:
@@ -43,7 +47,15 @@ def _numbers(_ctx: click.Context, _param: click.Parameter, value: str) -> tuple[
 @click.option("--mean", default="0", show_default=True, callback=_numbers, metavar="M[,M,M]", help="subtract this,")
 @click.option("--std", default="1", show_default=True, callback=_numbers, metavar="S[,S,S]", help="and divide by this.")
 @click.option("--bgr", is_flag=True, help="Images: channels in the order blue, green, red.")
+@click.option(
+    "--trace",
+    "trace_file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="OUT.json",
+    help=f"Run {TRACED_RUNS} times more, show the time of each step, and write a trace that Chrome and Perfetto open.",
+)
 @threads_option
+@cache_option
 @limits_option
 @json_option
 def command(
@@ -56,6 +68,7 @@ def command(
     mean: tuple[float, ...],
     std: tuple[float, ...],
     bgr: bool,
+    trace_file: Path | None,
     threads: int | None,
     limits: Limits,
     as_json: bool,
@@ -81,13 +94,17 @@ def command(
         begin = time.perf_counter()
         outputs = model.run(arrays)
         seconds = time.perf_counter() - begin
+        trace = model.trace(arrays, TRACED_RUNS) if trace_file is not None else None
+    if trace is not None and trace_file is not None:
+        with atomic_write(trace_file) as stream:
+            stream.write(json.dumps(trace.chrome()).encode())
     if output is not None:
         with atomic_write(output) as stream:
             savez: Any = np.savez  # an output may be called allow_pickle
             savez(stream, **outputs)
     if as_json:
         facts = {n: {"dtype": str(v.dtype), "shape": list(v.shape), "top": _largest(v, top)} for n, v in outputs.items()}
-        print_json({"seconds": seconds, "outputs": facts})
+        print_json({"seconds": seconds, "outputs": facts, **({"steps": _steps(trace)} if trace is not None else {})})
         return
     for name, value in outputs.items():
         click.echo(f"{name}: {value.dtype}{list(value.shape)}")
@@ -97,6 +114,30 @@ def command(
         if shown.row_count:
             console().print(shown)
     click.echo(f"{seconds * 1e3:.2f} ms (first run, kernels being prepared)" + (f"; outputs in {output}" if output else ""))
+    if trace is not None:
+        _show(trace)
+
+
+def _steps(trace: Trace) -> list[dict[str, Any]]:
+    """The time of each step as plain values."""
+    from ...runtime.plan.trace import summary
+
+    return [
+        {**asdict(row), "seconds": seconds, "share": share, "multiplications_per_second": rate}
+        for row, seconds, share, rate in summary(trace)
+    ]
+
+
+def _show(trace: Trace) -> None:
+    steps = _steps(trace)
+    total = sum(step["seconds"] for step in steps)
+    title = f"Steps, median of {len(trace.runs)} runs: {total * 1e3:.2f} ms"
+    shown = table(title, ">step", "node", "operator", "kernel", "output", ">ms", ">share", ">GMAC/s")
+    for step in steps:
+        rate = f"{step['multiplications_per_second'] / 1e9:.1f}" if step["macs"] else ""
+        figures = (f"{step['seconds'] * 1e3:.3f}", f"{step['share']:.1%}", rate)
+        shown.add_row(str(step["index"]), step["node"], step["op"], step["kernel"], step["output"], *figures)
+    console().print(shown)
 
 
 def _largest(array: np.ndarray, top: int) -> list[list[dict[str, float]]]:

@@ -51,13 +51,14 @@ class Execution:
 
     def _execute(self, values: list[np.ndarray | None], workers: Workers) -> None:
         """Run the steps one after another on ``values``, the array of each slot."""
-        for step, scratch in zip(self._plan.steps, self._scratch, strict=True):
+        for number, (step, scratch) in enumerate(zip(self._plan.steps, self._scratch, strict=True)):
             read = [values[i] if i >= 0 else None for i in step.inputs]
             made = step.kernel.run(read, [values[i] if i >= 0 else None for i in step.outputs], scratch, workers)
             if made is not None:
                 for index, value in zip(step.outputs, made, strict=False):
                     if index >= 0:
                         values[index] = value
+            workers.finished(number)
 
     def _bind(
         self, values: list[np.ndarray | None], inputs: Mapping[str, np.ndarray], out: Mapping[str, np.ndarray]

@@ -50,6 +50,9 @@ class Workers:
             for other in others:
                 other.result()
 
+    def finished(self, step: int) -> None:
+        """Called after each step of a run, for workers that care."""
+
     def _started(self) -> ThreadPoolExecutor:
         with self._lock:
             if self._pool is None:

@@ -60,7 +60,7 @@ def packed(model: Path) -> Path:
 def test_help_lists_every_verb_and_the_exit_codes(run: Run):
     result = run("--help")
     assert result.exit_code == 0
-    for verb in ["pack", "inspect", "report", "verify", "run", "bench", "unpack", "demo"]:
+    for verb in ["pack", "inspect", "report", "verify", "run", "bench", "unpack", "demo", "warmup"]:
         assert f"\n  {verb} " in result.output
         assert run(verb, "--help").exit_code == 0
     assert "Exit codes" in result.output
@@ -181,11 +181,32 @@ def test_run_mistakes(run: Run, packed: Path, tmp_path: Path):
 
 
 def test_bench(run: Run, packed: Path):
-    result = run("bench", packed, "--runs", 2, "--warmup", 1, "--against", "onnxruntime", "--threads", 1, "--json")
+    options = ("--rounds", 2, "--seconds", 0.01, "--threads", 1)
+    result = run("bench", packed, *options, "--batch", 2, "--against", "onnxruntime", "--json")
     facts = json.loads(result.stdout)
-    assert set(facts["latency"]) == {"tersor", "onnxruntime"}
+    assert set(facts["engines"]) == {"tersor", "onnxruntime"}
     assert facts["speedup"] > 0
-    assert "median" in run("bench", packed, "--runs", 1).output
+    assert facts["engines"]["tersor"]["difference"] < 1e-4
+    assert all(engine["peak"] > 10_000_000 for engine in facts["engines"].values())
+    assert "peak memory" in run("bench", packed, *options).output
+
+
+def test_trace(run: Run, packed: Path, tmp_path: Path):
+    np.save(tmp_path / "x.npy", np.zeros((2, 1, 6, 6), np.float32))
+    shown = run("run", packed, tmp_path / "x.npy", "--trace", tmp_path / "trace.json")
+    assert shown.exit_code == 0, shown.output
+    assert "GMAC/s" in shown.output
+    assert json.loads((tmp_path / "trace.json").read_bytes())["traceEvents"]
+    steps = json.loads(run("run", packed, tmp_path / "x.npy", "--trace", tmp_path / "t.json", "--json").stdout)["steps"]
+    assert [step["op"] for step in steps] == ["Conv + Relu", "Gemm"]
+
+
+def test_warmup_says_where_kernels_are_kept(run: Run, packed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("TERSOR_CACHE_DIR", "elsewhere")  # put back after the test
+    facts = json.loads(run("warmup", packed, "--cache", tmp_path / "kept", "--json").stdout)
+    assert facts["folder"] == str(tmp_path / "kept")
+    assert list(facts["seconds"]) == [str(packed)]
+    assert str(tmp_path / "kept") in run("warmup", "--cache", tmp_path / "kept").output
 
 
 def test_unpack_gives_the_same_weights(run: Run, packed: Path, model: Path, tmp_path: Path):

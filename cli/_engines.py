@@ -1,0 +1,136 @@
+"""Inference engines side by side: each has a process of its own, and they take turns."""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+
+WORKER = Path(__file__).with_name("_worker.py")
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """How to start an engine: its name, its model, the script that knows it, the interpreter, and environment variables."""
+
+    engine: str
+    model: Path
+    script: Path = WORKER
+    python: str = sys.executable
+    variables: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Latency:
+    """What was measured of one engine.
+
+    ``median``, ``low`` and ``high`` are seconds a run: of the rounds' medians, the median, the smallest and the largest.
+    ``load`` and ``first_run`` are seconds, in a process that has imported nothing yet; ``peak`` is its memory in bytes.
+    ``difference`` is the largest difference from the outputs of the last engine of the contest, relative to the largest value.
+    """
+
+    median: float
+    low: float
+    high: float
+    load: float
+    first_run: float
+    peak: int
+    difference: float
+
+
+class EngineStopped(RuntimeError):
+    """An engine's process ended, having said why on standard error."""
+
+
+class Engine:
+    """A running engine; a context manager that ends it."""
+
+    def __init__(self, contestant: Contestant, threads: int, inputs: Path) -> None:
+        command = [
+            contestant.python,
+            str(contestant.script),
+            contestant.engine,
+            str(contestant.model),
+            str(threads),
+            str(inputs),
+        ]
+        variables = {**os.environ, **contestant.variables}
+        self.name = contestant.engine
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=variables)
+        self.ready = self._answer()
+
+    def ask(self, **order: Any) -> Any:
+        """Send one order and wait for the answer, see :func:`._worker.answer`."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps(order) + "\n")
+        self._process.stdin.flush()
+        return self._answer()
+
+    def _answer(self) -> Any:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            raise EngineStopped(f"{self.name} stopped")
+        return json.loads(line)
+
+    def __enter__(self) -> Engine:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._process.communicate()
+
+
+def compete(
+    contestants: Sequence[Contestant], inputs: Mapping[str, np.ndarray], threads: int, rounds: int, round_seconds: float
+) -> dict[str, Latency]:
+    """Run the engines in turn: in each of ``rounds`` rounds each runs for about ``round_seconds`` while the others idle.
+
+    Raises:
+        EngineStopped: one of them could not run its model.
+    """
+    with TemporaryDirectory() as folder, ExitStack() as stack:
+        given = Path(folder) / "inputs.npz"
+        with given.open("wb") as file:
+            savez: Any = np.savez  # an input may be called allow_pickle
+            savez(file, **inputs)
+        engines = [stack.enter_context(Engine(contestant, threads, given)) for contestant in contestants]
+        differences = _differences(engines, Path(folder))
+        once = [min(engine.ask(runs=2)) for engine in engines]
+        found: list[list[float]] = [[] for _ in engines]
+        for _ in range(rounds):
+            for engine, seconds, medians in zip(engines, once, found, strict=True):
+                medians.append(statistics.median(engine.ask(runs=max(2, round(round_seconds / seconds)))))
+        return {
+            engine.name: Latency(
+                statistics.median(medians), min(medians), max(medians), **engine.ready, peak=engine.ask(), difference=difference
+            )
+            for engine, medians, difference in zip(engines, found, differences, strict=True)
+        }
+
+
+def _differences(engines: Sequence[Engine], folder: Path) -> list[float]:
+    """Of each engine's outputs from the last one's, matched by position: names are an engine's own affair."""
+    outputs = []
+    for index, engine in enumerate(engines):
+        path = folder / f"{index}.npz"
+        engine.ask(save=str(path))
+        with np.load(path) as saved:
+            outputs.append([saved[name] for name in saved.files])
+    return [max((_difference(a, b) for a, b in zip(found, outputs[-1], strict=True)), default=0.0) for found in outputs]
+
+
+def _difference(found: np.ndarray, expected: np.ndarray) -> float:
+    a, b = found.astype(np.float64), expected.astype(np.float64)
+    largest = np.abs(b).max(initial=0.0) or 1.0
+    return float(np.abs(a - b).max(initial=0.0) / largest)

@@ -1,0 +1,99 @@
+"""An inference engine in a process of its own, told over a pipe what to do: the child side of :mod:`._engines`.
+
+    python _worker.py ENGINE MODEL THREADS INPUTS.npz
+
+A script, not a module: it needs nothing of Tersor but for the engine ``tersor``. The first line that it writes says that the
+model is ready. Then each line read is a JSON object, and each line written its answer.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+Inputs = Mapping[str, np.ndarray]
+Run = Callable[[], Mapping[str, Any]]
+Loader = Callable[[str, int, Inputs], Run]
+
+
+def tersor(path: str, threads: int, inputs: Inputs) -> Run:
+    """Ours, on the packed file."""
+    from tersor.runtime import load
+
+    model = load(path, threads=threads)
+    return lambda: model.run(inputs)
+
+
+def onnxruntime(path: str, threads: int, inputs: Inputs) -> Run:
+    """ONNX Runtime, on an ONNX file."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    names = [value.name for value in session.get_outputs()]
+    feeds = dict(inputs)
+    return lambda: dict(zip(names, session.run(None, feeds), strict=True))
+
+
+LOADERS: dict[str, Loader] = {"tersor": tersor, "onnxruntime": onnxruntime}
+
+
+def timed(run: Callable[[], object]) -> float:
+    """Seconds of one call."""
+    begin = time.perf_counter()
+    run()
+    return time.perf_counter() - begin
+
+
+def peak_memory() -> int:
+    """Largest resident set of this process, in bytes.
+
+    ``ru_maxrss`` would count what the parent held when it started this process, so Linux is asked otherwise.
+    """
+    try:
+        with open("/proc/self/status", encoding="ascii") as status:  # noqa: PTH123 - runs under any Python
+            return next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmHWM:"))
+    except (OSError, StopIteration):
+        import resource
+
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+def answer(order: Mapping[str, Any], run: Run) -> Any:
+    """Do what one line asks for: ``{"runs": n}`` gives the seconds of n runs after one that does not count, ``{"save": path}``
+    writes the outputs as .npz, ``{}`` gives the peak of memory in bytes."""
+    if "runs" in order:
+        run()
+        return [timed(run) for _ in range(order["runs"])]
+    if "save" in order:
+        savez: Any = np.savez  # an output may be called allow_pickle
+        savez(order["save"], **run())
+        return True
+    return peak_memory()
+
+
+def main() -> None:
+    """Load, run once, then answer until the pipe closes."""
+    replies = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # engines print banners
+    engine, path, threads, given = sys.argv[1:]
+    inputs = dict(np.load(given))
+    begin = time.perf_counter()
+    run = LOADERS[engine](path, int(threads), inputs)
+    ready = {"load": time.perf_counter() - begin, "first_run": timed(run)}
+    print(json.dumps(ready), file=replies, flush=True)
+    for line in sys.stdin:
+        print(json.dumps(answer(json.loads(line), run)), file=replies, flush=True)
+
+
+if __name__ == "__main__":
+    sys.path.pop(0)  # this folder: its modules are not to be found by their bare names
+    main()
