@@ -23,28 +23,28 @@ PADDING = 2
 """Status: bits after a substream's last symbol are not zero."""
 
 
-@jit
-def fill_pair_table(lengths, table):
-    """Fill ``table`` (2048,) uint32 from ``lengths`` (alphabet,) int64, -1 where a symbol is unused; the code is complete.
+def by_window(lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Symbol and bits of its code, (2048,) int64 both, for each value of the next 11 bits.
+
+    ``lengths`` (alphabet,) int64 is -1 where a symbol is unused; the code is complete.
+    """
+    symbols = np.argsort(lengths, kind="stable")[np.count_nonzero(lengths < 0) :]
+    bits = lengths[symbols]
+    windows = 1 << TABLE_BITS - bits
+    return np.repeat(symbols, windows), np.repeat(bits, windows)
+
+
+def fill_pair_table(lengths: np.ndarray, table: np.ndarray) -> None:
+    """Fill ``table`` (2048,) uint32 from the lengths of a complete code, see :func:`by_window`.
 
     An entry is: first symbol (bits 0-7), second (8-15), bits of the first alone (16-19), symbols (20-21), bits of all (24-31).
     """
-    single = np.zeros(1 << TABLE_BITS, np.int64)
-    at = 0
-    for length in range(1, TABLE_BITS + 1):
-        for symbol in range(len(lengths)):
-            if lengths[symbol] == length:
-                for _ in range(1 << (TABLE_BITS - length)):
-                    single[at] = symbol | length << 8
-                    at += 1
-    for window in range(1 << TABLE_BITS):
-        first, used = single[window] & 255, single[window] >> 8
-        follower = single[(window << used) & ((1 << TABLE_BITS) - 1)]
-        both = used + (follower >> 8)
-        if both <= TABLE_BITS:
-            table[window] = first | (follower & 255) << 8 | used << 16 | 2 << 20 | both << 24
-        else:
-            table[window] = first | used << 16 | 1 << 20 | used << 24
+    symbol, bits = by_window(lengths)
+    following = np.arange(1 << TABLE_BITS) << bits & (1 << TABLE_BITS) - 1
+    both = bits + bits[following]
+    two = both <= TABLE_BITS
+    pair = symbol[following] << 8 | 2 << 20 | both << 24
+    table[:] = symbol | bits << 16 | np.where(two, pair, 1 << 20 | bits << 24)
 
 
 @jit(forceinline=True)

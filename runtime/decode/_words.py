@@ -9,23 +9,17 @@ import numpy as np
 
 from ..kernels._jit import jit
 from ._bits import load_big_endian, store_word
-from ._huffman import LOOKUPS, PADDING, REFILL_BYTES, TABLE_BITS, WRONG_LENGTH
+from ._huffman import LOOKUPS, PADDING, REFILL_BYTES, TABLE_BITS, WRONG_LENGTH, by_window
 
 
-@jit
-def fill_word_table(lengths, sizes, classes, table):
-    """Fill ``table`` (2048,) uint32 from code ``lengths`` (alphabet,) int64, -1 where a symbol is unused; the code is complete.
+def fill_word_table(lengths: np.ndarray, sizes: np.ndarray, classes: np.ndarray, table: np.ndarray) -> None:
+    """Fill ``table`` (2048,) uint32 from the ``lengths`` (alphabet,) int64 of a complete code, -1 where a symbol is unused.
 
     ``sizes`` and ``classes`` (alphabet,) int64: base symbols of a symbol's word, class of the last. An entry is: symbol
     (bits 0-9), bits of its code (10-13), size (14-17), class (18-20).
     """
-    at = 0
-    for length in range(TABLE_BITS + 1):
-        for symbol in range(len(lengths)):
-            if lengths[symbol] == length:
-                for _ in range(1 << (TABLE_BITS - length)):
-                    table[at] = symbol | length << 10 | sizes[symbol] << 14 | classes[symbol] << 18
-                    at += 1
+    symbol, bits = by_window(lengths)
+    table[:] = symbol | bits << 10 | sizes[symbol] << 14 | classes[symbol] << 18
 
 
 @jit(forceinline=True)
