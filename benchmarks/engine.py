@@ -23,6 +23,7 @@ from typing import Any
 
 import numpy as np
 import onnx
+from pages import write_block
 from standins import STAND_INS, build
 
 from tersor.cli._engines import Contestant, Latency, compete
@@ -117,6 +118,7 @@ def main() -> None:
     parser.add_argument("--deepsparse", metavar="PYTHON", help="interpreter of the environment that has DeepSparse")
     parser.add_argument("--avx2", action="store_true", help="compile our kernels for AVX2")
     parser.add_argument("--json", type=Path, help="also write the figures there")
+    parser.add_argument("--write", type=Path, metavar="PAGE", help="also write the table into the block ``engine`` of a page")
     parser.add_argument("--prepare", action="store_true", help="only build and pack the models")
     args = parser.parse_args()
     args.work.mkdir(parents=True, exist_ok=True)
@@ -130,6 +132,8 @@ def main() -> None:
             print(row(results[-1]), flush=True)
     if args.json:
         args.json.write_text(json.dumps(results, indent=2), encoding="utf-8")
+    if args.write:
+        write_block(args.write, "engine", table(results))
     if results:
         print(f"\n{table(results)}")
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 import subprocess
 import sys
 import tempfile
@@ -18,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 from accuracy import Outcome, measure_imagenet, measure_mnist
+from pages import write_block
 
 from tersor.cli._engines import Contestant, compete
 from tersor.cli.commands.demo import run_demo
@@ -28,8 +28,6 @@ HERE = Path(__file__).parent
 NAMES = {"lenet-300-100": "LeNet-300-100", "lenet-5": "LeNet-5"}
 FP32_BYTES = {"lenet-300-100": 1_066_440, "lenet-5": 1_724_320}
 """Weights and biases of the networks before they were retrained."""
-
-BLOCK = re.compile(r"(<!-- figures -->\n)(.*?)(<!-- end -->)", re.DOTALL)
 
 
 def megabytes(count: int) -> str:
@@ -96,9 +94,7 @@ def main() -> None:
     )
     rows += [alexnet(), *retrained()]
     head = "| network | how | fp32 weights | `.tersor` file | times smaller | measured |\n|---|---|---|---|---|---|\n"
-    readme = HERE.parent / "README.md"
-    text = readme.read_text(encoding="utf-8")
-    readme.write_text(BLOCK.sub(lambda m: m[1] + head + "".join(rows) + m[3], text), encoding="utf-8")
+    write_block(HERE.parent / "README.md", "figures", head + "".join(rows))
     print(head + "".join(rows))
 
 

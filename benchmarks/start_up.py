@@ -5,9 +5,8 @@
 WORK_DIR is the folder of ``engine.py``; the model is made when it is not there. A process is timed from the first line of its
 script to the answer of the first run: import, load, run. Printed are the median, the fastest and the slowest of several.
 
-``kept``: kernels from ``tersor warmup --cache DIR``; ``none kept``: an empty cache folder each time. ``read-only``: the package
-copied to a folder without write permission, no home directory, and ``TERSOR_CACHE_DIR`` without write permission as well;
-``nowhere``: the same without a cache folder.
+Kernels come from ``tersor warmup --cache DIR``, from a folder that nobody may write to, or are compiled: into an empty folder,
+or nowhere. "Read-only" is the package copied without write permission, with no home directory.
 """
 
 from __future__ import annotations
@@ -24,6 +23,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from engine import prepare
+from pages import write_block
 
 import tersor.runtime
 
@@ -72,13 +72,15 @@ def start(code: str, model: Path, threads: int, variables: Mapping[str, str]) ->
     return json.loads(done.stdout)
 
 
-def report(name: str, starts: list[dict[str, float]]) -> None:
-    """One line of figures."""
+def report(name: str, starts: list[dict[str, float]]) -> str:
+    """One row of the table, printed as well."""
     totals = [s["import"] + s["load"] + s["run"] for s in starts]
-    parts = ", ".join(f"{key} {statistics.median(s[key] for s in starts):.2f}" for key in ("import", "load", "run"))
-    spread = f"{min(totals):.2f}-{max(totals):.2f}"
-    numba = ", Numba imported" if starts[0]["numba"] else ""
-    print(f"{name:12} {statistics.median(totals):6.2f} s ({spread}), {parts}{numba}", flush=True)
+    parts = [f"{statistics.median(s[key] for s in starts):.2f}" for key in ("import", "load", "run")]
+    numba = "yes" if starts[0]["numba"] else "no"
+    cells = [name, f"{statistics.median(totals):.2f} ({min(totals):.2f}-{max(totals):.2f})", *parts, numba]
+    row = f"| {' | '.join(cells)} |"
+    print(row, flush=True)
+    return row
 
 
 def copy_read_only(target: Path) -> None:
@@ -109,6 +111,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--starts", type=int, default=5, help="processes for each figure but those that compile")
     parser.add_argument("--compiling", type=int, default=1, help="processes for each figure that holds all compilation")
+    parser.add_argument("--write", type=Path, metavar="PAGE", help="also write the table into the block ``start`` of a page")
     args = parser.parse_args()
     files = prepare(args.network, args.work)
     packed, dense = files.packed.resolve(), files.dense.resolve()
@@ -122,16 +125,20 @@ def main() -> None:
         for _ in range(args.starts):
             ours.append(start(OURS, packed, args.threads, warm))
             theirs.append(start(PEER, dense, args.threads, kept_paths))
-        report("kept", ours)
-        report("ONNX Runtime", theirs)
+        rows = [report("kernels kept", ours), report("ONNX Runtime, dense", theirs)]
         copy_read_only(install)
         close(cache)
         homeless = {**kept_paths, "PYTHONPATH": str(install), "PYTHONDONTWRITEBYTECODE": "1", "HOME": os.devnull}
         read_only = {**homeless, "TERSOR_CACHE_DIR": str(cache)}
-        report("read-only", [start(OURS, packed, args.threads, read_only) for _ in range(args.starts)])
-        report("nowhere", [start(OURS, packed, args.threads, homeless) for _ in range(args.compiling)])
+        starts = [start(OURS, packed, args.threads, read_only) for _ in range(args.starts)]
+        rows.append(report("kernels kept, everything read-only, no home", starts))
+        starts = [start(OURS, packed, args.threads, homeless) for _ in range(args.compiling)]
+        rows.append(report("no cache folder, install read-only, no home", starts))
         empty = [{**kept_paths, "TERSOR_CACHE_DIR": str(folder / f"empty{i}")} for i in range(args.compiling)]
-        report("none kept", [start(OURS, packed, args.threads, variables) for variables in empty])
+        rows.append(report("cache folder empty", [start(OURS, packed, args.threads, variables) for variables in empty]))
+        if args.write:
+            head = "| AlexNet, seconds | import + load + first answer | import | load | first answer | imports Numba |"
+            write_block(args.write, "start", "\n".join([head, "|---|---:|---:|---:|---:|---|", *rows]))
         reopen(install)
         reopen(cache)
 
