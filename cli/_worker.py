@@ -8,6 +8,7 @@ model is ready. Then each line read is a JSON object, and each line written its 
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import sys
@@ -24,9 +25,7 @@ Loader = Callable[[str, int, Inputs], Run]
 
 def tersor(path: str, threads: int, inputs: Inputs) -> Run:
     """Ours, on the packed file."""
-    from tersor.runtime import load
-
-    model = load(path, threads=threads)
+    model = importlib.import_module("tersor.runtime").load(path, threads=threads)
     return lambda: model.run(inputs)
 
 
