@@ -81,6 +81,7 @@ class Engine:
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line:
+            self._process.communicate()
             raise EngineStopped(f"{self.name} stopped")
         return json.loads(line)
 
