@@ -58,64 +58,10 @@ def masked_store(builder: Any, value: Any, pointer: Any, mask: Any) -> None:
     call(builder, name, ir.VoidType(), [value, address, ir.Constant(I32, 4), mask])
 
 
-@intrinsic
-def copy_lanes(typingctx: Any, lanes: Any, packed: Any, at: Any, x: Any, first: Any, low: Any, high: Any) -> Any:
-    """``packed[at : at + V] = x[first : first + V]`` where lane numbers are in ``[low, high)``, 0 elsewhere.
-
-    ``at`` is aligned to ``V``. Only the lanes copied are read, so the others may lie outside ``x``.
-    """
-    signature = types.void(lanes, packed, types.intp, x, types.intp, types.intp, types.intp)
-    count = len(lanes)
-
-    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        vector = ir.VectorType(F32, count)
-        target = element_pointer(context, builder, signature.args[1], arguments[1], arguments[2])
-        source = element_pointer(context, builder, signature.args[3], arguments[3], arguments[4])
-        mask = builder.and_(lanes_below(builder, arguments[6], count), builder.not_(lanes_below(builder, arguments[5], count)))
-        store = builder.store(masked_load(builder, source, mask, vector), builder.bitcast(target, vector.as_pointer()))
-        store.align = 4 * count
-        return context.get_dummy_value()
-
-    return signature, codegen
-
-
-@intrinsic
-def copy_vector(typingctx: Any, lanes: Any, packed: Any, at: Any, x: Any, first: Any) -> Any:
-    """``packed[at : at + V] = x[first : first + V]``, ``at`` aligned to ``V``."""
-    signature = types.void(lanes, packed, types.intp, x, types.intp)
-    count = len(lanes)
-
-    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        vector = ir.VectorType(F32, count)
-        target = element_pointer(context, builder, signature.args[1], arguments[1], arguments[2])
-        source = element_pointer(context, builder, signature.args[3], arguments[3], arguments[4])
-        value = builder.load(builder.bitcast(source, vector.as_pointer()))
-        value.align = 4
-        store = builder.store(value, builder.bitcast(target, vector.as_pointer()))
-        store.align = 4 * count
-        return context.get_dummy_value()
-
-    return signature, codegen
-
-
-@intrinsic
-def gather_lanes(typingctx: Any, lanes: Any, packed: Any, at: Any, x: Any, first: Any, stride: Any) -> Any:
-    """``packed[at : at + V] = x[first : first + V * stride : stride]``, ``at`` aligned to ``V``."""
-    signature = types.void(lanes, packed, types.intp, x, types.intp, types.intp)
-    count = len(lanes)
-
-    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        value = ir.Constant(ir.VectorType(F32, count), ir.Undefined)
-        target = element_pointer(context, builder, signature.args[1], arguments[1], arguments[2])
-        source = element_pointer(context, builder, signature.args[3], arguments[3], arguments[4])
-        for lane in range(count):
-            element = builder.load(builder.gep(source, [builder.mul(arguments[5], ir.Constant(I64, lane))]))
-            value = builder.insert_element(value, element, ir.Constant(I32, lane))
-        store = builder.store(value, builder.bitcast(target, value.type.as_pointer()))
-        store.align = 4 * count
-        return context.get_dummy_value()
-
-    return signature, codegen
+def prefetch_line(builder: Any, pointer: Any, *, write: bool = False) -> None:
+    """Ask for the cache line at ``pointer``, which need not exist."""
+    hints = [ir.Constant(I32, hint) for hint in (int(write), 3, 1)]
+    call(builder, "llvm.prefetch.p0", ir.VoidType(), [builder.bitcast(pointer, ir.IntType(8).as_pointer()), *hints])
 
 
 @intrinsic
@@ -124,9 +70,7 @@ def prefetch(typingctx: Any, array: Any, index: Any) -> Any:
     signature = types.void(array, types.intp)
 
     def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        address = element_pointer(context, builder, signature.args[0], arguments[0], arguments[1])
-        hints = [ir.Constant(I32, hint) for hint in (0, 3, 1)]
-        call(builder, "llvm.prefetch.p0", ir.VoidType(), [builder.bitcast(address, ir.IntType(8).as_pointer()), *hints])
+        prefetch_line(builder, element_pointer(context, builder, signature.args[0], arguments[0], arguments[1]))
         return context.get_dummy_value()
 
     return signature, codegen

@@ -9,9 +9,10 @@ import numpy as np
 
 from ..plan.step import Epilogue
 from ..plan.workers import Workers
-from .layout import Lanes, Shape2D, cost, tiles
+from .convolve import convolve
+from .layout import SHAPES, Shape2D, Tiling, cost, tiles
 from .stream import Stream
-from .tile import convolve
+from .tile import TASK, visits
 
 WORTH_SHARING = 200_000
 """Estimated cycles from which on a second thread saves more than waking it costs."""
@@ -22,7 +23,7 @@ class Conv:
     """A convolution with everything chosen: call it on arrays."""
 
     shape: Shape2D
-    lanes: Lanes
+    tiling: Tiling
     stream: Stream
     scale: np.ndarray
     shift: np.ndarray
@@ -31,14 +32,31 @@ class Conv:
 
     @cached_property
     def packed_floats(self) -> int:
-        """Floats of one thread's packed block, whole cache lines."""
+        """Floats of one thread's packed block and of the vector that may run over its end, whole cache lines."""
         most = int(np.diff(self.stream.block_channels).max(initial=1))
-        return -(-most * self.lanes.vectors * self.lanes.V // 16) * 16
+        return -(-(most * self.tiling.packed + 1) * self.tiling.V // 16) * 16
+
+    @cached_property
+    def sum_floats(self) -> int:
+        """Floats of one thread's sums, whole cache lines."""
+        return -(-(self.shape.M + 1) * self.tiling.R * self.tiling.V // 16) * 16
+
+    @cached_property
+    def image(self) -> tuple[int, int]:
+        """Rows and pitch of a channel's padded copy, from which flat tiles are packed; no pitch where none is needed."""
+        s, tiling = self.shape, self.tiling
+        if tiling.shape != "flat" or (s.kernel == (1, 1) and (s.H, s.W) == (s.OH, s.OW) == (1, s.OW)):
+            return 0, 0
+        extent = [(k - 1) * d + 1 for k, d in zip(s.kernel, s.dilations, strict=True)]
+        rows = min(s.OH, (tiling.R * tiling.V + s.OW - 2) // s.OW + 1)
+        return (rows - 1) * s.strides[0] + extent[0], (s.OW - 1) * s.strides[1] + extent[1]
 
     @cached_property
     def scratch_floats(self) -> int:
         """Floats of scratch memory that one thread needs, whole cache lines."""
-        return self.packed_floats + -(-self.shape.M * self.lanes.R * self.lanes.V // 16) * 16
+        rows, pitch = self.image
+        overrun = 2 * self.tiling.V * self.shape.strides[1]
+        return self.packed_floats + self.sum_floats + -(-(rows * pitch + overrun) // 16) * 16
 
     def __call__(
         self, x: np.ndarray, y: np.ndarray, residual: np.ndarray | None, scratch: np.ndarray, workers: Workers
@@ -48,34 +66,45 @@ class Conv:
         other = target if residual is None else residual.reshape(-1)
         table = self._tables[residual is not None]
         room, size = scratch.view(np.float32), self.scratch_floats
-        shape, shares, fixed = self._tile, self._shares, self._fixed
+        fixed, rest, shares = self._fixed, self._rest, self._shares
 
         def work(part: int) -> None:
-            convolve(*shape, source, target, other, room[part * size : (part + 1) * size], table, *fixed, shares[part])
+            convolve(*fixed, source, target, other, room[part * size : (part + 1) * size], table, *rest, shares[part])
 
         workers.each(work, len(shares))
 
     @cached_property
-    def _tile(self) -> tuple[tuple[bool, ...], tuple[bool, ...]]:
-        """Two tuples whose lengths are the tile's."""
-        return (False,) * self.lanes.R, (False,) * self.lanes.V
+    def _fixed(self) -> tuple[tuple[tuple[()], ...], int, np.ndarray]:
+        """A tuple as long as the vectors are wide, the address of the tile's code, and its task."""
+        tiling, stream = self.tiling, self.stream
+        coded = stream.codebook is not None
+        arrays = (stream.words, stream.codebook, stream.start, stream.channel, stream.flags, self._padded[1], self.bounds)
+        addresses = [0 if array is None else array.ctypes.data for array in arrays]
+        task = np.array([0] * (TASK - len(addresses)) + addresses, np.int64)
+        lengths = [((),) * length for length in (tiling.T, tiling.R, tiling.V, coded)]
+        return lengths[2], visits(*lengths), task
 
     @cached_property
-    def _fixed(self) -> tuple[np.ndarray, ...]:
-        """What the kernel reads in every run."""
-        lanes, stream = self.lanes, self.stream
-        return (
-            lanes.row_input, lanes.row_shift, stream.block_channels, stream.block_visits, stream.channel, stream.flags,
-            stream.start, stream.offset, stream.code, stream.codebook, self.scale, self.shift, self.bounds,
-        )  # fmt: skip
+    def _padded(self) -> tuple[np.ndarray, np.ndarray]:
+        """Scale and shift with one more element, for the second channel of a pair that is not there."""
+        absent = np.zeros(1, np.float32)
+        return np.concatenate([self.scale, absent]), np.concatenate([self.shift, absent])
+
+    @cached_property
+    def _rest(self) -> tuple[np.ndarray, ...]:
+        """What the kernel reads of the weights in every run."""
+        stream, (scale, shift) = self.stream, self._padded
+        blocks = (stream.block_channels, stream.block_visits, stream.channel, stream.flags)
+        return self.tiling.row_input, *blocks, scale, shift, self.bounds
 
     @cached_property
     def _tables(self) -> tuple[np.ndarray, np.ndarray]:
         """The kernel's geometry, without and with a residual."""
         s = self.shape
-        rows = (s.C, s.H, s.W, s.M, s.OH, s.OW, *s.strides, *s.begin, s.kernel[1], s.dilations[1])
-        known = (*rows, self.lanes.along_columns, self.packed_floats)
-        return np.array([*known, False], np.int64), np.array([*known, True], np.int64)
+        sizes = (s.C, s.H, s.W, s.M, s.OH, s.OW, *s.strides, *s.begin, *s.kernel, *s.dilations)
+        known = (*sizes, SHAPES[self.tiling.shape], self.tiling.R, self.packed_floats)
+        rest = (self.sum_floats, self.image[1])
+        return np.array([*known, False, *rest], np.int64), np.array([*known, True, *rest], np.int64)
 
     @cached_property
     def _shares(self) -> list[np.ndarray]:
@@ -83,8 +112,8 @@ class Conv:
 
         Tiles are shared out when every thread gets about as many, channels otherwise; little work stays on one thread.
         """
-        count, parts = tiles(self.shape, self.lanes), self.parts
-        if cost(self.shape, self.lanes, self.stream.nonzeros) < WORTH_SHARING:
+        count, parts = tiles(self.shape, self.tiling), self.parts
+        if cost(self.shape, self.tiling, self.stream.nonzeros) < WORTH_SHARING:
             shares = [(0, count, 0, parts)]
         elif count >= 8 * parts or count % parts == 0:
             shares = [(count * i // parts, count * (i + 1) // parts, 0, parts) for i in range(parts)]

@@ -134,7 +134,7 @@ def fully_connected(site: Site, batch: int, row_axes: tuple[int, ...], scale: fl
     stream = site.prepare(key, lambda: make_stream(matrix(), K, 1, lanes, site.threads))
     bounds = np.array([site.epilogue.low, site.epilogue.high], np.float32)
     by_lanes = ByLanes(Conv(shape, lanes, stream, vector_scale, shift, bounds, site.threads))
-    label = f"lanes {lanes.R}x{lanes.V} {stream.code.dtype.name}"
+    label = f"lanes {lanes.T}x{lanes.R}x{lanes.V}"
     return Kernel(label, _run(by_lanes, batch, K, M), (0,), weights * batch, density, stream.bytes, by_lanes.scratch)
 
 

@@ -8,11 +8,24 @@ from functools import cached_property
 
 import numpy as np
 
-BLOCK_BYTES = 24 << 10
-"""Packed inputs of one block: they stay in a 32 KiB first-level cache beside the stream of weights and one tile of sums."""
+SHAPES = {"rows": 0, "flat": 1, "direct": 2}
+"""Shapes of a tile, as the kernel numbers them: ``R`` output rows of ``V`` columns; ``R * V`` positions of the flattened
+plane; the same, with inputs read in place instead of packed."""
 
-HEIGHTS = (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 16)
+HEIGHTS = (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 16, 20, 24, 28)
 WIDTHS = (8, 16)
+
+LOAD = 0.62
+"""Cycles that a load from the first-level cache takes when there are many."""
+
+NEAR_BYTES = 1 << 19
+"""Outputs that stay in the second-level cache; more are written to memory."""
+
+MOST_VECTORS = 1 << 16
+"""Vectors that the offset of an entry can tell apart."""
+
+BLOCK_BYTES = (24 << 10, 64 << 10, 256 << 10)
+"""Packed inputs of one block: those of the first fit a 32 KiB first-level cache beside the stream of weights."""
 
 
 @dataclass(frozen=True)
@@ -52,20 +65,22 @@ class Shape2D:
 
 
 @dataclass(frozen=True)
-class Lanes:
-    """What weights are prepared for: it does not depend on the size of the image.
+class Tiling:
+    """What weights are prepared for: it does not depend on the size of the image, except that a direct tile has its pitch.
 
-    A tile is ``R`` vectors of ``V`` outputs: ``R`` output rows, or with ``along_columns`` ``R * V`` outputs of one row.
-    ``block`` is how many input channels are packed at once.
+    A tile is ``T`` output channels, ``R`` vectors of ``V`` outputs each, of a ``shape`` of :data:`SHAPES`. ``block`` is how
+    many input channels are packed at once. ``plane`` is the vectors between two channels that are read in place.
     """
 
+    T: int
     R: int
     V: int
-    along_columns: bool
+    shape: str
     block: int
-    kernel: tuple[int, int]
-    stride_h: int
-    dilation_h: int
+    kernel: tuple[int, int] = (1, 1)
+    stride_h: int = 1
+    dilation_h: int = 1
+    plane: int = 0
 
     @cached_property
     def phases(self) -> dict[int, tuple[int, int]]:
@@ -79,22 +94,16 @@ class Lanes:
 
     @cached_property
     def row_input(self) -> np.ndarray:
-        """Input row, relative to the tile's first, of each packed vector of one channel and kernel column, int64."""
-        if self.along_columns:
-            return np.repeat(np.arange(self.kernel[0]) * self.dilation_h, self.R).astype(np.int64)
+        """Of tiles of rows: the input row, relative to the tile's first, of each packed vector of a channel and kernel
+        column, int64."""
         spans = [q * self.stride_h + phase for phase, (a, z) in self.phases.items() for q in range(a, z + self.R)]
         return np.array(spans, np.int64)
 
     @cached_property
-    def row_shift(self) -> np.ndarray:
-        """Output column, relative to the tile's first, of each packed vector of one channel and kernel column, int64."""
-        if self.along_columns:
-            return np.tile(np.arange(self.R) * self.V, self.kernel[0]).astype(np.int64)
-        return np.zeros(len(self.row_input), np.int64)
-
-    @cached_property
     def tap_vector(self) -> np.ndarray:
-        """(KH * KW,) int64: the first of the packed vectors of a channel that a weight at each kernel position meets."""
+        """(KH * KW,) int64: the first of the vectors of a channel that a weight at each kernel position meets."""
+        if self.shape != "rows":
+            return np.arange(self.kernel[0] * self.kernel[1]) * self.R
         first = []
         for k in range(self.kernel[0]):
             quotient, phase = divmod(k * self.dilation_h, self.stride_h)
@@ -104,58 +113,89 @@ class Lanes:
                     first.append(before + quotient - a)
                     break
                 before += z - a + self.R
-        rows = np.arange(self.kernel[0]) * self.R if self.along_columns else np.array(first)
         columns = np.arange(self.kernel[1]) * len(self.row_input)
-        return (rows[:, None] + columns).reshape(-1).astype(np.int64)
+        return (np.array(first)[:, None] + columns).reshape(-1).astype(np.int64)
 
     @property
     def vectors(self) -> int:
-        """Packed vectors of one channel."""
-        return len(self.row_input) * self.kernel[1]
+        """Vectors from one channel's inputs to the next channel's."""
+        if self.shape == "direct":
+            return self.plane
+        return len(self.row_input) * self.kernel[1] if self.shape == "rows" else self.kernel[0] * self.kernel[1] * self.R
+
+    @property
+    def packed(self) -> int:
+        """Vectors that are written for one channel."""
+        return 0 if self.shape == "direct" else self.vectors
 
 
-def tiles(shape: Shape2D, lanes: Lanes) -> int:
+def tiles(shape: Shape2D, tiling: Tiling) -> int:
     """Tiles of the whole output."""
-    columns = lanes.V * (lanes.R if lanes.along_columns else 1)
-    bands = 1 if lanes.along_columns else -(-shape.OH // lanes.R)
-    return shape.N * bands * -(-shape.OW // columns)
+    if tiling.shape == "rows":
+        return shape.N * -(-shape.OH // tiling.R) * -(-shape.OW // tiling.V)
+    return shape.N * -(-shape.OH * shape.OW // (tiling.R * tiling.V))
 
 
-def choose(shape: Shape2D, nonzeros: int, registers: tuple[int, int]) -> Lanes:
+def choose(shape: Shape2D, nonzeros: int, registers: tuple[int, int]) -> Tiling:
     """The cheapest way to run a convolution that has ``nonzeros`` weights; ``registers`` as from :func:`host_registers`."""
-    return min(_candidates(shape, registers), key=lambda lanes: cost(shape, lanes, nonzeros))
+    return min(_candidates(shape, registers), key=lambda tiling: cost(shape, tiling, nonzeros, registers[1]))
 
 
-def _candidates(shape: Shape2D, registers: tuple[int, int]) -> Iterator[Lanes]:
+def _candidates(shape: Shape2D, registers: tuple[int, int]) -> Iterator[Tiling]:
     count, width = registers
-    along = shape.OH == 1
-    span = -(-shape.OW // min(WIDTHS)) if along else shape.OH
+    flat, size = shape.flattened, shape.C // shape.groups
+    in_place = flat.OH == 1 and flat.H == 1 and flat.kernel == (1, 1)
     for V in WIDTHS:
-        for R in HEIGHTS:
-            if R * max(1, V // width) <= count - 4 and (span >= R or R == 1):
-                single = Lanes(R, V, along, 1, shape.kernel, shape.strides[0], shape.dilations[0])
-                fitting = max(1, BLOCK_BYTES // (single.vectors * V * 4))
-                yield replace(single, block=balanced(shape.C // shape.groups, fitting))
+        for T in (1, 2) if shape.M // shape.groups > 1 else (1,):
+            for R in HEIGHTS:
+                if T * R * max(1, V // width) > count - 3 - T:
+                    break
+                common = (T, R, V)
+                if R <= shape.OH and shape.OH > 1:
+                    yield from _blocked(Tiling(*common, "rows", 1, shape.kernel, shape.strides[0], shape.dilations[0]), size)
+                if R * V < shape.OH * shape.OW + V:
+                    yield from _blocked(Tiling(*common, "flat", 1, shape.kernel, shape.strides[0], shape.dilations[0]), size)
+                    plane = shape.OH * shape.OW // V
+                    if in_place and plane * V == shape.OH * shape.OW:
+                        yield Tiling(*common, "direct", balanced(size, MOST_VECTORS // plane), plane=plane)
+
+
+def _blocked(single: Tiling, channels: int) -> Iterator[Tiling]:
+    """``single`` with the numbers of channels that fill each of :data:`BLOCK_BYTES`."""
+    vectors = single.vectors
+    fitting = {balanced(channels, max(1, size // (vectors * single.V * 4))) for size in BLOCK_BYTES}
+    for block in sorted(fitting):
+        if block * vectors <= MOST_VECTORS:
+            yield replace(single, block=block)
 
 
 def balanced(channels: int, most: int) -> int:
     """Channels to a block, at most ``most``, so that a group's blocks are about equally large."""
     if channels == 0 or most >= channels:
-        return most
+        return max(1, channels)
     return -(-channels // -(-channels // most))
 
 
-def cost(shape: Shape2D, lanes: Lanes, nonzeros: int) -> float:
-    """Estimated cycles of one core, in the terms of a machine that multiplies 16 lanes a cycle.
+def cost(shape: Shape2D, tiling: Tiling, nonzeros: int, width: int = 16) -> float:
+    """Estimated cycles of one core whose vectors have ``width`` lanes.
 
-    A weight costs its multiply-adds and 1.7 cycles for finding what to multiply; a visit of a channel loads and stores the
-    tile's sums unless one block holds all, and mispredicts the end of its loop; an output is scaled and stored; a vector is
-    packed by a load and a store, lane by lane when the stride is not 1.
+    An entry costs its loads or its multiply-adds, whichever take longer; inputs that do not fit the first-level cache come from
+    the second. A visit mispredicts the ends of its loops and, unless one block holds all channels, loads and stores sums in the
+    second-level cache. Every output is scaled and stored, every packed vector loaded and stored.
     """
-    vector = lanes.R * lanes.V / 16
+    T, R, V = tiling.T, tiling.R, tiling.V
+    wide = max(1, V // width)
     channels = shape.C // shape.groups
-    blocks = max(1, -(-channels // lanes.block))
-    visits = min(nonzeros, shape.M * blocks) if blocks > 1 else shape.M
-    walked = nonzeros * (vector + 1.7) + visits * ((3 * vector if blocks > 1 else 0) + 12) + shape.M * 3 * vector
-    packed = shape.C * lanes.vectors * (2 + lanes.V / 16 if shape.strides[1] == 1 else 1.2 * lanes.V)
-    return tiles(shape, lanes) * (walked + packed)
+    blocks = max(1, -(-channels // tiling.block))
+    dense = max(1, shape.M * channels * shape.taps)
+    both = nonzeros / dense * nonzeros / 2 if T == 2 else 0.0
+    single = nonzeros - 2 * both
+    held = min(tiling.block, channels) * (R * V if tiling.shape == "direct" else tiling.vectors * V) * 4
+    load = LOAD * (1.0 if held <= BLOCK_BYTES[0] else 1.3 if held <= BLOCK_BYTES[1] else 1.7)
+    walked = single * max(R * wide * load + 2 * LOAD, 0.5 * R * wide) + both * max(R * wide * load + 3 * LOAD, R * wide)
+    visited = -(-shape.M // T) * blocks * ((45 if T == 1 else 130) + (2.5 * T * R * wide if blocks > 1 else 0))
+    near = 4 * shape.M * shape.OH * shape.OW <= NEAR_BYTES
+    stored = shape.M * (4 * R * wide if near else 100 + 16 * R * wide)
+    stride = shape.strides[1]
+    packed = shape.C * tiling.packed * (3 * wide if stride == 1 else 6 * wide if stride == 2 else 1.5 * V)
+    return tiles(shape, tiling) * (walked + visited + stored + packed)

@@ -29,15 +29,13 @@ def lower_conv(site: Site) -> Kernel | None:
     if shape.covers_input:
         return fully_connected(site, shape.N, (0,), 1.0, site.array(2))
     flat = shape.flattened
-    lanes = choose(flat, counted, host_registers())
-    if lanes.block * lanes.vectors > 1 << 16:
-        return None
-    key = ("conv", name, lanes, shape.groups, site.threads)
-    stream = site.prepare(key, lambda: make_stream(_matrix(site), shape.C, shape.groups, lanes, site.threads))
+    tiling = choose(flat, counted, host_registers())
+    key = ("conv", name, tiling, shape.groups, site.threads)
+    stream = site.prepare(key, lambda: make_stream(_matrix(site), shape.C, shape.groups, tiling, site.threads))
     scale, shift = affine(site.epilogue, shape.M, site.array(2))
     bounds = np.array([site.epilogue.low, site.epilogue.high], np.float32)
-    conv = Conv(flat, lanes, stream, scale, shift, bounds, site.threads)
-    label = f"conv {lanes.R}x{lanes.V} {stream.code.dtype.name}"
+    conv = Conv(flat, tiling, stream, scale, shift, bounds, site.threads)
+    label = f"conv {tiling.shape} {tiling.T}x{tiling.R}x{tiling.V}" + ("" if stream.codebook is not None else " fp32")
     return _kernel(label, conv, shape)
 
 

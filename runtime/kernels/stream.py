@@ -7,18 +7,21 @@ from dataclasses import dataclass
 import numpy as np
 
 from ._jit import jit
-from .layout import Lanes
+from .layout import Tiling
 from .matrix import Matrix
-from .tile import FIRST, LAST
+from .tile import FIRST, LAST, PAIRED
 
 
 @dataclass(frozen=True, eq=False)
 class Stream:
-    """What :func:`~tersor.runtime.kernels.tile.convolve` reads of the weights.
+    """What :func:`~tersor.runtime.kernels.convolve.convolve` reads of the weights.
 
     ``block_channels`` (blocks + 1,) int64 and ``block_visits`` (blocks, parts + 1) int64 say which input channels and which
-    visits belong to a block; ``channel`` int32 and ``flags`` uint8 describe a visit, ``start`` (visits + 1,) int64 its
-    entries: ``offset`` uint16 in packed vectors, ``code`` an index into ``codebook`` (or a float32 weight).
+    visits belong to a block; ``channel`` int64 (one element more than visits) and ``flags`` uint8 describe a visit. ``words``
+    uint32 holds the entries and ``start`` int64 where those of each visit begin: of its one channel, or with pairs of channels
+    those of both, of the first and of the second. An entry is one word: the offset in packed vectors in its low 16 bits, then
+    a ``codebook`` index of 8 bits for each channel that it is for. Without a codebook it is a word for the offset and one for
+    each float32 weight.
     """
 
     block_channels: np.ndarray
@@ -26,44 +29,42 @@ class Stream:
     channel: np.ndarray
     flags: np.ndarray
     start: np.ndarray
-    offset: np.ndarray
-    code: np.ndarray
-    codebook: np.ndarray
-
-    @property
-    def nonzeros(self) -> int:
-        """Weights that are multiplied."""
-        return len(self.code)
+    words: np.ndarray
+    codebook: np.ndarray | None
+    nonzeros: int
 
     @property
     def bytes(self) -> int:
         """Memory of everything."""
-        return sum(part.nbytes for part in vars(self).values())
+        return sum(part.nbytes for part in vars(self).values() if isinstance(part, np.ndarray))
 
 
-def make_stream(matrix: Matrix, channels: int, groups: int, lanes: Lanes, parts: int) -> Stream:
+def make_stream(matrix: Matrix, channels: int, groups: int, tiling: Tiling, parts: int) -> Stream:
     """Order the weights, rows being output channels and columns (input channel of the group, kernel position).
 
     Output channels are cut into ``parts`` of about equally many weights. Within a block and part, visits are sorted by their
     number of weights, so that the processor predicts where their loops end.
     """
-    block_channels = cut_channels(channels, groups, lanes.block)
-    block_of = np.repeat(np.arange(len(block_channels) - 1), np.diff(block_channels)).astype(np.int32)
-    taps = lanes.kernel[0] * lanes.kernel[1]
-    place = _place(matrix, channels, groups, taps)
-    counts = np.zeros((len(block_channels) - 1, matrix.rows), np.int64)
-    if matrix.columns:
-        _count(*matrix.listing, *place, block_of, counts)
-    channel, flags, start, block_visits = _visits(counts, _cut_rows(counts.sum(axis=0), parts))
+    block_channels = cut_channels(channels, groups, tiling.block)
+    block_of = np.repeat(np.arange(len(block_channels) - 1), np.diff(block_channels))
+    in_block = (np.arange(channels) - block_channels[block_of]) * tiling.vectors
+    units = _units(matrix.rows, groups, tiling.T)
+    coded = matrix.codes.dtype == np.uint8
+    rows = _by_rows(matrix, coded=coded)
+    place = (units, matrix.rows, max(1, matrix.rows // groups), channels // groups, tiling.tap_vector, block_of, in_block)
+    lists = 2 * tiling.T - 1
+    counts = np.zeros((len(block_channels) - 1, len(units), lists), np.int64)
+    _walk(*rows, *place, coded, True, counts, np.empty(0, np.uint32))
+    visits, cut = _visits(counts, units, matrix.rows, groups, parts)
+    block, unit, flags = visits
+    sizes = counts[block, unit] * np.array([[1 if coded else 1 + (tiling.T if i == 0 else 1) for i in range(lists)]])
+    start = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+    words = np.empty(start[-1], np.uint32)
     cursor = np.zeros_like(counts)
-    block_index = np.repeat(np.arange(len(counts)), block_visits[:, -1] - block_visits[:, 0])
-    cursor[block_index, channel] = start[:-1]
-    offset = np.empty(start[-1], np.uint16)
-    code = np.empty(start[-1], matrix.codes.dtype)
-    if matrix.columns:
-        in_block = (np.arange(channels) - block_channels[block_of]) * lanes.vectors
-        _fill(*matrix.listing, *place, block_of, in_block, lanes.tap_vector, cursor, offset, code)
-    return Stream(block_channels, block_visits, channel, flags, start, offset, code, matrix.codebook)
+    cursor[block, unit] = start[:-1].reshape(-1, lists)
+    _walk(*rows, *place, coded, False, cursor, words)
+    channel = np.append(units[unit], 0)
+    return Stream(block_channels, cut, channel, flags, start, words, matrix.codebook if coded else None, len(rows[1]))
 
 
 def cut_channels(channels: int, groups: int, block: int) -> np.ndarray:
@@ -77,36 +78,57 @@ def cut_channels(channels: int, groups: int, block: int) -> np.ndarray:
     return np.append(np.arange(0, max(channels, 1), step), channels).astype(np.int64)
 
 
-def _cut_rows(weights: np.ndarray, parts: int) -> np.ndarray:
-    """Boundaries (parts + 1,) of runs of rows with about equally many weights."""
+def _units(rows: int, groups: int, together: int) -> np.ndarray:
+    """First output channel of each unit that is visited at once, int64: up to ``together`` neighbours of one group."""
+    size = max(1, rows // groups)
+    return np.concatenate(
+        [np.arange(first, first + size, together) for first in range(0, rows, size)] or [np.zeros(0, np.int64)]
+    )
+
+
+def _cut_units(weights: np.ndarray, parts: int) -> np.ndarray:
+    """Boundaries (parts + 1,) of runs of units with about equally many weights."""
     total = np.cumsum(weights + 1)
     goals = np.arange(1, parts) * (total[-1] / parts) if len(total) else np.zeros(parts - 1)
     return np.concatenate([[0], np.searchsorted(total, goals), [len(weights)]]).astype(np.int64)
 
 
-def _visits(counts: np.ndarray, cuts: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Visits in order: (channel, flags, start, block_visits)."""
-    blocks = len(counts)
-    wanted = counts > 0
+def _visits(
+    counts: np.ndarray, units: np.ndarray, rows: int, groups: int, parts: int
+) -> tuple[tuple[np.ndarray, np.ndarray, np.ndarray], np.ndarray]:
+    """Visits in order, as (block, unit, flags), and the ``block_visits`` of a :class:`Stream`."""
+    blocks, sizes = len(counts), counts.sum(axis=2)
+    cuts = _cut_units(sizes.sum(axis=0), parts)
+    wanted = sizes > 0
     wanted[0] |= ~wanted.any(axis=0)
-    block, channel = np.nonzero(wanted)
-    size = counts[block, channel]
-    part = np.searchsorted(cuts, channel, side="right") - 1
-    order = np.lexsort((channel, size, part, block))
-    block, channel, size, part = block[order], channel[order], size[order], part[order]
+    block, unit = np.nonzero(wanted)
+    part = np.searchsorted(cuts, unit, side="right") - 1
+    order = np.lexsort((unit, sizes[block, unit], part, block))
+    block, unit, part = block[order], unit[order], part[order]
     first = np.argmax(wanted, axis=0)
     last = blocks - 1 - np.argmax(wanted[::-1], axis=0)
-    flags = (block == first[channel]) * FIRST + (block == last[channel]) * LAST
-    keys = block * (len(cuts) - 1) + part
-    bounds = np.searchsorted(keys, np.arange(blocks * (len(cuts) - 1) + 1))
-    steps = np.arange(blocks)[:, None] * (len(cuts) - 1) + np.arange(len(cuts))
-    start = np.concatenate([[0], np.cumsum(size)]).astype(np.int64)
-    return channel.astype(np.int32), flags.astype(np.uint8), start, bounds[steps].astype(np.int64)
+    size = max(1, rows // groups)
+    paired = (units + 1) % size != 0 if counts.shape[2] > 1 else np.zeros(len(units), bool)
+    flags = (block == first[unit]) * FIRST + (block == last[unit]) * LAST + paired[unit] * PAIRED
+    bounds = np.searchsorted(block * parts + part, np.arange(blocks * parts + 1))
+    steps = np.arange(blocks)[:, None] * parts + np.arange(parts + 1)
+    return (block, unit, flags.astype(np.uint8)), bounds[steps].astype(np.int64)
 
 
-def _place(matrix: Matrix, channels: int, groups: int, taps: int) -> tuple[int, int, int]:
-    """(kernel positions, input channels of a group, output channels of a group)."""
-    return taps, channels // groups, max(1, matrix.rows // groups)
+def _by_rows(matrix: Matrix, *, coded: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The nonzeros row after row: (starts, columns, codes), codes being bits of float32 weights unless ``coded``."""
+    counts = np.zeros(matrix.rows + 1, np.int64)
+    if matrix.columns:
+        _count_rows(*matrix.listing, counts[1:])
+    starts = np.cumsum(counts)
+    columns = np.empty(starts[-1], np.uint32)
+    codes = np.empty(starts[-1], matrix.codes.dtype)
+    if matrix.columns:
+        _fill_rows(*matrix.listing, starts[:-1].copy(), columns, codes)
+    if coded:
+        return starts, columns, codes
+    values = codes if codes.dtype == np.float32 else matrix.codebook[codes]
+    return starts, columns, values.view(np.uint32)
 
 
 @jit
@@ -117,8 +139,8 @@ def _is_zero(codes, dead, entry):
 
 
 @jit
-def _count(starts, minors, codes, dead, full, minor_length, by_rows, taps, inputs, outputs, block_of, counts):
-    """Add up the nonzero weights of each (block, row)."""
+def _count_rows(starts, minors, codes, dead, full, minor_length, by_rows, counts):
+    """Add up the nonzero weights of each row."""
     majors = len(codes) // max(1, minor_length) if full else len(starts) - 1
     for major in range(majors):
         begin = major * minor_length if full else starts[major]
@@ -126,16 +148,12 @@ def _count(starts, minors, codes, dead, full, minor_length, by_rows, taps, input
         for entry in range(begin, end):
             if not _is_zero(codes, dead, entry):
                 minor = entry - begin if full else np.int64(minors[entry])
-                row, column = (major, minor) if by_rows else (minor, major)
-                counts[block_of[row // outputs * inputs + column // taps], row] += 1
+                counts[major if by_rows else minor] += 1
 
 
 @jit
-def _fill(
-    starts, minors, codes, dead, full, minor_length, by_rows, taps, inputs, outputs, block_of, in_block, tap_vector,
-    cursor, offset, code,
-):  # fmt: skip
-    """Write each nonzero weight where ``cursor`` (block, row) stands, and move the cursor on."""
+def _fill_rows(starts, minors, codes, dead, full, minor_length, by_rows, cursor, columns, row_codes):
+    """Write each nonzero weight where its row's ``cursor`` stands, and move the cursor on."""
     majors = len(codes) // max(1, minor_length) if full else len(starts) - 1
     for major in range(majors):
         begin = major * minor_length if full else starts[major]
@@ -144,8 +162,46 @@ def _fill(
             if not _is_zero(codes, dead, entry):
                 minor = entry - begin if full else np.int64(minors[entry])
                 row, column = (major, minor) if by_rows else (minor, major)
-                source = row // outputs * inputs + column // taps
-                at = cursor[block_of[source], row]
-                cursor[block_of[source], row] = at + 1
-                offset[at] = in_block[source] + tap_vector[column % taps]
-                code[at] = codes[entry]
+                at = cursor[row]
+                cursor[row] = at + 1
+                columns[at] = column
+                row_codes[at] = codes[entry]
+
+
+@jit
+def _walk(
+    starts, columns, codes, units, rows, outputs, inputs, tap_vector, block_of, in_block, coded, counting, cursor, words
+):  # fmt: skip
+    """Merge the rows of each unit: count entries in ``cursor`` (block, unit, list), or write them where it stands."""
+    taps, lists = len(tap_vector), cursor.shape[2]
+    for u in range(len(units)):
+        row = units[u]
+        i, i_end = starts[row], starts[row + 1]
+        j, j_end = i_end, i_end
+        if lists > 1 and (row + 1) % outputs != 0:
+            j_end = starts[row + 2]
+        while i < i_end or j < j_end:
+            left = np.int64(columns[i]) if i < i_end else np.int64(1) << 40
+            right = np.int64(columns[j]) if j < j_end else np.int64(1) << 40
+            column = min(left, right)
+            which = 0 if lists == 1 or left == right else (1 if left < right else 2)
+            c = row // outputs * inputs + column // taps
+            at = cursor[block_of[c], u, which]
+            if counting:
+                cursor[block_of[c], u, which] = at + 1
+            else:
+                offset = np.uint32(in_block[c] + tap_vector[column % taps])
+                code = codes[i] if left <= right else codes[j]
+                if coded:
+                    other = np.uint32(codes[j]) if left == right else np.uint32(0)
+                    words[at] = offset | np.uint32(code) << np.uint32(16) | other << np.uint32(24)
+                    at += 1
+                else:
+                    words[at], words[at + 1] = offset, np.uint32(code)
+                    at += 2
+                    if left == right:
+                        words[at] = np.uint32(codes[j])
+                        at += 1
+                cursor[block_of[c], u, which] = at
+            i += left <= right
+            j += right <= left

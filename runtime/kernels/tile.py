@@ -1,139 +1,125 @@
-"""Sparse convolution: a register tile of outputs walks the stream of an output channel's nonzero weights.
+"""The register tile of a sparse convolution: sums of ``T`` output channels, ``R`` vectors of ``V`` lanes each.
 
-A *tile* is ``R`` vectors of ``V`` lanes of outputs, held in registers. Inputs are packed, per block of channels, so that the
-vectors which one weight meets are ``R`` consecutive, aligned vectors: a weight is then a 16-bit offset and a codebook index,
-and costs ``R`` fused multiply-adds whatever the kernel, stride, dilation or padding. ``R`` and ``V`` are compile-time
-constants carried by the lengths of two tuples.
+A *visit* walks the nonzero weights of the tile's channels in one block of inputs. Inputs lie so that the vectors which one
+weight meets are ``R`` consecutive, aligned vectors: a weight is an offset and a codebook index, and costs ``R`` fused
+multiply-adds whatever the kernel, stride, dilation or padding. With ``T = 2`` the inputs that both channels need are loaded
+once for both: loads, not multiplications, are what a core runs out of. ``T``, ``R`` and ``V`` are compile-time constants
+carried by the lengths of tuples.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 from llvmlite import ir
 
-from ._deferred import types
+from ._deferred import cgutils, intrinsic, types
 from ._jit import jit
-from ._vector import (
-    F32,
-    I64,
-    call,
-    copy_lanes,
-    copy_vector,
-    element_pointer,
-    gather_lanes,
-    intrinsic,
-    lanes_below,
-    masked_load,
-    masked_store,
-    prefetch,
-    splat,
-    vector_pointer,
-)
+from ._memory import clip
+from ._vector import F32, I64, call, prefetch_line, splat, vector_pointer
 
-FIRST, LAST = 1, 2
-"""Flags of a visit: the channel's sums start from zero; they are finished and stored."""
+FIRST, LAST, PAIRED, STORED, RESIDUAL = 1, 2, 4, 8, 16
+"""Flags of a visit: the sums start from zero; they are final; the second channel exists; final sums go straight to the
+output, in whole vectors (else they stay in scratch memory); a residual is added."""
 
-PREFETCHED = 24
-"""Vectors, at least, by which the packing loop asks for its inputs ahead of time (in whole channels)."""
+TASK = 17
+"""Length of a task, int64: what the tile's code reads.
 
-RESIDUAL, WHOLE = 4, 8
-"""Flags of a tile: a residual is added; every lane is an output and nothing is added."""
+Addresses of inputs (offsets count vectors from there), sums, scales, outputs and residual (of channel 0), then elements
+between the outputs of two channels and between the vectors of one; flags that a last visit gets; first and last visit. From 10
+on, the same in every run: addresses of words, codebook, start, channel, flags, shifts and bounds (low, high).
+"""
 
-FIRST, LAST = 1, 2
-"""Flags of a visit: the channel's sums start from zero; they are finished and stored."""
-
-PREFETCHED = 24
-"""Vectors, at least, by which the packing loop asks for its inputs ahead of time (in whole channels)."""
-
-RESIDUAL, WHOLE = 4, 8
-"""Flags of a tile: a residual is added; every lane is an output and nothing is added."""
+I32, I16, I8 = ir.IntType(32), ir.IntType(16), ir.IntType(8)
 
 
 class _Tile:
-    """Emits the code of one visit of a tile to one output channel."""
+    """Emits the code of one visit."""
 
-    def __init__(self, context: Any, builder: Any, rows: int, lanes: int) -> None:
-        self.context, self.b, self.rows, self.lanes = context, builder, rows, lanes
+    def __init__(self, builder: Any, channels: int, rows: int, lanes: int) -> None:
+        self.b, self.channels, self.rows, self.lanes = builder, channels, rows, lanes
         self.vector = ir.VectorType(F32, lanes)
 
-    def start(self, sums: Any, first: Any) -> list[Any]:
+    def start(self, sums: Any, first: Any) -> list[list[Any]]:
         """Zeros when ``first``, else the sums of the blocks before."""
         b = self.b
         entry, load, ready = b.block, b.append_basic_block("load"), b.append_basic_block("ready")
         b.cbranch(first, ready, load)
         b.position_at_end(load)
-        loaded = []
-        for r in range(self.rows):
-            value = b.load(vector_pointer(b, sums, ir.Constant(I64, r * self.lanes), self.vector))
-            value.align = 4 * self.lanes
-            loaded.append(value)
+        loaded = [self._load(sums, self._place(t, r)) for t in range(self.channels) for r in range(self.rows)]
         b.branch(ready)
         b.position_at_end(ready)
-        return [self._join([(ir.Constant(self.vector, None), entry), (v, load)]) for v in loaded]
+        zero = ir.Constant(self.vector, None)
+        joined = [self._join([(zero, entry), (value, load)]) for value in loaded]
+        return [joined[t * self.rows : (t + 1) * self.rows] for t in range(self.channels)]
 
-    def walk(self, start: list[Any], packed: Any, stream: tuple[Any, Any, Any], begin: Any, end: Any) -> list[Any]:
-        """Add weight times input for the entries ``[begin, end)`` of the stream."""
+    def walk(self, sums: list[list[Any]], inputs: Any, words: Any, codebook: Any, begin: Any, end: Any) -> list[list[Any]]:
+        """Add weight times input to every channel of ``sums`` for the entries in the words ``[begin, end)``."""
         b = self.b
         before, loop, done = b.block, b.append_basic_block("walk"), b.append_basic_block("walked")
         b.cbranch(b.icmp_signed("<", begin, end), loop, done)
         b.position_at_end(loop)
         i = b.phi(I64)
         i.add_incoming(begin, before)
-        sums = [b.phi(self.vector) for _ in start]
-        for phi, value in zip(sums, start, strict=True):
-            phi.add_incoming(value, before)
-        offset, code, codebook = stream
-        where = b.mul(b.zext(b.load(b.gep(offset, [i])), I64), ir.Constant(I64, self.lanes))
-        weight = splat(b, self._weight(code, codebook, i), self.lanes)
-        inputs = b.gep(packed, [where])
-        added = []
-        for r, phi in enumerate(sums):
-            value = b.load(vector_pointer(b, inputs, ir.Constant(I64, r * self.lanes), self.vector))
-            value.align = 4 * self.lanes
-            added.append(call(b, f"llvm.fma.v{self.lanes}f32", self.vector, [weight, value, phi]))
-        following = b.add(i, ir.Constant(I64, 1))
+        phis = [[b.phi(self.vector) for _ in channel] for channel in sums]
+        offset, weights, size = self._entry(words, codebook, i, len(sums))
+        source = b.gep(inputs, [b.mul(offset, ir.Constant(I64, self.lanes))])
+        added = [[] for _ in sums]
+        for r in range(self.rows):
+            value = self._load(source, r * self.lanes)
+            for t, weight in enumerate(weights):
+                added[t].append(call(b, f"llvm.fma.v{self.lanes}f32", self.vector, [weight, value, phis[t][r]]))
+        following = b.add(i, ir.Constant(I64, size))
         i.add_incoming(following, loop)
-        for phi, value in zip(sums, added, strict=True):
-            phi.add_incoming(value, loop)
         b.cbranch(b.icmp_signed("<", following, end), loop, done)
         b.position_at_end(done)
-        return [self._join([(v, before), (w, loop)]) for v, w in zip(start, added, strict=True)]
+        result = []
+        for phi, start, value in zip(phis, sums, added, strict=True):
+            for p, s, v in zip(phi, start, value, strict=True):
+                p.add_incoming(s, before)
+                p.add_incoming(v, loop)
+            result.append([self._join([(s, before), (v, loop)]) for s, v in zip(start, value, strict=True)])
+        return result
 
-    def _weight(self, code: Any, codebook: Any, i: Any) -> Any:
-        """The weight of entry ``i``: what its code stands for, or the entry itself when the stream holds values."""
-        entry = self.b.load(self.b.gep(code, [i]))
-        return entry if entry.type == F32 else self.b.load(self.b.gep(codebook, [self.b.zext(entry, I64)]))
-
-    def finish(self, sums: list[Any], kept: Any, last: Any, plain: Any, store: Any, store_plainly: Any) -> None:
-        """Store the finished outputs when ``last``, else keep the sums for the next block."""
+    def _entry(self, words: Any, codebook: Any, i: Any, channels: int) -> tuple[Any, list[Any], int]:
+        """(vector offset, a splat weight a channel, words) of the entry at word ``i``."""
         b = self.b
-        names = ("final", "general", "plain", "keep", "done")
-        final, general, whole, keep, done = (b.append_basic_block(name) for name in names)
-        b.cbranch(last, final, keep)
-        b.position_at_end(keep)
+        word = b.load(b.gep(words, [i]))
+        if codebook is None:
+            places = [b.gep(words, [b.add(i, ir.Constant(I64, 1 + t))]) for t in range(channels)]
+            scalars = [b.load(b.bitcast(place, F32.as_pointer())) for place in places]
+            return b.zext(word, I64), [splat(b, s, self.lanes) for s in scalars], 1 + channels
+        codes = [b.zext(b.trunc(b.lshr(word, ir.Constant(I32, 16 + 8 * t)), I8), I64) for t in range(channels)]
+        scalars = [b.load(b.gep(codebook, [code])) for code in codes]
+        return b.zext(b.trunc(word, I16), I64), [splat(b, s, self.lanes) for s in scalars], 1
+
+    def keep(self, sums: list[list[Any]], kept: Any) -> None:
+        """Write the sums to scratch memory."""
+        for t, channel in enumerate(sums):
+            for r, value in enumerate(channel):
+                target = vector_pointer(self.b, kept, ir.Constant(I64, self._place(t, r)), self.vector)
+                self.b.store(value, target).align = 4 * self.lanes
+
+    def store(self, sums: list[Any], target: Any, residual: Any, pitch: Any, affine: tuple[Any, ...]) -> None:
+        """Write ``clip(sum * scale + shift + residual, low, high)`` of one channel; NaN stays NaN."""
+        b = self.b
+        scale, shift, low, high = (splat(b, factor, self.lanes) for factor in affine)
         for r, value in enumerate(sums):
-            stored = b.store(value, vector_pointer(b, kept, ir.Constant(I64, r * self.lanes), self.vector))
-            stored.align = 4 * self.lanes
-        b.branch(done)
-        b.position_at_end(final)
-        b.cbranch(plain, whole, general)
-        for block, write in ((whole, store_plainly), (general, store)):
-            b.position_at_end(block)
-            for r, value in enumerate(sums):
-                write(r, value)
-            b.branch(done)
-        b.position_at_end(done)
+            at = b.mul(pitch, ir.Constant(I64, r))
+            value = call(b, f"llvm.fma.v{self.lanes}f32", self.vector, [value, scale, shift])
+            if residual is not None:
+                other = b.load(vector_pointer(b, residual, at, self.vector))
+                other.align = 4
+                value = b.fadd(value, other)
+            b.store(clip(b, value, low, high), vector_pointer(b, target, at, self.vector)).align = 4
 
-    def epilogue(self, value: Any, affine: tuple[Any, ...], residual: Any = None) -> Any:
-        """``clip(value * scale + shift + residual, low, high)``; NaN stays NaN."""
-        b = self.b
-        scale, shift, low, high = affine
-        value = call(b, f"llvm.fma.v{self.lanes}f32", self.vector, [value, scale, shift])
-        value = value if residual is None else b.fadd(value, residual)
-        value = b.select(b.fcmp_ordered("<", value, low), low, value)
-        return b.select(b.fcmp_ordered(">", value, high), high, value)
+    def _place(self, t: int, r: int) -> int:
+        return (t * self.rows + r) * self.lanes
+
+    def _load(self, base: Any, at: int) -> Any:
+        value = self.b.load(vector_pointer(self.b, base, ir.Constant(I64, at), self.vector))
+        value.align = 4 * self.lanes
+        return value
 
     def _join(self, incoming: list[tuple[Any, Any]]) -> Any:
         phi = self.b.phi(self.vector)
@@ -142,129 +128,105 @@ class _Tile:
         return phi
 
 
-@intrinsic
-def visit(
-    typingctx: Any, rows: Any, lanes: Any, packed: Any, sums: Any, sums_at: Any, y: Any, residual: Any, y_at: Any,
-    pitch: Any, extent: Any, offset: Any, code: Any, codebook: Any, span: Any, flags: Any, affine: Any,
-) -> Any:  # fmt: skip
-    """One channel's walk over one packed block, for a tile of ``len(rows)`` vectors of ``len(lanes)``.
+def _emit_visits(b: Any, task: Any, tile: _Tile, *, coded: bool) -> None:
+    """Emit the loop over the visits that a task lists."""
+    T, R, V = tile.channels, tile.rows, tile.lanes
+    members = [(0, 1), (0,), (1,)] if T == 2 else [(0,)]
+    fields = b.inttoptr(task, I64.as_pointer())
 
-    ``extent`` is (vectors in use, lanes in use, lanes in use of the last vector); output vector ``r`` starts at
-    ``y_at + r * pitch``, and so does the residual's, which is read when ``flags & RESIDUAL`` but must be memory in any case
-    (lanes that are masked out cost hundreds of cycles where there is none). ``span`` is (begin, end) in the stream; ``affine``
-    is (scale, shift, low, high).
-    """
-    signature = types.void(
-        rows, lanes, packed, sums, types.intp, y, residual, types.intp, types.intp, types.UniTuple(types.intp, 3),
-        offset, code, codebook, types.UniTuple(types.intp, 2), types.intp, types.UniTuple(types.float32, 4),
-    )  # fmt: skip
-    height, width = len(rows), len(lanes)
+    def field(index: int, kind: Any = None) -> Any:
+        value = b.load(b.gep(fields, [ir.Constant(I64, index)]))
+        return value if kind is None else b.inttoptr(value, kind.as_pointer())
 
-    def codegen(context: Any, b: Any, signature: Any, arguments: Any) -> Any:
-        _, _, packed, sums, sums_at, y, residual, y_at, pitch, extent, offset, code, codebook, span, flags, affine = arguments
-        kinds = signature.args
-        zero = ir.Constant(I64, 0)
-        tile = _Tile(context, b, height, width)
-        kept = element_pointer(context, b, kinds[3], sums, sums_at)
-        stream = tuple(element_pointer(context, b, kinds[k], a, zero) for k, a in ((10, offset), (11, code), (12, codebook)))
-        used, wide, tail = (b.extract_value(extent, k) for k in range(3))
+    inputs, sums, scale, outputs, residual = (field(i, F32) for i in range(5))
+    plane, pitch, mode, first_visit, last_visit = (field(i) for i in range(5, 10))
+    words, start, channels_of, flags_of = field(10, I32), field(12, I64), field(13, I64), field(14, I8)
+    codebook = field(11, F32) if coded else None
+    shift, bounds = field(15, F32), field(16, F32)
+    limits = [b.load(b.gep(bounds, [ir.Constant(I64, k)])) for k in range(2)]
+
+    with cgutils.for_range_slice(b, first_visit, last_visit, ir.Constant(I64, 1), I64) as (number, _):
+        own = b.zext(b.load(b.gep(flags_of, [number])), I64)
+        last = b.icmp_unsigned("!=", b.and_(own, ir.Constant(I64, LAST)), ir.Constant(I64, 0))
+        flags = b.or_(own, b.select(last, mode, ir.Constant(I64, 0)))
 
         def flag(bit: int) -> Any:
-            return b.icmp_unsigned("!=", b.and_(flags, ir.Constant(I64, bit)), zero)
+            return b.icmp_unsigned("!=", b.and_(flags, ir.Constant(I64, bit)), ir.Constant(I64, 0))
 
-        def store(r: int, value: Any) -> None:
-            number = ir.Constant(I64, r)
-            ending = b.select(b.icmp_signed("==", b.add(number, ir.Constant(I64, 1)), used), tail, wide)
-            mask = lanes_below(b, b.select(b.icmp_signed("<", number, used), ending, zero), width)
-            at = b.add(y_at, b.mul(pitch, number))
-            other = b.and_(mask, splat(b, flag(RESIDUAL), width))
-            added = masked_load(b, element_pointer(context, b, kinds[6], residual, at), other, tile.vector)
-            masked_store(b, tile.epilogue(value, vectors, added), element_pointer(context, b, kinds[5], y, at), mask)
+        channel = b.load(b.gep(channels_of, [number]))
+        following = b.load(b.gep(channels_of, [b.add(number, ir.Constant(I64, 1))]))
+        with b.if_else(flag(STORED)) as (stored, unfinished):
+            with stored:
+                for place in [outputs, residual]:
+                    for t in range(T):
+                        base = b.gep(place, [b.mul(b.add(following, ir.Constant(I64, t)), plane)])
+                        for r in range(R):
+                            prefetch_line(b, b.gep(base, [b.mul(pitch, ir.Constant(I64, r))]), write=place is outputs)
+            with unfinished:
+                base = b.gep(sums, [b.mul(following, ir.Constant(I64, R * V))])
+                for r in range(T * R):
+                    prefetch_line(b, b.gep(base, [ir.Constant(I64, r * V)]), write=True)
+        kept = b.gep(sums, [b.mul(channel, ir.Constant(I64, R * V))])
+        first = b.gep(start, [b.mul(number, ir.Constant(I64, len(members)))])
+        cuts = [b.load(b.gep(first, [ir.Constant(I64, k)])) for k in range(len(members) + 1)]
+        total = tile.start(kept, flag(FIRST))
+        for which, begin, end in zip(members, cuts, cuts[1:], strict=False):
+            walked = tile.walk([total[t] for t in which], inputs, words, codebook, begin, end)
+            for t, sums_of_channel in zip(which, walked, strict=True):
+                total[t] = sums_of_channel
 
-        def store_plainly(r: int, value: Any) -> None:
-            at = b.add(y_at, b.mul(pitch, ir.Constant(I64, r)))
-            target = vector_pointer(b, element_pointer(context, b, kinds[5], y, at), zero, tile.vector)
-            b.store(tile.epilogue(value, vectors), target).align = 4
+        def store(t: int, *, added: bool) -> None:
+            m = b.add(channel, ir.Constant(I64, t))
+            at = b.mul(m, plane)
+            affine = (b.load(b.gep(scale, [m])), b.load(b.gep(shift, [m])), *limits)
+            tile.store(total[t], b.gep(outputs, [at]), b.gep(residual, [at]) if added else None, pitch, affine)
 
-        start = tile.start(kept, flag(FIRST))
-        source = element_pointer(context, b, kinds[2], packed, zero)
-        done = tile.walk(start, source, stream, b.extract_value(span, 0), b.extract_value(span, 1))  # type: ignore[arg-type]
-        vectors = tuple(splat(b, b.extract_value(affine, k), width) for k in range(4))
-        tile.finish(done, kept, flag(LAST), flag(WHOLE), store, store_plainly)
-        return context.get_dummy_value()
+        with b.if_else(flag(STORED)) as (stored, unfinished):
+            with stored, b.if_else(flag(RESIDUAL)) as choices:
+                for block, added in zip(choices, (True, False), strict=True):
+                    with block:
+                        store(0, added=added)
+                        if T == 2:
+                            with b.if_then(flag(PAIRED)):
+                                store(1, added=added)
+            with unfinished:
+                tile.keep(total, kept)
 
-    return signature, codegen
+
+@intrinsic
+def _address(typingctx: Any, channels: Any, rows: Any, lanes: Any, coded: Any) -> Any:
+    """The address of the function that makes visits."""
+    T, R, V = len(channels), len(rows), len(lanes)
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        kind = ir.FunctionType(ir.VoidType(), [I64])
+        function = ir.Function(builder.module, kind, f"tersor_visits_{T}_{R}_{V}_{len(coded)}")
+        function.linkage = "internal"
+        inside = ir.IRBuilder(function.append_basic_block("entry"))
+        _emit_visits(inside, function.args[0], _Tile(inside, T, R, V), coded=bool(len(coded)))
+        inside.ret_void()
+        return builder.ptrtoint(function, I64)
+
+    return types.intp(channels, rows, lanes, coded), codegen
 
 
 @jit
-def convolve(
-    rows, lanes, x, y, residual, scratch, geometry, row_input, row_shift, block_channels, block_visits,
-    channel, flags, start, offset, code, codebook, scale, shift, bounds, work,
-):  # fmt: skip
-    """Compute the tiles ``[work[0], work[1])`` for the parts ``[work[2], work[3])`` of the output channels.
+def visits(channels, rows, lanes, coded):
+    """Address of a function that makes the visits of a task, given by its address: ``len(channels)`` output channels from the
+    given one on, for ``len(rows)`` vectors of ``len(lanes)`` outputs.
 
-    ``x`` (N·C·H·W,), ``y`` and ``residual`` (N·M·OH·OW,; ``y`` when there is none) float32; ``scratch`` float32, 64-byte
-    aligned: packed block, then sums. ``geometry`` is int64, see :class:`~tersor.runtime.kernels.conv.Conv`. Packed vector ``j``
-    of a channel and kernel column comes from input row ``row_input[j]`` and output column ``row_shift[j]``, both relative to
-    the tile. Block ``b`` packs the input channels ``block_channels[b : b + 2]``; its visits for part ``p`` are
-    ``block_visits[b, p : p + 2]``: visit ``v`` adds the entries ``start[v : v + 2]`` to output ``channel[v]``.
+    ``coded`` is empty where weights are in the words themselves. The address is good as long as the process.
     """
-    V = len(lanes)
-    R = len(rows)
-    C, H, W, M, OH, OW = geometry[0], geometry[1], geometry[2], geometry[3], geometry[4], geometry[5]
-    stride_h, stride_w, top, left = geometry[6], geometry[7], geometry[8], geometry[9]
-    kernel_w, dilation_w, along_columns, packed_size = geometry[10], geometry[11], geometry[12], geometry[13]
-    with_residual = geometry[14] != 0
-    columns = R * V if along_columns else V
-    strips = (OW + columns - 1) // columns
-    bands = 1 if along_columns else (OH + R - 1) // R
-    pitch = V if along_columns else OW
-    ahead = H * W * ((PREFETCHED + len(row_input) - 1) // len(row_input))
-    packed, sums = scratch[:packed_size], scratch[packed_size:]
-    for t in range(work[0], work[1]):
-        n = t // (bands * strips)
-        band = t // strips % bands
-        ow = t % strips * columns
-        oh = band * R
-        if along_columns:
-            tail = (min(OW - ow, columns) - 1) % V + 1
-            extent = ((min(OW - ow, columns) + V - 1) // V, V, tail)
-        else:
-            extent = (min(R, OH - oh), min(V, OW - ow), min(V, OW - ow))
-        mode = RESIDUAL if with_residual else (WHOLE if extent == (R, V, V) else 0)
-        for b in range(len(block_channels) - 1):
-            if block_visits[b, work[2]] == block_visits[b, work[3]]:
-                continue
-            at = 0
-            for c in range(block_channels[b], block_channels[b + 1]):
-                plane = (n * C + c) * H
-                for kw in range(kernel_w):
-                    for j in range(len(row_input)):
-                        ih = oh * stride_h - top + row_input[j]
-                        iw = (ow + row_shift[j]) * stride_w - left + kw * dilation_w
-                        if ih < 0 or ih >= H:
-                            copy_lanes(lanes, packed, at, x, 0, 0, 0)
-                        elif stride_w == 1:
-                            first = (plane + ih) * W + iw
-                            if kw == 0:
-                                prefetch(x, first + ahead)
-                            if iw >= 0 and iw + V <= W:
-                                copy_vector(lanes, packed, at, x, first)
-                            else:
-                                copy_lanes(lanes, packed, at, x, first, max(0, -iw), max(0, min(V, W - iw)))
-                        else:
-                            first = (plane + ih) * W
-                            if iw >= 0 and iw + (V - 1) * stride_w < W:
-                                gather_lanes(lanes, packed, at, x, first + iw, stride_w)
-                            else:
-                                for lane in range(V):
-                                    w = iw + lane * stride_w
-                                    packed[at + lane] = x[first + w] if 0 <= w < W else np.float32(0)
-                        at += V
-            for v in range(block_visits[b, work[2]], block_visits[b, work[3]]):
-                m = channel[v]
-                first = ((n * M + m) * OH + oh) * OW + ow
-                visit(
-                    rows, lanes, packed, sums, m * R * V, y, residual, first, pitch, extent, offset, code, codebook,
-                    (start[v], start[v + 1]), flags[v] | mode, (scale[m], shift[m], bounds[0], bounds[1]),
-                )  # fmt: skip
+    return _address(channels, rows, lanes, coded)
+
+
+@intrinsic
+def call_visits(typingctx: Any, function: Any, task: Any) -> Any:
+    """Call the function at an address from :func:`visits` on the task at address ``task``."""
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        kind = ir.FunctionType(ir.VoidType(), [I64])
+        builder.call(builder.inttoptr(arguments[0], kind.as_pointer()), [arguments[1]])
+        return context.get_dummy_value()
+
+    return types.void(types.intp, types.intp), codegen

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tersor.format_spec.tensors import DenseTensor
 from tersor.runtime.kernels.conv import Conv, affine
-from tersor.runtime.kernels.layout import BLOCK_BYTES, Lanes, Shape2D, choose, tiles
+from tersor.runtime.kernels.layout import MOST_VECTORS, Shape2D, Tiling, choose, tiles
 from tersor.runtime.kernels.matrix import matrix_of
 from tersor.runtime.kernels.stream import cut_channels, make_stream
 from tersor.runtime.ops.conv import conv
@@ -20,8 +20,8 @@ from tersor.runtime.plan.arena import aligned_bytes
 from tersor.runtime.plan.step import Epilogue
 from tersor.runtime.plan.workers import Workers
 
-TILES = ((1, 8, np.uint8), (3, 8, np.uint8), (4, 16, np.uint8), (3, 8, np.uint16), (4, 16, np.float32))
-"""Heights, widths and kinds of code: few, for each is compiled."""
+TILES = ((1, 1, 8, np.uint8), (1, 3, 8, np.uint16), (2, 2, 16, np.uint8), (2, 3, 8, np.float32))
+"""Channels, heights and widths of tiles, and kinds of code: few, for each is compiled."""
 
 
 @st.composite
@@ -48,12 +48,13 @@ def geometries(draw: st.DrawFn) -> tuple[Shape2D, tuple[int, int]]:
     tile=st.sampled_from(TILES),
     density=st.sampled_from([0.0, 0.2, 0.7, 1.0]),
     order=st.sampled_from(["rows", "columns"]),
+    kind=st.sampled_from(["rows", "flat"]),
     block=st.integers(1, 6),
     threads=st.integers(1, 3),
     seed=st.integers(0, 99),
 )
-def test_equals_reference(share, pruned, geometry, tile, density, order, block, threads, seed):
-    (shape, end), (R, V, code), rng = geometry, tile, np.random.default_rng(seed)
+def test_equals_reference(share, pruned, geometry, tile, density, order, kind, block, threads, seed):
+    (shape, end), (T, R, V, code), rng = geometry, tile, np.random.default_rng(seed)
     w = pruned(rng, (shape.M, shape.C // shape.groups, *shape.kernel), density)
     tensor = DenseTensor.of(w) if code is np.float32 else share(w, (0,), order, code, sparse=density < 1)
     x = rng.standard_normal((shape.N, shape.C, shape.H, shape.W)).astype(np.float32)
@@ -62,10 +63,10 @@ def test_equals_reference(share, pruned, geometry, tile, density, order, block, 
     residual = rng.standard_normal((shape.N, shape.M, shape.OH, shape.OW)).astype(np.float32)
     want = conv.reference(x, w, **attributes) * scale[:, None, None] + shift[:, None, None] + residual
     flat = shape.flattened
-    lanes = Lanes(R, V, flat.OH == 1, block, flat.kernel, flat.strides[0], flat.dilations[0])
-    stream = make_stream(matrix_of(tensor, (0,), "w"), shape.C, shape.groups, lanes, threads)
+    tiling = Tiling(T, R, V, kind, block, flat.kernel, flat.strides[0], flat.dilations[0])
+    stream = make_stream(matrix_of(tensor, (0,), "w"), shape.C, shape.groups, tiling, threads)
     factors = affine(Epilogue(scale, shift), shape.M, None)
-    kernel = Conv(flat, lanes, stream, *factors, np.array([-0.5, 1.5], np.float32), threads)
+    kernel = Conv(flat, tiling, stream, *factors, np.array([-0.5, 1.5], np.float32), threads)
     y = np.full(want.shape, np.nan, np.float32)
     scratch = aligned_bytes(4 * threads * kernel.scratch_floats)
     scratch[:] = 255
@@ -75,13 +76,14 @@ def test_equals_reference(share, pruned, geometry, tile, density, order, block, 
     assert stream.nonzeros == np.count_nonzero(w)
 
 
-def test_nothing_outside_the_output_is_written(share, pruned):
+@pytest.mark.parametrize("kind", ["rows", "flat"])
+def test_nothing_outside_the_output_is_written(share, pruned, kind):
     rng = np.random.default_rng(0)
     shape = Shape2D(N=1, C=3, H=5, W=11, M=2, OH=5, OW=11, kernel=(3, 3), begin=(1, 1))
-    lanes = Lanes(3, 8, False, 2, (3, 3), 1, 1)
+    tiling = Tiling(2, 2, 16, kind, 2, (3, 3))
     w = pruned(rng, (2, 3, 3, 3), 0.5)
-    stream = make_stream(matrix_of(share(w, (0,), "rows", np.uint8), (0,), "w"), 3, 1, lanes, 1)
-    kernel = Conv(shape, lanes, stream, *affine(Epilogue(), 2, None), np.array([-np.inf, np.inf], np.float32), 1)
+    stream = make_stream(matrix_of(share(w, (0,), "rows", np.uint8), (0,), "w"), 3, 1, tiling, 1)
+    kernel = Conv(shape, tiling, stream, *affine(Epilogue(), 2, None), np.array([-np.inf, np.inf], np.float32), 1)
     guarded = np.full(110 + 64, 7, np.float32)
     x = rng.standard_normal((1, 3, 5, 11)).astype(np.float32)
     kernel(x, guarded[32:-32], None, aligned_bytes(4 * kernel.scratch_floats), Workers(1))
@@ -105,21 +107,23 @@ def test_blocks_never_split_a_group_they_do_not_fill(channels, groups, block):
 
 @settings(max_examples=60, deadline=None)
 @given(geometry=geometries(), density=st.floats(0.01, 1), registers=st.sampled_from([(32, 16), (16, 8), (32, 4)]))
-def test_choice_fits_registers_and_cache(geometry, density, registers):
+def test_choice_fits_registers_and_offsets(geometry, density, registers):
     shape = geometry[0].flattened
     nonzeros = int(shape.M * shape.C // shape.groups * shape.taps * density)
-    lanes = choose(shape, nonzeros, registers)
-    assert lanes.R * max(1, lanes.V // registers[1]) <= registers[0] - 4
-    assert lanes.block == 1 or lanes.block * lanes.vectors * lanes.V * 4 <= BLOCK_BYTES
-    assert tiles(shape, lanes) >= 1
+    tiling = choose(shape, nonzeros, registers)
+    assert tiling.T * tiling.R * max(1, tiling.V // registers[1]) <= registers[0] - 4
+    assert tiling.block * tiling.vectors <= MOST_VECTORS
+    assert tiles(shape, tiling) >= 1
 
 
 @pytest.mark.parametrize(
-    ("shape", "width"),
+    ("shape", "density", "kind", "together"),
     [
-        (Shape2D(N=1, C=512, H=7, W=7, M=512, OH=7, OW=7, kernel=(3, 3), begin=(1, 1)), 8),
-        (Shape2D(N=1, C=64, H=112, W=112, M=64, OH=112, OW=112, kernel=(3, 3), begin=(1, 1)), 16),
+        (Shape2D(N=1, C=512, H=7, W=7, M=512, OH=7, OW=7, kernel=(3, 3), begin=(1, 1)), 0.1, "flat", 1),
+        (Shape2D(N=1, C=64, H=112, W=112, M=64, OH=112, OW=112, kernel=(3, 3), begin=(1, 1)), 1.0, "rows", 2),
+        (Shape2D(N=1, C=64, H=1, W=3136, M=256, OH=1, OW=3136), 0.1, "direct", 1),
     ],
 )
-def test_small_planes_take_narrow_tiles(shape, width):
-    assert width == choose(shape, shape.M * shape.C * 2, (32, 16)).V
+def test_tiles_suit_planes_and_densities(shape, density, kind, together):
+    tiling = choose(shape, int(shape.M * shape.C * shape.taps * density), (32, 16))
+    assert (tiling.shape, tiling.T) == (kind, together)

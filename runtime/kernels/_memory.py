@@ -1,0 +1,139 @@
+"""Vectors of float32 moved between addresses: cheap to compile and to call where arrays, as arguments, are neither.
+
+An address is an integer, in bytes. ``V`` is the length of the tuple ``lanes``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from llvmlite import ir
+
+from ._deferred import cgutils, intrinsic, types
+from ._vector import F32, I32, I64, call, lanes_below, masked_load, masked_store, prefetch_line, splat
+
+F32_POINTER = F32.as_pointer()
+
+
+def _pointer(builder: Any, address: Any) -> Any:
+    return builder.inttoptr(address, F32_POINTER)
+
+
+def _mover(lanes: Any, others: int, emit: Callable[..., Any]) -> Any:
+    """An intrinsic's answer: addresses and numbers in, ``emit(builder, target, source, *numbers)`` the vector to store."""
+    signature = types.void(lanes, types.intp, types.intp, *[types.intp] * others)
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        _, target, source, *numbers = arguments
+        value = emit(builder, _pointer(builder, source), *numbers)
+        builder.store(value, builder.bitcast(_pointer(builder, target), value.type.as_pointer())).align = 4
+        return context.get_dummy_value()
+
+    return signature, codegen
+
+
+@intrinsic
+def copy_vector(typingctx: Any, lanes: Any, target: Any, source: Any) -> Any:
+    """Copy ``V`` elements."""
+    vector = ir.VectorType(F32, len(lanes))
+
+    def emit(builder: Any, source: Any) -> Any:
+        value = builder.load(builder.bitcast(source, vector.as_pointer()))
+        value.align = 4
+        return value
+
+    return _mover(lanes, 0, emit)
+
+
+@intrinsic
+def copy_lanes(typingctx: Any, lanes: Any, target: Any, source: Any, low: Any, high: Any) -> Any:
+    """Copy the elements whose numbers are in ``[low, high)``, the only ones that are read; write zeros for the others."""
+    count = len(lanes)
+
+    def emit(builder: Any, source: Any, low: Any, high: Any) -> Any:
+        mask = builder.and_(lanes_below(builder, high, count), builder.not_(lanes_below(builder, low, count)))
+        return masked_load(builder, source, mask, ir.VectorType(F32, count))
+
+    return _mover(lanes, 2, emit)
+
+
+@intrinsic
+def copy_every_second(typingctx: Any, lanes: Any, target: Any, source: Any, low: Any, high: Any) -> Any:
+    """Copy every second of ``2 * V`` elements; those whose numbers are not in ``[low, high)`` are zeros, and not read."""
+    count = len(lanes)
+
+    def emit(builder: Any, source: Any, low: Any, high: Any) -> Any:
+        halves = []
+        for k in range(2):
+            begin = ir.Constant(I64, k * count)
+            below_low, below_high = (lanes_below(builder, builder.sub(bound, begin), count) for bound in (low, high))
+            mask = builder.and_(below_high, builder.not_(below_low))
+            halves.append(masked_load(builder, builder.gep(source, [begin]), mask, ir.VectorType(F32, count)))
+        return builder.shuffle_vector(*halves, ir.Constant(ir.VectorType(I32, count), list(range(0, 2 * count, 2))))
+
+    return _mover(lanes, 2, emit)
+
+
+@intrinsic
+def copy_strided(typingctx: Any, lanes: Any, target: Any, source: Any, stride: Any, low: Any, high: Any) -> Any:
+    """Copy every ``stride``-th of ``V`` elements; those whose numbers are not in ``[low, high)`` are zeros, and not read."""
+    count = len(lanes)
+
+    def emit(builder: Any, source: Any, stride: Any, low: Any, high: Any) -> Any:
+        numbers = ir.Constant(ir.VectorType(I64, count), list(range(count)))
+        places = builder.mul(numbers, splat(builder, stride, count))
+        inside = [builder.icmp_signed(op, places, splat(builder, bound, count)) for op, bound in ((">=", low), ("<", high))]
+        base = splat(builder, builder.ptrtoint(source, I64), count)
+        addresses = builder.add(base, builder.mul(places, ir.Constant(places.type, [4] * count)))
+        pointers = builder.inttoptr(addresses, ir.VectorType(F32_POINTER, count))
+        vector = ir.VectorType(F32, count)
+        arguments = [pointers, ir.Constant(I32, 4), builder.and_(*inside), ir.Constant(vector, None)]
+        return call(builder, f"llvm.masked.gather.v{count}f32.v{count}p0", vector, arguments)
+
+    return _mover(lanes, 3, emit)
+
+
+@intrinsic
+def finish_lanes(
+    typingctx: Any, lanes: Any, target: Any, sums: Any, residual: Any, count: Any, scale: Any, shift: Any, low: Any, high: Any
+) -> Any:
+    """Write ``clip(sum * scale + shift + residual, low, high)`` of the first ``count <= V`` sums; NaN stays NaN.
+
+    The sums are aligned to vectors. ``residual`` is 0 where there is none to add.
+    """
+    signature = types.void(lanes, *[types.intp] * 4, *[types.float32] * 4)
+    width = len(lanes)
+    vector = ir.VectorType(F32, width)
+
+    def codegen(context: Any, b: Any, signature: Any, arguments: Any) -> Any:
+        _, target, sums, residual, count, *affine = arguments
+        scale, shift, low, high = (splat(b, factor, width) for factor in affine)
+        mask = lanes_below(b, count, width)
+        value = b.load(b.bitcast(_pointer(b, sums), vector.as_pointer()))
+        value.align = 4 * width
+        value = call(b, f"llvm.fma.v{width}f32", vector, [value, scale, shift])
+        total = cgutils.alloca_once_value(b, value)
+        with b.if_then(b.icmp_unsigned("!=", residual, ir.Constant(I64, 0))):
+            b.store(b.fadd(value, masked_load(b, _pointer(b, residual), mask, vector)), total)
+        masked_store(b, clip(b, b.load(total), low, high), _pointer(b, target), mask)
+        return context.get_dummy_value()
+
+    return signature, codegen
+
+
+def clip(builder: Any, value: Any, low: Any, high: Any) -> Any:
+    """``value`` between ``low`` and ``high``, all vectors; NaN stays NaN."""
+    value = builder.select(builder.fcmp_ordered("<", value, low), low, value)
+    return builder.select(builder.fcmp_ordered(">", value, high), high, value)
+
+
+@intrinsic
+def prefetch_address(typingctx: Any, address: Any) -> Any:
+    """Ask for the cache line at ``address``, which need not exist."""
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        prefetch_line(builder, _pointer(builder, arguments[0]))
+        return context.get_dummy_value()
+
+    return types.void(types.intp), codegen
