@@ -2,10 +2,10 @@
 # The wheel on arm64, by emulation: the same decoded weights bit for bit, the same outputs to 1e-5, and what a device installs.
 #
 #     apt-get install debootstrap qemu-user-static          (as root, on an x86-64 Debian)
-#     sh benchmarks/devices/arm64.sh WORK MODEL.onnx...
+#     sh benchmarks/devices/arm64.sh WORK --light --nodes MODEL.onnx...
 #
-# WORK is a folder to build in (about 1 GB; kept, so that a second run starts at once). The models are packed here and run in an
-# arm64 Debian root with the aarch64 wheels of the dependencies. Emulated compilation is slow: choose small models.
+# WORK is a folder to build in (about 1 GB; kept, so that a second run starts at once). The models, ONNX's light ones and ONNX's
+# node tests are packed here and run in an arm64 Debian root with the aarch64 wheels of the dependencies. Emulation is slow.
 set -eu
 
 work=$1
@@ -31,7 +31,7 @@ rm -rf "$root$site"
     "$work"/tersor-*.whl
 
 mkdir -p "$root/opt/case"
-"$python" "$here/conformance.py" make "$root/opt/case" "$@"
+"$python" "$here/cases.py" "$root/opt/case" "$@"
 cp "$here/conformance.py" "$root/opt/case/"
 
 # Numba asks the host for the processor's name; under emulation that is the wrong one.
@@ -42,7 +42,7 @@ arm64() {
 }
 
 arm64 -c 'import platform, sys; print(platform.machine(), sys.version.split()[0])'
-arm64 "$root/opt/case/conformance.py" check "$root/opt/case"
+arm64 "$root/opt/case/conformance.py" "$root/opt/case"
 
 echo "installed, MB: $(du -sm "$root$site" | cut -f1), of which"
 du -sm "$root$site"/* | sort -rn | head -6 | sed "s#$root$site/##"

@@ -1,9 +1,9 @@
 """Models packed on one machine, checked on another that has only the runtime.
 
-    python conformance.py make FOLDER MODEL.onnx...      packs, runs, and keeps the answers
-    python conformance.py check FOLDER                   decodes and runs the same files, and compares
+    python conformance.py FOLDER
 
-Weights must be bit-identical, outputs within rtol 1e-5 of the largest value. Exit code 1: they are not.
+runs what ``cases.py`` put into FOLDER. Weights must be bit-identical, and so must outputs of integers and booleans; others
+agree within 1e-5 of the largest value of the output. Exit code 1: they do not.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import platform
 import resource
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -33,56 +34,77 @@ def digest(path: Path) -> str:
     return found.hexdigest()
 
 
-def make(folder: Path, models: list[Path]) -> None:
-    """Pack each model without loss and with shared weights; keep inputs, outputs and the weights' hash beside it."""
-    from tersor.converters import from_onnx
-    from tersor.packer import Layer, Recipe, pack
+def keep(path: Path, weights: str, inputs: Mapping[str, np.ndarray], outputs: Mapping[str, np.ndarray]) -> None:
+    """Write beside the packed file at ``path`` what is to be compared."""
+    np.savez(path.with_suffix(".inputs.npz"), allow_pickle=False, **inputs)
+    np.savez(path.with_suffix(".outputs.npz"), allow_pickle=False, **outputs)
+    path.with_suffix(".json").write_text(json.dumps({"weights": weights}))
+
+
+def difference(found: np.ndarray, expected: np.ndarray) -> float:
+    """max |a - b| / max |b| over the finite values; infinite where types, shapes, integers or special values differ."""
+    if (found.dtype, found.shape) != (expected.dtype, expected.shape):
+        return np.inf
+    if expected.dtype.kind not in "fc":
+        return 0.0 if np.array_equal(found, expected) else np.inf
+    finite = np.isfinite(expected)
+    if not np.array_equal(found[~finite], expected[~finite], equal_nan=True):
+        return np.inf
+    apart = float(np.abs(found[finite] - expected[finite]).max(initial=0))
+    return apart / float(np.abs(expected[finite]).max(initial=0)) if apart else 0.0
+
+
+def compare(packed: Path) -> tuple[bool, float, float]:
+    """(weights bit-identical, largest difference of an output, seconds of the first run)."""
     from tersor.runtime import load
 
-    shared = Recipe(Layer(bits=8, density=0.5), Layer(bits=5, density=0.25))
-    for old in folder.glob("*.tersor"):
-        old.unlink()
-    for path in models:
-        graph = from_onnx(path)
-        for kind, recipe in (("lossless", Recipe.lossless()), ("shared", shared)):
-            packed = folder / f"{path.stem}-{kind}.tersor"
-            pack(graph, packed, recipe)
-            rng = np.random.default_rng(0)
-            with load(packed, threads=1) as model:
-                shapes = {v.name: [d if isinstance(d, int) else 2 for d in v.type.shape or ()] for v in model.inputs}
-                inputs = {v.name: rng.standard_normal(shapes[v.name]).astype(v.type.dtype) for v in model.inputs}
-                outputs = model.run(inputs)
-            np.savez(packed.with_suffix(".inputs.npz"), allow_pickle=False, **inputs)
-            np.savez(packed.with_suffix(".outputs.npz"), allow_pickle=False, **outputs)
-            packed.with_suffix(".json").write_text(json.dumps({"weights": digest(packed)}))
+    same = digest(packed) == json.loads(packed.with_suffix(".json").read_text())["weights"]
+    with np.load(packed.with_suffix(".inputs.npz")) as inputs, load(packed, threads=1) as model:
+        begin = time.perf_counter()
+        outputs = model.run(dict(inputs))
+        seconds = time.perf_counter() - begin
+    with np.load(packed.with_suffix(".outputs.npz")) as expected:
+        return same, max((difference(outputs[name], expected[name]) for name in expected), default=0.0), seconds
 
 
-def check(folder: Path) -> bool:
-    """Compare every file of ``folder`` with what was kept."""
-    begin = time.perf_counter()
-    from tersor.runtime import load
-
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(f"import tersor.runtime: {time.perf_counter() - begin:.1f} s, {memory:.0f} MB resident, {platform.machine()}")
+def check_models(folder: Path) -> bool:
+    """Compare every model of ``folder``, a line each."""
     passed = True
     for packed in sorted(folder.glob("*.tersor")):
-        same = digest(packed) == json.loads(packed.with_suffix(".json").read_text())["weights"]
-        with np.load(packed.with_suffix(".inputs.npz")) as inputs, load(packed, threads=1) as model:
-            begin = time.perf_counter()
-            outputs = model.run(dict(inputs))
-            seconds = time.perf_counter() - begin
-        with np.load(packed.with_suffix(".outputs.npz")) as expected:
-            error = max(float(np.abs(outputs[n] - expected[n]).max() / np.abs(expected[n]).max()) for n in outputs)
+        same, error, seconds = compare(packed)
         passed &= same and error <= RTOL
         weights = "bit-identical" if same else "DIFFERENT"
         print(f"{packed.name}: weights {weights}, outputs within {error:.1e} (first run {seconds:.1f} s)", flush=True)
-    print(f"peak memory: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB")
     return passed
 
 
+def check_nodes(folder: Path) -> bool:
+    """Compare every node test of ``folder``: a line for each that differs, and one for all."""
+    results = {}
+    for packed in sorted(folder.glob("*.tersor")):
+        same, error, _ = compare(packed)
+        results[packed.stem] = error if same else np.inf
+        if results[packed.stem] > RTOL:
+            print(f"{packed.stem}: outputs within {error:.1e}, weights {'identical' if same else 'DIFFERENT'}", flush=True)
+    equal = sum(error <= RTOL for error in results.values())
+    if results:
+        worst = max((error for error in results.values() if error <= RTOL), default=0.0)
+        print(f"node tests: {equal} of {len(results)} equal, the worst of them within {worst:.1e}")
+    return equal == len(results)
+
+
+def main() -> None:
+    """Run the command line."""
+    begin = time.perf_counter()
+    import tersor.runtime  # noqa: F401
+
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(f"import tersor.runtime: {time.perf_counter() - begin:.1f} s, {memory:.0f} MB resident, {platform.machine()}")
+    folder = Path(sys.argv[1])
+    passed = [check_models(folder / "models"), check_nodes(folder / "nodes")]
+    print(f"peak memory: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB")
+    sys.exit(0 if all(passed) else 1)
+
+
 if __name__ == "__main__":
-    verb, where, *rest = sys.argv[1:]
-    if verb == "make":
-        make(Path(where), [Path(p) for p in rest])
-    else:
-        sys.exit(0 if check(Path(where)) else 1)
+    main()

@@ -76,41 +76,60 @@ def _bind(found: Activation, alpha: Any, beta: Any, clip: float | None) -> Calla
     return lambda x: found.function(np.clip(x, x.dtype.type(-clip), x.dtype.type(clip)), alpha, beta)
 
 
-def run_layer(
-    X: np.ndarray,
-    steps: Sequence[Step],
-    initial: Sequence[np.ndarray | None],
-    lengths: np.ndarray | None,
-    *,
-    hidden: int,
-    direction: str,
-    layout: int,
-) -> tuple[np.ndarray, ...]:
-    """Run one step function a direction over ``X`` (time, batch, inputs), or (batch, time, inputs) with ``layout`` 1.
+@dataclass(frozen=True)
+class Layer:
+    """The attributes that every recurrent layer has. ``hidden_size`` repeats what the weights say."""
 
-    Returns Y (time, directions, batch, hidden), or (batch, time, directions, hidden), and the last states
-    (directions, batch, hidden), or (batch, directions, hidden). A sequence's steps beyond its length give zeros.
+    activation_alpha: Sequence[float] | None = None
+    activation_beta: Sequence[float] | None = None
+    activations: Sequence[str] | None = None
+    clip: float | None = None
+    direction: str = "forward"
+    hidden_size: int | None = None
+    layout: int = 0
 
-    Raises:
-        PlanError: the weights have another number of directions.
-    """
-    if len(steps) != (2 if direction == "bidirectional" else 1):
-        raise PlanError(f"direction {direction} does not fit weights for {len(steps)} directions")
-    x = X.swapaxes(0, 1) if layout else X
-    time, batch = x.shape[:2]
-    starts = [_initial(state, (len(steps), batch, hidden), X.dtype, layout) for state in initial]
-    limits = np.full(batch, time) if lengths is None else lengths
-    outputs, lasts = [], []
-    for index, step in enumerate(steps):
-        backwards = index == 1 or direction == "reverse"
-        output, states = _run_steps(x, step, tuple(s[index] for s in starts), limits, backwards=backwards)
-        outputs.append(output)
-        lasts.append(states)
-    Y = np.stack(outputs, 1)
-    finals = [np.stack(states) for states in zip(*lasts, strict=True)]
-    if layout:
-        return Y.transpose(2, 0, 1, 3), *(f.swapaxes(0, 1) for f in finals)
-    return Y, *finals
+    def functions(
+        self, defaults: Sequence[str], directions: int, *, clipped: bool = True
+    ) -> list[Sequence[Callable[[np.ndarray], np.ndarray]]]:
+        """The activations of each direction: those given, else ``defaults``, with their inputs limited where ``clipped``."""
+        names = self.activations or tuple(defaults) * directions
+        bound = bind_activations(names, self.activation_alpha, self.activation_beta, self.clip if clipped else None)
+        count = len(defaults)
+        return [bound[count * d : count * (d + 1)] for d in range(directions)]
+
+    def run(
+        self,
+        X: np.ndarray,
+        steps: Sequence[Step],
+        initial: Sequence[np.ndarray | None],
+        lengths: np.ndarray | None,
+        hidden: int,
+    ) -> tuple[np.ndarray, ...]:
+        """Run one step function a direction over ``X`` (time, batch, inputs), or (batch, time, inputs) with ``layout`` 1.
+
+        Returns Y (time, directions, batch, hidden), or (batch, time, directions, hidden), and the last states
+        (directions, batch, hidden), or (batch, directions, hidden). A sequence's steps beyond its length give zeros.
+
+        Raises:
+            PlanError: the weights have another number of directions.
+        """
+        if len(steps) != (2 if self.direction == "bidirectional" else 1):
+            raise PlanError(f"direction {self.direction} does not fit weights for {len(steps)} directions")
+        x = X.swapaxes(0, 1) if self.layout else X
+        time, batch = x.shape[:2]
+        starts = [_initial(state, (len(steps), batch, hidden), X.dtype, self.layout) for state in initial]
+        limits = np.full(batch, time) if lengths is None else lengths
+        outputs, lasts = [], []
+        for index, step in enumerate(steps):
+            backwards = index == 1 or self.direction == "reverse"
+            output, states = _run_steps(x, step, tuple(s[index] for s in starts), limits, backwards=backwards)
+            outputs.append(output)
+            lasts.append(states)
+        Y = np.stack(outputs, 1)
+        finals = [np.stack(states) for states in zip(*lasts, strict=True)]
+        if self.layout:
+            return Y.transpose(2, 0, 1, 3), *(f.swapaxes(0, 1) for f in finals)
+        return Y, *finals
 
 
 def _initial(state: np.ndarray | None, shape: tuple[int, ...], dtype: np.dtype, layout: int) -> np.ndarray:
@@ -143,3 +162,7 @@ def layer_types(types: Types, values: Values, *, layout: int, **_: Any) -> list[
 def gate_rows(node: Node, rank: int) -> tuple[int, ...]:
     """Row axes of weights (directions, gates * hidden, inputs)."""
     return (0, 1)
+
+
+WEIGHTS = {1: gate_rows, 2: gate_rows}
+ALLOWED = {"direction": DIRECTIONS, "layout": LAYOUTS}

@@ -6,8 +6,8 @@ import importlib
 import inspect
 import pkgutil
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import cache
+from dataclasses import dataclass, field, fields
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -39,7 +39,8 @@ class Operator:
     defaults; it returns one array or a tuple of arrays. ``shape_inputs`` are the inputs whose *values* decide the outputs'
     shapes. ``weights`` says which inputs are weight matrices and which of their axes are rows. Without ``infer`` the
     plan learns output types by running the reference on zeros. ``allowed`` lists, for an attribute that ONNX defines more
-    widely than the reference, the values that it knows.
+    widely than the reference, the values that it knows. ``family`` is a dataclass of attributes that several operators have in
+    common, each with its default: their references take them as ``**family`` and make one of it.
     """
 
     op_type: str
@@ -48,12 +49,19 @@ class Operator:
     weights: Mapping[int, RowAxes] = field(default_factory=dict)
     infer: Infer | None = None
     allowed: Mapping[str, Collection[Any]] = field(default_factory=dict)
+    family: Any = None
 
-    @property
+    @cached_property
     def attribute_names(self) -> frozenset[str]:
         """The attributes that the reference understands."""
         parameters = inspect.signature(self.reference).parameters.values()
-        return frozenset(p.name for p in parameters if p.kind is p.KEYWORD_ONLY)
+        return frozenset(p.name for p in parameters if p.kind is p.KEYWORD_ONLY) | self.defaults.keys()
+
+    @cached_property
+    def defaults(self) -> Mapping[str, Any]:
+        """The default of each attribute that may be left out."""
+        shared = {f.name: f.default for f in fields(self.family)} if self.family else {}
+        return {**(getattr(self.reference, "__kwdefaults__", None) or {}), **shared}
 
     def __call__(self, *inputs: np.ndarray | None, **attributes: Any) -> tuple[np.ndarray, ...]:
         """Run the reference: a tuple of arrays (rank 0 included), which may be views of the inputs.

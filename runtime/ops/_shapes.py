@@ -60,7 +60,7 @@ def _check_shape_inputs(found: Operator, types: Types, values: Values) -> None:
 
 
 def _attributes(found: Operator, node: Node) -> dict[str, Any]:
-    attributes = {**(getattr(found.reference, "__kwdefaults__", None) or {}), **node.attributes}
+    attributes = {**found.defaults, **node.attributes}
     missing = sorted(found.attribute_names - attributes.keys())
     if missing:
         raise PlanError(f"attribute {missing[0]!r} is required")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING, Any
 
@@ -18,56 +19,59 @@ if TYPE_CHECKING:
     from ..plan.step import Kernel, Site
 
 
-def conv_window(x_shape: Shape, w_shape: Shape, *, kernel_shape: Sequence[int] | None, group: int, **geometry: Any) -> Window:
-    """The window of a convolution of (N, C, \\*spatial) by (M, C/group, \\*kernel); ``geometry`` as for :func:`window`.
+@dataclass(frozen=True)
+class Geometry:
+    """The attributes that every convolution has, as ONNX defines them."""
 
-    Raises:
-        PlanError: the shapes, or the attributes, do not fit together.
-    """
-    check_rank("a convolution's input", x_shape, 3, at_least=True)
-    check_rank("a convolution's weights", w_shape, len(x_shape))
-    if x_shape[1] != w_shape[1] * group or w_shape[0] % group:
-        raise PlanError(f"weights {w_shape} in {group} groups do not fit an input of shape {x_shape}")
-    if kernel_shape and tuple(kernel_shape) != w_shape[2:]:
-        raise PlanError(f"kernel_shape {tuple(kernel_shape)} is not that of the weights {w_shape}")
-    return window(x_shape[2:], w_shape[2:], **geometry)
+    auto_pad: str = "NOTSET"
+    dilations: Sequence[int] | None = None
+    group: int = 1
+    kernel_shape: Sequence[int] | None = None
+    pads: Sequence[int] | None = None
+    strides: Sequence[int] | None = None
+
+    def window(self, x_shape: Shape, w_shape: Shape) -> Window:
+        """The window of a convolution of (N, C, \\*spatial) by (M, C/group, \\*kernel).
+
+        Raises:
+            PlanError: the shapes, or the attributes, do not fit together.
+        """
+        check_rank("a convolution's input", x_shape, 3, at_least=True)
+        check_rank("a convolution's weights", w_shape, len(x_shape))
+        if x_shape[1] != w_shape[1] * self.group or w_shape[0] % self.group:
+            raise PlanError(f"weights {w_shape} in {self.group} groups do not fit an input of shape {x_shape}")
+        if self.kernel_shape and tuple(self.kernel_shape) != w_shape[2:]:
+            raise PlanError(f"kernel_shape {tuple(self.kernel_shape)} is not that of the weights {w_shape}")
+        placed = {"strides": self.strides, "dilations": self.dilations, "pads": self.pads, "auto_pad": self.auto_pad}
+        return window(x_shape[2:], w_shape[2:], **placed)
+
+    def output(self, x_shape: Shape, w_shape: Shape) -> Shape:
+        """The shape of the result."""
+        return (x_shape[0], w_shape[0], *self.window(x_shape, w_shape).output)
+
+    def convolve(self, X: np.ndarray, W: np.ndarray) -> np.ndarray:
+        """Convolve (N, C, \\*spatial) with (M, C/group, \\*kernel): one matrix product for each position in the kernel."""
+        seen, group = self.window(X.shape, W.shape), self.group
+        count, outputs, size = X.shape[0], W.shape[0], prod(seen.output)
+        sums = np.zeros((count, group, outputs // group, size), X.dtype)
+        for position, view in seen.views(seen.pad(X)):
+            weights = W[(..., *position)].reshape(group, outputs // group, -1)
+            sums += weights @ view.reshape(count, group, W.shape[1], size)
+        return sums.reshape(count, outputs, *seen.output)
 
 
 def _types(types: Types, values: Values, **attributes: Any) -> Shaped:
-    (dtype, x_shape), (_, w_shape) = given(types, 0), given(types, 1)
-    return dtype, (x_shape[0], w_shape[0], *conv_window(x_shape, w_shape, **attributes).output)
+    dtype, x_shape = given(types, 0)
+    return dtype, Geometry(**attributes).output(x_shape, given(types, 1)[1])
 
 
-def convolve(X: np.ndarray, W: np.ndarray, group: int, seen: Window) -> np.ndarray:
-    """Convolve (N, C, \\*spatial) with (M, C/group, \\*kernel): one matrix product for each position in the kernel."""
-    count, outputs, size = X.shape[0], W.shape[0], prod(seen.output)
-    sums = np.zeros((count, group, outputs // group, size), X.dtype)
-    for position, view in seen.views(seen.pad(X)):
-        weights = W[(..., *position)].reshape(group, outputs // group, -1)
-        sums += weights @ view.reshape(count, group, W.shape[1], size)
-    return sums.reshape(count, outputs, *seen.output)
-
-
-@operator("Conv", infer=infers(_types), weights={1: rows_first})
-def conv(
-    X: np.ndarray,
-    W: np.ndarray,
-    B: np.ndarray | None = None,
-    *,
-    auto_pad: str = "NOTSET",
-    dilations: Sequence[int] | None = None,
-    group: int = 1,
-    kernel_shape: Sequence[int] | None = None,
-    pads: Sequence[int] | None = None,
-    strides: Sequence[int] | None = None,
-) -> np.ndarray:
+@operator("Conv", infer=infers(_types), weights={1: rows_first}, family=Geometry)
+def conv(X: np.ndarray, W: np.ndarray, B: np.ndarray | None = None, **family: Any) -> np.ndarray:
     """Convolve ``X`` (N, C, \\*spatial) with ``W`` (M, C/group, \\*kernel) and add ``B`` (M,): (N, M, \\*output)."""
-    geometry = {"auto_pad": auto_pad, "dilations": dilations, "pads": pads, "strides": strides}
-    seen = conv_window(X.shape, W.shape, kernel_shape=kernel_shape, group=group, **geometry)
     wide = accumulator(X.dtype)
-    result = convolve(X.astype(wide, copy=False), W.astype(wide, copy=False), group, seen)
+    result = Geometry(**family).convolve(X.astype(wide, copy=False), W.astype(wide, copy=False))
     if B is not None:
-        result += B.reshape(-1, *[1] * len(seen.output))
+        result += B.reshape(-1, *[1] * (X.ndim - 2))
     return result.astype(X.dtype, copy=False)
 
 

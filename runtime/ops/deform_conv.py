@@ -10,13 +10,13 @@ import numpy as np
 
 from ._registry import Shaped, operator
 from ._shapes import Types, Values, given, infers, rows_first
-from .conv import conv_window
+from .conv import Geometry
 from .grid_sample import interpolate
 
 
 def _types(types: Types, values: Values, *, offset_group: int, **attributes: Any) -> Shaped:
     (dtype, x_shape), (_, w_shape) = given(types, 0), given(types, 1)
-    return dtype, (x_shape[0], w_shape[0], *conv_window(x_shape, w_shape, **attributes).output)
+    return dtype, Geometry(**attributes).output(x_shape, w_shape)
 
 
 @operator("DeformConv", infer=infers(_types), weights={1: rows_first})
@@ -39,9 +39,8 @@ def deform_conv(
     ``offset`` is (N, offset_group * positions * axes, \\*output), ``mask`` (N, offset_group * positions, \\*output); an
     offset group is shared by C / offset_group channels. The input is interpolated linearly, zero outside.
     """
-    seen = conv_window(
-        X.shape, W.shape, kernel_shape=kernel_shape, group=group, dilations=dilations, pads=pads, strides=strides
-    )
+    geometry = Geometry(dilations=dilations, group=group, kernel_shape=kernel_shape, pads=pads, strides=strides)
+    seen = geometry.window(X.shape, W.shape)
     count, outputs, rank, positions = X.shape[0], W.shape[0], len(seen.kernel), prod(seen.kernel)
     parts = X.reshape(count * offset_group, -1, *X.shape[2:])
     moves = offset.reshape(count * offset_group, positions, rank, *seen.output)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
-from ._recurrent import DIRECTIONS, LAYOUTS, States, Step, bind_activations, gate_rows, layer_types, run_layer
+from ._recurrent import ALLOWED, WEIGHTS, Layer, States, Step, layer_types
 from ._registry import operator
 from ._shapes import infers
 
@@ -31,12 +32,7 @@ def _step(
     return step
 
 
-@operator(
-    "GRU",
-    infer=infers(layer_types),
-    weights={1: gate_rows, 2: gate_rows},
-    allowed={"direction": DIRECTIONS, "layout": LAYOUTS},
-)
+@operator("GRU", infer=infers(layer_types), weights=WEIGHTS, allowed=ALLOWED, family=Layer)
 def gru(
     X: np.ndarray,
     W: np.ndarray,
@@ -45,24 +41,16 @@ def gru(
     sequence_lens: np.ndarray | None = None,
     initial_h: np.ndarray | None = None,
     *,
-    activation_alpha: Sequence[float] | None = None,
-    activation_beta: Sequence[float] | None = None,
-    activations: Sequence[str] | None = None,
-    clip: float | None = None,
-    direction: str = "forward",
-    hidden_size: int | None = None,
-    layout: int = 0,
     linear_before_reset: int = 0,
+    **family: Any,
 ) -> tuple[np.ndarray, ...]:
     """GRU over time, gates in the order update, reset, hidden; activations f (gates) and g (hidden) for each direction.
 
     ``W`` (directions, 3H, I), ``R`` (directions, 3H, H), ``B`` (directions, 6H). Returns Y and the last h, as
-    :func:`run_layer` lays them out. ``hidden_size`` repeats what the weights say.
+    :meth:`Layer.run` lays them out.
     """
-    count, hidden = W.shape[0], R.shape[2]
+    layer, count, hidden = Layer(**family), W.shape[0], R.shape[2]
     bias = np.zeros((count, 6 * hidden), X.dtype) if B is None else B
-    names = activations or ("Sigmoid", "Tanh") * count
-    functions = bind_activations(names, activation_alpha, activation_beta, clip)
-    linear = bool(linear_before_reset)
-    steps = [_step(W[d], R[d], bias[d], functions[2 * d : 2 * d + 2], linear) for d in range(count)]
-    return run_layer(X, steps, [initial_h], sequence_lens, hidden=hidden, direction=direction, layout=layout)
+    functions = layer.functions(("Sigmoid", "Tanh"), count)
+    steps = [_step(W[d], R[d], bias[d], functions[d], bool(linear_before_reset)) for d in range(count)]
+    return layer.run(X, steps, [initial_h], sequence_lens, hidden)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from ._registry import Shaped, operator
 from ._shapes import Types, Values, given, infers, rows_first
-from .conv import conv_window, convolve
+from .conv import Geometry
 from .matmul import matmul_rows, matmul_shape
 from .quantization import to_integers
 
@@ -41,13 +40,11 @@ def _qlinear_matmul_types(types: Types, values: Values, **_: Any) -> Shaped:
 
 
 def _conv_types(types: Types, values: Values, **attributes: Any) -> Shaped:
-    x, w = given(types, 0)[1], given(types, 1)[1]
-    return _INT32, (x[0], w[0], *conv_window(x, w, **attributes).output)
+    return _INT32, Geometry(**attributes).output(given(types, 0)[1], given(types, 1)[1])
 
 
 def _qlinear_conv_types(types: Types, values: Values, **attributes: Any) -> Shaped:
-    x, w = given(types, 0)[1], given(types, 3)[1]
-    return given(types, 7)[0], (x[0], w[0], *conv_window(x, w, **attributes).output)
+    return given(types, 7)[0], Geometry(**attributes).output(given(types, 0)[1], given(types, 3)[1])
 
 
 @operator("MatMulInteger", infer=infers(_matmul_types), weights={1: matmul_rows})
@@ -76,27 +73,19 @@ def qlinear_matmul(
     return to_integers(sums * scale, _along(y_zero_point, sums.ndim, max(0, sums.ndim - 2)), y_zero_point.dtype)
 
 
-@operator("ConvInteger", infer=infers(_conv_types), weights={1: rows_first})
+@operator("ConvInteger", infer=infers(_conv_types), weights={1: rows_first}, family=Geometry)
 def conv_integer(
     x: np.ndarray,
     w: np.ndarray,
     x_zero_point: np.ndarray | None = None,
     w_zero_point: np.ndarray | None = None,
-    *,
-    auto_pad: str = "NOTSET",
-    dilations: Sequence[int] | None = None,
-    group: int = 1,
-    kernel_shape: Sequence[int] | None = None,
-    pads: Sequence[int] | None = None,
-    strides: Sequence[int] | None = None,
+    **family: Any,
 ) -> np.ndarray:
     """Convolution of integers (N, C, \\*spatial) by (M, C/group, \\*kernel) less their zero points: int32 (N, M, \\*output)."""
-    geometry = {"auto_pad": auto_pad, "dilations": dilations, "pads": pads, "strides": strides}
-    seen = conv_window(x.shape, w.shape, kernel_shape=kernel_shape, group=group, **geometry)
-    return convolve(_centred(x, x_zero_point), _centred(w, w_zero_point, 0), group, seen)
+    return Geometry(**family).convolve(_centred(x, x_zero_point), _centred(w, w_zero_point, 0))
 
 
-@operator("QLinearConv", infer=infers(_qlinear_conv_types), weights={3: rows_first})
+@operator("QLinearConv", infer=infers(_qlinear_conv_types), weights={3: rows_first}, family=Geometry)
 def qlinear_conv(
     x: np.ndarray,
     x_scale: np.ndarray,
@@ -107,18 +96,10 @@ def qlinear_conv(
     y_scale: np.ndarray,
     y_zero_point: np.ndarray,
     B: np.ndarray | None = None,
-    *,
-    auto_pad: str = "NOTSET",
-    dilations: Sequence[int] | None = None,
-    group: int = 1,
-    kernel_shape: Sequence[int] | None = None,
-    pads: Sequence[int] | None = None,
-    strides: Sequence[int] | None = None,
+    **family: Any,
 ) -> np.ndarray:
     """Quantised convolution, the result quantised by ``y_scale``; ``B`` (M,) is int32 of scale ``x_scale * w_scale``."""
-    geometry = {"auto_pad": auto_pad, "dilations": dilations, "pads": pads, "strides": strides}
-    seen = conv_window(x.shape, w.shape, kernel_shape=kernel_shape, group=group, **geometry)
-    sums = convolve(_centred(x, x_zero_point), _centred(w, w_zero_point, 0), group, seen)
+    sums = Geometry(**family).convolve(_centred(x, x_zero_point), _centred(w, w_zero_point, 0))
     if B is not None:
         sums += _along(B, sums.ndim, 1)
     return to_integers(sums * (x_scale * _along(w_scale, sums.ndim, 1) / y_scale), y_zero_point, y_zero_point.dtype)

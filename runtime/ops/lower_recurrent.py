@@ -10,9 +10,9 @@ if TYPE_CHECKING:
     from ..plan.step import Kernel, Site
 
 
-@lowering("LSTM")
-def lower_lstm(site: Site) -> Kernel | None:
+@lowering("LSTM", "GRU", "RNN")
+def lower(site: Site) -> Kernel | None:
     """Step by step from packed weights where the layer is plain."""
-    from ..kernels.recurrent import lower_lstm
+    from ..kernels.recurrent import lower_recurrent
 
-    return lower_lstm(site)
+    return lower_recurrent(site)

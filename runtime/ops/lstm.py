@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ._recurrent import DIRECTIONS, LAYOUTS, States, Step, bind_activations, gate_rows, layer_types, run_layer
+from ._recurrent import ALLOWED, WEIGHTS, Layer, States, Step, layer_types
 from ._registry import Shaped, operator
 from ._shapes import Types, Values, infers
 
@@ -39,12 +39,7 @@ def _step(
     return step
 
 
-@operator(
-    "LSTM",
-    infer=infers(_types),
-    weights={1: gate_rows, 2: gate_rows},
-    allowed={"direction": DIRECTIONS, "layout": LAYOUTS},
-)
+@operator("LSTM", infer=infers(_types), weights=WEIGHTS, allowed=ALLOWED, family=Layer)
 def lstm(
     X: np.ndarray,
     W: np.ndarray,
@@ -55,28 +50,20 @@ def lstm(
     initial_c: np.ndarray | None = None,
     P: np.ndarray | None = None,
     *,
-    activation_alpha: Sequence[float] | None = None,
-    activation_beta: Sequence[float] | None = None,
-    activations: Sequence[str] | None = None,
-    clip: float | None = None,
-    direction: str = "forward",
-    hidden_size: int | None = None,
     input_forget: int = 0,
-    layout: int = 0,
+    **family: Any,
 ) -> tuple[np.ndarray, ...]:
     """LSTM over time, gates in the order input, output, forget, cell; activations f, g and h for each direction.
 
     ``W`` (directions, 4H, I), ``R`` (directions, 4H, H), ``B`` (directions, 8H), peepholes ``P`` (directions, 3H).
-    ``clip`` bounds the inputs of f and g, as in ONNX Runtime, not the cell state that h takes. ``hidden_size`` repeats what
-    the weights say. Returns Y, the last h and the last c, as :func:`run_layer` lays them out.
+    ``clip`` bounds the inputs of f and g, as in ONNX Runtime, not the cell state that h takes. Returns Y, the last h and the
+    last c, as :meth:`Layer.run` lays them out.
     """
-    count, hidden = W.shape[0], R.shape[2]
+    layer, count, hidden = Layer(**family), W.shape[0], R.shape[2]
     bias = np.zeros((count, 4 * hidden), X.dtype) if B is None else B[:, : 4 * hidden] + B[:, 4 * hidden :]
     peepholes = np.zeros((count, 3 * hidden), X.dtype) if P is None else P
-    names = activations or ("Sigmoid", "Tanh", "Tanh") * count
-    gates = bind_activations(names, activation_alpha, activation_beta, clip)
-    unclipped = bind_activations(names, activation_alpha, activation_beta, None)
-    coupled = bool(input_forget)
-    functions = [(*gates[3 * d : 3 * d + 2], unclipped[3 * d + 2]) for d in range(count)]
-    steps = [_step(W[d], R[d], bias[d], peepholes[d], functions[d], coupled) for d in range(count)]
-    return run_layer(X, steps, [initial_h, initial_c], sequence_lens, hidden=hidden, direction=direction, layout=layout)
+    names = ("Sigmoid", "Tanh", "Tanh")
+    gates, unclipped = layer.functions(names, count), layer.functions(names, count, clipped=False)
+    functions = [(*clipped[:2], free[2]) for clipped, free in zip(gates, unclipped, strict=True)]
+    steps = [_step(W[d], R[d], bias[d], peepholes[d], functions[d], bool(input_forget)) for d in range(count)]
+    return layer.run(X, steps, [initial_h, initial_c], sequence_lens, hidden)

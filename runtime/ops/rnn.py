@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from ._recurrent import DIRECTIONS, LAYOUTS, States, Step, bind_activations, gate_rows, layer_types, run_layer
+from ._recurrent import ALLOWED, WEIGHTS, Layer, States, Step, layer_types
 from ._registry import operator
 from ._shapes import infers
 
@@ -18,12 +20,12 @@ def _step(W: np.ndarray, R: np.ndarray, bias: np.ndarray, f: Callable[[np.ndarra
     return step
 
 
-@operator(
-    "RNN",
-    infer=infers(layer_types),
-    weights={1: gate_rows, 2: gate_rows},
-    allowed={"direction": DIRECTIONS, "layout": LAYOUTS},
-)
+@dataclass(frozen=True)
+class _Layer(Layer):
+    activations: Sequence[str] | None = ("Tanh", "Tanh")
+
+
+@operator("RNN", infer=infers(layer_types), weights=WEIGHTS, allowed=ALLOWED, family=_Layer)
 def rnn(
     X: np.ndarray,
     W: np.ndarray,
@@ -31,21 +33,14 @@ def rnn(
     B: np.ndarray | None = None,
     sequence_lens: np.ndarray | None = None,
     initial_h: np.ndarray | None = None,
-    *,
-    activation_alpha: Sequence[float] | None = None,
-    activation_beta: Sequence[float] | None = None,
-    activations: Sequence[str] = ("Tanh", "Tanh"),
-    clip: float | None = None,
-    direction: str = "forward",
-    hidden_size: int | None = None,
-    layout: int = 0,
+    **family: Any,
 ) -> tuple[np.ndarray, ...]:
     """``h = f(x W^T + h R^T + b)`` over time, for ``W`` (directions, H, I), ``R`` (directions, H, H), ``B`` (directions, 2H).
 
-    Returns Y and the last h, as :func:`run_layer` lays them out. ``hidden_size`` repeats what the weights say.
+    Returns Y and the last h, as :meth:`Layer.run` lays them out.
     """
-    count, hidden = W.shape[0], R.shape[2]
+    layer, count, hidden = _Layer(**family), W.shape[0], R.shape[2]
     bias = np.zeros((count, hidden), X.dtype) if B is None else B[:, :hidden] + B[:, hidden:]
-    functions = bind_activations(activations[:count], activation_alpha, activation_beta, clip)
-    steps = [_step(W[d], R[d], bias[d], functions[d]) for d in range(count)]
-    return run_layer(X, steps, [initial_h], sequence_lens, hidden=hidden, direction=direction, layout=layout)
+    functions = layer.functions(("Tanh",), count)
+    steps = [_step(W[d], R[d], bias[d], *functions[d]) for d in range(count)]
+    return layer.run(X, steps, [initial_h], sequence_lens, hidden)

@@ -1,4 +1,4 @@
-"""The LSTM kernel against the reference: directions, states, sparse, shared and dense weights, odd sizes."""
+"""The recurrent kernels against the references: directions, states, lengths, sparse, shared and dense weights, odd sizes."""
 
 from __future__ import annotations
 
@@ -13,86 +13,118 @@ from tersor.format_spec.tensors import DenseTensor
 from tersor.runtime.model import Model
 from tersor.runtime.ops._registry import operators
 
-OUTPUTS = ("y", "h", "c")
+GATES = {"LSTM": 4, "GRU": 3, "RNN": 1}
+OUTPUTS = {"LSTM": ("y", "h", "c"), "GRU": ("y", "h"), "RNN": ("y", "h")}
+
+Tensors = dict[str, Tensor]
+Inputs = dict[str, np.ndarray]
 
 
-def build(tensors: dict[str, Tensor], inputs: dict[str, np.ndarray], names: str, **attributes: Any) -> Model:
-    node = Node("LSTM", "layer", tuple(names.split(" ")), OUTPUTS, attributes)
+def build(op_type: str, tensors: Tensors, inputs: Inputs, names: str, **attributes: Any) -> Model:
+    node = Node(op_type, "layer", tuple(names.split(" ")), OUTPUTS[op_type], attributes)
     values = tuple(Value(name, TensorType(array.dtype.name, array.shape)) for name, array in inputs.items())
-    outputs = tuple(Value(name, TensorType("float32", None)) for name in OUTPUTS)
+    outputs = tuple(Value(name, TensorType("float32", None)) for name in OUTPUTS[op_type])
     return Model(Graph("g", values, outputs, (node,), tensors), threads=1)
 
 
-def compare(model: Model, tensors: dict[str, Tensor], inputs: dict[str, np.ndarray], names: str, **attributes: Any) -> None:
+def compare(op_type: str, tensors: Tensors, inputs: Inputs, names: str, kernel: str, **attributes: Any) -> None:
     known: dict[str, Any] = {"": None, **inputs, **{name: tensor.dense() for name, tensor in tensors.items()}}
-    expected = operators()["LSTM"](*(known[name] for name in names.split(" ")), **attributes)
-    for _ in range(2):
-        found = model.run(inputs)
-        for name, array in zip(OUTPUTS, expected, strict=True):
-            assert found[name].shape == array.shape
-            np.testing.assert_allclose(found[name], array, rtol=1e-5, atol=1e-6)
+    expected = operators()[op_type](*(known[name] for name in names.split(" ")), **attributes)
+    with build(op_type, tensors, inputs, names, **attributes) as model:
+        (row,) = model.plan().rows()
+        assert row.kernel.startswith(kernel)
+        for _ in range(2):
+            found = model.run(inputs)
+            for name, array in zip(OUTPUTS[op_type], expected, strict=True):
+                assert found[name].shape == array.shape
+                np.testing.assert_allclose(found[name], array, rtol=1e-5, atol=1e-6)
+
+
+FORMS = [("LSTM", {}), ("GRU", {}), ("GRU", {"linear_before_reset": 1}), ("RNN", {})]
 
 
 @pytest.mark.parametrize("direction", ["forward", "reverse", "bidirectional"])
 @pytest.mark.parametrize("kind", ["dense", "shared", "sparse rows", "sparse columns"])
-@pytest.mark.parametrize(("time", "batch", "inputs", "size"), [(1, 1, 1, 1), (5, 3, 7, 6), (3, 1, 4, 17)])
+@pytest.mark.parametrize(("op_type", "attributes"), FORMS)
 def test_every_form_of_weights(
+    op_type: str,
+    attributes: dict[str, Any],
     kind: str,
     direction: str,
-    time: int,
-    batch: int,
-    inputs: int,
-    size: int,
     share: Callable[..., Tensor],
     pruned: Callable[..., np.ndarray],
 ) -> None:
-    rng = np.random.default_rng(time + size)
     count = 2 if direction == "bidirectional" else 1
+    for time, batch, inputs, size in [(1, 1, 1, 1), (5, 3, 7, 6), (3, 1, 4, 17)]:
+        rng = np.random.default_rng(time + size)
 
-    def weight(*shape: int) -> Tensor:
-        array = pruned(rng, shape, 0.4 if "sparse" in kind else 1.0) / 2
-        if kind == "dense":
-            return DenseTensor.of(array)
-        return share(array, (0, 1), "columns" if "columns" in kind else "rows", np.uint8, sparse="sparse" in kind)
+        def weight(*shape: int, rng: np.random.Generator = rng) -> Tensor:
+            array = pruned(rng, shape, 0.4 if "sparse" in kind else 1.0) / 2
+            if kind == "dense":
+                return DenseTensor.of(array)
+            return share(array, (0, 1), "columns" if "columns" in kind else "rows", np.uint8, sparse="sparse" in kind)
 
-    tensors = {"w": weight(count, 4 * size, inputs), "r": weight(count, 4 * size, size)}
-    tensors["b"] = DenseTensor.of(rng.standard_normal((count, 8 * size)).astype(np.float32))
-    given = {"x": rng.standard_normal((time, batch, inputs)).astype(np.float32)}
-    given |= {name: rng.standard_normal((count, batch, size)).astype(np.float32) for name in ("h0", "c0")}
-    with build(tensors, given, "x w r b  h0 c0", direction=direction, hidden_size=size) as model:
-        (row,) = model.plan().rows()
-        assert row.kernel.startswith("lstm from columns")
-        compare(model, tensors, given, "x w r b  h0 c0", direction=direction)
+        rows = GATES[op_type] * size
+        tensors = {"w": weight(count, rows, inputs), "r": weight(count, rows, size)}
+        tensors["b"] = DenseTensor.of(rng.standard_normal((count, 2 * rows)).astype(np.float32))
+        given = {"x": rng.standard_normal((time, batch, inputs)).astype(np.float32)}
+        names = "x w r b  h0 c0" if op_type == "LSTM" else "x w r b  h0"
+        given |= {name: rng.standard_normal((count, batch, size)).astype(np.float32) for name in names.split()[4:]}
+        form = kind.split()[0]
+        compare(op_type, tensors, given, names, f"{op_type.lower()} from columns, {form}", direction=direction, **attributes)
 
 
-def layer(rng: np.random.Generator) -> tuple[dict[str, Tensor], dict[str, np.ndarray]]:
-    tensors: dict[str, Tensor] = {
-        "w": DenseTensor.of(rng.standard_normal((1, 8, 3)).astype(np.float32)),
-        "r": DenseTensor.of(rng.standard_normal((1, 8, 2)).astype(np.float32)),
-        "p": DenseTensor.of(rng.standard_normal((1, 6)).astype(np.float32)),
-    }
+def layer(op_type: str, rng: np.random.Generator, count: int = 1) -> tuple[Tensors, Inputs]:
+    """Four steps of two sequences of three features into two; ``p`` are peepholes."""
+    rows = 2 * GATES[op_type]
+    shapes = {"w": (count, rows, 3), "r": (count, rows, 2), "p": (count, 6)}
+    tensors: Tensors = {n: DenseTensor.of(rng.standard_normal(shape).astype(np.float32)) for n, shape in shapes.items()}
     return tensors, {"x": rng.standard_normal((4, 2, 3)).astype(np.float32)}
 
 
-def test_states_and_bias_may_be_left_out() -> None:
-    tensors, inputs = layer(np.random.default_rng(0))
+@pytest.mark.parametrize(("op_type", "attributes"), FORMS)
+def test_states_and_bias_may_be_left_out(op_type: str, attributes: dict[str, Any]) -> None:
+    tensors, inputs = layer(op_type, np.random.default_rng(0))
     del tensors["p"]
-    with build(tensors, inputs, "x w r") as model:
-        compare(model, tensors, inputs, "x w r")
+    compare(op_type, tensors, inputs, "x w r", f"{op_type.lower()} from columns", **attributes)
+
+
+@pytest.mark.parametrize(("op_type", "attributes"), FORMS)
+def test_sequences_end_where_their_lengths_say(op_type: str, attributes: dict[str, Any]) -> None:
+    tensors, inputs = layer(op_type, np.random.default_rng(2), 2)
+    del tensors["p"]
+    inputs["n"] = np.array([4, 1], np.int32)
+    kernel = f"{op_type.lower()} from columns"
+    compare(op_type, tensors, inputs, "x w r  n", kernel, direction="bidirectional", **attributes)
+
+
+@pytest.mark.parametrize(("op_type", "attributes"), FORMS)
+def test_the_batch_may_come_first(op_type: str, attributes: dict[str, Any]) -> None:
+    tensors, inputs = layer(op_type, np.random.default_rng(3))
+    del tensors["p"]
+    inputs["h0"] = np.random.default_rng(4).standard_normal((4, 1, 2)).astype(np.float32)
+    compare(op_type, tensors, inputs, "x w r   h0", f"{op_type.lower()} from columns", layout=1, **attributes)
+
+
+@pytest.mark.parametrize(("op_type", "activations"), [("RNN", ("Relu",)), ("RNN", ("tanh",)), ("GRU", ("Sigmoid", "Tanh"))])
+def test_activations_may_be_spelt_out(op_type: str, activations: tuple[str, ...]) -> None:
+    tensors, inputs = layer(op_type, np.random.default_rng(5))
+    del tensors["p"]
+    compare(op_type, tensors, inputs, "x w r", f"{op_type.lower()} from columns", activations=activations)
 
 
 @pytest.mark.parametrize(
-    ("names", "attributes"),
+    ("op_type", "names", "attributes"),
     [
-        ("x w r     p", {}),
-        ("x w r", {"clip": 0.5}),
-        ("x w r", {"activations": ("Sigmoid", "Relu", "Tanh")}),
-        ("x w r", {"layout": 1}),
+        ("LSTM", "x w r     p", {}),
+        ("LSTM", "x w r", {"clip": 0.5}),
+        ("LSTM", "x w r", {"input_forget": 1}),
+        ("LSTM", "x w r", {"activations": ("Sigmoid", "Relu", "Tanh")}),
+        ("GRU", "x w r", {"clip": 0.5}),
+        ("GRU", "x w r", {"activations": ("Tanh", "Tanh")}),
+        ("RNN", "x w r", {"activations": ("Sigmoid",)}),
     ],
 )
-def test_what_the_kernel_does_not_know_runs_on_the_reference(names: str, attributes: dict[str, Any]) -> None:
-    tensors, inputs = layer(np.random.default_rng(1))
-    with build(tensors, inputs, names, **attributes) as model:
-        (row,) = model.plan().rows()
-        assert row.kernel == "reference"
-        compare(model, tensors, inputs, names, **attributes)
+def test_what_the_kernel_does_not_know_runs_on_the_reference(op_type: str, names: str, attributes: dict[str, Any]) -> None:
+    tensors, inputs = layer(op_type, np.random.default_rng(1))
+    compare(op_type, tensors, inputs, names, "reference", **attributes)

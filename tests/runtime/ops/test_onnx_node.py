@@ -212,9 +212,8 @@ def test_references_take_the_attributes_of_the_pinned_schema_with_its_defaults()
         schema = pinned_schema(name)
         assert schema is not None
         assert found.attribute_names <= schema.attributes.keys()
-        defaults = found.reference.__kwdefaults__ or {}
         for attribute_name in found.attribute_names:
             proto = schema.attributes[attribute_name]
-            assert proto.required == (attribute_name not in defaults), (name, attribute_name)
+            assert proto.required == (attribute_name not in found.defaults), (name, attribute_name)
             if proto.default_value.type:
-                assert defaults[attribute_name] == pytest.approx(attribute(proto.default_value)), (name, attribute_name)
+                assert found.defaults[attribute_name] == pytest.approx(attribute(proto.default_value)), (name, attribute_name)
