@@ -17,10 +17,11 @@ def _centred(x: np.ndarray, zero_point: np.ndarray | None, axis: int | None = No
     """``x`` less its zero point, int32; a zero point with several elements runs along ``axis``."""
     if zero_point is None:
         return x.astype(np.int32)
-    return x.astype(np.int32) - _along(zero_point, x.ndim, axis).astype(np.int32)
+    return x.astype(np.int32) - along(zero_point, x.ndim, axis).astype(np.int32)
 
 
-def _along(parameter: np.ndarray, rank: int, axis: int | None) -> np.ndarray:
+def along(parameter: np.ndarray, rank: int, axis: int | None) -> np.ndarray:
+    """A scale or zero point shaped to broadcast with a tensor of ``rank`` axes: one for all, or one an index of ``axis``."""
     if parameter.size == 1:
         return parameter.reshape(())
     if parameter.ndim > 1 or axis is None:
@@ -67,10 +68,17 @@ def qlinear_matmul(
     y_zero_point: np.ndarray,
 ) -> np.ndarray:
     """The product of two quantised stacks of matrices, quantised by ``y_scale`` and to the type of ``y_zero_point``."""
-    rows, columns = max(0, a.ndim - 2), b.ndim - 1
-    sums = np.matmul(_centred(a, a_zero_point, rows), _centred(b, b_zero_point, columns))
-    scale = _along(a_scale, a.ndim, rows) * _along(b_scale, b.ndim, columns) / _along(y_scale, sums.ndim, max(0, sums.ndim - 2))
-    return to_integers(sums * scale, _along(y_zero_point, sums.ndim, max(0, sums.ndim - 2)), y_zero_point.dtype)
+    sums = np.matmul(_centred(a, a_zero_point, max(0, a.ndim - 2)), _centred(b, b_zero_point, b.ndim - 1))
+    scale = product_scale(a_scale, a.ndim, b_scale, b.ndim, y_scale, sums.ndim)
+    return to_integers(sums * scale, along(y_zero_point, sums.ndim, max(0, sums.ndim - 2)), y_zero_point.dtype)
+
+
+def product_scale(
+    a_scale: np.ndarray, a_rank: int, b_scale: np.ndarray, b_rank: int, y_scale: np.ndarray, y_rank: int
+) -> np.ndarray:
+    """What the integer sums of a quantised product are multiplied by, in the scales' own type."""
+    a, b = along(a_scale, a_rank, max(0, a_rank - 2)), along(b_scale, b_rank, b_rank - 1)
+    return a * b / along(y_scale, y_rank, max(0, y_rank - 2))
 
 
 @operator("ConvInteger", infer=infers(_conv_types), weights={1: rows_first}, family=Geometry)
@@ -101,5 +109,5 @@ def qlinear_conv(
     """Quantised convolution, the result quantised by ``y_scale``; ``B`` (M,) is int32 of scale ``x_scale * w_scale``."""
     sums = Geometry(**family).convolve(_centred(x, x_zero_point), _centred(w, w_zero_point, 0))
     if B is not None:
-        sums += _along(B, sums.ndim, 1)
-    return to_integers(sums * (x_scale * _along(w_scale, sums.ndim, 1) / y_scale), y_zero_point, y_zero_point.dtype)
+        sums += along(B, sums.ndim, 1)
+    return to_integers(sums * (x_scale * along(w_scale, sums.ndim, 1) / y_scale), y_zero_point, y_zero_point.dtype)

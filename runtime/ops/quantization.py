@@ -30,10 +30,10 @@ def spread(parameter: np.ndarray, x: np.ndarray, axis: int, block_size: int) -> 
 
 
 def to_integers(values: np.ndarray, zero_point: np.ndarray | int, dtype: np.dtype) -> np.ndarray:
-    """Round half to even, add the zero point, clip to ``dtype``."""
+    """Round half to even, add the zero point, clip to ``dtype``; what is not a number becomes its least value."""
     limits = np.iinfo(dtype)
     shifted = np.rint(values).astype(np.float64) + zero_point
-    return np.clip(shifted, limits.min, limits.max).astype(dtype)
+    return np.fmin(np.fmax(shifted, limits.min), limits.max).astype(dtype)
 
 
 _INTEGERS = [0, *(number for number, dtype in DTYPES.items() if dtype.kind in "iu")]
@@ -94,10 +94,15 @@ def dequantize_linear(
     return ((x.astype(np.int64) - zero).astype(dtype) * scale).astype(dtype)
 
 
+def dynamic_range(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Scale, float32, and zero point, uint8, that spread 0 to 255 over the range of ``x``, zero included."""
+    low, high = np.minimum(x.min(initial=0), np.float32(0)), np.maximum(x.max(initial=0), np.float32(0))
+    scale = np.asarray((high - low) / np.float32(255), np.float32)
+    return scale, to_integers(-low / scale if scale else np.float32(0) * low, 0, np.dtype(np.uint8))
+
+
 @operator("DynamicQuantizeLinear")
 def dynamic_quantize_linear(x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """``x`` (float32) as uint8 over its own range, zero included; the scale; the zero point."""
-    low, high = np.minimum(x.min(initial=0), np.float32(0)), np.maximum(x.max(initial=0), np.float32(0))
-    scale = np.asarray((high - low) / np.float32(255), np.float32)
-    zero = to_integers(-low / scale if scale else np.float32(0) * low, 0, np.dtype(np.uint8))
+    scale, zero = dynamic_range(x)
     return to_integers(x / scale if scale else np.zeros_like(x), zero, np.dtype(np.uint8)), scale, zero
