@@ -17,10 +17,11 @@ from ..format_spec.tensors import DenseTensor
 from .attributes import read_attribute
 from .check import check_names, check_text
 from .constants import element_type, from_constant_node, from_sparse_proto, from_tensor_proto
+from .dead import drop_dead
 from .fold import fold
 from .functions import expand
+from .identities import drop_identities
 from .normalise import check_operators, default_opset, normalise
-from .simplify import simplify
 from .skeleton import strip
 
 
@@ -60,7 +61,7 @@ def from_onnx(source: str | os.PathLike[str] | bytes | ModelProto) -> Graph:
         metadata=_metadata(model, opset),
         opset=OPSET,
     )
-    return simplify(graph, sources)
+    return drop_dead(drop_identities(graph), sources)
 
 
 def _parse(source: str | os.PathLike[str] | bytes | ModelProto) -> tuple[ModelProto, Path | None]:

@@ -11,6 +11,7 @@ import numpy as np
 from ...format_spec.graph import Graph, Node, Tensor
 from ..ops._registry import find_lowering
 from .arena import Lifetime, assign
+from .dead import drop_dead
 from .facts import Facts, analyse
 from .fusion import Draft, fuse
 from .plan import Kind, Plan, Slot
@@ -46,21 +47,9 @@ def build_plan(graph: Graph, shapes: Mapping[str, tuple[int, ...]], common: Comm
     """
     facts = analyse(graph, shapes, common.folded, common.declared)
     outputs = [value.name for value in graph.outputs]
-    drafts = fuse(live_nodes(graph, facts), outputs, facts)
+    drafts = fuse(drop_dead(graph, facts), outputs, facts)
     storage = place(drafts, outputs, facts)
     return _Builder(graph, facts, drafts, storage, common).plan()
-
-
-def live_nodes(graph: Graph, facts: Facts) -> list[Node]:
-    """The nodes that must run for the graph's outputs, outputs that nobody reads left out of them."""
-    wanted = {value.name for value in graph.outputs}
-    kept = []
-    for node in reversed(graph.nodes):
-        needed = [name if name in wanted else "" for name in node.outputs]
-        if any(name and not facts.constant(name) for name in needed):
-            kept.append(Node(node.op_type, node.name, node.inputs, tuple(needed), node.attributes))
-            wanted.update(name for name in node.inputs if name)
-    return kept[::-1]
 
 
 class _Builder:

@@ -73,9 +73,14 @@ def fold_constants(graph: Graph) -> dict[str, np.ndarray]:
     """Compute the values that depend on initializers alone, whatever the inputs' shapes."""
     facts = Facts(graph.initializers)
     for node in graph.nodes:
-        if all(facts.constant(name) for name in node.inputs if name):
+        if foldable(node, facts):
             _evaluate(node, find_operator(node), facts)
     return facts.constants
+
+
+def foldable(node: Node, facts: Facts) -> bool:
+    """Whether every input of ``node`` is known."""
+    return all(facts.constant(name) for name in node.inputs if name)
 
 
 def analyse(
@@ -102,7 +107,7 @@ def analyse(
 def _visit(node: Node, facts: Facts) -> None:
     found = find_operator(node)
     present = [name for name in node.inputs if name]
-    if all(facts.constant(name) for name in present):
+    if foldable(node, facts):
         _evaluate(node, found, facts)
     elif any(facts.type(name) is None for name in present):
         return

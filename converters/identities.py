@@ -1,26 +1,21 @@
-"""Remove what does nothing: identities, dropout at inference, dead nodes, constants that folding left over."""
+"""Remove what only copies: identities, and dropout at inference."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from ..format_spec.errors import UnsupportedOperator
 from ..format_spec.graph import Attribute, Graph, Node
+from .dead import names_read
 
 
-def simplify(graph: Graph, sources: Collection[str]) -> Graph:
-    """``graph`` without the nodes that do nothing; graph inputs and outputs keep their names.
-
-    The initializers called ``sources`` stay even when nothing reads them: the model's own tensors must all come back.
+def drop_identities(graph: Graph) -> Graph:
+    """``graph`` without the nodes whose output is their input; graph inputs and outputs keep their names.
 
     Raises:
         UnsupportedOperator: dropout that drops, or that an input can tell to.
     """
-    return _drop_dead(_drop_copies(graph), frozenset(sources))
-
-
-def _drop_copies(graph: Graph) -> Graph:
     outputs = {value.name for value in graph.outputs}
     fixed = outputs | {value.name for value in graph.inputs} | set(graph.initializers)
     names: dict[str, str] = {}
@@ -57,7 +52,7 @@ def _is_copy(node: Node, graph: Graph) -> bool:
     if training and (training not in graph.initializers or graph.initializers[training].dense().any()):
         raise UnsupportedOperator("Dropout in training mode is random; export the model for inference", node=node.label)
     mask = node.outputs[1] if len(node.outputs) > 1 else ""
-    return not mask or mask not in _read(graph)
+    return not mask or mask not in names_read(graph)
 
 
 def _rename(node: Node, current: Callable[[str], str]) -> Node:
@@ -72,24 +67,3 @@ def _rename_graph(graph: Graph, current: Callable[[str], str]) -> Graph:
     """Rename captured values; names are unique across scopes, so that nothing of the subgraph's own can be hit."""
     outputs = tuple(replace(value, name=current(value.name)) for value in graph.outputs)
     return replace(graph, nodes=tuple(_rename(node, current) for node in graph.nodes), outputs=outputs)
-
-
-def _drop_dead(graph: Graph, sources: Collection[str]) -> Graph:
-    live = {value.name for value in graph.outputs}
-    kept: list[Node] = []
-    for node in reversed(graph.nodes):
-        if any(name in live for name in node.outputs if name):
-            kept.append(node)
-            live |= _reads(node)
-    initializers = {name: tensor for name, tensor in graph.initializers.items() if name in live or name in sources}
-    return replace(graph, nodes=tuple(reversed(kept)), initializers=initializers)
-
-
-def _read(graph: Graph) -> set[str]:
-    """Every name that ``graph`` reads: by a node, by a subgraph or as an output."""
-    return {value.name for value in graph.outputs}.union(*map(_reads, graph.nodes))
-
-
-def _reads(node: Node) -> set[str]:
-    inner: Iterable[Graph] = (value for value in node.attributes.values() if isinstance(value, Graph))
-    return {name for name in node.inputs if name}.union(*map(_read, inner))

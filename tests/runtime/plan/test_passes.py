@@ -1,0 +1,80 @@
+"""Every graph pass changes the plan or the graph, and no answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from tersor.converters import from_onnx
+from tersor.packer import Recipe, pack
+from tersor.runtime import load
+
+Off = Callable[[pytest.MonkeyPatch], None]
+
+
+def everything() -> onnx.ModelProto:
+    """A model in which each pass finds work."""
+    rng = np.random.default_rng(0)
+
+    def tensor(name: str, *shape: int) -> onnx.TensorProto:
+        return numpy_helper.from_array(rng.uniform(0.5, 1.5, shape).astype(np.float32), name)
+
+    weights = [
+        tensor("w", 4, 3, 3, 3),
+        *(tensor(name, 4) for name in ("gamma", "beta", "mean", "variance")),
+        tensor("v", 4, 4, 1, 1),
+        tensor("factor", 4, 1, 1),
+        tensor("table", 12, 40),
+        numpy_helper.from_array(np.array([1, 2, 36], np.int64), "shape"),
+        numpy_helper.from_array(np.array([1, 2, 1], np.int64), "part"),
+    ]
+    nodes = [
+        helper.make_node("Conv", ["x", "w"], ["a"], pads=[1, 1, 1, 1]),
+        helper.make_node("BatchNormalization", ["a", "gamma", "beta", "mean", "variance"], ["b"]),
+        helper.make_node("Relu", ["b"], ["c"]),
+        helper.make_node("Identity", ["c"], ["d"]),
+        helper.make_node("Conv", ["d", "v"], ["e"]),
+        helper.make_node("Mul", ["e", "factor"], ["f"]),
+        helper.make_node("Add", ["f", "d"], ["g"]),
+        helper.make_node("Exp", ["g"], ["dead"]),
+        helper.make_node("Mul", ["part", "shape"], ["target"]),
+        helper.make_node("Transpose", ["table"], ["turned"], perm=[1, 0]),
+        helper.make_node("Tanh", ["g"], ["measured"]),
+        helper.make_node("Shape", ["measured"], ["size"]),
+        helper.make_node("ConstantOfShape", ["size"], ["nothing"]),
+        helper.make_node("Add", ["g", "nothing"], ["same"]),
+        helper.make_node("Reshape", ["same", "target"], ["h"]),
+        helper.make_node("Transpose", ["h"], ["t"], perm=[0, 2, 1]),
+        helper.make_node("ReduceSum", ["turned"], ["total"], keepdims=0),
+        helper.make_node("Add", ["t", "total"], ["y"]),
+    ]
+    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, ("N", 3, 6, 6))
+    y = helper.make_tensor_value_info("y", TensorProto.FLOAT, None)
+    graph = helper.make_graph(nodes, "everything", [x], [y], weights)
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)])
+
+
+def run(path: Path) -> tuple[np.ndarray, int, int]:
+    """The model's answer, and the numbers of nodes in the graph and of steps in the plan."""
+    graph = from_onnx(everything())
+    pack(graph, path, Recipe.lossless())
+    x = np.random.default_rng(1).standard_normal((1, 3, 6, 6)).astype(np.float32)
+    with load(path, threads=1) as model:
+        return model.run({"x": x})["y"], len(graph.nodes), len(model.plan({"x": x.shape}).steps)
+
+
+def test_a_pass_switched_off_leaves_more_to_do_and_the_same_answer(
+    without: Off, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected, nodes, steps = run(tmp_path / "with.tersor")
+    without(monkeypatch)
+    found, more_nodes, more_steps = run(tmp_path / "without.tersor")
+    assert more_nodes >= nodes
+    assert more_steps >= steps
+    assert more_nodes + more_steps > nodes + steps
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
