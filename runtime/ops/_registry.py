@@ -24,8 +24,9 @@ Shaped: TypeAlias = "tuple[np.dtype, tuple[int, ...]]"
 RowAxes: TypeAlias = Callable[[Node, int], tuple[int, ...]]
 """(node, rank of the weight) -> the weight's row axes, see :mod:`tersor.format_spec.tensors`."""
 
-Infer: TypeAlias = Callable[[Node, Sequence["Shaped | None"], Sequence["np.ndarray | None"]], "list[Shaped]"]
-"""(node, input types, values of the inputs that are constant) -> output types; absent inputs are ``None``."""
+Infer: TypeAlias = Callable[[Node, Sequence["Shaped | None"], Sequence["np.ndarray | None"]], "list[Any]"]
+"""(node, input types, values of the inputs that are constant) -> output types, each a :data:`Shaped`; ``None`` stands for an
+absent input, and for an output whose type is known only when it has been computed."""
 
 Lower: TypeAlias = "Callable[[Site], Kernel | None]"
 """Picks a kernel for one node of a plan, or declines."""

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 import numpy as np
 
 from ...format_spec.errors import PlanError
-from ...format_spec.graph import Graph, Node
+from ...format_spec.graph import Graph
 from ._registry import Shaped, find_operator
+from ._shapes import Types, Values
+
+T = TypeVar("T")
 
 Execute: TypeAlias = "Callable[[Sequence[np.ndarray]], list[np.ndarray]]"
 """A value for each input of a graph -> a value for each output."""
+
+Foresee: TypeAlias = "Callable[[Types, Values], list[Shaped | None]]"
+"""Types of a graph's inputs, and their values where known -> types of its outputs, ``None`` where the run decides."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,12 +27,13 @@ class Closure:
     """A subgraph that can be called: what it captures from around it has become the last ``captured`` of its inputs.
 
     The node that holds it has the captured values as its last inputs too. ``graph`` declares the element types and shapes of
-    the outputs as far as they are known.
+    the outputs as far as they are known; ``foresee`` finds them for inputs of given types.
     """
 
     graph: Graph
     captured: int
     execute: Execute
+    foresee: Foresee
 
 
 def call(body: Graph | Closure, arguments: Sequence[np.ndarray]) -> list[np.ndarray]:
@@ -46,8 +53,8 @@ def graph_of(body: Graph | Closure) -> Graph:
     return body.graph if isinstance(body, Closure) else body
 
 
-def split_captured(body: Graph | Closure, values: Sequence[np.ndarray]) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """``values`` without, and then only, those that ``body`` captures."""
+def split_captured(body: Graph | Closure, values: Sequence[T]) -> tuple[list[T], list[T]]:
+    """``values`` (or types) without, and then only, those that ``body`` captures."""
     own = len(values) - (body.captured if isinstance(body, Closure) else 0)
     return list(values[:own]), list(values[own:])
 
@@ -70,9 +77,26 @@ def stack_scanned(body: Graph | Closure, index: int, pieces: Sequence[np.ndarray
     return np.stack(pieces, axis)
 
 
-def known_when_run(node: Node, types: Sequence[Shaped | None], values: Sequence[np.ndarray | None]) -> list[Shaped]:
-    """``infer`` of an operator whose output types follow from what its subgraphs compute: nothing is known before."""
-    return []
+def foresee(body: Graph | Closure, types: Types, values: Values) -> list[Shaped | None]:
+    """The types of the outputs of ``body`` as far as those of its inputs, and the values known, decide them.
+
+    Raises:
+        PlanError: the body cannot run on such inputs.
+    """
+    return body.foresee(types, values) if isinstance(body, Closure) else [None] * len(body.outputs)
+
+
+def foresee_step(body: Graph | Closure, first: Types, carried: Types, rest: Types, values: Values) -> list[Shaped | None]:
+    """The types of ``body``'s outputs in every step, when it is run again and again: of ``carried`` values, then of others.
+
+    ``first`` and ``rest`` are the types of the inputs before and behind the carried ones; the last of ``rest`` have the known
+    ``values``. All are ``None`` where a carried value changes its type, or may.
+    """
+    unknown: list[np.ndarray | None] = [None] * (len(first) + len(carried) + len(rest) - len(values))
+    results = foresee(body, [*first, *carried, *rest], [*unknown, *values])
+    own = results[len(results) - len(graph_of(body).outputs) :]
+    start = 1 if first else 0
+    return own if own[start : start + len(carried)] == list(carried) else [None] * len(own)
 
 
 def _evaluate(graph: Graph, arguments: Sequence[np.ndarray]) -> list[np.ndarray]:

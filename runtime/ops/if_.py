@@ -2,15 +2,31 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from ...format_spec.errors import PlanError
-from ...format_spec.graph import Graph
-from ._registry import operator
-from ._subgraph import Closure, call, known_when_run
+from ...format_spec.graph import Graph, Node
+from ._registry import Shaped, operator
+from ._shapes import Types, Values
+from ._subgraph import Closure, call, foresee
 
 
-@operator("If", infer=known_when_run)
+def _types(node: Node, types: Types, values: Values) -> list[Shaped | None]:
+    """Those of the branch that is taken; where that is not known, those that the branches agree on."""
+    taken: list[Any] = [node.attributes["then_branch"], node.attributes["else_branch"]]
+    condition = values[0]
+    if condition is not None:
+        return foresee(taken[0 if condition.item() else 1], types[1:], values[1:])
+    try:
+        found = [foresee(branch, types[1:], values[1:]) for branch in taken]
+    except PlanError:  # a branch that does not fit these shapes may be one that is never taken
+        return [None] * len(node.outputs)
+    return [one if one == other else None for one, other in zip(*found, strict=True)]
+
+
+@operator("If", infer=_types)
 def if_(
     cond: np.ndarray, *captured: np.ndarray, then_branch: Graph | Closure, else_branch: Graph | Closure
 ) -> tuple[np.ndarray, ...]:

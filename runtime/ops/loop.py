@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 from itertools import count
+from typing import Any
 
 import numpy as np
 
-from ...format_spec.graph import Graph
-from ._registry import operator
-from ._subgraph import Closure, call, graph_of, known_when_run, split_captured, stack_scanned
+from ...format_spec.graph import Graph, Node
+from ._registry import Shaped, operator
+from ._shapes import Types, Values
+from ._subgraph import Closure, call, foresee_step, graph_of, split_captured, stack_scanned
 
 
-@operator("Loop", infer=known_when_run)
+def _types(node: Node, types: Types, values: Values) -> list[Shaped | None]:
+    """Carried values that keep their type have it; how often something is scanned is known when run."""
+    body: Any = node.attributes["body"]
+    carried, captured = split_captured(body, types[2:])
+    step = [(np.dtype(np.int64), ()), (np.dtype(np.bool_), ())]
+    found = foresee_step(body, step, carried, captured, split_captured(body, values[2:])[1])
+    return found[1 : 1 + len(carried)]
+
+
+@operator("Loop", infer=_types)
 def loop(M: np.ndarray | None, cond: np.ndarray | None, *values: np.ndarray, body: Graph | Closure) -> tuple[np.ndarray, ...]:
     """Run ``body`` (step, condition, carried values) -> (condition, carried values, scanned values).
 

@@ -3,17 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from ...format_spec.errors import PlanError
-from ...format_spec.graph import Graph
-from ._registry import operator
-from ._shapes import positive_axis
-from ._subgraph import Closure, call, graph_of, known_when_run, split_captured, stack_scanned
+from ...format_spec.graph import Graph, Node
+from ._registry import Shaped, operator
+from ._shapes import Types, Values, given, positive_axis
+from ._subgraph import Closure, call, foresee_step, graph_of, split_captured, stack_scanned
 
 
-@operator("Scan", infer=known_when_run)
+def _types(node: Node, types: Types, values: Values) -> list[Shaped | None]:
+    """States that keep their type have it, and what is scanned has one element more an axis; nothing is known of no steps."""
+    body: Any = node.attributes["body"]
+    own, captured = split_captured(body, types)
+    count = int(node.attribute("num_scan_inputs"))
+    states, sequences = own[: len(own) - count], [given(own[len(own) - count :], i) for i in range(count)]
+    axes = node.attribute("scan_input_axes", None) or (0,) * count
+    places = [positive_axis(axis, len(shape)) for axis, (_, shape) in zip(axes, sequences, strict=True)]
+    length = sequences[0][1][places[0]]
+    slices = [(dtype, (*shape[:at], *shape[at + 1 :])) for (dtype, shape), at in zip(sequences, places, strict=True)]
+    found = foresee_step(body, [], states, [*slices, *captured], split_captured(body, values)[1])
+    scanned = found[len(states) :]
+    if not length or None in found:
+        return [None] * len(found)
+    along = node.attribute("scan_output_axes", None) or (0,) * len(scanned)
+    return found[: len(states)] + [_stacked(shaped, length, axis) for shaped, axis in zip(scanned, along, strict=True)]
+
+
+def _stacked(shaped: Shaped | None, length: int, axis: int) -> Shaped | None:
+    if shaped is None:
+        return None
+    dtype, shape = shaped
+    at = positive_axis(axis, len(shape) + 1)
+    return dtype, (*shape[:at], length, *shape[at:])
+
+
+@operator("Scan", infer=_types)
 def scan(
     *values: np.ndarray,
     body: Graph | Closure,

@@ -139,7 +139,8 @@ def _infer(node: Node, found: Operator, facts: Facts) -> None:
             facts.array(node.inputs[i]) if i in _read_values(node, found, facts) else None for i in range(len(node.inputs))
         ]
         types = found.infer(node, [facts.type(name) if name else None for name in node.inputs], values)
-    facts.types.update((name, (np.dtype(t[0]), tuple(t[1]))) for name, t in zip(node.outputs, types, strict=False) if name)
+    known = ((name, shaped) for name, shaped in zip(node.outputs, types, strict=False) if name and shaped is not None)
+    facts.types.update((name, (np.dtype(dtype), tuple(shape))) for name, (dtype, shape) in known)
 
 
 def _read_values(node: Node, found: Operator, facts: Facts) -> set[int]:

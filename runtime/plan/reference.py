@@ -26,7 +26,11 @@ def reference_kernel(node: Node, outputs: Sequence[str], epilogue: Epilogue) -> 
             if name and result is not None:
                 np.copyto(result, apply_epilogue(value, node, epilogue, residual))
 
-    return Kernel("reference", run, reads=tuple(range(inputs)))
+    return Kernel("subgraph" if _calls(node) else "reference", run, reads=tuple(range(inputs)))
+
+
+def _calls(node: Node) -> bool:
+    return any(isinstance(value, Closure) for value in node.attributes.values())
 
 
 def dynamic_kernel(node: Node) -> Kernel:
@@ -37,10 +41,8 @@ def dynamic_kernel(node: Node) -> Kernel:
         values = apply(found, node, arrays)
         return [_own(value, arrays) for value, _ in zip(values, node.outputs, strict=False)]
 
-    calls = any(isinstance(value, Closure) for value in node.attributes.values())
-    return Kernel(
-        "subgraph, planned when run" if calls else "reference, dynamic shape", run, reads=tuple(range(len(node.inputs)))
-    )
+    name = "subgraph, dynamic shape" if _calls(node) else "reference, dynamic shape"
+    return Kernel(name, run, reads=tuple(range(len(node.inputs))))
 
 
 def _own(value: np.ndarray, inputs: Arrays) -> np.ndarray:

@@ -15,8 +15,9 @@ from ...format_spec.graph import Graph, Node, Tensor, TensorType, Value
 from ..ops._subgraph import Closure
 from .build import Common, build_plan
 from .execute import Execution
-from .facts import fold_constants
+from .facts import analyse, fold_constants
 from .plan import Plan
+from .step import Shaped
 from .workers import Workers
 
 PLANS = 16
@@ -62,7 +63,8 @@ def _close(body: Graph, captured: Sequence[str], constants: Mapping[str, Mapping
     names = [_unused(name, own) for name in captured]
     inputs = (*body.inputs, *(Value(name, TensorType("float32", None)) for name in names))
     closed = close_over(replace(body, inputs=inputs, initializers=tensors), workers)
-    return Closure(closed, len(captured), Body(closed, workers))
+    called = Body(closed, workers)
+    return Closure(closed, len(captured), called, called.foresee)
 
 
 def _unused(name: str, taken: set[str]) -> str:
@@ -149,14 +151,31 @@ class Body:
             return self._plans[key]
 
     def _plan(self, arguments: Sequence[np.ndarray]) -> Plan:
+        graph, shapes = self._typed([(array.dtype, array.shape) for array in arguments])
+        return build_plan(graph, shapes, self._shared())
+
+    def foresee(self, types: Sequence[Shaped | None], values: Sequence[np.ndarray | None]) -> list[Shaped | None]:
+        """The types of the outputs, see :data:`~tersor.runtime.ops._subgraph.Foresee`."""
+        if any(shaped is None for shaped in types):
+            return [None] * len(self._graph.outputs)
+        graph, shapes = self._typed([shaped for shaped in types if shaped is not None])
+        with self._lock:
+            shared = self._shared()
+            given = zip(graph.inputs, values, strict=True)
+            known = {value.name: array for value, array in given if array is not None}
+            facts = analyse(graph, shapes, {**shared.folded, **known}, shared.declared)
+        return [facts.type(value.name) for value in graph.outputs]
+
+    def _typed(self, types: Sequence[Shaped]) -> tuple[Graph, dict[str, tuple[int, ...]]]:
+        """The graph with inputs of ``types``, and the shapes by name."""
+        pairs = list(zip(self._graph.inputs, types, strict=True))
+        inputs = tuple(Value(value.name, TensorType(dtype.name, shape)) for value, (dtype, shape) in pairs)
+        return replace(self._graph, inputs=inputs), {value.name: shape for value, (_, shape) in pairs}
+
+    def _shared(self) -> Common:
         if self._common is None:
             self._common = Common(fold_constants(self._graph), self._prepare, self._workers.count)
-        inputs = tuple(
-            Value(value.name, TensorType(array.dtype.name, array.shape))
-            for value, array in zip(self._graph.inputs, arguments, strict=True)
-        )
-        shapes = {value.name: array.shape for value, array in zip(inputs, arguments, strict=True)}
-        return build_plan(replace(self._graph, inputs=inputs), shapes, self._common)
+        return self._common
 
     def _prepare(self, key: Hashable, build: Any) -> Any:
         if key not in self._prepared:

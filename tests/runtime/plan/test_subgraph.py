@@ -162,3 +162,54 @@ def test_free_names_reach_through_nested_subgraphs():
     inner = branch(Node("Add", "", ("x", "own"), ("z",)), output="z")
     outer = branch(Node("Neg", "", ("t",), ("own",)), Node("If", "", ("c",), ("y",), {"then_branch": inner}), output="y")
     assert list(free_names(outer)) == ["t", "c", "x"]
+
+
+BRANCHES = """g (float[N,4] x, float[N,4] z) => (float[a,b] y) <float[4,3] w = {1,2,3,4,5,6,7,8,9,1,2,3}> {
+    s = Shape(x)
+    i = Constant <value = int64 {0}> ()
+    n = Gather(s, i)
+    limit = Constant <value = int64 {2}> ()
+    c = Less(n, limit)
+    t = If(c) <
+      then_branch = a () => (float[a,b] p) { p = Relu(x) },
+      else_branch = b () => (float[a,b] q) { q = Sub(x, z) }
+    >
+    y = MatMul(t, w)
+}"""
+
+
+def test_what_follows_a_subgraph_of_known_types_runs_on_kernels(tmp_path: Any) -> None:
+    for n in (1, 3):
+        feed = {"x": np.ones((n, 4), np.float32), "z": np.full((n, 4), 3, np.float32)}
+        packed = check(BRANCHES, tmp_path, feed)
+        rows = list(packed.plan({name: array.shape for name, array in feed.items()}).rows())
+        assert [row.kernel == "subgraph" for row in rows] == [True, False]
+        assert "reference" not in rows[1].kernel
+        assert rows[0].output == f"float32 {n}x4"
+
+
+def test_carried_values_and_scans_have_types_before_the_run(tmp_path: Any) -> None:
+    loop = model(LOOP)
+    pack(from_onnx(loop), tmp_path / "l.tersor")
+    with load(tmp_path / "l.tersor") as packed:
+        plan = packed.plan()
+        assert [plan.slots[plan.outputs[name]].shape for name in ("last", "all")] == [(3,), None]
+    pack(from_onnx(model(SCAN)), tmp_path / "s.tersor")
+    with load(tmp_path / "s.tersor") as packed:
+        plan = packed.plan()
+        assert [plan.slots[plan.outputs[name]].shape for name in ("h", "all")] == [(2,), (2, 5)]
+
+
+def test_a_branch_that_does_not_fit_leaves_the_type_open(tmp_path: Any) -> None:
+    body = """g (float[2] x, float[3] z, bool c) => (float[a] y) {
+        y = If(c) <
+          then_branch = a () => (float[a] p) { p = Add(x, x) },
+          else_branch = b () => (float[a] q) { q = Add(x, z) }
+        >
+    }"""
+    pack(from_onnx(model(body)), tmp_path / "m.tersor")
+    with load(tmp_path / "m.tersor") as packed:
+        feed = {"x": np.ones(2, np.float32), "z": np.ones(3, np.float32)}
+        np.testing.assert_array_equal(packed.run({**feed, "c": np.array(True)})["y"], [2, 2])
+        with pytest.raises(PlanError, match="do not broadcast"):
+            packed.run({**feed, "c": np.array(False)})
