@@ -323,7 +323,7 @@ def recurrent(b: Builder) -> bool:
     bias = b.normal(count, 2 * gates * hidden) if b.draw(2) else ""
     lengths = b.weight(np.array([1 + b.draw(time) for _ in range(batch)], np.int32)) if b.draw(2) else ""
     first = b.normal(count, batch, hidden) if b.draw(2) else ""
-    given = {"linear_before_reset": b.draw(2)} if op == "GRU" else {}
+    given: dict[str, Any] = {"linear_before_reset": b.draw(2)} if op == "GRU" else {}
     weights = [b.normal(count, gates * hidden, inputs), b.normal(count, gates * hidden, hidden)]
     names = [x.name, *weights, bias, lengths, first]
     return b.add(op, names, outputs=2, hidden_size=hidden, direction=direction, **given)
