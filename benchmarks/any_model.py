@@ -1,21 +1,25 @@
 """Does any model run, and what do 8 bits cost it? Outputs of packed models beside ONNX Runtime's or torch's.
 
-    python benchmarks/any_model.py silero_vad.onnx --size input.0=2 --size input.1=576 --size state.1=2
-    python benchmarks/any_model.py magika.onnx --feeds bytes.npz
+    espeak-ng -w speech.wav "Any text that takes some seconds to say."
+    python benchmarks/any_model.py --speech silero_vad.onnx speech.wav
+    python benchmarks/any_model.py --files magika.onnx README.md /bin/ls picture.jpg
     python benchmarks/any_model.py --bert all-MiniLM-L6-v2/ --cnn
 
 Each model is packed without loss, then with every weight shared among 256 values. ``--size`` gives an open dimension by its
-name, or as INPUT.AXIS; ``--feeds`` an archive of inputs, for models that random ones mean nothing to. ``--bert`` takes a folder
-in the layout of transformers and exports it with dynamic batch and sequence; ``--cnn`` builds a residual network in torch.
-The error is max|a-b| / max|b| over each output, the worst of all outputs and shapes. Exit code 1: an error above its bound.
+name, or as INPUT.AXIS. ``--speech`` lets a voice detector listen to a recording, its state carried from piece to piece;
+``--files`` shows files to a detector of file types. ``--bert`` takes a folder in the layout of transformers and exports it with
+dynamic batch and sequence; ``--cnn`` builds a residual network in torch.
+The error is max|a-b| / max|b| over each output (of a recording, over all its pieces), the worst of all outputs and shapes.
+Exit code 1: an error above its bound.
 """
 
 from __future__ import annotations
 
 import argparse
 import tempfile
+import wave
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +35,12 @@ from tersor.runtime import load
 
 Arrays = Mapping[str, np.ndarray]
 
+RATE, PIECE, CONTEXT = 16_000, 512, 64
+"""Samples a second, of a piece, and of the piece before it, as silero-vad takes them."""
+
+BLOCK, SEEN = 4096, 1024
+"""Bytes that magika reads at either end of a file, and those of them that it looks at."""
+
 
 @dataclass(frozen=True)
 class Case:
@@ -40,6 +50,8 @@ class Case:
     graph: Graph
     feeds: Sequence[Arrays]
     answers: Sequence[Sequence[np.ndarray]]
+    carried: Mapping[str, str] = field(default_factory=dict)
+    """Outputs that become inputs of the next feed; all feeds are then one sequence."""
 
     @property
     def dense_bytes(self) -> int:
@@ -47,23 +59,63 @@ class Case:
         return sum(t.size * t.dtype.itemsize for g in (self.graph, *self.graph.subgraphs()) for t in g.initializers.values())
 
 
-def onnx_case(path: Path, sizes: Mapping[str, int], feeds: Arrays | None) -> Case:
-    """An ONNX file; ONNX Runtime answers."""
+def open_session(path: Path) -> Any:
+    """ONNX Runtime on ``path``."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+
+
+def answer(session: Any, feed: Arrays) -> list[np.ndarray]:
+    """ONNX Runtime's outputs."""
+    return [np.asarray(value) for value in session.run(None, feed)]
+
+
+def onnx_case(path: Path, sizes: Mapping[str, int]) -> Case:
+    """An ONNX file and random inputs; ONNX Runtime answers."""
+    session = open_session(path)
     rng = np.random.default_rng(0)
-    made = dict(feeds or {})
+    feed: dict[str, np.ndarray] = {}
     for value in session.get_inputs():
         open_sizes = [sizes.get(d, sizes.get(f"{value.name}.{axis}", 1)) for axis, d in enumerate(value.shape)]
         shape = [d if isinstance(d, int) else size for d, size in zip(value.shape, open_sizes, strict=True)]
         element = str(value.type).removeprefix("tensor(").removesuffix(")")
         kind = {"float": "float32", "double": "float64"}.get(element, element)
         array = rng.standard_normal(shape) if "float" in kind else np.full(shape, sizes.get(value.name, 1))
-        made.setdefault(value.name, array.astype(kind))
-    return Case(path.stem, from_onnx(path), [made], [[np.asarray(answer) for answer in session.run(None, made)]])
+        feed[value.name] = array.astype(kind)
+    return Case(path.stem, from_onnx(path), [feed], [answer(session, feed)])
+
+
+def speech_case(path: Path, recording: Path) -> Case:
+    """silero-vad: pieces of 512 samples at 16 kHz behind 64 of the piece before, and the state that the last piece left."""
+    with wave.open(str(recording)) as file:
+        if (file.getnchannels(), file.getsampwidth()) != (1, 2):
+            raise SystemExit(f"{recording}: one channel of 16 bits is expected")
+        rate, samples = file.getframerate(), np.frombuffer(file.readframes(file.getnframes()), "<i2") / 32768
+    count = len(samples) * RATE // rate
+    sound = np.interp(np.arange(count) * rate / RATE, np.arange(len(samples)), samples).astype(np.float32)
+    sound = np.concatenate([np.zeros(CONTEXT, np.float32), sound])
+    session, state = open_session(path), np.zeros((2, 1, 128), np.float32)
+    feeds, answers = [], []
+    for first in range(0, count - PIECE + 1, PIECE):
+        feeds.append({"input": sound[None, first : first + CONTEXT + PIECE], "state": state, "sr": np.array(RATE)})
+        answers.append(answer(session, feeds[-1]))
+        state = answers[-1][1]
+    return Case(path.stem, from_onnx(path), feeds, answers, {"stateN": "state"})
+
+
+def files_case(path: Path, shown: Sequence[Path]) -> Case:
+    """magika: the first and the last 1,024 bytes of a file, white space stripped off its ends, padded with 256."""
+    session = open_session(path)
+    rows = []
+    for file in shown:
+        data = file.read_bytes()
+        begin, end = data[:BLOCK].lstrip()[:SEEN], data[-BLOCK:].rstrip()[-SEEN:]
+        rows.append([*begin, *[256] * (SEEN - len(begin)), *[256] * (SEEN - len(end)), *end])
+    feed = {"bytes": np.array(rows, np.int32)}
+    return Case(path.parent.name, from_onnx(path), [feed], [answer(session, feed)])
 
 
 def bert_case(folder: Path) -> Case:
@@ -136,14 +188,24 @@ def torch_case(name: str, module: Any, graph: Graph, samples: Sequence[tuple[Any
 def measure(case: Case, recipe: Recipe, path: Path) -> tuple[int, float]:
     """Bytes of the packed file, and the largest relative error of its outputs."""
     pack(case.graph, path, recipe)
-    worst = 0.0
+    found: list[list[np.ndarray]] = []
     with load(path) as model:
-        for feed, answer in zip(case.feeds, case.answers, strict=True):
-            outputs = model.run(feed)
-            for value, expected in zip(model.outputs, answer, strict=True):
-                error = np.abs(outputs[value.name].astype(np.float64) - expected).max(initial=0)
-                worst = max(worst, float(error / max(np.abs(expected).max(initial=0), np.finfo(np.float32).tiny)))
-    return path.stat().st_size, worst
+        state: dict[str, np.ndarray] = {}
+        for feed in case.feeds:
+            outputs = model.run({**feed, **state})
+            state = {given: outputs[name] for name, given in case.carried.items()}
+            found.append([outputs[value.name] for value in model.outputs])
+    pairs = [list(zip(ours, theirs, strict=True)) for ours, theirs in zip(found, case.answers, strict=True)]
+    if case.carried:
+        whole = zip(zip(*found, strict=True), zip(*case.answers, strict=True), strict=True)
+        pairs = [[(np.stack(ours), np.stack(theirs)) for ours, theirs in whole]]
+    return path.stat().st_size, max(relative_error(*pair) for feed in pairs for pair in feed)
+
+
+def relative_error(found: np.ndarray, expected: np.ndarray) -> float:
+    """max|a-b| / max|b|."""
+    apart = np.abs(found.astype(np.float64) - expected).max(initial=0)
+    return float(apart / max(np.abs(expected).max(initial=0), np.finfo(np.float32).tiny))
 
 
 def shared(graph: Graph, bits: int) -> Recipe:
@@ -157,8 +219,9 @@ def shared(graph: Graph, bits: int) -> Recipe:
 def cases(arguments: argparse.Namespace) -> Iterator[Callable[[], Case]]:
     """What the command line asks for, built one after the other."""
     sizes = {name: int(size) for name, _, size in (text.rpartition("=") for text in arguments.size)}
-    feeds = dict(np.load(arguments.feeds)) if arguments.feeds else None
-    yield from (lambda path=path: onnx_case(path, sizes, feeds) for path in arguments.models)
+    yield from (lambda path=path: onnx_case(path, sizes) for path in arguments.models)
+    yield from (lambda pair=pair: speech_case(*pair) for pair in arguments.speech)
+    yield from (lambda paths=paths: files_case(paths[0], paths[1:]) for paths in arguments.files)
     yield from (lambda folder=folder: bert_case(folder) for folder in arguments.bert)
     if arguments.cnn:
         yield cnn_case
@@ -169,7 +232,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("models", nargs="*", type=Path, metavar="MODEL.onnx")
     parser.add_argument("--size", action="append", default=[], metavar="DIM=N")
-    parser.add_argument("--feeds", type=Path, metavar="FILE.npz")
+    parser.add_argument("--speech", action="append", default=[], nargs=2, type=Path, metavar=("MODEL.onnx", "WAV"))
+    parser.add_argument("--files", action="append", default=[], nargs="+", type=Path, metavar="PATH")
     parser.add_argument("--bert", action="append", default=[], type=Path, metavar="FOLDER")
     parser.add_argument("--cnn", action="store_true")
     parser.add_argument("--bits", type=int, default=8)

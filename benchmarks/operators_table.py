@@ -17,6 +17,7 @@ from tersor.converters.normalise import NEWEST, OLDEST
 from tersor.format_spec.graph import OPSET
 from tersor.format_spec.records import DTYPE_IDS
 from tersor.runtime.ops._registry import Operator, find_lowering, operators
+from tersor.runtime.plan.storage import VIEWS
 
 _FAMILIES = (
     ("float", ("float16", "float32", "float64")),
@@ -33,10 +34,11 @@ Written by `benchmarks/operators_table.py`; do not edit.
 
 Models of opset {OLDEST} to {NEWEST} are read; graphs are kept at opset {OPSET} of ONNX's default domain. *Since* is the opset
 that defined the operator as it is at {OPSET}. *Elements* are the types of its main input that run: those of the definition that
-numpy has. `float` is 16, 32 and 64 bits wide, `int` and `uint` 8 to 64, `complex` 64 and 128. A *kernel* serves float32 where
-the shapes are known before the run and its own conditions hold; everything else, and every operator without one, runs on the
-numpy reference. `tersor inspect --plan FILE` names what each step of a model runs on. *Refused* are attributes of the
-definition, or all but one value of them.
+numpy has. `float` is 16, 32 and 64 bits wide, `int` and `uint` 8 to 64, `complex` 64 and 128. A *kernel* serves the elements
+in brackets where the shapes are known before the run and its own conditions hold; everything else, and every operator without
+one, runs on the numpy reference. A *view* takes no step where it leaves the order of the elements alone.
+`tersor inspect --plan FILE` names what each step of a model runs on. *Refused* are attributes of the definition, or all but one
+value of them.
 
 Operators that ONNX defines by others, and that opset {OPSET} does not have (newer ones, `ai.onnx.preview`, functions local to a
 model), are expanded when a model is read. Anything not listed is refused with `UnsupportedOperator`, which names operator and
@@ -44,7 +46,7 @@ node, before a file is written; so are bfloat16, float8, float4, int4, int2, str
 """
 
 _COLUMNS = """
-| operator | since | elements | runs on | refused |
+| operator | since | elements | kernel; else the reference | refused |
 | --- | ---: | --- | --- | --- |
 """
 
@@ -79,10 +81,16 @@ def table() -> Iterator[tuple[str, str, str, str, str]]:
     schemas = pinned()
     for name, found in operators().items():
         schema = schemas[name]
-        runs = "kernel, reference" if find_lowering(name) else "reference"
-        if any(a.type == defs.OpSchema.AttrType.GRAPH for a in schema.attributes.values()):
-            runs = "plans of its subgraphs"
+        graphs = any(a.type == defs.OpSchema.AttrType.GRAPH for a in schema.attributes.values())
+        runs = "plans of its subgraphs" if graphs else kernels(name)
         yield name, str(schema.since_version), elements(schema), runs, limits(found, schema)
+
+
+def kernels(name: str) -> str:
+    """What may run instead of the reference."""
+    lowered = find_lowering(name)
+    found = [f"{lowered.kernel} ({lowered.elements})"] if lowered else []
+    return ", ".join((["view"] if name in VIEWS else []) + found)
 
 
 def elements(schema: defs.OpSchema) -> str:

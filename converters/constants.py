@@ -12,6 +12,7 @@ from onnx import AttributeProto, NodeProto, SparseTensorProto, TensorProto, help
 
 from ..format_spec.errors import ConversionError, UnsupportedOperator
 from ..format_spec.tensors import DenseTensor
+from .element_types import unsupported_type
 from .external import external_reader
 
 DTYPES: dict[int, np.dtype] = {
@@ -80,7 +81,7 @@ def element_type(number: int, what: str) -> np.dtype:
     if dtype is None:
         known = number in TensorProto.DataType.values()
         name = TensorProto.DataType.Name(number).lower() if known else f"number {number}"  # type: ignore[arg-type]
-        raise UnsupportedOperator(f"{what} has element type {name}; supported: {', '.join(d.name for d in DTYPES.values())}")
+        raise unsupported_type(what, name, (supported.name for supported in DTYPES.values()))
     return dtype
 
 

@@ -15,6 +15,7 @@ from ..format_spec.errors import ConversionError, MissingExtra, UnsupportedOpera
 from ..format_spec.graph import Graph
 from ..format_spec.records import DTYPE_IDS
 from ..format_spec.tensors import DenseTensor
+from .element_types import unsupported_type
 
 if TYPE_CHECKING:
     import torch
@@ -159,7 +160,7 @@ def _held(name: str, dtype: np.dtype) -> np.dtype:
 
 
 def _unsupported(name: str, kind: str) -> UnsupportedOperator:
-    return UnsupportedOperator(f"tensor {name!r} has element type {kind}; supported: {', '.join(DTYPE_IDS)}")
+    return unsupported_type(f"tensor {name!r}", kind, DTYPE_IDS)
 
 
 def _graph(source: str | os.PathLike[str], tensors: Mapping[str, DenseTensor], metadata: Mapping[str, str]) -> Graph:

@@ -74,8 +74,21 @@ class Operator:
         return tuple(np.asarray(r) for r in result) if isinstance(result, tuple) else (np.asarray(result),)
 
 
+@dataclass(frozen=True)
+class Lowering:
+    """What picks a kernel for an operator, and in words what the kernel is and which elements it serves."""
+
+    lower: Lower
+    kernel: str
+    elements: str
+
+    def __call__(self, site: Site) -> Kernel | None:
+        """A kernel for ``site``, or ``None``: its reference runs."""
+        return self.lower(site)
+
+
 _operators: dict[str, Operator] = {}
-_lowerings: dict[str, Lower] = {}
+_lowerings: dict[str, Lowering] = {}
 
 
 def operator(op_type: str, **facts: Any) -> Callable[[Callable[..., Any]], Operator]:
@@ -90,14 +103,17 @@ def operator(op_type: str, **facts: Any) -> Callable[[Callable[..., Any]], Opera
     return register
 
 
-def lowering(*op_types: str) -> Callable[[Lower], Lower]:
-    """Register the decorated function as what picks a kernel for each of ``op_types``."""
+def lowering(*op_types: str, kernel: str, elements: str = "float32") -> Callable[[Lower], Lower]:
+    """Register the decorated function as what picks a kernel for each of ``op_types``.
+
+    ``kernel`` says in a few words what runs, ``elements`` for which types of the main input: the page of operators prints both.
+    """
 
     def register(lower: Lower) -> Lower:
         for op_type in op_types:
             if op_type in _lowerings:
                 raise RuntimeError(f"operator {op_type} has two lowerings: {lower.__module__}")
-            _lowerings[op_type] = lower
+            _lowerings[op_type] = Lowering(lower, kernel, elements)
         return lower
 
     return register
@@ -131,7 +147,7 @@ def find_operator(node: Node) -> Operator:
     return found
 
 
-def find_lowering(op_type: str) -> Lower | None:
+def find_lowering(op_type: str) -> Lowering | None:
     """What picks a kernel for ``op_type``, if anything does."""
     operators()
     return _lowerings.get(op_type)

@@ -75,7 +75,7 @@ def conv(X: np.ndarray, W: np.ndarray, B: np.ndarray | None = None, **family: An
     return result.astype(X.dtype, copy=False)
 
 
-@lowering("Conv")
+@lowering("Conv", kernel="convolution from packed weights")
 def lower(site: Site) -> Kernel | None:
     """Convolve from codebook indices."""
     from ..kernels.lower_conv import lower_conv

@@ -54,7 +54,7 @@ def gemm(
     return result.astype(A.dtype, copy=False)
 
 
-@lowering("Gemm")
+@lowering("Gemm", kernel="product with packed weights")
 def lower(site: Site) -> Kernel | None:
     """Multiply from codebook indices."""
     from ..kernels.fully_connected import lower_gemm

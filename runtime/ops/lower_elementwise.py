@@ -11,13 +11,13 @@ if TYPE_CHECKING:
     from ..plan.step import Kernel, Site
 
 
-@lowering(*FILLS)
+@lowering(*FILLS, kernel="numpy in place")
 def lower(site: Site) -> Kernel | None:
     """Fill the output in place."""
     return lower_elementwise(site)
 
 
-@lowering("BatchNormalization")
+@lowering("BatchNormalization", kernel="scale and shift in place")
 def lower_normalization(site: Site) -> Kernel | None:
     """Scale and shift in place."""
     return lower_batchnorm(site)

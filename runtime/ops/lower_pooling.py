@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from ..plan.step import Kernel, Site
 
 
-@lowering("MaxPool", "AveragePool")
+@lowering("MaxPool", "AveragePool", kernel="pooling by planes")
 def lower_windows(site: Site) -> Kernel | None:
     """Pool plane by plane."""
     from ..kernels.pool import lower_pool
@@ -18,7 +18,7 @@ def lower_windows(site: Site) -> Kernel | None:
     return lower_pool(site)
 
 
-@lowering("GlobalAveragePool")
+@lowering("GlobalAveragePool", kernel="pooling by planes")
 def lower_global(site: Site) -> Kernel | None:
     """Average plane by plane."""
     from ..kernels.pool import lower_global_average
@@ -26,7 +26,7 @@ def lower_global(site: Site) -> Kernel | None:
     return lower_global_average(site)
 
 
-@lowering("LRN")
+@lowering("LRN", kernel="runs of positions")
 def lower_normalization(site: Site) -> Kernel | None:
     """Normalise a run of positions at a time."""
     from ..kernels.lrn import lower_lrn

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from ..plan.step import Kernel, Site
 
 
-@lowering("MatMulInteger", "QLinearMatMul")
+@lowering("MatMulInteger", "QLinearMatMul", kernel="integer product", elements="int8, uint8")
 def lower_products(site: Site) -> Kernel | None:
     """Multiply 8-bit matrices, sums in int32."""
     from ..kernels.integer_matmul import lower_matmul
@@ -18,7 +18,7 @@ def lower_products(site: Site) -> Kernel | None:
     return lower_matmul(site)
 
 
-@lowering("ConvInteger", "QLinearConv")
+@lowering("ConvInteger", "QLinearConv", kernel="integer product of patches", elements="int8, uint8")
 def lower_convolutions(site: Site) -> Kernel | None:
     """Convolve 8-bit images, sums in int32."""
     from ..kernels.integer_conv import lower_conv
@@ -26,7 +26,8 @@ def lower_convolutions(site: Site) -> Kernel | None:
     return lower_conv(site)
 
 
-@lowering("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear")
+@lowering("QuantizeLinear", "DynamicQuantizeLinear", kernel="element by element")
+@lowering("DequantizeLinear", kernel="element by element", elements="int8, int16, int32, uint8, uint16")
 def lower_conversions(site: Site) -> Kernel | None:
     """Convert element by element."""
     from ..kernels.quantize import lower_conversion

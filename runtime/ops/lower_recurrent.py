@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from ..plan.step import Kernel, Site
 
 
-@lowering("LSTM", "GRU", "RNN")
+@lowering("LSTM", "GRU", "RNN", kernel="steps from packed weights")
 def lower(site: Site) -> Kernel | None:
     """Step by step from packed weights where the layer is plain."""
     from ..kernels.recurrent import lower_recurrent

@@ -47,7 +47,7 @@ def matmul(A: np.ndarray, B: np.ndarray) -> np.ndarray:
     return np.matmul(A.astype(wide, copy=False), B.astype(wide, copy=False)).astype(A.dtype, copy=False)
 
 
-@lowering("MatMul")
+@lowering("MatMul", kernel="product with packed weights")
 def lower(site: Site) -> Kernel | None:
     """Multiply from codebook indices."""
     from ..kernels.fully_connected import lower_matmul
