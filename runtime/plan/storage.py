@@ -1,4 +1,5 @@
-"""Where values live: views share their source's memory, and the parts of a concatenation are produced inside it."""
+"""Where values live: views share their source's memory, the parts of a concatenation are produced inside it, and a convolution
+that adds a value nobody needs afterwards writes over it."""
 
 from __future__ import annotations
 
@@ -45,6 +46,8 @@ def place(drafts: Sequence[Draft], outputs: Collection[str], facts: Facts) -> St
         if _is_view(draft.node, readers, facts):
             storage.places[draft.outputs[0]] = (draft.node.inputs[0], 0)
             storage.vanished.add(position)
+        elif _overwrites_residual(position, drafts, storage, producer, outputs, facts):
+            storage.places[draft.outputs[0]] = (draft.epilogue.residual, 0)
         elif draft.node.op_type == "Concat":
             parts = _placeable_parts(draft, storage, producer, outputs, facts)
             if parts is not None:
@@ -61,6 +64,21 @@ def _is_view(node: Node, readers: Counter[str], facts: Facts) -> bool:
     if node.op_type == "Dropout":
         return not any(node.inputs[2:])
     return node.op_type != "Transpose" or _keeps_order(node, facts)
+
+
+def _overwrites_residual(
+    position: int, drafts: Sequence[Draft], storage: Storage, producer: dict[str, int], outputs: Collection[str], facts: Facts
+) -> bool:
+    """Whether a convolution of planes can write its sums over the residual, which it reads for each output just before."""
+    draft = drafts[position]
+    residual, shaped = draft.epilogue.residual, facts.type(draft.outputs[0])
+    if not residual or draft.node.op_type != "Conv" or shaped is None or prod(shaped[1][2:]) == 1:
+        return False
+    owner, _ = storage.resolve(residual)
+    if owner not in producer or facts.constant(owner) or draft.outputs[0] in outputs or _holds(owner, outputs, storage):
+        return False
+    others = [*draft.node.inputs, *(name for later in drafts[position + 1 :] for name in later.inputs)]
+    return all(storage.resolve(name)[0] != owner for name in others)
 
 
 def _keeps_order(node: Node, facts: Facts) -> bool:

@@ -226,3 +226,28 @@ def test_unknown_operators_name_the_node():
     g = graph([node("Frobnicate", "x", "y")], {"x": (2, 3)}, ["y"])
     with pytest.raises(UnsupportedOperator, match="Frobnicate"):
         Model(g).run({"x": floats(2, 3)})
+
+
+SHORTCUT = [
+    node("Conv", "x w", "c", pads=(1, 1, 1, 1)), node("Relu", "c", "a"), node("Conv", "x w", "o", pads=(1, 1, 1, 1)),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("source", "shortcut", "last", "outputs", "over"),
+    [
+        ("o", "a", "Neg q", ["y"], True),
+        ("o", "a", "Add q a", ["y"], False),
+        ("a", "a", "Neg q", ["y"], False),
+        ("o", "x", "Neg q", ["y"], False),
+        ("o", "a", "Neg q", ["y", "a"], False),
+    ],
+    ids=["free", "read later", "its own input", "caller's memory", "an output"],
+)
+def test_a_sum_overwrites_a_shortcut_that_nobody_else_needs(source, shortcut, last, outputs, over):
+    op, inputs = last.split(maxsplit=1)
+    summed = [node("Conv", f"{source} w2", "p", pads=(1, 1, 1, 1)), node("Add", f"p {shortcut}", "q"), node(op, inputs, "y")]
+    tensors = {"w": floats(3, 3, 3, 3), "w2": floats(3, 3, 3, 3)}
+    plan = check(graph([*SHORTCUT, *summed], {"x": (1, 3, 6, 6)}, outputs, **tensors), {"x": floats(1, 3, 6, 6)})
+    roots = {slot.name: plan.slots[slot.root].name for slot in plan.slots}
+    assert (roots["q"] == shortcut) == over
