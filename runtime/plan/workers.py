@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+import weakref
+from collections.abc import Callable, Sequence
+from itertools import count
 from pathlib import Path
-from threading import Lock
+from queue import SimpleQueue
+from threading import Lock, Thread
+from typing import TypeAlias
 
 
 def physical_cores() -> int:
@@ -24,17 +27,59 @@ def _core_of(cpu: int) -> str:
         return str(cpu)
 
 
+class _Job:
+    """Parts of one piece of work. Whoever is free takes the next one, the thread that waits for them included: a thread that
+    wakes up late delays nobody."""
+
+    def __init__(self, work: Callable[[int], object], parts: int) -> None:
+        self._work, self._parts = work, parts
+        self._open, self._finished = iter(range(parts)), count(1)
+        self._done = Lock()
+        self._done.acquire()
+        self._errors: list[BaseException] = []
+
+    def help(self) -> None:
+        """Do parts until none is open."""
+        for part in self._open:
+            try:
+                self._work(part)
+            except BaseException as error:
+                self._errors.append(error)
+            if next(self._finished) == self._parts:
+                self._done.release()
+
+    def wait(self) -> None:
+        """Return when every part has ended, or raise the first error of one."""
+        self._done.acquire()
+        if self._errors:
+            raise self._errors[0]
+
+
+Jobs: TypeAlias = "SimpleQueue[_Job | None]"
+
+
+def _serve(jobs: Jobs) -> None:
+    while (job := jobs.get()) is not None:
+        job.help()
+
+
+def _stop(jobs: Jobs, threads: Sequence[Thread]) -> None:
+    for _ in threads:
+        jobs.put(None)
+
+
 class Workers:
     """The calling thread and ``count - 1`` others, shared by the runs of one model.
 
-    The others start with the first job that needs them. A job never waits for another one, so concurrent runs cannot
-    block one another for good.
+    The others start with the first job that needs them, and end when the workers are closed or forgotten. A job never waits
+    for another one, so concurrent runs cannot block one another for good.
     """
 
     def __init__(self, count: int) -> None:
         self.count = count
         self._lock = Lock()
-        self._pool: ThreadPoolExecutor | None = None
+        self._jobs: Jobs | None = None
+        self._ending: weakref.finalize | None = None
 
     def each(self, work: Callable[[int], object], parts: int) -> None:
         """Call ``work(0)`` ... ``work(parts - 1)``, spread over the threads, and wait for all of them."""
@@ -42,26 +87,30 @@ class Workers:
             for part in range(parts):
                 work(part)
             return
-        pool = self._started()
-        others = [pool.submit(work, part) for part in range(1, parts)]
-        try:
-            work(0)
-        finally:
-            for other in others:
-                other.result()
+        job, jobs = _Job(work, parts), self._jobs or self._started()
+        for _ in range(min(parts, self.count) - 1):
+            jobs.put(job)
+        job.help()
+        job.wait()
 
     def finished(self, step: int) -> None:
         """Called after each step of a run, for workers that care."""
 
-    def _started(self) -> ThreadPoolExecutor:
+    def _started(self) -> Jobs:
         with self._lock:
-            if self._pool is None:
-                self._pool = ThreadPoolExecutor(self.count - 1, thread_name_prefix="tersor")
-            return self._pool
+            if self._jobs is None:
+                jobs: Jobs = SimpleQueue()
+                names = [f"tersor {number}" for number in range(1, self.count)]
+                threads = [Thread(target=_serve, args=(jobs,), name=name, daemon=True) for name in names]
+                for thread in threads:
+                    thread.start()
+                self._ending = weakref.finalize(self, _stop, jobs, threads)
+                self._jobs = jobs
+            return self._jobs
 
     def close(self) -> None:
         """Stop the threads; a later job starts them again."""
         with self._lock:
-            pool, self._pool = self._pool, None
-        if pool is not None:
-            pool.shutdown()
+            ending, self._jobs, self._ending = self._ending, None, None
+        if ending is not None:
+            ending()

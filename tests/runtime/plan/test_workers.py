@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from threading import Thread, get_ident
+from threading import Barrier, Event, Thread, get_ident
+from threading import enumerate as enumerate_threads
 
 import pytest
 
@@ -18,11 +19,36 @@ def test_every_part_runs_once(count):
 
 
 def test_other_threads_take_part():
-    workers, threads = Workers(2), set()
-    for _ in range(20):
-        workers.each(lambda part: threads.add(get_ident()), 4)
+    workers, threads, both = Workers(2), set(), Barrier(2, timeout=60)
+
+    def work(part: int) -> None:
+        both.wait()
+        threads.add(get_ident())
+
+    workers.each(work, 2)
     workers.close()
     assert len(threads) == 2
+
+
+def test_nobody_waits_for_a_thread_that_is_busy():
+    workers, release, seen = Workers(2), Event(), []
+    busy = Thread(target=workers.each, args=(lambda part: release.wait(60), 2))
+    busy.start()
+    workers.each(seen.append, 5)
+    release.set()
+    busy.join()
+    workers.close()
+    assert sorted(seen) == [0, 1, 2, 3, 4]
+
+
+def test_threads_end_with_their_workers():
+    workers = Workers(3)
+    workers.each(lambda part: None, 3)
+    started = [thread for thread in enumerate_threads() if thread.name.startswith("tersor")]
+    del workers
+    for thread in started:
+        thread.join(60)
+    assert not any(thread.is_alive() for thread in started)
 
 
 def test_an_error_reaches_the_caller_after_all_parts_ended():
