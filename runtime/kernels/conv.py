@@ -7,6 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
+from ..plan.arena import ALIGNMENT, aligned_bytes
 from ..plan.step import Epilogue
 from ..plan.workers import Workers
 from .convolve import convolve
@@ -63,6 +64,9 @@ class Conv:
     ) -> None:
         """Compute ``y`` from ``x``, both C-contiguous; ``scratch`` is ``4 * parts * scratch_floats`` bytes."""
         source, target = x.reshape(-1), y.reshape(-1)
+        if self.tiling.shape == "direct" and x.ctypes.data % ALIGNMENT:
+            source = aligned_bytes(x.nbytes).view(np.float32)
+            source[:] = x.reshape(-1)
         other = target if residual is None else residual.reshape(-1)
         table = self._tables[residual is not None]
         room, size = scratch.view(np.float32), self.scratch_floats

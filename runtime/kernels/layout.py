@@ -156,7 +156,8 @@ def _candidates(shape: Shape2D, registers: tuple[int, int]) -> Iterator[Tiling]:
                 if R * V < shape.OH * shape.OW + V:
                     yield from _blocked(Tiling(*common, "flat", 1, shape.kernel, shape.strides[0], shape.dilations[0]), size)
                     plane = shape.OH * shape.OW // V
-                    if in_place and plane * V == shape.OH * shape.OW:
+                    # Only whole tiles are read in place: a part of one would reach over the end of the last plane.
+                    if in_place and shape.OH * shape.OW % (R * V) == 0:
                         yield Tiling(*common, "direct", balanced(size, MOST_VECTORS // plane), plane=plane)
 
 

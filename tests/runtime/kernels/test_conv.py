@@ -92,6 +92,22 @@ def test_nothing_outside_the_output_is_written(share, pruned, kind):
     np.testing.assert_allclose(guarded[32:-32].reshape(1, 2, 5, 11), conv.reference(x, w, pads=(1, 1, 1, 1)), atol=1e-5)
 
 
+@pytest.mark.parametrize("density", [0.1, 1.0])
+@pytest.mark.parametrize("T", [1, 2])
+@pytest.mark.parametrize("shifted", [0, 4], ids=["aligned", "unaligned"])
+def test_inputs_read_in_place(share, pruned, T, density, shifted):
+    rng = np.random.default_rng(T)
+    shape = Shape2D(N=2, C=5, H=1, W=64, M=3, OH=1, OW=64)
+    tiling = Tiling(T, 2, 16, "direct", 3, plane=4)
+    w, x = pruned(rng, (3, 5, 1, 1), density), aligned_bytes(4 * 640 + shifted)[shifted:].view(np.float32).reshape(2, 5, 1, 64)
+    x[:] = rng.standard_normal(x.shape)
+    stream = make_stream(matrix_of(share(w, (0,), "rows", np.uint8), (0,), "w"), 5, 1, tiling, 1)
+    kernel = Conv(shape, tiling, stream, *affine(Epilogue(), 3, None), np.array([-np.inf, np.inf], np.float32), 1)
+    y = np.full((2, 3, 1, 64), np.nan, np.float32)
+    kernel(x, y, None, aligned_bytes(4 * kernel.scratch_floats), Workers(1))
+    np.testing.assert_allclose(y, conv.reference(x, w), rtol=1e-5, atol=1e-5)
+
+
 @given(channels=st.integers(0, 40), groups=st.sampled_from([1, 2, 4, 40]), block=st.integers(1, 64))
 def test_blocks_never_split_a_group_they_do_not_fill(channels, groups, block):
     channels -= channels % groups
@@ -113,6 +129,7 @@ def test_choice_fits_registers_and_offsets(geometry, density, registers):
     tiling = choose(shape, nonzeros, registers)
     assert tiling.T * tiling.R * max(1, tiling.V // registers[1]) <= registers[0] - 4
     assert tiling.block * tiling.vectors <= MOST_VECTORS
+    assert tiling.shape != "direct" or shape.OH * shape.OW % (tiling.R * tiling.V) == 0
     assert tiles(shape, tiling) >= 1
 
 
