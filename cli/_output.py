@@ -61,6 +61,14 @@ def _limits(ctx: click.Context, param: click.Parameter, value: int | None) -> Li
     return DEFAULT_LIMITS if value is None else Limits(tensor_bytes=value, decoded_bytes=value)
 
 
+memory_option = click.option(
+    "--memory",
+    type=click.Choice(["expanded", "streamed"]),
+    default="expanded",
+    show_default=True,
+    help="Weights laid out for speed, or kept as they are in the file and decoded in every run.",
+)
+
 limits_option = click.option(
     "--max-decoded-bytes",
     "limits",

@@ -29,6 +29,14 @@ def tersor(path: str, threads: int, inputs: Inputs) -> Run:
     return lambda: model.run(inputs)
 
 
+def tersor_streamed(path: str, threads: int, inputs: Inputs) -> Run:
+    """Ours, its weights left encoded."""
+    from tersor.runtime import load
+
+    model = load(path, threads=threads, memory="streamed")
+    return lambda: model.run(inputs)
+
+
 def onnxruntime(path: str, threads: int, inputs: Inputs) -> Run:
     """ONNX Runtime, on an ONNX file."""
     import onnxruntime
@@ -42,7 +50,7 @@ def onnxruntime(path: str, threads: int, inputs: Inputs) -> Run:
     return lambda: dict(zip(names, session.run(None, feeds), strict=True))
 
 
-LOADERS: dict[str, Loader] = {"tersor": tersor, "onnxruntime": onnxruntime}
+LOADERS: dict[str, Loader] = {"tersor": tersor, "tersor_streamed": tersor_streamed, "onnxruntime": onnxruntime}
 
 
 def timed(run: Callable[[], object]) -> float:

@@ -10,11 +10,16 @@ from ..format_spec.graph import Tensor
 from ..format_spec.limits import DEFAULT_LIMITS, Limits
 from ..format_spec.model_file import read_graph
 from ..format_spec.records import TensorRecord
+from .encoded import check_streamable, keep_encoded
 from .model import Model
 from .ops._registry import check_supported
 
-Memory: TypeAlias = Literal["expanded"]
-"""How weights are kept while the model runs: ``"expanded"`` to the executing layout, about 3 bytes a nonzero."""
+Memory: TypeAlias = Literal["expanded", "streamed"]
+"""How weights are kept while the model runs.
+
+``"expanded"``: in the executing layout, about 3 bytes a nonzero. ``"streamed"``: as they are in the file; each layer's are
+decoded while it runs, which takes less memory and more time.
+"""
 
 
 def load(source: Source, *, threads: int | None = None, memory: Memory = "expanded", limits: Limits = DEFAULT_LIMITS) -> Model:
@@ -26,18 +31,20 @@ def load(source: Source, *, threads: int | None = None, memory: Memory = "expand
     Raises:
         FormatError: the bytes are not a sound Tersor file.
         LimitError: the file asks for more than ``limits`` allows.
-        PlanError: the file holds tensors and no graph.
+        PlanError: the file holds tensors and no graph, or it is to be streamed and is in the max profile.
         UnsupportedOperator: this release cannot execute an operator of the graph.
         OSError: the path cannot be read.
     """
-    if memory != "expanded":
-        raise PlanError(f"memory={memory!r}: this release executes from memory='expanded' only")
+    if memory not in ("expanded", "streamed"):
+        raise PlanError(f"memory={memory!r}: it is 'expanded' or 'streamed'")
     view = map_source(source)
     try:
-        graph = read_graph(Container(view, limits), decode_lazily)
+        graph = read_graph(Container(view, limits), keep_encoded if memory == "streamed" else decode_lazily)
         if not graph.outputs:
             raise PlanError("the file holds tensors and no graph to run: read them with tersor.runtime.load_tensors")
         check_supported(graph)
+        if memory == "streamed":
+            check_streamable(graph)
         return Model(graph, threads=threads, on_close=lambda: release(view))
     except BaseException:
         release(view)

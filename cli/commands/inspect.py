@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .._output import bytes_text, console, json_option, limits_option, print_json, table
+from .._output import bytes_text, console, json_option, limits_option, memory_option, print_json, table
 
 if TYPE_CHECKING:
     from ...format_spec.container import Container
     from ...format_spec.limits import Limits
+    from ...runtime.load import Memory
 
 
 @click.command(name="inspect")
@@ -21,15 +22,16 @@ if TYPE_CHECKING:
 @click.option(
     "--size", "sizes", multiple=True, metavar="DIM=N", help="With --plan: the size of a symbolic dimension  [default: 1]"
 )
+@memory_option
 @limits_option
 @json_option
-def command(file: Path, as_plan: bool, sizes: tuple[str, ...], limits: Limits, as_json: bool) -> None:
+def command(file: Path, as_plan: bool, sizes: tuple[str, ...], memory: Memory, limits: Limits, as_json: bool) -> None:
     """Show the sections, inputs, outputs, metadata and tensors of FILE, and where its bytes go.
 
     Only the header and the manifest are read, and the heads of the tensors' payloads; nothing is executed.
     """
     if as_plan:
-        _show_plan(file, dict(_size(s) for s in sizes), limits, as_json)
+        _show_plan(file, dict(_size(s) for s in sizes), memory, limits, as_json)
         return
     from ...format_spec.container import open_container
 
@@ -114,11 +116,11 @@ def _size(text: str) -> tuple[str, int]:
     return name, int(number)
 
 
-def _show_plan(file: Path, sizes: dict[str, int], limits: Limits, as_json: bool) -> None:
+def _show_plan(file: Path, sizes: dict[str, int], memory: Memory, limits: Limits, as_json: bool) -> None:
     from ...runtime import load
     from .._inputs import random_inputs
 
-    with load(file, limits=limits) as model:
+    with load(file, memory=memory, limits=limits) as model:
         shapes = {name: array.shape for name, array in random_inputs(model.inputs, 0, sizes).items()}
         plan = model.plan(shapes)
     rows = list(plan.rows())

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .._inputs import Preprocessing
-from .._output import cache_option, console, json_option, limits_option, print_json, table, threads_option
+from .._output import cache_option, console, json_option, limits_option, memory_option, print_json, table, threads_option
 
 if TYPE_CHECKING:
     import numpy as np
 
     from ...format_spec.limits import Limits
+    from ...runtime.load import Memory
     from ...runtime.plan.trace import Trace
 
 TRACED_RUNS = 10
@@ -55,6 +56,7 @@ def _numbers(_ctx: click.Context, _param: click.Parameter, value: str) -> tuple[
     help=f"Run {TRACED_RUNS} times more, show the time of each step, and write a trace that Chrome and Perfetto open.",
 )
 @threads_option
+@memory_option
 @cache_option
 @limits_option
 @json_option
@@ -70,6 +72,7 @@ def command(
     bgr: bool,
     trace_file: Path | None,
     threads: int | None,
+    memory: Memory,
     limits: Limits,
     as_json: bool,
 ) -> None:
@@ -89,7 +92,7 @@ def command(
     from .._inputs import read_inputs
 
     preprocessing = Preprocessing(scale, mean, std, bgr)
-    with load(file, threads=threads, limits=limits) as model:
+    with load(file, threads=threads, memory=memory, limits=limits) as model:
         arrays = read_inputs(model.inputs, [*named, *((None, path) for path in inputs)], preprocessing)
         begin = time.perf_counter()
         outputs = model.run(arrays)

@@ -7,6 +7,7 @@ import numpy as np
 from ..kernels._jit import jit
 from ._entries import PAPER, SHARED
 from ._huffman import decode_sequence
+from ._positions import GAPS, add_gaps
 
 OUTSIDE = 3
 """Status: a nonzero lies outside its block. (1 and 2 are the Huffman decoder's.)"""
@@ -21,21 +22,31 @@ CODE_RANGE = 5
 @jit
 def _expand(gaps, count, escape, minor_length, major, stop_major, at, stop, ends, minors):
     """Write ``ends[major:stop_major]`` and ``minors[at:stop]`` from the gap symbols of one block."""
-    minor, is_entry = -1, 1
-    for index in range(count):
-        if at == stop:
-            return MISCOUNTED
-        symbol = np.int64(gaps[index])
-        is_entry = 0 if symbol == escape else 1
-        minor += symbol + is_entry
-        while minor >= minor_length:
-            if major == stop_major - 1:
-                return OUTSIDE
-            minor -= minor_length
-            ends[major] = at
-            major += 1
-        minors[at] = minor  # an escape's is overwritten: entries are still to come
-        at += is_entry
+    minor, is_entry, index = np.int64(-1), np.int64(1), np.int64(0)
+    while index < count:
+        if index + GAPS <= count and at + GAPS <= stop:
+            last = add_gaps(gaps, index, escape, minor, minors, at)
+            if 0 <= last < minor_length:
+                minor, is_entry = last, np.int64(1)
+                index += GAPS
+                at += GAPS
+                continue
+        one_by_one = min(index + GAPS, count)
+        while index < one_by_one:
+            if at == stop:
+                return MISCOUNTED
+            symbol = np.int64(gaps[index])
+            index += 1
+            is_entry = np.int64(symbol != escape)
+            minor += symbol + is_entry
+            while minor >= minor_length:
+                if major == stop_major - 1:
+                    return OUTSIDE
+                minor -= minor_length
+                ends[major] = at
+                major += 1
+            minors[at] = minor  # an escape's is overwritten: entries are still to come
+            at += is_entry
     if at != stop or is_entry == 0:
         return MISCOUNTED
     ends[major:stop_major] = at

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
@@ -17,10 +18,10 @@ from ._huffman import PADDING, WRONG_LENGTH
 from ._payload import Entries, Head, matrix
 
 if TYPE_CHECKING:
-    from concurrent.futures import Executor
-
     from ...format_spec.records import TensorRecord
+    from ._registry import Executor
 
+Room: TypeAlias = "tuple[np.ndarray, np.ndarray, np.ndarray]"
 
 ENTRIES_PER_TASK = 1 << 18
 """Entries that one task of a parallel decode takes, about: some 0.5 ms of work."""
@@ -70,9 +71,19 @@ class CodedTensor(ABC):
         return matrix(self.record, self.head.order)[0]
 
     @property
+    def minor_length(self) -> int:
+        """Length of the minor axis."""
+        return matrix(self.record, self.head.order)[1]
+
+    @property
     def leaves_zeros_out(self) -> bool:
         """Whether there are gaps."""
         return self.record.codec != CodecId.SHARED
+
+    @property
+    def bytes(self) -> int:
+        """Memory of everything that decoding reads."""
+        return sum(part.nbytes for part in self.fixed if isinstance(part, np.ndarray))
 
     def items(self) -> dict[str, int]:
         """Bytes by category; the sum is the payload's length."""
@@ -137,12 +148,21 @@ class CodedTensor(ABC):
         if self.leaves_zeros_out:
             ends += begin
 
+    @cached_property
+    @abstractmethod
+    def fixed(self) -> tuple[Any, ...]:
+        """What the kernel of this codec takes first, whatever the blocks."""
+
+    @abstractmethod
+    def room(self, first: int, stop: int) -> Room:
+        """Scratch arrays that blocks ``first`` to ``stop`` need, each block in its turn."""
+
     @abstractmethod
     def _run(self, first: int, stop: int, ends: np.ndarray, minors: np.ndarray, low: np.ndarray, high: np.ndarray) -> None:
         """Decode blocks ``first`` to ``stop``: ``ends`` of majors, ``minors``, and the bytes of the codes."""
 
-    def _fail(self, block: int, status: int) -> FormatError:
-        """The error of a block."""
+    def defect(self, block: int, status: int) -> FormatError:
+        """The error of a block that a kernel has found fault with."""
         sequences = (len(self.entries.first) - 1) // self.block_count
         offset = int(self.entries.bounds[self.entries.first[block * sequences]])
         return FormatError(f"tensor {self.record.name!r}, block {block}: {BLOCK_DEFECTS[status]}", offset=offset)

@@ -4,20 +4,27 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import numpy as np
 
 from ...format_spec.errors import FormatError
 
 if TYPE_CHECKING:
-    from concurrent.futures import Executor
-
     from ...format_spec.graph import Tensor
     from ...format_spec.limits import Limits
     from ...format_spec.records import TensorRecord
+
+
+class Executor(Protocol):
+    """What ranges of blocks are decoded on: an executor of ``concurrent.futures``, or a model's workers."""
+
+    def map(self, function: Callable[[Any], Any], items: Iterable[Any], /) -> Iterable[Any]:
+        """``function`` of every item, in their order."""
+        ...
+
 
 Payload: TypeAlias = "bytes | memoryview | np.ndarray"
 Decoder: TypeAlias = "Callable[[TensorRecord, np.ndarray, Limits, Executor | None], Tensor]"

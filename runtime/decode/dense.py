@@ -12,10 +12,9 @@ from ...format_spec.tensors import DenseTensor
 from ._registry import decoder
 
 if TYPE_CHECKING:
-    from concurrent.futures import Executor
-
     from ...format_spec.limits import Limits
     from ...format_spec.records import TensorRecord
+    from ._registry import Executor
 
 
 def check_size(record: TensorRecord, limits: Limits) -> None:

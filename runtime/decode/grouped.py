@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
-from typing import TYPE_CHECKING
+from functools import cache, cached_property
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from ...format_spec.coding import MAX_ALPHABET, MAX_CLASSES, POSITION_CLASSES, W
 from ...format_spec.word_models import Model, masks_by_symbol, read_model
 from ._huffman import TABLE_BITS, fill_pair_table
 from ._masks import LANES, decode_grouped
-from ._opened import CodedTensor
+from ._opened import CodedTensor, Room
 from ._payload import check_sizes, matrix, read_entry_table
 from ._tables import read_lengths
 from ._words import fill_word_table
@@ -101,20 +101,30 @@ class GroupedTensor(CodedTensor):
     masks: WordTables
     codes: WordTables
 
-    def _run(self, first: int, stop: int, ends: np.ndarray, minors: np.ndarray, low: np.ndarray, high: np.ndarray) -> None:
-        entries, head, tables = self.entries, self.head, group_tables(self.head.width)
+    @cached_property
+    def fixed(self) -> tuple[Any, ...]:
+        """The first arguments of :func:`._masks.decode_grouped`, the same for every block."""
+        entries, group, tables = self.entries, self.head.width, group_tables(self.head.width)
         shift = int(len(tables.masks) > MAX_ALPHABET)
-        nonzeros, groups = entries.counts[first:stop].max(axis=0).tolist()
+        meaning = group, shift, tables.masks, tables.sizes, tables.places, class_words()
+        models = *self.masks.arguments, *self.codes.arguments, self.codes.class_mask
+        return self.data, entries.bounds, entries.first, entries.counts, *meaning, *models
+
+    def room(self, first: int, stop: int) -> Room:
+        """Mask symbols as bytes, the same memory as uint16 where a symbol takes two, and position classes."""
+        nonzeros, groups = self.entries.counts[first:stop].max(axis=0).tolist()
+        shift = int(1 << self.head.width > MAX_ALPHABET)
         symbols = np.empty(groups << shift, np.uint8)
         wide = symbols.view(np.uint16) if shift else np.empty(0, np.uint16)
-        classes = np.zeros(nonzeros + WORD_BYTES if self.codes.class_mask else 1, np.uint8)
+        return symbols, wide, np.zeros(nonzeros + WORD_BYTES if self.codes.class_mask else 1, np.uint8)
+
+    def _run(self, first: int, stop: int, ends: np.ndarray, minors: np.ndarray, low: np.ndarray, high: np.ndarray) -> None:
         block, status = decode_grouped(
-            self.data, entries.bounds, entries.first, entries.counts, head.width, shift, tables.masks, tables.sizes,
-            tables.places, class_words(), *self.masks.arguments, *self.codes.arguments, self.codes.class_mask, first, stop,
-            head.block_majors, len(ends), matrix(self.record, head.order)[1], symbols, wide, classes, ends, minors, low,
+            *self.fixed, first, stop, self.head.block_majors, len(ends), self.minor_length, *self.room(first, stop), ends,
+            minors, low,
         )  # fmt: skip
         if status:
-            raise self._fail(block, status)
+            raise self.defect(block, status)
 
 
 def open_grouped(

@@ -19,10 +19,9 @@ from ._registry import decoder
 from .dense import check_size
 
 if TYPE_CHECKING:
-    from concurrent.futures import Executor
-
     from ...format_spec.limits import Limits
     from ...format_spec.records import TensorRecord
+    from ._registry import Executor
 
 NOTHING = np.zeros(0, np.uint8)
 

@@ -3,106 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from math import prod
 
 import numpy as np
 
+from ...format_spec.coding import MAX_ALPHABET, CodecId
+from ..encoded import EncodedTensor
 from ..plan.step import Arrays, Kernel, Site
 from ..plan.workers import Workers
-from .columns import (
-    Columns,
-    finish,
-    make_columns,
-    multiply_rows,
-    multiply_sparse,
-    multiply_sparse_values,
-    multiply_whole,
-    multiply_whole_values,
-)
-from .conv import Conv, affine
-from .host import host_registers
-from .layout import Shape2D, choose, cost
+from .conv import affine
+from .lines import make_lines
 from .matrix import Matrix, matrix_of
-from .stream import make_stream
+from .products import ByLines, BySegments, ByWhole, Finish
+from .segment_tile import LANES, SEGMENT
+from .segments import block_width, make_segments, registers
+from .streamed import ByBlocks
+from .whole import make_whole
 
-EMPTY = np.zeros(0, np.float32)
+FULL_DENSITY = 0.5
+"""From this density on, every weight gets a code, and places are not listed."""
 
-ACTIVE = 0.5
-"""Fraction of the activations that the cost model expects to be nonzero."""
+ACTIVE = 0.4
+"""Fraction of a rectifier's outputs that the cost model expects to be nonzero; of other activations it expects no zeros."""
 
-CYCLES_PER_WEIGHT = 1.6
-"""Of the column kernel, for each weight that meets a nonzero activation."""
+ROW_CYCLES, COLUMN_CYCLES = 1.8, 2.2
+"""Of one core for each weight that is multiplied: index, code, codebook entry, and activation or sum are a load each."""
 
+LINE_CYCLES, SCALING_CYCLES = 20, 0.2
+"""Of one core for each line, whose end is mispredicted, and for each codebook entry that a column scales."""
 
-@dataclass(frozen=True, eq=False)
-class ByColumns:
-    """Products of single vectors, one after another."""
-
-    columns: Columns
-    scale: np.ndarray
-    shift: np.ndarray
-    low: np.float32
-    high: np.float32
-
-    def __call__(
-        self, x: np.ndarray, y: np.ndarray, residual: np.ndarray | None, scratch: np.ndarray, workers: Workers
-    ) -> None:
-        """``x`` (B, K) and ``y`` (B, M), C-contiguous."""
-        cuts = self.columns.cuts
-
-        def work(part: int) -> None:
-            rows = slice(cuts[part], cuts[part + 1])
-            for b in range(len(x)):
-                target = y[b, rows]
-                self._multiply(x[b], part, target)
-                other = EMPTY if residual is None else residual[b, rows]
-                finish(target, other, self.scale[rows], self.shift[rows], self.low, self.high)
-
-        workers.each(work, len(cuts) - 1)
-
-    def _multiply(self, x: np.ndarray, part: int, y: np.ndarray) -> None:
-        weights = self.columns
-        start, shared = weights.start[part], weights.code.dtype != np.float32
-        if weights.row is not None:
-            if shared:
-                multiply_sparse(x, start, weights.row, weights.code, weights.codebook, y)
-            else:
-                multiply_sparse_values(x, start, weights.row, weights.code, y)
-        elif weights.by_rows:
-            first = weights.cuts[part]
-            multiply_rows(x, weights.code.reshape(-1, len(x))[first : first + len(y)], y)
-        elif shared:
-            multiply_whole(x, start, weights.code, weights.codebook, y)
-        else:
-            multiply_whole_values(x, start, weights.code, y)
-
-
-@dataclass(frozen=True, eq=False)
-class ByLanes:
-    """Products of many vectors at once: a pointwise convolution with the vectors in the lanes."""
-
-    conv: Conv
-
-    @property
-    def scratch(self) -> int:
-        """Bytes: the convolution's own, and the transposed input, output and residual."""
-        shape = self.conv.shape
-        return 4 * (self.conv.parts * self.conv.scratch_floats + shape.OW * (shape.C + 2 * shape.M))
-
-    def __call__(
-        self, x: np.ndarray, y: np.ndarray, residual: np.ndarray | None, scratch: np.ndarray, workers: Workers
-    ) -> None:
-        """``x`` (B, K) and ``y`` (B, M), C-contiguous."""
-        shape = self.conv.shape
-        own = 4 * self.conv.parts * self.conv.scratch_floats
-        floats = scratch[own:].view(np.float32)
-        inputs, outputs, other = np.split(floats, np.cumsum([shape.OW * shape.C, shape.OW * shape.M]))
-        np.copyto(inputs.reshape(shape.C, shape.OW), x.T)
-        if residual is not None:
-            np.copyto(other.reshape(shape.M, shape.OW), residual.T)
-        self.conv(inputs, outputs, None if residual is None else other, scratch[:own], workers)
-        np.copyto(y, outputs.reshape(shape.M, shape.OW).T)
+WORTH_SHARING = 200_000
+"""Estimated cycles from which on a second thread saves more than waking it costs."""
 
 
 def fully_connected(site: Site, batch: int, row_axes: tuple[int, ...], scale: float, bias: np.ndarray | None) -> Kernel:
@@ -116,38 +47,83 @@ def fully_connected(site: Site, batch: int, row_axes: tuple[int, ...], scale: fl
     def matrix() -> Matrix:
         return matrix_of(site.constants[1], row_axes, name)
 
+    encoded = site.constants[1]
+    if isinstance(encoded, EncodedTensor) and (streamed := _streamed(site, encoded, batch, row_axes, scale, bias)):
+        return streamed
     nonzeros, K, M = site.prepare(("counted", name, row_axes), lambda: _counted(matrix()))
+    finish = _finish(site, M, scale, bias)
+    active = ACTIVE if site.rectified else 1.0
+    costs = {
+        "rows": batch * by_rows_cycles(nonzeros, M),
+        "columns": batch * by_columns_cycles(nonzeros, K, active),
+        "batch": together_cycles(batch, nonzeros, K, M),
+    }
+    kind = min(costs, key=lambda order: costs[order])
+    parts = site.threads if costs[kind] >= WORTH_SHARING else 1
+    if kind == "batch":
+        count = registers(batch)
+        width = block_width(count)
+        key = ("segments", name, row_axes, width, parts)
+        segments = site.prepare(key, lambda: make_segments(make_lines(matrix(), by_rows=True), width, parts))
+        product = BySegments(segments, count, finish, parts)
+        label, held = f"batch {count}x{LANES} {segments.code.dtype.name}", segments.bytes
+    elif nonzeros >= FULL_DENSITY * K * M:
+        whole = site.prepare(("whole", name, row_axes), lambda: make_whole(matrix()))
+        product = ByWhole(whole, finish, parts)
+        label, held = f"{'rows' if whole.by_rows else 'columns'} {whole.code.dtype.name} whole", whole.bytes
+    else:
+        lines = site.prepare((kind, name, row_axes), lambda: make_lines(matrix(), by_rows=kind == "rows"))
+        product = ByLines(lines, finish, parts)
+        label, held = f"{kind} {lines.code.dtype.name}", lines.bytes
+    density = nonzeros / (K * M) if K * M else 0.0
+    return Kernel(label, _run(product, batch, K, M), (0,), K * M * batch, density, held, product.scratch)
+
+
+def _finish(site: Site, M: int, scale: float, bias: np.ndarray | None) -> Finish:
     vector_scale, shift = affine(site.epilogue, M, bias)
-    vector_scale = (vector_scale * np.float32(scale)).astype(np.float32)
-    shape = Shape2D(1, K, 1, batch, M, 1, batch)
-    lanes = choose(shape, nonzeros, host_registers())
-    weights = K * M
-    density = nonzeros / weights if weights else 0.0
-    if _one_by_one(batch, nonzeros) <= cost(shape, lanes, nonzeros):
-        columns = site.prepare(("columns", name, row_axes, site.threads), lambda: make_columns(matrix(), site.threads))
-        low, high = np.float32(site.epilogue.low), np.float32(site.epilogue.high)
-        order = "rows" if columns.by_rows else "columns"
-        label = f"{order} {columns.code.dtype.name}{'' if columns.row is not None else ' whole'}"
-        by_columns = ByColumns(columns, vector_scale, shift, low, high)
-        return Kernel(label, _run(by_columns, batch, K, M), (0,), weights * batch, density, columns.bytes)
-    key = ("conv", name, row_axes, lanes, 1, site.threads)
-    stream = site.prepare(key, lambda: make_stream(matrix(), K, 1, lanes, site.threads))
-    bounds = np.array([site.epilogue.low, site.epilogue.high], np.float32)
-    by_lanes = ByLanes(Conv(shape, lanes, stream, vector_scale, shift, bounds, site.threads))
-    label = f"lanes {lanes.T}x{lanes.R}x{lanes.V}"
-    return Kernel(label, _run(by_lanes, batch, K, M), (0,), weights * batch, density, stream.bytes, by_lanes.scratch)
+    low, high = np.float32(site.epilogue.low), np.float32(site.epilogue.high)
+    return Finish((vector_scale * np.float32(scale)).astype(np.float32), shift, low, high)
+
+
+def _streamed(
+    site: Site, encoded: EncodedTensor, batch: int, row_axes: tuple[int, ...], scale: float, bias: np.ndarray | None
+) -> Kernel | None:
+    """A kernel that decodes block by block, or ``None`` when the matrix that the file lists is another one."""
+    coded, record = encoded.blocks, encoded.record
+    outputs_are_columns = tuple(axis for axis in range(len(record.shape)) if axis not in record.row_axes) == row_axes
+    if coded is None or coded.head.k > MAX_ALPHABET or not (record.row_axes == row_axes or outputs_are_columns):
+        return None
+    by_rows = (coded.head.order == "rows") == (record.row_axes == row_axes)
+    M, K = (coded.majors, coded.minor_length) if by_rows else (coded.minor_length, coded.majors)
+    product = ByBlocks(coded, by_rows, M, batch, _finish(site, M, scale, bias), site.threads)
+    label = f"streamed {coded.head.order} {CodecId(record.codec).name.lower()}"
+    density = int(coded.entries.ends[-1]) / (M * K)
+    return Kernel(label, _run(product, batch, K, M), (0,), M * K * batch, density, coded.bytes, product.scratch, streams=True)
 
 
 def _counted(matrix: Matrix) -> tuple[int, int, int]:
     return matrix.nonzeros, matrix.columns, matrix.rows
 
 
-def _one_by_one(batch: int, nonzeros: int) -> float:
-    """Estimated cycles of :class:`ByColumns`."""
-    return batch * nonzeros * ACTIVE * CYCLES_PER_WEIGHT
+def by_rows_cycles(nonzeros: int, M: int) -> float:
+    """Estimated cycles of one vector, row by row."""
+    return nonzeros * ROW_CYCLES + M * LINE_CYCLES
 
 
-def _run(product: ByColumns | ByLanes, batch: int, K: int, M: int) -> Callable[..., None]:
+def by_columns_cycles(nonzeros: int, K: int, active: float, levels: int = 32) -> float:
+    """Estimated cycles of one vector, column by column, a fraction ``active`` of its elements not being zero."""
+    return K + active * (nonzeros * COLUMN_CYCLES + K * (LINE_CYCLES + levels * SCALING_CYCLES))
+
+
+def together_cycles(batch: int, nonzeros: int, K: int, M: int) -> float:
+    """Estimated cycles of a batch in lanes: each segment's products and its sums' load and store, packing, finishing."""
+    count = registers(batch)
+    segments = nonzeros / SEGMENT + M * -(-K // block_width(count)) / 2
+    groups = -(-batch // (count * LANES))
+    return groups * (segments * (10 + 6 * count) + (K + 4 * M) * count * LANES / 4)
+
+
+def _run(product: ByLines | ByWhole | BySegments | ByBlocks, batch: int, K: int, M: int) -> Callable[..., None]:
     def run(inputs: Arrays, outputs: Arrays, scratch: np.ndarray, workers: Workers) -> None:
         x, y = inputs[0], outputs[0]
         assert x is not None

@@ -25,9 +25,9 @@ def lower_conv(site: Site) -> Kernel | None:
     if shape is None or 1 not in site.constants or not site.all_float32 or (site.type(2) and 2 not in site.constants):
         return None
     name = site.node.inputs[1]
-    counted = site.prepare(("nonzeros", name), lambda: _matrix(site).nonzeros)
     if shape.covers_input:
         return fully_connected(site, shape.N, (0,), 1.0, site.array(2))
+    counted = site.prepare(("nonzeros", name), lambda: _matrix(site).nonzeros)
     flat = shape.flattened
     tiling = choose(flat, counted, host_registers())
     key = ("conv", name, tiling, shape.groups, site.threads)

@@ -10,6 +10,7 @@ import numpy as np
 from ...format_spec.errors import FormatError
 from ...format_spec.graph import Tensor
 from ...format_spec.tensors import SharedTensor, to_scan
+from ..encoded import EncodedTensor
 
 NO_CODEBOOK = np.zeros(1, np.float32)
 
@@ -72,6 +73,7 @@ def matrix_of(tensor: Tensor, row_axes: tuple[int, ...], name: str) -> Matrix:
     """
     rows = prod(tensor.shape[axis] for axis in row_axes)
     columns = prod(size for axis, size in enumerate(tensor.shape) if axis not in row_axes)
+    tensor = tensor.decoded() if isinstance(tensor, EncodedTensor) else tensor
     if isinstance(tensor, SharedTensor):
         check_shared(tensor, name)
         columns_are_rows = tuple(axis for axis in range(len(tensor.shape)) if axis not in tensor.row_axes) == row_axes

@@ -15,9 +15,11 @@ from .dead import drop_dead
 from .facts import Facts, analyse
 from .fusion import Draft, fuse
 from .plan import Kind, Plan, Slot
+from .rectified import rectified
 from .reference import dynamic_kernel, reference_kernel
 from .step import Kernel, Shaped, Site, Step
 from .storage import Storage, place
+from .streamed import decoding_kernel
 
 Prepare: TypeAlias = "Callable[[Hashable, Callable[[], Any]], Any]"
 
@@ -58,6 +60,7 @@ class _Builder:
     def __init__(self, graph: Graph, facts: Facts, drafts: Sequence[Draft], storage: Storage, common: Common) -> None:
         self.graph, self.facts, self.drafts, self.storage = graph, facts, drafts, storage
         self.prepare, self.threads = common.prepare, common.threads
+        self.rectified = rectified(drafts)
         self.inputs = [value.name for value in graph.inputs]
         self.outputs = [value.name for value in graph.outputs]
         self.slots: dict[str, int] = {}
@@ -97,7 +100,7 @@ class _Builder:
         if any(t is None for t, name in zip(types, draft.outputs, strict=True) if name):
             return dynamic_kernel(node)
         lower = find_lowering(node.op_type)
-        found = lower(self._site(draft)) if lower else None
+        found = decoding_kernel(self._site(draft), lower) if lower else None
         return found or reference_kernel(node, draft.outputs, draft.epilogue)
 
     def _site(self, draft: Draft) -> Site:
@@ -110,6 +113,7 @@ class _Builder:
             _Constants(node, facts),
             draft.epilogue,
             self.threads,
+            bool(node.inputs) and node.inputs[0] in self.rectified,
             self.prepare if portable else lambda key, build: build(),
         )
 

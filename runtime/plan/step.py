@@ -66,6 +66,7 @@ class Kernel:
     ``density``  fraction of those that are executed
     ``weight_bytes`` bytes of prepared weights that a run reads
     ``scratch``  bytes of uninitialised, 64-byte aligned memory that ``run`` needs while it runs
+    ``streams``  whether ``run`` decodes the weights; ``weight_bytes`` are encoded ones then
     """
 
     name: str
@@ -75,6 +76,7 @@ class Kernel:
     density: float = 1.0
     weight_bytes: int = 0
     scratch: int = 0
+    streams: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +84,7 @@ class Site:
     """One node of a plan, its surroundings fixed, for which a kernel is wanted.
 
     ``inputs`` and ``outputs`` are the types (``None`` for an absent input); ``constants`` the inputs that are known, decoded
-    when they are looked up.
+    when they are looked up. ``rectified`` says that input 0 comes from a rectifier, so that many of its elements are zero.
     ``prepare(key, build)`` returns ``build()``, made once per model for one ``key``: plans of other shapes share it.
     """
 
@@ -92,6 +94,7 @@ class Site:
     constants: Mapping[int, Tensor] = field(default_factory=dict)
     epilogue: Epilogue = PLAIN
     threads: int = 1
+    rectified: bool = False
     prepare: Callable[[Hashable, Callable[[], Any]], Any] = field(default=lambda key, build: build())
 
     def type(self, index: int) -> Shaped | None:

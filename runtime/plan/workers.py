@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import count
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Lock, Thread
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 
 def physical_cores() -> int:
@@ -92,6 +95,18 @@ class Workers:
             jobs.put(job)
         job.help()
         job.wait()
+
+    def map(self, function: Callable[[T], R], items: Iterable[T]) -> list[R]:
+        """``[function(item) for item in items]``, the items spread over the threads."""
+        waiting = list(items)
+        results: dict[int, R] = {}
+
+        def work(number: int) -> None:
+            results[number] = function(waiting[number])
+
+        if waiting:
+            self.each(work, len(waiting))
+        return [results[number] for number in range(len(waiting))]
 
     def finished(self, step: int) -> None:
         """Called after each step of a run, for workers that care."""

@@ -9,9 +9,12 @@ from hypothesis import strategies as st
 
 from tersor.format_spec.graph import Node
 from tersor.format_spec.tensors import DenseTensor
-from tersor.runtime.kernels.columns import make_columns
-from tersor.runtime.kernels.fully_connected import ByColumns, lower_gemm, lower_matmul
+from tersor.runtime.kernels.fully_connected import lower_gemm, lower_matmul
+from tersor.runtime.kernels.lines import make_lines
 from tersor.runtime.kernels.matrix import matrix_of
+from tersor.runtime.kernels.products import ByLines, BySegments, ByWhole, Finish
+from tersor.runtime.kernels.segments import make_segments
+from tersor.runtime.kernels.whole import make_whole
 from tersor.runtime.plan.arena import aligned_bytes
 from tersor.runtime.plan.step import Epilogue, Site
 from tersor.runtime.plan.workers import Workers
@@ -19,7 +22,7 @@ from tersor.runtime.plan.workers import Workers
 F32 = np.dtype(np.float32)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(
     rows=st.integers(1, 40),
     columns=st.integers(1, 40),
@@ -27,21 +30,30 @@ F32 = np.dtype(np.float32)
     code=st.sampled_from([np.uint8, np.uint16, np.float32]),
     order=st.sampled_from(["rows", "columns"]),
     listed=st.booleans(),
-    threads=st.integers(1, 3),
+    kind=st.sampled_from(["rows", "columns", "whole", "batch"]),
+    batch=st.sampled_from([1, 2, 19]),
+    parts=st.integers(1, 3),
     levels=st.sampled_from([1, 3, 40]),
     seed=st.integers(0, 99),
 )
-def test_columns_equal_product(share, pruned, rows, columns, density, code, order, listed, threads, levels, seed):
+def test_products(share, pruned, rows, columns, density, code, order, listed, kind, batch, parts, levels, seed):
     rng = np.random.default_rng(seed)
     w = pruned(rng, (rows, columns), density, levels)
     sparse = listed and density < 1
     tensor = DenseTensor.of(w) if code is np.float32 else share(w, (0,), order, code, sparse=sparse)
-    x = rng.standard_normal((2, columns)).astype(np.float32) * (rng.random((2, columns)) < 0.6)
+    x = rng.standard_normal((batch, columns)).astype(np.float32) * (rng.random((batch, columns)) < 0.6)
     scale, shift = rng.standard_normal((2, rows)).astype(np.float32)
-    residual = rng.standard_normal((2, rows)).astype(np.float32)
-    product = ByColumns(make_columns(matrix_of(tensor, (0,), "w"), threads), scale, shift, np.float32(-1), np.float32(2))
-    y = np.full((2, rows), np.nan, np.float32)
-    product(x, y, residual, np.zeros(0, np.uint8), Workers(threads))
+    residual = rng.standard_normal((batch, rows)).astype(np.float32)
+    finish = Finish(scale, shift, np.float32(-1), np.float32(2))
+    matrix = matrix_of(tensor, (0,), "w")
+    product = {
+        "rows": lambda: ByLines(make_lines(matrix, by_rows=True), finish, parts),
+        "columns": lambda: ByLines(make_lines(matrix, by_rows=False), finish, parts),
+        "whole": lambda: ByWhole(make_whole(matrix), finish, parts),
+        "batch": lambda: BySegments(make_segments(make_lines(matrix, by_rows=True), 16, parts), 2, finish, parts),
+    }[kind]()
+    y = np.full((batch, rows), np.nan, np.float32)
+    product(x, y, residual, aligned_bytes(product.scratch), Workers(parts))
     np.testing.assert_allclose(y, np.clip(x @ w.T * scale + shift + residual, -1, 2), rtol=1e-4, atol=1e-4)
 
 
@@ -51,11 +63,24 @@ def test_large_codebook_of_a_sparse_matrix(share):
     w[w >= 65_537] = 0
     tensor = share(w, (0,), "rows", np.uint16)
     assert len(tensor.codebook) == 65_536
-    columns = make_columns(matrix_of(tensor, (0,), "w"), 1)
     ones = np.ones(350, np.float32)
     x, y = rng.standard_normal((1, 200)).astype(np.float32), np.empty((1, 350), np.float32)
-    ByColumns(columns, ones, 0 * ones, np.float32(-np.inf), np.float32(np.inf))(x, y, None, np.zeros(0, np.uint8), Workers(1))
+    finish = Finish(ones, 0 * ones, np.float32(-np.inf), np.float32(np.inf))
+    ByWhole(make_whole(matrix_of(tensor, (0,), "w")), finish, 1)(x, y, None, np.zeros(0, np.uint8), Workers(1))
     np.testing.assert_allclose(y, x @ w.T, rtol=1e-3, atol=1)
+
+
+def test_rows_over_several_panels(monkeypatch, share, pruned):
+    monkeypatch.setattr("tersor.runtime.kernels.segments.PANEL_ROWS", 7)
+    rng = np.random.default_rng(4)
+    w = pruned(rng, (50, 70), 0.2)
+    segments = make_segments(make_lines(matrix_of(share(w, (0,), "rows", np.uint8), (0,), "w"), by_rows=True), 16, 2)
+    assert len(segments.panels) == 9
+    ones = np.ones(50, np.float32)
+    product = BySegments(segments, 4, Finish(ones, 0 * ones, np.float32(-np.inf), np.float32(np.inf)), 2)
+    x, y = rng.standard_normal((70, 70)).astype(np.float32), np.empty((70, 50), np.float32)
+    product(x, y, None, aligned_bytes(product.scratch), Workers(2))
+    np.testing.assert_allclose(y, x @ w.T, rtol=1e-4, atol=1e-4)
 
 
 def gemm_site(tensor, batch, columns, rows, threads, bias=None, **attributes):
@@ -88,7 +113,7 @@ def test_gemm(share, pruned, batch, transposed):
     assert kernel.macs == batch * 31 * 45
 
 
-@pytest.mark.parametrize(("batch", "kind"), [(1, "columns"), (64, "lanes")])
+@pytest.mark.parametrize(("batch", "kind"), [(1, "columns"), (64, "batch")])
 def test_many_vectors_go_into_lanes_and_few_do_not(share, pruned, batch, kind):
     w = pruned(np.random.default_rng(0), (64, 64), 0.5)
     kernel = lower_gemm(gemm_site(share(w, (0,), "rows", np.uint8), batch, 64, 64, 1, transB=1))

@@ -17,9 +17,9 @@ from tersor.runtime.kernels._jit import jit, kind_of
 PROCESS = """
 import sys
 import numpy as np
-from tersor.runtime.kernels.columns import finish
+from tersor.runtime.kernels.products import finish
 one = np.ones(4, np.float32)
-finish(one, np.zeros(0, np.float32), one, one, np.float32(0), np.float32(9))
+finish(one[None], one, np.zeros(0, np.float32), one, one, np.float32(0), np.float32(9))
 print(one.tolist(), 'numba' in sys.modules)
 """
 

@@ -1,0 +1,84 @@
+"""Streamed and expanded memory give the same answers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tersor.format_spec.errors import PlanError
+from tersor.format_spec.graph import OPSET, Graph, Node, TensorType, Value
+from tersor.format_spec.tensors import DenseTensor
+from tersor.packer import Recipe, pack
+from tersor.runtime import load
+
+SHAPE = (2, 3, 9, 9)
+
+
+@pytest.fixture
+def network(pruned) -> Graph:
+    """Convolutions, one of which is not shared, layers fully connected from either side, and an operator without a kernel."""
+    rng = np.random.default_rng(0)
+    tensors = {
+        "conv": pruned(rng, (8, 3, 3, 3), 0.5),
+        "unshared": rng.standard_normal((8, 8, 1, 1)).astype(np.float32),
+        "cover": pruned(rng, (30, 8, 9, 9), 0.3),
+        "gemm": pruned(rng, (40, 30), 0.3),
+        "bias": rng.standard_normal(40).astype(np.float32),
+        "matmul": pruned(rng, (40, 20), 0.4),
+        "table": pruned(rng, (20, 20), 0.4),
+    }
+    nodes = (
+        Node("Conv", "a", ("x", "conv"), ("a",), {"pads": (1, 1, 1, 1)}),
+        Node("Relu", "r", ("a",), ("r",)),
+        Node("Conv", "b", ("r", "unshared"), ("b",)),
+        Node("Conv", "c", ("b", "cover"), ("c",)),
+        Node("Flatten", "f", ("c",), ("f",)),
+        Node("Gemm", "d", ("f", "gemm", "bias"), ("d",), {"transB": 1}),
+        Node("MatMul", "e", ("d", "matmul"), ("e",)),
+        Node("Einsum", "m", ("e", "table"), ("m",), {"equation": "ij,kj->ik"}),
+    )
+    values = (Value("x", TensorType("float32", ("N", *SHAPE[1:]))),), (Value("m", TensorType("float32", ("N", 20))),)
+    return Graph("net", *values, nodes, {name: DenseTensor.of(array) for name, array in tensors.items()}, {}, OPSET)
+
+
+@pytest.mark.parametrize("profile", ["compact", "paper"])
+@pytest.mark.parametrize("threads", [1, 2])
+def test_same_answers(monkeypatch, network, tmp_path: Path, profile, threads):
+    monkeypatch.setattr("tersor.runtime.encoded.KEPT_ENCODED", 1)
+    path = tmp_path / "net.tersor"
+    pack(network, path, Recipe.lossless(profile=profile))
+    x = np.random.default_rng(1).standard_normal(SHAPE).astype(np.float32)
+    with load(path, threads=threads) as expanded, load(path, threads=threads, memory="streamed") as streamed:
+        want = expanded.run({"x": x})["m"]
+        for _ in range(2):
+            np.testing.assert_allclose(streamed.run({"x": x})["m"], want, rtol=1e-4, atol=1e-4)
+        kernels = {row.node: row.kernel for row in streamed.plan({"x": SHAPE}).rows()}
+    assert kernels["a"].startswith("decoded for conv")
+    assert kernels["b"].startswith("decoded for conv")
+    assert all(kernels[node].startswith("streamed") for node in "cde")
+    assert kernels["m"] == "reference"
+
+
+def test_weights_stay_as_small_as_in_the_file(pruned, tmp_path: Path):
+    path, weights = tmp_path / "net.tersor", pruned(np.random.default_rng(0), (400, 1000), 0.3)
+    x, y = Value("x", TensorType("float32", (1, 1000))), Value("y", TensorType("float32", (1, 400)))
+    node = Node("Gemm", "fc", ("x", "w"), ("y",), {"transB": 1})
+    pack(Graph("net", (x,), (y,), (node,), {"w": DenseTensor.of(weights)}, {}, OPSET), path, Recipe.lossless())
+    with load(path, memory="streamed") as model:
+        assert next(model.plan().rows()).weight_bytes < 1.2 * path.stat().st_size
+
+
+def test_max_profile_must_be_repacked(network, tmp_path: Path):
+    path = tmp_path / "net.tersor"
+    pack(network, path, Recipe.lossless(profile="max"))
+    with pytest.raises(PlanError, match="repack"):
+        load(path, memory="streamed")
+
+
+def test_unknown_mode(tmp_path: Path, network):
+    path = tmp_path / "net.tersor"
+    pack(network, path, Recipe.lossless())
+    with pytest.raises(PlanError, match="'expanded' or 'streamed'"):
+        load(path, memory="compressed")  # type: ignore[arg-type]
