@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 
@@ -136,6 +136,7 @@ def tiles(shape: Shape2D, tiling: Tiling) -> int:
     return shape.N * -(-shape.OH * shape.OW // (tiling.R * tiling.V))
 
 
+@lru_cache(maxsize=1024)  # streamed weights ask in every run
 def choose(shape: Shape2D, nonzeros: int, registers: tuple[int, int]) -> Tiling:
     """The cheapest way to run a convolution that has ``nonzeros`` weights; ``registers`` as from :func:`host_registers`."""
     return min(_candidates(shape, registers), key=lambda tiling: cost(shape, tiling, nonzeros, registers[1]))

@@ -8,6 +8,7 @@ import numpy as np
 
 from ._jit import jit
 from .layout import Tiling
+from .lines import make_lines
 from .matrix import Matrix
 from .tile import FIRST, LAST, PAIRED
 
@@ -50,8 +51,12 @@ def make_stream(matrix: Matrix, channels: int, groups: int, tiling: Tiling, part
     in_block = (np.arange(channels) - block_channels[block_of]) * tiling.vectors
     units = _units(matrix.rows, groups, tiling.T)
     coded = matrix.codes.dtype == np.uint8
-    rows = _by_rows(matrix, coded=coded)
-    place = (units, matrix.rows, max(1, matrix.rows // groups), channels // groups, tiling.tap_vector, block_of, in_block)
+    lines = make_lines(matrix, by_rows=True)
+    values = lines.code if coded or lines.code.dtype == np.float32 else matrix.codebook[lines.code]
+    rows = lines.start, lines.minor, values if coded else values.view(np.uint32)
+    channel_of, tap_of = np.divmod(np.arange(matrix.columns), len(tiling.tap_vector))
+    outputs = max(1, matrix.rows // groups)
+    place = (units, outputs, units // outputs * (channels // groups), channel_of, tiling.tap_vector[tap_of], block_of, in_block)
     lists = 2 * tiling.T - 1
     counts = np.zeros((len(block_channels) - 1, len(units), lists), np.int64)
     _walk(*rows, *place, coded, True, counts, np.empty(0, np.uint32))
@@ -115,65 +120,17 @@ def _visits(
     return (block, unit, flags.astype(np.uint8)), bounds[steps].astype(np.int64)
 
 
-def _by_rows(matrix: Matrix, *, coded: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The nonzeros row after row: (starts, columns, codes), codes being bits of float32 weights unless ``coded``."""
-    counts = np.zeros(matrix.rows + 1, np.int64)
-    if matrix.columns:
-        _count_rows(*matrix.listing, counts[1:])
-    starts = np.cumsum(counts)
-    columns = np.empty(starts[-1], np.uint32)
-    codes = np.empty(starts[-1], matrix.codes.dtype)
-    if matrix.columns:
-        _fill_rows(*matrix.listing, starts[:-1].copy(), columns, codes)
-    if coded:
-        return starts, columns, codes
-    values = codes if codes.dtype == np.float32 else matrix.codebook[codes]
-    return starts, columns, values.view(np.uint32)
-
-
-@jit
-def _is_zero(codes, dead, entry):
-    if dead is None:
-        return codes[entry] == 0
-    return dead[codes[entry]]
-
-
-@jit
-def _count_rows(starts, minors, codes, dead, full, minor_length, by_rows, counts):
-    """Add up the nonzero weights of each row."""
-    majors = len(codes) // max(1, minor_length) if full else len(starts) - 1
-    for major in range(majors):
-        begin = major * minor_length if full else starts[major]
-        end = begin + minor_length if full else starts[major + 1]
-        for entry in range(begin, end):
-            if not _is_zero(codes, dead, entry):
-                minor = entry - begin if full else np.int64(minors[entry])
-                counts[major if by_rows else minor] += 1
-
-
-@jit
-def _fill_rows(starts, minors, codes, dead, full, minor_length, by_rows, cursor, columns, row_codes):
-    """Write each nonzero weight where its row's ``cursor`` stands, and move the cursor on."""
-    majors = len(codes) // max(1, minor_length) if full else len(starts) - 1
-    for major in range(majors):
-        begin = major * minor_length if full else starts[major]
-        end = begin + minor_length if full else starts[major + 1]
-        for entry in range(begin, end):
-            if not _is_zero(codes, dead, entry):
-                minor = entry - begin if full else np.int64(minors[entry])
-                row, column = (major, minor) if by_rows else (minor, major)
-                at = cursor[row]
-                cursor[row] = at + 1
-                columns[at] = column
-                row_codes[at] = codes[entry]
-
-
 @jit
 def _walk(
-    starts, columns, codes, units, rows, outputs, inputs, tap_vector, block_of, in_block, coded, counting, cursor, words
+    starts, columns, codes, units, outputs, first_input, channel_of, offset_of, block_of, in_block, coded, counting, cursor,
+    words,
 ):  # fmt: skip
-    """Merge the rows of each unit: count entries in ``cursor`` (block, unit, list), or write them where it stands."""
-    taps, lists = len(tap_vector), cursor.shape[2]
+    """Merge the rows of each unit: count entries in ``cursor`` (block, unit, list), or write them where it stands.
+
+    ``first_input`` (units,) is the first input channel of a unit's group; ``channel_of`` and ``offset_of`` (columns,) are what
+    a column adds to it, and to the channel's first packed vector: divisions would take longer than everything else.
+    """
+    lists = cursor.shape[2]
     for u in range(len(units)):
         row = units[u]
         i, i_end = starts[row], starts[row + 1]
@@ -185,12 +142,12 @@ def _walk(
             right = np.int64(columns[j]) if j < j_end else np.int64(1) << 40
             column = min(left, right)
             which = 0 if lists == 1 or left == right else (1 if left < right else 2)
-            c = row // outputs * inputs + column // taps
+            c = first_input[u] + channel_of[column]
             at = cursor[block_of[c], u, which]
             if counting:
                 cursor[block_of[c], u, which] = at + 1
             else:
-                offset = np.uint32(in_block[c] + tap_vector[column % taps])
+                offset = np.uint32(in_block[c] + offset_of[column])
                 code = codes[i] if left <= right else codes[j]
                 if coded:
                     other = np.uint32(codes[j]) if left == right else np.uint32(0)
