@@ -11,6 +11,9 @@ from numba.core import types
 from ._link import Code
 from .host import target
 
+_njit: Any = njit
+"""Numba's overloads do not take flags from a mapping."""
+
 INNER: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 """Flags of functions that only kernels call: no time is spent on making them callable from elsewhere."""
 
@@ -20,7 +23,7 @@ def inner_function(function: Callable[..., Any], flags: dict[str, Any]) -> Any:
 
     A constant argument counts as a variable: Numba would compile the function anew for each constant.
     """
-    made: Any = njit(**flags, **INNER)(function)
+    made = _njit(**flags, **INNER)(function)
     resolve = made.get_call_template
 
     def resolve_without_constants(arguments: Any, keywords: Any) -> Any:

@@ -137,9 +137,12 @@ def tiles(shape: Shape2D, tiling: Tiling) -> int:
 
 
 @lru_cache(maxsize=1024)  # streamed weights ask in every run
-def choose(shape: Shape2D, nonzeros: int, registers: tuple[int, int]) -> Tiling:
-    """The cheapest way to run a convolution that has ``nonzeros`` weights; ``registers`` as from :func:`host_registers`."""
-    return min(_candidates(shape, registers), key=lambda tiling: cost(shape, tiling, nonzeros, registers[1]))
+def choose(shape: Shape2D, nonzeros: int, registers: tuple[int, int]) -> Tiling | None:
+    """The cheapest way to run a convolution that has ``nonzeros`` weights; ``registers`` as from :func:`host_registers`.
+
+    There is none for a kernel of more positions than offsets can tell apart.
+    """
+    return min(_candidates(shape, registers), key=lambda tiling: cost(shape, tiling, nonzeros, registers[1]), default=None)
 
 
 def _candidates(shape: Shape2D, registers: tuple[int, int]) -> Iterator[Tiling]:

@@ -30,6 +30,8 @@ def lower_conv(site: Site) -> Kernel | None:
     counted = site.prepare(("nonzeros", name), lambda: _matrix(site).nonzeros)
     flat = shape.flattened
     tiling = choose(flat, counted, host_registers())
+    if tiling is None:
+        return None
     key = ("conv", name, tiling, shape.groups, site.threads)
     stream = site.prepare(key, lambda: make_stream(_matrix(site), shape.C, shape.groups, tiling, site.threads))
     scale, shift = affine(site.epilogue, shape.M, site.array(2))

@@ -127,6 +127,7 @@ def test_choice_fits_registers_and_offsets(geometry, density, registers):
     shape = geometry[0].flattened
     nonzeros = int(shape.M * shape.C // shape.groups * shape.taps * density)
     tiling = choose(shape, nonzeros, registers)
+    assert tiling is not None
     assert tiling.T * tiling.R * max(1, tiling.V // registers[1]) <= registers[0] - 4
     assert tiling.block * tiling.vectors <= MOST_VECTORS
     assert tiling.shape != "direct" or shape.OH * shape.OW % (tiling.R * tiling.V) == 0
@@ -142,9 +143,17 @@ def test_choice_fits_registers_and_offsets(geometry, density, registers):
     ],
 )
 def test_tiles_suit_planes(shape, density, kind):
-    assert choose(shape, int(shape.M * shape.C * shape.taps * density), (32, 16)).shape == kind
+    tiling = choose(shape, int(shape.M * shape.C * shape.taps * density), (32, 16))
+    assert tiling is not None
+    assert tiling.shape == kind
 
 
 def test_dense_weights_share_inputs_between_two_channels():
     shape = Shape2D(N=1, C=256, H=14, W=14, M=256, OH=14, OW=14, kernel=(3, 3), begin=(1, 1))
-    assert choose(shape, 256 * 256 * 9, (32, 16)).T == 2
+    tiling = choose(shape, 256 * 256 * 9, (32, 16))
+    assert tiling is not None
+    assert tiling.T == 2
+
+
+def test_a_kernel_of_too_many_positions_gets_no_tile():
+    assert choose(Shape2D(N=1, C=1, H=300, W=300, M=1, OH=1, OW=1, kernel=(300, 300)), 90_000, (32, 16)) is None
