@@ -42,7 +42,7 @@ def compile_for(
     processor than :func:`~tersor.runtime.kernels.host.target`, by which kept code is found again.
     """
     signature = tuple(map(typeof, arguments))
-    dispatcher: Any = njit(no_cfunc_wrapper=True, **flags)(function)
+    dispatcher = _njit(no_cfunc_wrapper=True, **flags)(function)
     entry = dispatcher.compile(signature)
     result = dispatcher.overloads[signature]
     library, described = result.library, result.fndesc
