@@ -13,7 +13,7 @@ KERNEL_ZEROS_FLAG = 8
 REFERENCES_FLAG = 16
 """Flag bit: a row may name earlier rows of its block that it resembles."""
 
-INPUTS = 8
+INPUTS = 4
 """Predictions mixed for one decision."""
 
 CONTEXTS = 256
@@ -55,11 +55,14 @@ COUNT_LIMIT = 255
 FIRST_COUNTER = 1 << 31
 """A counter at the start: 22 bits of probability (one half), 10 bits of count (none)."""
 
-FIRST_WEIGHT = 9830
-"""A mixer weight at the start, in 65536ths."""
+SURE = (1 << 22) - 1
+"""The largest probability of a counter."""
+
+FIRST_WEIGHT, MOST_WEIGHT = 4915, 32767
+"""A mixer weight at the start, and the largest one, in 16384ths."""
 
 RATE, EXTRA_RATE, RATE_DELAY = 10, 2500, 16
-"""Learning rate of the mixers: ``RATE + EXTRA_RATE // (decisions so far in the block + RATE_DELAY)``."""
+"""Learning rate of the mixer: ``RATE + EXTRA_RATE // (decisions so far in the block + RATE_DELAY)``."""
 
 KNOTS = (
     32, 36, 60, 98, 162, 267, 439, 720, 1179, 1921, 3108, 4971, 7812, 11955, 17625, 24743, 32768,
@@ -67,8 +70,11 @@ KNOTS = (
 )  # fmt: skip
 """The logistic function at -2048, -1920, ..., 2048, in 65536ths."""
 
-FIRST_SETS, SECOND_SETS, REFINEMENTS = 25, 273, 66
-"""Weight sets of the two mixers, and rows of the table that corrects what they agree on."""
+KERNEL_SET, SIGN_SETS, STEP_SETS = 4, 5, 21
+"""Weight sets: the first four are those of the zero decision; one for kernels, 16 for signs, 15 times 16 for steps."""
+
+SETS, REFINEMENTS = STEP_SETS + 15 * 16, 66
+"""Weight sets of the mixer, and rows of the table that corrects it."""
 
 
 def _squash() -> np.ndarray:
@@ -87,23 +93,23 @@ def _fine(x: int) -> int:
     return 2 * x if x < 16 else 24 + x // 2 if x < 64 else min(48 + x // 8, 79)
 
 
-SQUASH = _squash()
-"""(4096,) int64: probability of the stretched value ``index - 2048``."""
+SQUASH = _squash().astype(np.uint16)
+"""(4096,) uint16: probability of the stretched value ``index - 2048``."""
 
-STRETCH = np.clip(np.searchsorted(SQUASH, np.arange(4096) * 16 + 8) - 2048, -2047, 2047).astype(np.int32)
-"""(4096,) int32: smallest value in -2047..2047 whose squash reaches the probability ``16 index + 8``."""
+STRETCH = np.clip(np.searchsorted(_squash(), np.arange(4096) * 16 + 8) - 2048, -2047, 2047).astype(np.int16)
+"""(4096,) int16: smallest value in -2047..2047 whose squash reaches the probability ``16 index + 8``."""
 
-COUNT_RATES = (40960 // (10 * np.arange(COUNT_LIMIT + 1) + 21)).astype(np.int32)
-"""(256,) int32: share of its error that a counter takes after so many uses, in 4096ths."""
+COUNT_RATES = (40960 // (10 * np.arange(COUNT_LIMIT + 1) + 21)).astype(np.int16)
+"""(256,) int16: share of its error that a counter takes after so many uses, in 4096ths."""
 
 RECIPROCALS = 65536 // np.maximum(np.arange(MAX_KERNEL + 5), 1)
 """(261,) int64: 65536 over the index, rounded down (entry 0 is not used)."""
 
-LOGARITHMS = np.array([_logarithm(x) for x in range(257)])
-"""(257,) int64: magnitudes (sixteenths of a level) in steps of half an octave; larger ones take the last entry."""
+LOGARITHMS = np.array([_logarithm(x) for x in range(257)], np.uint8)
+"""(257,) uint8: magnitudes (sixteenths of a level) in steps of half an octave; larger ones take the last entry."""
 
-FINE = np.array([_fine(x) for x in range(249)])
-"""(249,) int64: magnitudes in finer steps; larger ones take the last entry."""
+FINE = np.array([_fine(x) for x in range(249)], np.uint8)
+"""(249,) uint8: magnitudes in finer steps; larger ones take the last entry."""
 
 for _table in (SQUASH, STRETCH, COUNT_RATES, RECIPROCALS, LOGARITHMS, FINE):
     _table.flags.writeable = False

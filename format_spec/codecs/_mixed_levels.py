@@ -9,6 +9,7 @@ from ..mixed_head import MixedHead
 from ..mixing import (
     FINE,
     KERNEL_PLANE,
+    KERNEL_SET,
     KERNEL_ZEROS_FLAG,
     LAST_UNARY_PLANE,
     LOGARITHMS,
@@ -18,6 +19,8 @@ from ..mixing import (
     REFERENCE_COUNTERS,
     REFERENCES_FLAG,
     SIGN_PLANE,
+    SIGN_SETS,
+    STEP_SETS,
     WINDOW,
     ZERO_PLANE,
 )
@@ -121,79 +124,66 @@ class Block:
         begin, end = g * self.head.kernel, min((g + 1) * self.head.kernel, len(self.row))
         count, like, last = end - begin, self._sum(self.up, g), self._sum(self.row, g - 1)
         like_mean, last_mean = mean(like, count), mean(last, self.head.kernel)
-        if self.head.flags & KERNEL_ZEROS_FLAG and not self._is_some(r, g, like, last, like_mean, last_mean, begin, end):
+        if self.head.flags & KERNEL_ZEROS_FLAG and not self._is_some(r, g, like, last, like_mean, begin, end):
             for c in range(begin, end):
                 self.column_mean[c] -= self.column_mean[c] * 20 >> 8
             self.group_mean[g] -= self.group_mean[g] * 20 >> 8
             self.row_mean -= self.row_mean * min(count, 64) >> 8
             return
-        self.around, self.like_log = like_mean + last_mean + 2 * self.group_mean[g], log(like_mean)
+        self.around = like_mean + last_mean + 2 * self.group_mean[g]
         self.inside = self.balance = 0
         for c in range(begin, end):
             must = bool(self.head.flags & KERNEL_ZEROS_FLAG) and c == end - 1 and self.inside == 0
             self._level(r, c, c - begin, must)
         self.group_mean[g] += (mean(self.inside, count) - self.group_mean[g]) * 20 >> 8
 
-    def _is_some(self, r: int, g: int, like: int, last: int, like_mean: int, last_mean: int, begin: int, end: int) -> int:
+    def _is_some(self, r: int, g: int, like: int, last: int, like_mean: int, begin: int, end: int) -> int:
         """Whether the kernel has a nonzero."""
         group, row = self.group_mean[g], self.row_mean >> 2
         contexts = [
             log(row) * 16 + log(group),
-            log(group) * 16 + log(like_mean),
             min(like, 5) * 36 + min(self._sum(self.up2, g), 5) * 6 + min(last, 5),
-            log((group + row) >> 1),
+            log(group) * 16 + log(like_mean),
             min(last, 5) * 6 + min(self._sum(self.row, g - 2), 5),
-            log((2 * group + row + like_mean) >> 2) * 16 + log(last_mean),
-            log(group),
-            log(row),
         ]
-        return self.model.mixed(int(any(self.ranks[r][begin:end])), KERNEL_PLANE, contexts, 5, 272, 65)
+        return self.model.mixed(int(any(self.ranks[r][begin:end])), KERNEL_PLANE, contexts, KERNEL_SET, 65)
 
     def _level(self, r: int, c: int, k: int, must: bool) -> None:
         kernel, width = self.head.kernel, self.head.width
         row, column = self.row, k % width
         left, left2 = row[c - 1] if column else 0, row[c - 2] if k > 1 else 0
         above = row[c - width] if k >= width else 0
-        above_left = row[c - width - 1] if k > width and column else 0
         above_right = row[c - width + 1] if k >= width and column < width - 1 else 0
-        before, before2 = row[c - kernel] if c >= kernel else 0, row[c - 2 * kernel] if c >= 2 * kernel else 0
+        before = row[c - kernel] if c >= kernel else 0
         if kernel == 1:
-            left, left2 = before, before2
-        up, up2, usual, mean_row = self.up[c], self.up2[c], self.column_mean[c], self.row_mean >> 2
+            left, left2 = before, row[c - 2] if c > 1 else 0
+        up, usual, mean_row = self.up[c], self.column_mean[c], self.row_mean >> 2
         inside = log(mean(self.inside, k)) if k else 0
         local = (16 * self.inside + self.around) * reciprocals[k + 4] >> 16
-        near = 2 * (abs(left) + abs(above)) + abs(above_left) + abs(above_right) + abs(before) + abs(up)
+        near = 2 * (abs(left) + abs(above)) + abs(left2) + abs(above_right) + abs(before) + abs(up)
         near = log((16 * near + 2 * usual) * reciprocals[10] >> 16)
         expected = (mean_row + usual + 2 * local) >> 2
         size_contexts = [
             min(abs(left), 3) * 64 + min(abs(above), 3) * 16 + min(abs(left2), 3) * 4 + min(abs(above_right), 3),
             inside * 16 + self.place[k],
-            min(abs(up), 3) * 64 + min(abs(up2), 3) * 16 + min(abs(before), 3) * 4 + min(abs(before2), 3),
-            log(usual) * 16 + inside,
-            log(local) * 16 + log(4 * (abs(before) + abs(before2) + abs(left) + abs(left2))),
+            log(usual) * 16 + min(abs(up), 3) * 4 + min(abs(self.up2[c]), 3),
             log(mean_row) * 16 + self.place[k],
-            fine[min(expected, 248)],
-            near * 16 + self.like_log,
         ]
-        tilt, ls, us, vs = clip(self.balance, 4), sign(left), sign(above), sign(up)
+        ls, us = sign(left), sign(above)
         sign_contexts = [
             ((ls * 3 + us) * 3 + sign(left2)) * 3 + sign(above_right),
-            clip(up, 3) * 7 + clip(up2, 3),
             lean(self.row_sum, mean_row) * 9 + lean(self.column_sum[c], usual),
-            tilt * 9 + us * 3 + ls,
-            clip(left, 4) * 9 + clip(above, 4),
-            self.place[k] * 9 + vs * 3 + ls,
-            ((sign(above_left) * 3 + ls) * 3 + us) * 3 + vs,
             clip(before, 4) * 9 + clip(up, 4),
+            clip(self.balance, 4) * 9 + us * 3 + ls,
         ]
         rank, level = self.ranks[r][c], log(expected)
         chosen = int(k == 0) + 2 * (self.inside == 0)
-        if must or self.model.mixed(int(rank != 0), ZERO_PLANE, size_contexts, chosen, level, level):
+        if must or self.model.mixed(int(rank != 0), ZERO_PLANE, size_contexts, chosen, level):
             negative = int(self.counts[0] == 0)
             if all(self.counts):
-                negative = self.model.mixed(int(rank < 0), SIGN_PLANE, sign_contexts, 4, 256 + self.place[k], 64)
-            near_context = min(abs(up), 15) * 16 + near
-            rank = self._rank(abs(rank), negative, size_contexts, level, near_context)
+                negative = self.model.mixed(int(rank < 0), SIGN_PLANE, sign_contexts, SIGN_SETS + self.place[k], 64)
+            lone = (fine[min(expected, 248)], min(abs(up), 15) * 16 + near)
+            rank = self._rank(abs(rank), negative, size_contexts, level, lone)
             self.ranks[r][c] = -rank if negative else rank
             size = (rank - 1 >> self.head.low_bits) + 1
             row[c] = -size if negative else size
@@ -205,7 +195,7 @@ class Block:
         self.column_mean[c] += (abs(seen) - self.column_mean[c]) * 20 >> 8
         self.row_mean += (4 * abs(seen) - self.row_mean) >> 5
 
-    def _rank(self, rank: int, negative: int, contexts: list[int], level: int, near_context: int) -> int:
+    def _rank(self, rank: int, negative: int, contexts: list[int], level: int, lone: tuple[int, int]) -> int:
         """How far from zero the level is, among those of its sign."""
         low_bits, step = self.head.low_bits, 0
         last_step = self.counts[negative] - 1 >> low_bits
@@ -213,10 +203,10 @@ class Block:
         while step < last_step:
             plane, more = min(step + 1, LAST_UNARY_PLANE), int((rank - 1 >> low_bits) > step)
             if step < self.head.mixed_steps:
-                sets = (5 + plane, min(step + 1, 15) * 16 + level, min(step + 1, 3) * 16 + level)
-                more = self.model.mixed(more, plane, contexts, *sets)
+                i = min(step + 1, 15)
+                more = self.model.mixed(more, plane, contexts, STEP_SETS + 16 * (i - 1) + level, min(i, 3) * 16 + level)
             else:
-                places = (fine_base + plane * 128 + contexts[6], fine_base + LONE_FINE + plane * 256 + near_context)
+                places = (fine_base + plane * 128 + lone[0], fine_base + LONE_FINE + plane * 256 + lone[1])
                 more = self.model.alone(more, *places)
             if not more:
                 break

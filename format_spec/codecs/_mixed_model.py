@@ -8,18 +8,19 @@ from ..mixing import (
     COUNT_RATES,
     EXTRA_RATE,
     FIRST_COUNTER,
-    FIRST_SETS,
     FIRST_WEIGHT,
     INPUTS,
     LEAST,
     MOST,
+    MOST_WEIGHT,
     PLANES,
     RATE,
     RATE_DELAY,
     REFINEMENTS,
-    SECOND_SETS,
+    SETS,
     SQUASH,
     STRETCH,
+    SURE,
 )
 
 squash, stretch, rates = SQUASH.tolist(), STRETCH.tolist(), COUNT_RATES.tolist()
@@ -79,8 +80,9 @@ class Decoder:
 def learned(counter: int, bit: int) -> int:
     """A counter after one more bit."""
     p, count = counter >> 10, counter & 1023
-    p += (((65535 * bit << 6) - p) >> 3) * rates[count] >> 9
-    return min(max(p, 64), (1 << 22) - 64) << 10 | min(count + 1, COUNT_LIMIT)
+    wrong = SURE - p if bit else p
+    wrong -= (wrong >> 3) * rates[count] >> 9
+    return (SURE - wrong if bit else wrong) << 10 | min(count + 1, COUNT_LIMIT)
 
 
 def bounded(p: int) -> int:
@@ -95,8 +97,7 @@ class Model:
         self.coder, self.decisions = coder, 0
         self.counters = [FIRST_COUNTER] * (PLANES * INPUTS * CONTEXTS)
         self.lone = [FIRST_COUNTER] * lone_counters
-        self.first = [[FIRST_WEIGHT] * INPUTS for _ in range(FIRST_SETS)]
-        self.second = [[FIRST_WEIGHT] * INPUTS for _ in range(SECOND_SETS)]
+        self.weights = [[FIRST_WEIGHT] * INPUTS for _ in range(SETS)]
         self.refined = [[squash[min(128 * knot, 4095)] for knot in range(33)] for _ in range(REFINEMENTS)]
 
     def even(self, bit: int) -> int:
@@ -111,13 +112,12 @@ class Model:
             self.lone[place] = learned(self.lone[place], bit)
         return bit
 
-    def mixed(self, bit: int, plane: int, contexts: list[int], first: int, second: int, refinement: int) -> int:
-        """A decision that one counter for each context predicts, mixed by two weight sets and corrected by a refinement."""
+    def mixed(self, bit: int, plane: int, contexts: list[int], chosen: int, refinement: int) -> int:
+        """A decision that one counter for each context predicts, mixed by a weight set and corrected by a refinement."""
         places = [(plane * INPUTS + j) * CONTEXTS + context for j, context in enumerate(contexts)]
-        inputs = [stretch[self.counters[place] >> 20] for place in places]
-        sets = (self.first[first], self.second[second])
-        sums = [min(max(sum(w * s for w, s in zip(each, inputs, strict=True)) >> 16, -2047), 2047) for each in sets]
-        place = (sum(sums) >> 1) + 2048
+        inputs, weights = [stretch[self.counters[place] >> 20] for place in places], self.weights[chosen]
+        mixed = sum(w * s for w, s in zip(weights, inputs, strict=True)) >> 14
+        place = min(max(mixed, -2047), 2047) + 2048
         row, knot, part = self.refined[refinement], place >> 7, place & 127
         corrected = (row[knot] * (128 - part) + row[knot + 1] * part) >> 7
         bit = self.coder.code(bit, bounded((squash[place] + corrected) >> 1))
@@ -126,10 +126,9 @@ class Model:
         row[nearest] += (target - row[nearest]) >> 6
         rate = RATE + (EXTRA_RATE // (self.decisions + RATE_DELAY) if self.decisions < EXTRA_RATE else 0)
         self.decisions += 1
-        for each, mix in zip(sets, sums, strict=True):
-            miss = (target - squash[mix + 2048]) * rate >> 6
-            for j, s in enumerate(inputs):
-                each[j] += (s * miss + 2048) >> 12
+        miss = min(max((target - squash[place]) * rate >> 8, -32767), 32767)
+        for j, s in enumerate(inputs):
+            weights[j] = min(max(weights[j] + ((s * miss + 2048) >> 12), -MOST_WEIGHT), MOST_WEIGHT)
         for at in places:
             self.counters[at] = learned(self.counters[at], bit)
         return bit

@@ -44,6 +44,9 @@ SPARSE_DENSITY = 0.3
 EFFORT_GAIN = 64
 """More mixing, which decodes slower, has to save one part in so many."""
 
+SINGLES_GAIN = 96
+"""Kernels of one position, which decode slower, have to save one part in so many."""
+
 TRUSTS = (0.6, 0.35)
 """How readily rows are named: chance resembles more in sparse tensors."""
 
@@ -160,7 +163,7 @@ def _squares(columns: int) -> list[tuple[int, int]]:
 def _smallest(ranks: Ranks, tries: list[Choice]) -> Choice:
     if len(tries) == 1:
         return tries[0]
-    sizes = [_trial(ranks, choice) for choice in tries]
+    sizes = [_trial(ranks, choice) * (1 + (choice.head.kernel == 1) / SINGLES_GAIN) for choice in tries]
     return tries[sizes.index(min(sizes))]
 
 

@@ -1,5 +1,7 @@
 """Jitted Huffman decoding: four interleaved substreams, a table look-up giving one or two symbols, five look-ups a refill.
 
+Where codes are long, few look-ups find two symbols: then all give one, which takes fewer instructions.
+
 Every status is 0 when all is well. Callers promise that output slices and offsets lie inside their arrays; what the bits
 say is never trusted.
 """
@@ -15,6 +17,12 @@ TABLE_BITS = 11
 LOOKUPS = 5
 REFILL_BYTES = 7
 """Bytes that five look-ups can pass over: 5 x 11 bits, from any bit of the first byte, rounded up."""
+
+PAIRS, SINGLES = -1, -2
+"""What a table's look-ups give: up to two symbols, or one."""
+
+FEW_PAIRS = 4
+"""Look-ups give single symbols when fewer than one in so many would find two."""
 
 WRONG_LENGTH = 1
 """Status: a substream does not hold exactly its symbols."""
@@ -34,17 +42,22 @@ def by_window(lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.repeat(symbols, windows), np.repeat(bits, windows)
 
 
-def fill_pair_table(lengths: np.ndarray, table: np.ndarray) -> None:
+def fill_table(lengths: np.ndarray, table: np.ndarray) -> int:
     """Fill ``table`` (2048,) uint32 from the lengths of a complete code, see :func:`by_window`.
 
     An entry is: first symbol (bits 0-7), second (8-15), bits of the first alone (16-19), symbols (20-21), bits of all (24-31).
+    Returns ``PAIRS`` or ``SINGLES``.
     """
     symbol, bits = by_window(lengths)
     following = np.arange(1 << TABLE_BITS) << bits & (1 << TABLE_BITS) - 1
     both = bits + bits[following]
     two = both <= TABLE_BITS
+    if FEW_PAIRS * np.count_nonzero(two) < len(two):
+        table[:] = symbol | bits << 16 | 1 << 20 | bits << 24
+        return SINGLES
     pair = symbol[following] << 8 | 2 << 20 | both << 24
     table[:] = symbol | bits << 16 | np.where(two, pair, 1 << 20 | bits << 24)
+    return PAIRS
 
 
 @jit(forceinline=True)
@@ -56,27 +69,35 @@ def _step(table, window, out, at):
 
 
 @jit(forceinline=True)
+def _step_single(table, window, out, at):
+    entry = table[window >> np.uint64(64 - TABLE_BITS)]
+    out[np.uint64(at)] = entry & np.uint32(255)
+    bits = np.uint64(entry >> np.uint32(24))
+    return window << bits, bits
+
+
+@jit(forceinline=True)
 def _window(data, bit):
     return load_big_endian(data, np.int64(bit >> np.uint64(3))) << (bit & np.uint64(7))
 
 
 @jit(forceinline=True)
-def _rounds(bit, size, at, stop):
-    """Refills that surely stay inside ``data`` (of ``size`` bytes) and the output."""
-    return min((size - 8 - np.int64(bit >> np.uint64(3))) // REFILL_BYTES, (stop - at) // (2 * LOOKUPS))
+def _rounds(bit, size, at, stop, most):
+    """Refills that surely stay inside ``data`` (of ``size`` bytes) and the output, of which each takes ``most`` symbols."""
+    return min((size - 8 - np.int64(bit >> np.uint64(3))) // REFILL_BYTES, (stop - at) // most)
 
 
 @jit
 def _finish(data, bit, end, table, out, at, stop):
     """Decode the rest of one substream and check that it ends where it should. ``bit`` counts from ``data``'s start."""
-    rounds = _rounds(bit, len(data), at, stop)
+    rounds = _rounds(bit, len(data), at, stop, 2 * LOOKUPS)
     while rounds > 0:
         for _ in range(rounds):
             window = _window(data, bit)
             for _ in range(LOOKUPS):
                 window, bits, at = _step(table, window, out, at)
                 bit += bits
-        rounds = _rounds(bit, len(data), at, stop)
+        rounds = _rounds(bit, len(data), at, stop, 2 * LOOKUPS)
     limit = np.uint64(end) * np.uint64(8)
     while at < stop:
         if bit >= limit:
@@ -98,27 +119,26 @@ def _finish(data, bit, end, table, out, at, stop):
     return 0
 
 
-@jit
-def _decode_four(data, offsets, table, out, start, stop):
-    """Decode ``out[start:stop]`` from substreams ``data[offsets[i]:offsets[i + 1]]``, i < 4."""
-    quarter = (stop - start + 3) // 4
-    a0, a1, a2, a3 = start, start + quarter, start + 2 * quarter, start + 3 * quarter
-    s0, s1, s2 = a1, a2, a3
-    eight = np.uint64(8)
-    p0, p1, p2, p3 = (
-        np.uint64(offsets[0]) * eight,
-        np.uint64(offsets[1]) * eight,
-        np.uint64(offsets[2]) * eight,
-        np.uint64(offsets[3]) * eight,
+@jit(forceinline=True)
+def _least_rounds(p, size, a, s, most):
+    """:func:`_rounds` of the substream that has fewest."""
+    return min(
+        min(_rounds(p[0], size, a[0], s[0], most), _rounds(p[1], size, a[1], s[1], most)),
+        min(_rounds(p[2], size, a[2], s[2], most), _rounds(p[3], size, a[3], s[3], most)),
     )
-    size = len(data)
+
+
+@jit
+def _pairs_side_by_side(data, p, table, out, a, s):
+    """Decode four substreams, at bits ``p`` of ``data``, to ``out`` at ``a`` until one is nearly at its end, of ``s``.
+
+    Returns ``p`` and ``a``.
+    """
+    (p0, p1, p2, p3), (a0, a1, a2, a3) = p, a
     while True:
-        rounds = min(
-            min(_rounds(p0, size, a0, s0), _rounds(p1, size, a1, s1)),
-            min(_rounds(p2, size, a2, s2), _rounds(p3, size, a3, stop)),
-        )
+        rounds = _least_rounds((p0, p1, p2, p3), len(data), (a0, a1, a2, a3), s, 2 * LOOKUPS)
         if rounds <= 0:
-            break
+            return (p0, p1, p2, p3), (a0, a1, a2, a3)
         for _ in range(rounds):
             w0, w1, w2, w3 = _window(data, p0), _window(data, p1), _window(data, p2), _window(data, p3)
             for _ in range(LOOKUPS):
@@ -130,14 +150,51 @@ def _decode_four(data, offsets, table, out, start, stop):
                 p2 += bits
                 w3, bits, a3 = _step(table, w3, out, a3)
                 p3 += bits
-    status = _finish(data, p0, offsets[1], table, out, a0, s0)
-    if status == 0:
-        status = _finish(data, p1, offsets[2], table, out, a1, s1)
-    if status == 0:
-        status = _finish(data, p2, offsets[3], table, out, a2, s2)
-    if status == 0:
-        status = _finish(data, p3, offsets[4], table, out, a3, stop)
-    return status
+
+
+@jit
+def _singles_side_by_side(data, p, table, out, a, s):
+    """:func:`_pairs_side_by_side` with a table of single symbols, whose places are known beforehand."""
+    (p0, p1, p2, p3), (a0, a1, a2, a3) = p, a
+    while True:
+        rounds = _least_rounds((p0, p1, p2, p3), len(data), (a0, a1, a2, a3), s, LOOKUPS)
+        if rounds <= 0:
+            return (p0, p1, p2, p3), (a0, a1, a2, a3)
+        for _ in range(rounds):
+            w0, w1, w2, w3 = _window(data, p0), _window(data, p1), _window(data, p2), _window(data, p3)
+            for i in range(LOOKUPS):
+                w0, bits = _step_single(table, w0, out, a0 + i)
+                p0 += bits
+                w1, bits = _step_single(table, w1, out, a1 + i)
+                p1 += bits
+                w2, bits = _step_single(table, w2, out, a2 + i)
+                p2 += bits
+                w3, bits = _step_single(table, w3, out, a3 + i)
+                p3 += bits
+            a0, a1, a2, a3 = a0 + LOOKUPS, a1 + LOOKUPS, a2 + LOOKUPS, a3 + LOOKUPS
+
+
+@jit
+def _decode_four(data, offsets, table, form, out, start, stop):
+    """Decode ``out[start:stop]`` from substreams ``data[offsets[i]:offsets[i + 1]]``, i < 4."""
+    quarter, eight = (stop - start + 3) // 4, np.uint64(8)
+    a = (start, start + quarter, start + 2 * quarter, start + 3 * quarter)
+    s = (a[1], a[2], a[3], stop)
+    p = (
+        np.uint64(offsets[0]) * eight,
+        np.uint64(offsets[1]) * eight,
+        np.uint64(offsets[2]) * eight,
+        np.uint64(offsets[3]) * eight,
+    )
+    if form == SINGLES:
+        p, a = _singles_side_by_side(data, p, table, out, a, s)
+    else:
+        p, a = _pairs_side_by_side(data, p, table, out, a, s)
+    for i in range(4):
+        status = _finish(data, p[i], offsets[i + 1], table, out, a[i], s[i])
+        if status:
+            return status
+    return 0
 
 
 @jit
@@ -145,13 +202,13 @@ def decode_sequence(data, offsets, table, only, out, start, stop):
     """Decode ``out[start:stop]`` (uint8) and return a status.
 
     ``offsets`` (substreams + 1,) int64 bound each substream in ``data``, ascending. ``only`` is the symbol of an alphabet
-    with one symbol in use, which takes no bits, else -1.
+    with one symbol in use, which takes no bits, else what ``table`` gives, ``PAIRS`` or ``SINGLES``.
     """
     if only >= 0:
         out[start:stop] = only
         return WRONG_LENGTH if offsets[-1] != offsets[0] else 0
     if len(offsets) == 5:
-        return _decode_four(data, offsets, table, out, start, stop)
+        return _decode_four(data, offsets, table, only, out, start, stop)
     if len(offsets) == 2:
         return _finish(data, np.uint64(offsets[0] * 8), offsets[1], table, out, start, stop)
     return 0

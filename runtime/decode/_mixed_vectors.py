@@ -1,4 +1,4 @@
-"""The mixer's arithmetic on eight lanes at once, written as vectors because Numba does not make vectors of unrolled code.
+"""The mixer's arithmetic on four lanes at once, written as vectors because Numba does not make vectors of unrolled code.
 
 Callers keep every index inside its array: nothing is checked here. Integers throughout, so that all processors agree.
 """
@@ -9,12 +9,11 @@ from typing import Any
 
 from llvmlite import ir
 
-from ...format_spec.mixing import CONTEXTS, COUNT_LIMIT, INPUTS
+from ...format_spec.mixing import COUNT_LIMIT, INPUTS, MOST_WEIGHT, SURE
 from ..kernels._deferred import cgutils, intrinsic, types
 
-I32, I64 = ir.IntType(32), ir.IntType(64)
-LANES = ir.VectorType(I32, INPUTS)
-WIDE = ir.VectorType(I64, INPUTS)
+I16, I32, I64 = ir.IntType(16), ir.IntType(32), ir.IntType(64)
+LANES, SHORTS = ir.VectorType(I32, INPUTS), ir.VectorType(I16, INPUTS)
 
 
 def _constant(vector: ir.VectorType, value: int) -> Any:
@@ -25,20 +24,21 @@ def _at(context: Any, builder: Any, kind: Any, array: Any, index: Any) -> Any:
     return builder.gep(context.make_array(kind)(context, builder, array).data, [index])
 
 
-def _load(builder: Any, pointer: Any) -> Any:
-    vector = builder.load(builder.bitcast(pointer, LANES.as_pointer()))
-    vector.align = 4
-    return vector
+def _load(builder: Any, pointer: Any, vector: ir.VectorType) -> Any:
+    """A vector that is aligned as its elements are."""
+    loaded = builder.load(builder.bitcast(pointer, vector.as_pointer()))
+    loaded.align = vector.element.width // 8
+    return loaded
 
 
-def _store(builder: Any, vector: Any, pointer: Any) -> None:
-    builder.store(vector, builder.bitcast(pointer, LANES.as_pointer())).align = 4
+def _store(builder: Any, value: Any, pointer: Any) -> None:
+    builder.store(value, builder.bitcast(pointer, value.type.as_pointer())).align = value.type.element.width // 8
 
 
 def _splat(builder: Any, scalar: Any) -> Any:
-    undefined = ir.Constant(LANES, ir.Undefined)
-    one = builder.insert_element(undefined, scalar, ir.Constant(I32, 0))
-    return builder.shuffle_vector(one, undefined, ir.Constant(LANES, [0] * INPUTS))
+    vector = ir.VectorType(scalar.type, INPUTS)
+    one = builder.insert_element(ir.Constant(vector, ir.Undefined), scalar, ir.Constant(I32, 0))
+    return builder.shuffle_vector(one, one, ir.Constant(LANES, [0] * INPUTS))
 
 
 def _bounded(builder: Any, vector: Any, low: int, high: int) -> Any:
@@ -48,7 +48,7 @@ def _bounded(builder: Any, vector: Any, low: int, high: int) -> Any:
 
 
 def _gather(builder: Any, pointers: list[Any]) -> Any:
-    vector = ir.Constant(LANES, ir.Undefined)
+    vector = ir.Constant(ir.VectorType(pointers[0].type.pointee, INPUTS), ir.Undefined)
     for lane, pointer in enumerate(pointers):
         vector = builder.insert_element(vector, builder.load(pointer), ir.Constant(I32, lane))
     return vector
@@ -60,83 +60,84 @@ def _look_up(context: Any, builder: Any, kind: Any, table: Any, indices: Any) ->
     return _gather(builder, [builder.gep(base, [builder.zext(index, I64)]) for index in lanes])
 
 
-def _counters(context: Any, builder: Any, kinds: Any, values: Any) -> list[Any]:
-    """Pointers to the inputs' counters; ``values`` are counters, base and contexts."""
-    found = []
-    for lane in range(INPUTS):
-        one = builder.load(_at(context, builder, kinds[2], values[2], ir.Constant(I64, lane)))
-        at = builder.add(builder.add(values[1], ir.Constant(I64, lane * CONTEXTS)), one)
-        found.append(_at(context, builder, kinds[0], values[0], at))
-    return found
-
-
-def _dot(builder: Any, stretched: Any, weights: Any) -> Any:
-    """Sum over the lanes of products that need 64 bits."""
-    products = builder.mul(builder.sext(stretched, WIDE), builder.sext(weights, WIDE))
-    kind = ir.FunctionType(I64, [WIDE])
-    return builder.call(
-        cgutils.get_or_insert_function(builder.module, kind, f"llvm.vector.reduce.add.v{INPUTS}i64"), [products]
-    )
+def _behind(builder: Any, memory: Any) -> Any:
+    """Where the stretched values are, behind the counters at ``memory``."""
+    return builder.bitcast(builder.gep(memory, [ir.Constant(I64, INPUTS)]), I16.as_pointer())
 
 
 def _predict(
-    typing_context: Any, counters: Any, base: Any, contexts: Any, stretch: Any, weights: Any, one: Any, two: Any, lanes: Any
-) -> Any:
-    """Stretch one counter for each input and weigh them with both weight sets: two sums, in 65536ths of a stretched value.
+    typing_context: Any, counters: Any, a0: Any, a1: Any, a2: Any, a3: Any, stretch: Any, weights: Any, first: Any, lanes: Any,
+    lane: Any,
+) -> Any:  # fmt: skip
+    """Stretch a counter for each input and weigh them: their sum, in 16384ths of a stretched value.
 
-    ``counters`` uint32, of which input ``j`` takes ``base + 256 j + contexts[j]``; ``contexts`` int64 (8,); ``stretch`` int32
-    (4096,); ``weights`` int32, whose sets begin at elements ``one`` and ``two``. ``lanes`` int32 (16,) takes the stretched
-    values, then the counters.
+    ``counters`` uint32, read at ``a0`` to ``a3``; ``stretch`` int16 (4096,); ``weights`` int16, whose set begins at element
+    ``first``. ``lanes`` int32, from ``lane`` on, takes the counters, then the stretched values, for :func:`_train`: 6 elements.
     """
 
     def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
         kinds = signature.args
-        zero = ir.Constant(I64, 0)
-        found = _gather(builder, _counters(context, builder, kinds[:3], values[:3]))
-        stretched = _look_up(context, builder, kinds[3], values[3], builder.lshr(found, _constant(LANES, 20)))
-        _store(builder, stretched, _at(context, builder, kinds[7], values[7], zero))
-        _store(builder, found, _at(context, builder, kinds[7], values[7], ir.Constant(I64, INPUTS)))
-        sums = [_dot(builder, stretched, _load(builder, _at(context, builder, kinds[4], values[4], at))) for at in values[5:7]]
-        return context.make_tuple(builder, signature.return_type, sums)
+        found = _gather(builder, [_at(context, builder, kinds[0], values[0], at) for at in values[1:5]])
+        stretched = _look_up(context, builder, kinds[5], values[5], builder.lshr(found, _constant(LANES, 20)))
+        memory = _at(context, builder, kinds[8], values[8], values[9])
+        _store(builder, found, memory)
+        _store(builder, stretched, _behind(builder, memory))
+        weighing = _load(builder, _at(context, builder, kinds[6], values[6], values[7]), SHORTS)
+        products = builder.mul(builder.sext(stretched, LANES), builder.sext(weighing, LANES))
+        kind = ir.FunctionType(I32, [LANES])
+        name = f"llvm.vector.reduce.add.v{INPUTS}i32"
+        return builder.sext(builder.call(cgutils.get_or_insert_function(builder.module, kind, name), [products]), I64)
 
-    result = types.UniTuple(types.int64, 2)
-    return result(counters, types.int64, contexts, stretch, weights, types.int64, types.int64, lanes), generate
+    at = types.int64
+    return at(counters, at, at, at, at, stretch, weights, at, lanes, at), generate
 
 
 def _train(
-    typing_context: Any, target: Any, miss: Any, miss2: Any, counters: Any, base: Any, contexts: Any, rates: Any,
-    weights: Any, one: Any, two: Any, lanes: Any,
+    typing_context: Any, bit: Any, miss: Any, counters: Any, a0: Any, a1: Any, a2: Any, a3: Any, rates: Any, weights: Any,
+    first: Any, lanes: Any, lane: Any,
 ) -> Any:  # fmt: skip
-    """Move weights and counters towards ``target`` (0 or 65535), after :func:`predict` with the same contexts and sets.
+    """Move weights and counters towards ``bit`` (0 or 1), after :func:`_predict` with the same places and lanes.
 
-    ``miss`` and ``miss2``: how far each mixer was off, times its learning rate.
+    ``miss``: how far the mixer was off, times its learning rate; it fits int16. ``rates`` int16 (256,).
     """
 
     def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
         kinds = signature.args
-        stretched = _load(builder, _at(context, builder, kinds[10], values[10], ir.Constant(I64, 0)))
-        for off, at in zip(values[1:3], values[8:10], strict=True):
-            step = builder.mul(stretched, _splat(builder, builder.trunc(off, I32)))
-            step = builder.ashr(builder.add(step, _constant(LANES, 2048)), _constant(LANES, 12))
-            pointer = _at(context, builder, kinds[7], values[7], at)
-            _store(builder, builder.add(_load(builder, pointer), step), pointer)
-        found = _load(builder, _at(context, builder, kinds[10], values[10], ir.Constant(I64, INPUTS)))
+        memory = _at(context, builder, kinds[10], values[10], values[11])
+        stretched = builder.sext(_load(builder, _behind(builder, memory), SHORTS), LANES)
+        off = builder.sext(_splat(builder, builder.trunc(values[1], I16)), LANES)
+        step = builder.ashr(builder.add(builder.mul(stretched, off), _constant(LANES, 2048)), _constant(LANES, 12))
+        pointer = _at(context, builder, kinds[8], values[8], values[9])
+        weighing = builder.add(builder.sext(_load(builder, pointer, SHORTS), LANES), step)
+        _store(builder, builder.trunc(_bounded(builder, weighing, -MOST_WEIGHT, MOST_WEIGHT), SHORTS), pointer)
+        found = _load(builder, memory, LANES)
         count = builder.and_(found, _constant(LANES, 1023))
-        p = builder.lshr(found, _constant(LANES, 10))
-        aim = _splat(builder, builder.shl(builder.trunc(values[0], I32), ir.Constant(I32, 6)))
-        step = builder.mul(
-            builder.ashr(builder.sub(aim, p), _constant(LANES, 3)), _look_up(context, builder, kinds[6], values[6], count)
-        )
-        p = _bounded(builder, builder.add(p, builder.ashr(step, _constant(LANES, 9))), 64, (1 << 22) - 64)
+        mask = _splat(builder, builder.and_(builder.neg(builder.trunc(values[0], I32)), ir.Constant(I32, SURE)))
+        p = builder.xor(builder.lshr(found, _constant(LANES, 10)), mask)
+        rate = builder.zext(_look_up(context, builder, kinds[7], values[7], count), LANES)
+        change = builder.lshr(builder.mul(builder.lshr(p, _constant(LANES, 3)), rate), _constant(LANES, 9))
+        p = builder.xor(builder.sub(p, change), mask)
         count = _bounded(builder, builder.add(count, _constant(LANES, 1)), 0, COUNT_LIMIT)
         found = builder.or_(builder.shl(p, _constant(LANES, 10)), count)
-        for lane, pointer in enumerate(_counters(context, builder, kinds[3:6], values[3:6])):
-            builder.store(builder.extract_element(found, ir.Constant(I32, lane)), pointer)
+        for lane, at in enumerate(values[3:7]):
+            one = builder.extract_element(found, ir.Constant(I32, lane))
+            builder.store(one, _at(context, builder, kinds[2], values[2], at))
         return context.get_dummy_value()
 
-    whole = types.int64
-    return types.void(whole, whole, whole, counters, whole, contexts, rates, weights, whole, whole, lanes), generate
+    at = types.int64
+    return types.void(at, at, counters, at, at, at, at, rates, weights, at, lanes, at), generate
+
+
+def _settled(typing_context: Any, value: Any) -> Any:
+    """``value``, in a way that keeps the branch around it a branch: no instruction, but the compiler cannot see through it."""
+
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        opaque = ir.InlineAsm(ir.FunctionType(I64, [I64]), "", "=r,0", side_effect=True)
+        return builder.call(opaque, [values[0]])
+
+    return types.int64(types.int64), generate
 
 
 predict: Any = intrinsic(_predict)
 train: Any = intrinsic(_train)
+settled: Any = intrinsic(_settled)

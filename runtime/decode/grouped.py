@@ -10,7 +10,7 @@ import numpy as np
 
 from ...format_spec.coding import MAX_ALPHABET, MAX_CLASSES, POSITION_CLASSES, WORD_BYTES
 from ...format_spec.word_models import Model, masks_by_symbol, read_model
-from ._huffman import TABLE_BITS, fill_pair_table
+from ._huffman import PAIRS, TABLE_BITS, fill_table
 from ._masks import LANES, decode_grouped
 from ._opened import CodedTensor, Room
 from ._payload import check_sizes, matrix, read_entry_table
@@ -40,9 +40,7 @@ class WordTables:
         nothing = np.zeros(0, np.uint32)
         if len(model.tables) == 1 and not model.phrases and model.base <= MAX_ALPHABET:
             pairs, lengths = np.zeros(1 << TABLE_BITS, np.uint32), model.tables[0]
-            only = int(lengths.argmax()) if lengths.max() == 0 else -1
-            if only < 0:
-                fill_pair_table(lengths, pairs)
+            only = int(lengths.argmax()) if lengths.max() == 0 else fill_table(lengths, pairs)
             return cls(pairs, only, nothing, np.zeros(0, np.int64), np.zeros(0, np.uint64), 0)
         meanings = model.words()
         sizes = np.array([len(word) for word in meanings])
@@ -52,7 +50,7 @@ class WordTables:
             fill_word_table(lengths, sizes, classes, table)
         contexts = np.zeros((MAX_CLASSES, POSITION_CLASSES), np.int64)
         contexts[: len(model.cuts) + 1] = np.reshape(model.contexts, (len(model.cuts) + 1, -1)) << TABLE_BITS
-        return cls(nothing, -1, tables.reshape(-1), contexts.reshape(-1), _word_bytes(model), -1 if model.positional else 0)
+        return cls(nothing, PAIRS, tables.reshape(-1), contexts.reshape(-1), _word_bytes(model), -1 if model.positional else 0)
 
     @property
     def arguments(self) -> tuple[np.ndarray, int, np.ndarray, np.ndarray, np.ndarray]:

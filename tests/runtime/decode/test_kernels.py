@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tersor.format_spec.codecs._huffman import canonical_codes, code_lengths
 from tersor.runtime.decode._bits import load_big_endian, store_big_endian, store_pair
-from tersor.runtime.decode._huffman import TABLE_BITS, fill_pair_table
+from tersor.runtime.decode._huffman import TABLE_BITS, fill_table
 from tersor.runtime.kernels._jit import jit
 
 
@@ -42,7 +42,7 @@ def test_unaligned_loads_and_stores() -> None:
 def test_pair_table_agrees_with_the_codes(values: list[int]) -> None:
     lengths = code_lengths(np.array(values))
     codes, table = canonical_codes(lengths), np.zeros(1 << TABLE_BITS, np.uint32)
-    fill_pair_table(lengths, table)
+    fill_table(lengths, table)
     symbol_of = {(int(n), int(c)): s for s, (n, c) in enumerate(zip(lengths, codes, strict=True)) if n > 0}
     for window in range(0, 1 << TABLE_BITS, 37):
         text, found = format(window, f"0{TABLE_BITS}b"), []
