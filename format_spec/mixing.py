@@ -102,6 +102,9 @@ STRETCH = np.clip(np.searchsorted(_squash(), np.arange(4096) * 16 + 8) - 2048, -
 COUNT_RATES = (40960 // (10 * np.arange(COUNT_LIMIT + 1) + 21)).astype(np.int16)
 """(256,) int16: share of its error that a counter takes after so many uses, in 4096ths."""
 
+MIXING_RATES = (RATE + EXTRA_RATE // (np.arange(EXTRA_RATE + 1) + RATE_DELAY)).astype(np.int16)
+"""(2501,) int16: learning rate of the mixer after so many decisions; the last entry is that of more."""
+
 RECIPROCALS = 65536 // np.maximum(np.arange(MAX_KERNEL + 5), 1)
 """(261,) int64: 65536 over the index, rounded down (entry 0 is not used)."""
 
@@ -111,5 +114,5 @@ LOGARITHMS = np.array([_logarithm(x) for x in range(257)], np.uint8)
 FINE = np.array([_fine(x) for x in range(249)], np.uint8)
 """(249,) uint8: magnitudes in finer steps; larger ones take the last entry."""
 
-for _table in (SQUASH, STRETCH, COUNT_RATES, RECIPROCALS, LOGARITHMS, FINE):
+for _table in (SQUASH, STRETCH, COUNT_RATES, MIXING_RATES, RECIPROCALS, LOGARITHMS, FINE):
     _table.flags.writeable = False

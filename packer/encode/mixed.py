@@ -213,7 +213,7 @@ def encode_block(values: np.ndarray, ranks: Ranks, choice: Choice) -> bytes:
         _, end = code_block(
             q, low, references, head.kernel, head.width, head.low_bits, head.mixed_steps,
             ranks.positives, len(ranks.codebook) - ranks.positives, bool(head.flags & KERNEL_ZEROS_FLAG),
-            bool(head.flags & REFERENCES_FLAG), NOTHING, data, 0, room, True,
+            bool(head.flags & REFERENCES_FLAG), NOTHING, data, 0, room,
         )  # fmt: skip
         if end <= room:
             return data[:end].tobytes()

@@ -16,9 +16,8 @@ from ...format_spec.mixing import (
     INPUTS,
     KNOTS,
     LEAST,
+    MIXING_RATES,
     MOST,
-    RATE,
-    RATE_DELAY,
     SQUASH,
     STRETCH,
     SURE,
@@ -51,18 +50,18 @@ def _narrowed(bit, low, middle, high, is_steady):
 
 
 @jit(forceinline=True)
-def code_bit(bit, p, is_steady, coder, data, out, stop, coding):
-    """Code ``bit``, or decode it; ``p`` is the probability of a one. Returns the bit and the coder.
+def code_bit(bit, p, is_steady, coder, data, out, stop):
+    """Code ``bit``, or decode it when ``out`` is ``None``; ``p`` is the probability of a one. Returns the bit and the coder.
 
-    Bytes go to ``out`` and come from ``data``, at places below ``stop``: others are counted but not written, and read as 0.
+    Bytes go to ``out`` or come from ``data``, at places below ``stop``: others are counted but not written, and read as 0.
     """
     low, high, word, at = coder
     middle = low + ((high - low) * p >> 16)
-    if not coding:
+    if out is None:
         bit = np.int64(word <= middle)
     bit, low, high = _narrowed(bit, low, middle, high, is_steady)
     while (low ^ high) & 0xFF000000 == 0:
-        if coding:
+        if out is not None:
             if at < stop:
                 out[np.uint64(at)] = high >> 24
         else:
@@ -95,16 +94,14 @@ def foresee(plane, x0, x1, x2, x3, chosen, row, model, lane):
 
 
 @jit(forceinline=True)
-def settle(bit, foreseen, is_steady, model, lane, tick, coder, data, out, stop, coding):
+def settle(bit, foreseen, is_steady, model, lane, tick, coder, data, out, stop):
     """Code or decode a foreseen decision, ``tick`` mixed ones being before it, and learn. Returns the bit and the coder."""
     counters, weights, refined, lanes = model
     p, expected, nearest, a0, a1, a2, a3, weight = foreseen
-    bit, coder = code_bit(bit, p, is_steady, coder, data, out, stop, coding)
+    bit, coder = code_bit(bit, p, is_steady, coder, data, out, stop)
     target, found = 65535 * bit, np.int64(refined[np.uint64(nearest)])
     refined[np.uint64(nearest)] = found + ((target - found) >> 6)
-    rate = RATE
-    if tick < EXTRA_RATE:
-        rate += EXTRA_RATE // (tick + RATE_DELAY)
+    rate = np.int64(MIXING_RATES[np.uint64(min(tick, EXTRA_RATE))])
     miss = min(max((target - expected) * rate >> 8, -MOST_MISS), MOST_MISS)
     train(bit, miss, counters, a0, a1, a2, a3, COUNT_RATES, weights, weight, lanes, lane)
     return bit, coder
@@ -120,20 +117,20 @@ def learned(counter, bit):
 
 
 @jit(forceinline=True)
-def decide_alone(bit, place, alone, coder, data, out, stop, coding):
+def decide_alone(bit, place, alone, coder, data, out, stop):
     """Code or decode one decision predicted by one counter; returns the bit and the coder."""
     at = np.uint64(place)
     counter = np.int64(alone[at])
-    bit, coder = code_bit(bit, min(max(counter >> 16, LEAST), MOST), False, coder, data, out, stop, coding)
+    bit, coder = code_bit(bit, min(max(counter >> 16, LEAST), MOST), False, coder, data, out, stop)
     alone[at] = learned(counter, bit)
     return bit, coder
 
 
 @jit(forceinline=True)
-def decide_by_two(bit, one, two, alone, coder, data, out, stop, coding):
+def decide_by_two(bit, one, two, alone, coder, data, out, stop):
     """Code or decode one decision predicted by the mean of two counters; returns the bit and the coder."""
     first, second = np.uint64(one), np.uint64(two)
     a, b = np.int64(alone[first]), np.int64(alone[second])
-    bit, coder = code_bit(bit, min(max((a + b) >> 17, LEAST), MOST), False, coder, data, out, stop, coding)
+    bit, coder = code_bit(bit, min(max((a + b) >> 17, LEAST), MOST), False, coder, data, out, stop)
     alone[first], alone[second] = learned(a, bit), learned(b, bit)
     return bit, coder

@@ -39,10 +39,10 @@ VALID, BAD_REFERENCE, BAD_RANK, BAD_LENGTH = 0, 1, 2, 3
 
 
 @jit
-def code_reference(references, r, which, alone, coder, data, out, stop, coding):
+def code_reference(references, r, which, alone, coder, data, out, stop):
     """Which earlier row ``r`` names: distance (0: none) and sign, at ``references[r, 2 * which:]``; (status, coder)."""
     reach, distance, sign = min(r, WINDOW), np.int64(references[r, 2 * which]), np.int64(references[r, 2 * which + 1])
-    used, coder = decide_alone(np.int64(distance > 0), which, alone, coder, data, out, stop, coding)
+    used, coder = decide_alone(np.int64(distance > 0), which, alone, coder, data, out, stop)
     if not used:
         references[r, 2 * which], references[r, 2 * which + 1] = 0, 1
         return VALID, coder
@@ -51,12 +51,12 @@ def code_reference(references, r, which, alone, coder, data, out, stop, coding):
         mask <<= 1
     mask >>= 1
     while mask:
-        bit, coder = code_bit(np.int64((distance - 1) & mask != 0), 32768, True, coder, data, out, stop, coding)
+        bit, coder = code_bit(np.int64((distance - 1) & mask != 0), 32768, True, coder, data, out, stop)
         value = value * 2 + bit
         mask >>= 1
     if value >= reach:
         return BAD_REFERENCE, coder
-    opposite, coder = code_bit(np.int64(sign < 0), 32768, True, coder, data, out, stop, coding)
+    opposite, coder = code_bit(np.int64(sign < 0), 32768, True, coder, data, out, stop)
     references[r, 2 * which], references[r, 2 * which + 1] = value + 1, -1 if opposite else 1
     return VALID, coder
 
@@ -119,9 +119,9 @@ def new_model():
 @jit
 def code_block(
     q, low, references, kernel, width, low_bits, mixed_steps, positives, negatives, kernel_zeros, named,
-    data, out, begin, end, coding,
+    data, out, begin, end,
 ):  # fmt: skip
-    """Code (``coding``) or decode the levels ``q`` of one block.
+    """Code the levels ``q`` of one block, or decode them when ``out`` is ``None``.
 
     ``q`` (rows + 1, columns) int8: row 0 is zero and stands for rows that are not there; a level is the sign times
     ``1 + (rank - 1 >> low_bits)``. ``low`` (rows + 1, columns) uint16: low bits of ``rank - 1``, read when there are any.
@@ -130,7 +130,7 @@ def code_block(
     counted but not written.
     Returns (status, offset after the block's last byte).
     """
-    rows, columns = q.shape[0] - 1, q.shape[1]
+    rows, columns, is_coding = q.shape[0] - 1, q.shape[1], out is not None
     groups = (columns + kernel - 1) // kernel
     model = new_model()
     fine_base = REFERENCE_COUNTERS + (16 << low_bits)
@@ -143,20 +143,20 @@ def code_block(
     for k in range(kernel):
         place[k] = k if kernel <= 16 else 16 * k // kernel
     word, at, tick = np.int64(0), np.int64(begin), np.int64(0)
-    if not coding:
+    if out is None:
         for _ in range(4):
             word = word << 8 | (np.int64(data[at]) if at < end else 0)
             at += 1
     coder = (np.int64(0), np.int64(TOP), word, at)
     row_mean = np.int64(64)
-    last_place = np.int64(1) << 62 if coding else end + 4
+    last_place = np.int64(1) << 62 if is_coding else end + 4
     two_signs = positives > 0 and negatives > 0
     for r in range(rows):
         here, a, b, up_sign, row_sum = r + 1, r, max(r - 1, 0), np.int64(1), np.int64(0)
         if named and r > 0:
-            status, coder = code_reference(references, r, 0, alone, coder, data, out, end, coding)
+            status, coder = code_reference(references, r, 0, alone, coder, data, out, end)
             if status == VALID and r > 1:
-                status, coder = code_reference(references, r, 1, alone, coder, data, out, end, coding)
+                status, coder = code_reference(references, r, 1, alone, coder, data, out, end)
             if status != VALID:
                 return status, coder[3]
             if references[r, 0]:
@@ -176,10 +176,10 @@ def code_block(
             if kernel_zeros:
                 row_log, group_log = log_of(row_mean >> 2), log_of(group)
                 x1 = min(like, 5) * 36 + min(np.int64(up2_sums[np.uint64(g)]), 5) * 6 + min(last, 5)
-                some = np.int64(np.any(line[c0:c1])) if coding else np.int64(0)
+                some = np.int64(np.any(line[c0:c1])) if is_coding else np.int64(0)
                 x0, x2, x3 = 16 * row_log + group_log, 16 * group_log + log_of(like_mean), 6 * min(last, 5) + min(last2, 5)
                 foreseen = foresee(KERNEL_PLANE, x0, x1, x2, x3, KERNEL_SET, 65, model, 0)
-                some, coder = settle(some, foreseen, False, model, 0, tick, coder, data, out, end, coding)
+                some, coder = settle(some, foreseen, False, model, 0, tick, coder, data, out, end)
                 tick += 1
                 if not some:
                     for c in range(np.uint64(c0), np.uint64(c1)):
@@ -211,12 +211,12 @@ def code_block(
                 up, up2 = level_at(up_line, c) * up_sign, level_at(up2_line, c)
                 x1, x3 = inside_log * 16 + spot, log_of(row) * 16 + spot
                 x2 = log_of(usual) * 16 + at_most_three(up) * 4 + at_most_three(up2)
-                value = level_at(line, c) if coding else np.int64(0)
+                value = level_at(line, c) if is_coding else np.int64(0)
                 size, bit = abs(value), np.int64(1)
                 if not (kernel_zeros and c == c1 - 1 and inside == 0):
                     chosen = np.int64(k == 0) + 2 * np.int64(inside == 0)
                     foreseen = foresee(0, x0, x1, x2, x3, chosen, level, model, 0)
-                    bit, coder = settle(np.int64(size > 0), foreseen, False, model, 0, tick, coder, data, out, end, coding)
+                    bit, coder = settle(np.int64(size > 0), foreseen, False, model, 0, tick, coder, data, out, end)
                     tick += 1
                 column += 1
                 if column == width:
@@ -239,9 +239,7 @@ def code_block(
                     s1 = lean(row_sum, row) * 9 + lean(np.int64(column_sum[place_c]), usual)
                     s2, s3 = clip(before, 4) * 9 + clip(up, 4), clip(balance, 4) * 9 + above_sign * 3 + left_sign
                     signs = foresee(SIGN_PLANE, s0, s1, s2, s3, SIGN_SETS + spot, 64, model, LANES)
-                    negative, coder = settle(
-                        np.int64(value < 0), signs, True, model, LANES, tick, coder, data, out, end, coding
-                    )
+                    negative, coder = settle(np.int64(value < 0), signs, True, model, LANES, tick, coder, data, out, end)
                     tick += 1
                 ranks = negatives if negative else positives
                 last_step, step, lone = (ranks - 1) >> low_bits, np.int64(0), min(mixed_steps, (ranks - 1) >> low_bits)
@@ -251,9 +249,7 @@ def code_block(
                         i = min(step + 1, 15)
                         plane, chosen = min(step + 1, LAST_UNARY_PLANE), STEP_SETS + 16 * (i - 1) + level
                         foreseen = foresee(plane, x0, x1, x2, x3, chosen, min(i, 3) * 16 + level, model, 0)
-                    more, coder = settle(
-                        np.int64(size > step + 1), foreseen, False, model, 0, tick, coder, data, out, end, coding
-                    )
+                    more, coder = settle(np.int64(size > step + 1), foreseen, False, model, 0, tick, coder, data, out, end)
                     tick += 1
                     step += more
                 if more and step < last_step:
@@ -265,14 +261,14 @@ def code_block(
                         plane = min(step + 1, LAST_UNARY_PLANE)
                         more, coder = decide_by_two(
                             np.int64(size > step + 1), fine_at + 128 * plane, near_at + 256 * plane,
-                            alone, coder, data, out, end, coding,
+                            alone, coder, data, out, end,
                         )  # fmt: skip
                         step += more
                 if low_bits:
                     node, base = np.int64(1), REFERENCE_COUNTERS + ((min(step, 7) * 2 + negative) << low_bits)
                     for i in range(low_bits - 1, -1, -1):
                         given = np.int64(low[here, place_c]) >> i & 1
-                        bit, coder = decide_alone(given, base + node, alone, coder, data, out, end, coding)
+                        bit, coder = decide_alone(given, base + node, alone, coder, data, out, end)
                         node = node * 2 + bit
                     low[here, place_c] = node - (1 << low_bits)
                     if (step << low_bits) + node - (1 << low_bits) >= ranks:
@@ -293,7 +289,7 @@ def code_block(
             last, last2 = inside, last
             group_mean[np.uint64(g)] = group + ((mean_of(inside, c1 - c0) - group) * 20 >> 8)
     interval, _, _, at = coder
-    if coding:
+    if out is not None:
         if at < end:
             out[at] = (interval >> 24) + 1
         return VALID, at + 1

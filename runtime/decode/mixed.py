@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from ...format_spec.records import TensorRecord
     from ._registry import Executor
 
-NOTHING = np.zeros(0, np.uint8)
-
 DEFECTS = {
     BAD_REFERENCE: "a row names a row that is not there",
     BAD_RANK: "a level is not in the codebook",
@@ -67,7 +65,7 @@ def decode_levels(record: TensorRecord, data: np.ndarray, payload: MixedPayload,
         block_low = np.zeros((rows + 1, minors) if head.low_bits else (1, 1), np.uint16)
         status, _ = code_block(
             block_q, block_low, np.zeros((rows, 4), np.int32), head.kernel, head.width, head.low_bits, head.mixed_steps,
-            positives, len(payload.codebook) - positives, is_flagged, is_named, data, NOTHING, begin, end, False,
+            positives, len(payload.codebook) - positives, is_flagged, is_named, data, None, begin, end,
         )  # fmt: skip
         if status != VALID:
             raise FormatError(DEFECTS[status], offset=begin)
