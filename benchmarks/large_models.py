@@ -67,8 +67,9 @@ def vgg16() -> Network:
         if name == "fc6":
             nodes.append(helper.make_node("Flatten", [before], ["flat"]))
             before = "flat"
-        more = {"pads": [1, 1, 1, 1]} if is_conv else {"transB": 1}
-        nodes.append(helper.make_node("Conv" if is_conv else "Gemm", [before, name], [f"{name}_out"], **more))
+        names = [before, name], [f"{name}_out"]
+        layer = helper.make_node("Conv", *names, pads=[1, 1, 1, 1]) if is_conv else helper.make_node("Gemm", *names, transB=1)
+        nodes.append(layer)
         nodes.append(helper.make_node("Relu", [f"{name}_out"], [f"{name}_relu"]))
         before = f"{name}_relu"
         if name in ("conv1_2", "conv2_2", "conv3_3", "conv4_3", "conv5_3"):

@@ -23,18 +23,15 @@ Run = Callable[[], Mapping[str, Any]]
 Loader = Callable[[str, int, Inputs], Run]
 
 
-def tersor(path: str, threads: int, inputs: Inputs) -> Run:
+def tersor(path: str, threads: int, inputs: Inputs, memory: str = "expanded") -> Run:
     """Ours, on the packed file."""
-    model = importlib.import_module("tersor.runtime").load(path, threads=threads)
+    model = importlib.import_module("tersor.runtime").load(path, threads=threads, memory=memory)
     return lambda: model.run(inputs)
 
 
 def tersor_streamed(path: str, threads: int, inputs: Inputs) -> Run:
     """Ours, its weights left encoded."""
-    from tersor.runtime import load
-
-    model = load(path, threads=threads, memory="streamed")
-    return lambda: model.run(inputs)
+    return tersor(path, threads, inputs, "streamed")
 
 
 def onnxruntime(path: str, threads: int, inputs: Inputs) -> Run:
