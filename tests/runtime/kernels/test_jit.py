@@ -153,7 +153,7 @@ def test_old_environments_are_dropped(tmp_path, monkeypatch):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["e2", "e3"]
 
 
-def test_kernels_call_kernels_and_constants_do_not_make_more_of_them():
+def test_kernels_call_kernels_and_constants_do_not_make_more_of_them(folder):
     assert total(np.arange(4.0), 2) == 11
     assert len(sum_from.inner.overloads) == 1
 
