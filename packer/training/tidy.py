@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from inspect import signature
 from typing import Any
 
 import numpy as np
@@ -112,10 +111,14 @@ def _without_zero_bias(node: Node, tensors: Mapping[str, Tensor]) -> Node:
 
 
 def _without_defaults(node: Node) -> Node:
-    """``node`` without the attributes that say what ONNX assumes anyway; an operator's reference has ONNX's defaults."""
-    parameters = signature(find_operator(node).reference).parameters
-    kept = {n: v for n, v in node.attributes.items() if not _is_default(node.op_type, n, v, parameters[n].default)}
+    """``node`` without the attributes that say what ONNX assumes anyway; operators know ONNX's defaults."""
+    defaults = find_operator(node).defaults
+    kept = {n: v for n, v in node.attributes.items() if not _is_default(node.op_type, n, v, defaults.get(n, NO_DEFAULT))}
     return replace(node, attributes=kept)
+
+
+NO_DEFAULT = object()
+"""Equal to no attribute: for those that must be given."""
 
 
 def _is_default(op_type: str, name: str, value: Any, default: Any) -> bool:
