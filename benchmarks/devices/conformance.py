@@ -1,21 +1,27 @@
 """Models packed on one machine, checked on another that has only the runtime.
 
-    python conformance.py FOLDER [N]
+    python conformance.py FOLDER [--one-in N] [--requests REQUESTS]
 
 runs what ``cases.py`` put into FOLDER, of the node tests one in N. Weights must be bit-identical, and so must outputs of
-integers and booleans; others agree within 1e-5 of the largest value of the output. Exit code 1: they do not.
+integers and booleans; others agree within 1e-5 of the largest value of the output. Exit code 1: they do not. What a case
+showed is kept beside it: a run that was interrupted goes on where it stopped. With ``--requests``, kernels are compiled by
+``compile_for.py`` on another machine.
 """
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import json
+import pickle
 import platform
 import resource
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -54,8 +60,26 @@ def difference(found: np.ndarray, expected: np.ndarray) -> float:
     return apart / float(np.abs(expected[finite]).max(initial=0)) if apart else 0.0
 
 
-def compare(packed: Path) -> tuple[bool, float, float]:
-    """(weights bit-identical, largest difference of an output, seconds of the first run)."""
+@dataclass(frozen=True)
+class Result:
+    """Whether the weights are bit-identical, the largest difference of an output, and the seconds of the first run."""
+
+    same: bool
+    error: float
+    seconds: float
+
+    @property
+    def passed(self) -> bool:
+        """Same weights, and outputs near enough."""
+        return self.same and self.error <= RTOL
+
+    def __str__(self) -> str:
+        weights = "bit-identical" if self.same else "DIFFERENT"
+        return f"weights {weights}, outputs within {self.error:.1e} (first run {self.seconds:.1f} s)"
+
+
+def compare(packed: Path) -> Result:
+    """Run the model at ``packed``."""
     from tersor.runtime import load
 
     same = digest(packed) == json.loads(packed.with_suffix(".json").read_text())["weights"]
@@ -64,44 +88,73 @@ def compare(packed: Path) -> tuple[bool, float, float]:
         outputs = model.run(dict(inputs))
         seconds = time.perf_counter() - begin
     with np.load(packed.with_suffix(".outputs.npz")) as expected:
-        return same, max((difference(outputs[name], expected[name]) for name in expected), default=0.0), seconds
+        return Result(same, max((difference(outputs[name], expected[name]) for name in expected), default=0.0), seconds)
+
+
+def result(packed: Path) -> Result:
+    """What :func:`compare` finds, or found in an earlier run."""
+    kept = packed.with_suffix(".result.json")
+    if not kept.exists():
+        kept.write_text(json.dumps(asdict(compare(packed))))
+    return Result(**json.loads(kept.read_text()))
 
 
 def check_models(folder: Path) -> bool:
     """Compare every model of ``folder``, a line each."""
     passed = True
     for packed in sorted(folder.glob("*.tersor")):
-        same, error, seconds = compare(packed)
-        passed &= same and error <= RTOL
-        weights = "bit-identical" if same else "DIFFERENT"
-        print(f"{packed.name}: weights {weights}, outputs within {error:.1e} (first run {seconds:.1f} s)", flush=True)
+        found = result(packed)
+        passed &= found.passed
+        print(f"{packed.name}: {found}", flush=True)
     return passed
 
 
 def check_nodes(folder: Path, step: int) -> bool:
     """Compare one in ``step`` node tests of ``folder``: a line for each that differs, and one for all."""
-    results = {}
-    for packed in sorted(folder.glob("*.tersor"))[::step]:
-        same, error, _ = compare(packed)
-        results[packed.stem] = error if same else np.inf
-        if results[packed.stem] > RTOL:
-            print(f"{packed.stem}: outputs within {error:.1e}, weights {'identical' if same else 'DIFFERENT'}", flush=True)
-    equal = sum(error <= RTOL for error in results.values())
+    results = {packed.stem: result(packed) for packed in sorted(folder.glob("*.tersor"))[::step]}
+    for name, found in results.items():
+        if not found.passed:
+            print(f"{name}: {found}")
+    equal = [found.error for found in results.values() if found.passed]
     if results:
-        worst = max((error for error in results.values() if error <= RTOL), default=0.0)
-        print(f"node tests: {equal} of {len(results)} equal, the worst of them within {worst:.1e}", flush=True)
-    return equal == len(results)
+        print(f"node tests: {len(equal)} of {len(results)} equal, the worst of them within {max(equal, default=0.0):.1e}")
+    return len(equal) == len(results)
+
+
+def compile_elsewhere(requests: Path) -> None:
+    """Leave a request for each kernel that must be compiled, and wait for the code to be in the cache."""
+    from tersor.runtime.kernels._jit import Kernel, kind_of
+
+    def compiled(kernel: Kernel, name: str, arguments: tuple[Any, ...]) -> Callable[..., Any]:
+        function, kinds = kernel.py_func, tuple(map(kind_of, arguments))
+        part, request = requests / f"{name}.part", requests / f"{name}.request"
+        part.write_bytes(pickle.dumps((function.__module__, function.__qualname__, kinds)))
+        part.rename(request)
+        while request.exists():
+            time.sleep(0.1)
+        entry = kernel._stored(name)
+        if entry is None:
+            raise SystemExit(f"{name}: what was compiled elsewhere does not fit")
+        return entry
+
+    Kernel._compiled = compiled
 
 
 def main() -> None:
     """Run the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--one-in", type=int, default=1, metavar="N")
+    parser.add_argument("--requests", type=Path)
+    arguments = parser.parse_args()
     begin = time.perf_counter()
     import tersor.runtime  # noqa: F401
 
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(f"import tersor.runtime: {time.perf_counter() - begin:.1f} s, {memory:.0f} MB resident, {platform.machine()}")
-    folder, step = Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 1
-    passed = [check_nodes(folder / "nodes", step), check_models(folder / "models")]
+    seconds, memory = time.perf_counter() - begin, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(f"import tersor.runtime: {seconds:.1f} s, {memory:.0f} MB resident, {platform.machine()}", flush=True)
+    if arguments.requests:
+        compile_elsewhere(arguments.requests)
+    passed = [check_models(arguments.folder / "models"), check_nodes(arguments.folder / "nodes", arguments.one_in)]
     print(f"peak memory: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB")
     sys.exit(0 if all(passed) else 1)
 

@@ -46,7 +46,7 @@ class Conv:
     def image(self) -> tuple[int, int]:
         """Rows and pitch of a channel's padded copy, from which flat tiles are packed; no pitch where none is needed."""
         s, tiling = self.shape, self.tiling
-        if tiling.shape != "flat" or (s.kernel == (1, 1) and (s.H, s.W) == (s.OH, s.OW) == (1, s.OW)):
+        if tiling.shape != "flat" or (s.pointwise and s.H == 1):
             return 0, 0
         extent = [(k - 1) * d + 1 for k, d in zip(s.kernel, s.dilations, strict=True)]
         rows = min(s.OH, (tiling.R * tiling.V + s.OW - 2) // s.OW + 1)

@@ -46,12 +46,14 @@ class Shape2D:
     groups: int = 1
 
     @property
+    def pointwise(self) -> bool:
+        """Whether each output position meets only the input at the same place."""
+        return self.kernel == self.strides == (1, 1) and self.begin == (0, 0) and (self.H, self.W) == (self.OH, self.OW)
+
+    @property
     def flattened(self) -> Shape2D:
-        """The same convolution over a single row, when each output position meets only the input at the same place."""
-        pointwise = self.kernel == (1, 1) and self.strides == (1, 1) and self.begin == (0, 0)
-        if not pointwise or (self.H, self.W) != (self.OH, self.OW):
-            return self
-        return replace(self, H=1, W=self.H * self.W, OH=1, OW=self.OH * self.OW)
+        """The same convolution, over a single row when it is pointwise."""
+        return replace(self, H=1, W=self.H * self.W, OH=1, OW=self.OH * self.OW) if self.pointwise else self
 
     @property
     def covers_input(self) -> bool:
@@ -147,8 +149,7 @@ def choose(shape: Shape2D, nonzeros: int, registers: tuple[int, int]) -> Tiling 
 
 def _candidates(shape: Shape2D, registers: tuple[int, int]) -> Iterator[Tiling]:
     count, width = registers
-    flat, size = shape.flattened, shape.C // shape.groups
-    in_place = flat.OH == 1 and flat.H == 1 and flat.kernel == (1, 1)
+    size = shape.C // shape.groups
     for V in WIDTHS:
         for T in (1, 2) if shape.M // shape.groups > 1 else (1,):
             for R in HEIGHTS:
@@ -161,7 +162,7 @@ def _candidates(shape: Shape2D, registers: tuple[int, int]) -> Iterator[Tiling]:
                     yield from _blocked(Tiling(*common, "flat", 1, shape.kernel, shape.strides[0], shape.dilations[0]), size)
                     plane = shape.OH * shape.OW // V
                     # Only whole tiles are read in place: a part of one would reach over the end of the last plane.
-                    if in_place and shape.OH * shape.OW % (R * V) == 0:
+                    if shape.pointwise and shape.OH * shape.OW % (R * V) == 0:
                         yield Tiling(*common, "direct", balanced(size, MOST_VECTORS // plane), plane=plane)
 
 

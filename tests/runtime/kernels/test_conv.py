@@ -108,6 +108,27 @@ def test_inputs_read_in_place(share, pruned, T, density, shifted):
     np.testing.assert_allclose(y, conv.reference(x, w), rtol=1e-5, atol=1e-5)
 
 
+STRIDED = Shape2D(N=1, C=256, H=1, W=32, M=256, OH=1, OW=16, strides=(1, 2))
+STRIDED_AND_PADDED = Shape2D(N=1, C=6, H=1, W=3, M=12, OH=1, OW=3, strides=(1, 2), begin=(0, 1), groups=6)
+
+
+@pytest.mark.parametrize("shape", [STRIDED, STRIDED_AND_PADDED])
+def test_a_strided_row_is_not_read_as_it_lies(shape):
+    tiling = choose(shape, shape.M * shape.C // shape.groups, (32, 16))
+    assert tiling is not None
+    assert tiling.shape != "direct"
+    rng, tiling = np.random.default_rng(0), Tiling(1, 1, 8, "flat", 2)
+    w = rng.standard_normal((shape.M, shape.C // shape.groups, 1, 1)).astype(np.float32)
+    x = rng.standard_normal((1, shape.C, 1, shape.W)).astype(np.float32)
+    stream = make_stream(matrix_of(DenseTensor.of(w), (0,), "w"), shape.C, shape.groups, tiling, 1)
+    kernel = Conv(shape, tiling, stream, *affine(Epilogue(), shape.M, None), np.array([-np.inf, np.inf], np.float32), 1)
+    y = np.full((1, shape.M, 1, shape.OW), np.nan, np.float32)
+    kernel(x, y, None, aligned_bytes(4 * kernel.scratch_floats), Workers(1))
+    pads = (*shape.begin, *shape.begin)
+    want = conv.reference(x, w, strides=shape.strides, pads=pads, group=shape.groups)
+    np.testing.assert_allclose(y, want[..., : shape.OW], rtol=1e-4, atol=1e-4)
+
+
 @given(channels=st.integers(0, 40), groups=st.sampled_from([1, 2, 4, 40]), block=st.integers(1, 64))
 def test_blocks_never_split_a_group_they_do_not_fill(channels, groups, block):
     channels -= channels % groups
