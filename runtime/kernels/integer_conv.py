@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
 from typing import Any
@@ -12,7 +13,8 @@ from ..ops._window import Window
 from ..ops.conv import Geometry
 from ..plan.step import Arrays, Kernel, Site
 from ..plan.workers import Workers
-from .integer_matmul import A_SCALE, B_SCALE, BIAS, BYTES, PLACES, Y_SCALE, Y_ZERO, fits, rescale_into, zeros
+from .integer_depthwise import Depthwise
+from .integer_matmul import BYTES, PLACES, Y_SCALE, Y_ZERO, fits, rescaled, zeros
 from .quantized import multiply
 
 TILE_ELEMENTS = 1 << 17
@@ -36,7 +38,7 @@ def lower_conv(site: Site) -> Kernel | None:
     geometry = Geometry(**attributes)
     names = site.node.inputs[w_at : zero_at + 1]
     weights = site.prepare(("integer conv", *names, geometry.group), lambda: _centred(site, w_at, zero_at, geometry.group))
-    layer = Layer(weights, geometry.window(x[1], w[1]), rescales)
+    layer = (Layer if w[1][1] > 1 else Depthwise)(weights, geometry.window(x[1], w[1]), rescales)
     reads = tuple(i for i, shaped in enumerate(site.inputs) if shaped is not None and i not in (w_at, zero_at))
 
     def run(inputs: Arrays, outputs: Arrays, scratch: np.ndarray, workers: Workers) -> None:
@@ -69,7 +71,7 @@ class Layer:
     window: Window
     rescales: bool
 
-    def run(self, given: dict[int, np.ndarray], output: np.ndarray, workers: Workers) -> None:
+    def run(self, given: Mapping[int, np.ndarray], output: np.ndarray, workers: Workers) -> None:
         """Fill ``output`` (N, M, \\*spatial) image after image, tiles spread over the threads; ``given``: inputs by number."""
         groups, outputs, inner = self.weights.shape
         zero = given[2].reshape(()).astype(np.int16) if 2 in given else np.int16(0)
@@ -88,7 +90,8 @@ class Layer:
                     patches = self._patches(channels[group], first, target.shape[1])
                     sums = np.empty((outputs, patches.shape[1]), np.int32)
                     multiply(self.weights[group], patches, np.zeros(patches.shape[1], np.int32), sums)
-                    found = self._rescaled(given, sums, group, target.dtype) if self.rescales else sums
+                    rows = slice(group * outputs, (group + 1) * outputs)
+                    found = rescaled(given, sums, rows, target.dtype) if self.rescales else sums
                     np.copyto(target, found.reshape(target.shape))
 
             workers.each(work, parts)
@@ -100,12 +103,3 @@ class Layer:
         for position, view in seen.views(channels):
             patches[(slice(None), *position)] = view[:, first : first + count]
         return patches.reshape(self.weights.shape[2], -1)
-
-    def _rescaled(self, given: dict[int, np.ndarray], sums: np.ndarray, group: int, dtype: np.dtype) -> np.ndarray:
-        mine = slice(group * len(sums), (group + 1) * len(sums))
-        if BIAS in given:
-            sums += given[BIAS][mine, None]
-        scale = given[A_SCALE].reshape(()) * given[B_SCALE].reshape(-1, 1) / given[Y_SCALE].reshape(())
-        found = np.empty(sums.shape, dtype)
-        rescale_into(found, sums, scale if len(scale) == 1 else scale[mine], given[Y_ZERO].reshape(1, 1))
-        return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from math import prod
 
 import numpy as np
@@ -40,6 +41,17 @@ def rescale_into(y: np.ndarray, sums: np.ndarray, scale: np.ndarray, zero: np.nd
     limits = np.iinfo(y.dtype)
     wide, shift = np.atleast_2d(scale.astype(np.float64)), np.atleast_2d(zero.astype(np.int64))
     rescale(sums, wide, shift, limits.min, limits.max, unsigned(y))
+
+
+def rescaled(given: Mapping[int, np.ndarray], sums: np.ndarray, rows: slice, dtype: np.dtype) -> np.ndarray:
+    """``sums`` (M', ...) of QLinearConv, int32 and contiguous, biased and as 8-bit integers; they are the outputs ``rows``."""
+    flat = sums.reshape(len(sums), -1)
+    if BIAS in given:
+        flat = flat + given[BIAS][rows, None]
+    scale = given[A_SCALE].reshape(()) * given[B_SCALE].reshape(-1, 1) / given[Y_SCALE].reshape(())
+    found = np.empty(flat.shape, dtype)
+    rescale_into(found, flat, scale if len(scale) == 1 else scale[rows], given[Y_ZERO].reshape(1, 1))
+    return found.reshape(sums.shape)
 
 
 def lower_matmul(site: Site) -> Kernel | None:

@@ -38,6 +38,30 @@ def multiply(a: np.ndarray, b: np.ndarray, b_zero: np.ndarray, sums: np.ndarray)
 
 
 @jit
+def slide(planes: np.ndarray, offsets: np.ndarray, weights: np.ndarray, columns: int, sums: np.ndarray) -> None:
+    """``sums[m, n] = sum over t of weights[m, t] * planes[c, offsets[t] + n]`` for ``n < columns``, int32 (M, N).
+
+    ``planes`` (C, P) int16, ``offsets`` (taps,) int64, ``weights`` (M, taps) int16; ``c`` is ``m`` divided by M / C.
+    Three taps are taken at a time: a row of most kernels.
+    """
+    rows, taps = weights.shape
+    each = rows // len(planes)
+    whole = taps - taps % 3
+    for m in range(rows):
+        plane, row, out = planes[m // each], weights[m], sums[m]
+        out[:] = 0
+        for t in range(0, whole, 3):
+            v0, v1, v2 = np.int32(row[t]), np.int32(row[t + 1]), np.int32(row[t + 2])
+            x0, x1, x2 = plane[offsets[t] :], plane[offsets[t + 1] :], plane[offsets[t + 2] :]
+            for n in range(columns):
+                out[n] += np.int32(v0 * x0[n] + v1 * x1[n] + v2 * x2[n])
+        for t in range(whole, taps):
+            v, last = np.int32(row[t]), plane[offsets[t] :]
+            for n in range(columns):
+                out[n] += np.int32(v * last[n])
+
+
+@jit
 def _clip(value, low, high):
     """``value`` within bounds; what is not a number becomes ``low``."""
     value = value if value > low else np.float64(low)

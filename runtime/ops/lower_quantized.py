@@ -18,7 +18,7 @@ def lower_products(site: Site) -> Kernel | None:
     return lower_matmul(site)
 
 
-@lowering("ConvInteger", "QLinearConv", kernel="integer product of patches", elements="int8, uint8")
+@lowering("ConvInteger", "QLinearConv", kernel="integer product of patches or planes", elements="int8, uint8")
 def lower_convolutions(site: Site) -> Kernel | None:
     """Convolve 8-bit images, sums in int32."""
     from ..kernels.integer_conv import lower_conv
