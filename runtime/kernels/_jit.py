@@ -48,6 +48,18 @@ class Kernel:
         kinds = tuple(map(kind_of, arguments))
         return self._entries.get(kinds) or self._prepare(kinds, arguments)
 
+    def once(self) -> Callable[..., Any]:
+        """A callable for arguments that always have the types of the first ones: they are looked at once, which takes longer
+        than a small layer."""
+        entry: Callable[..., Any] | None = None
+
+        def call(*arguments: Any) -> Any:
+            nonlocal entry
+            entry = entry or self.bind(*arguments)
+            return entry(*arguments)
+
+        return call
+
     def _prepare(self, kinds: tuple[Hashable, ...], arguments: tuple[Any, ...]) -> Callable[..., Any]:
         with _preparing:
             if kinds not in self._entries:

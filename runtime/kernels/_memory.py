@@ -6,12 +6,13 @@ An address is an integer, in bytes. ``V`` is the length of the tuple ``lanes``.
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import inf
 from typing import Any
 
 from llvmlite import ir
 
 from ._deferred import cgutils, intrinsic, types
-from ._vector import F32, I32, I64, call, lanes_below, masked_load, masked_store, prefetch_line, splat
+from ._vector import F32, I32, I64, call, lanes_below, masked_load, masked_store, prefetch_line, splat, vector_pointer
 
 F32_POINTER = F32.as_pointer()
 
@@ -92,6 +93,50 @@ def copy_strided(typingctx: Any, lanes: Any, target: Any, source: Any, stride: A
         return call(builder, f"llvm.masked.gather.v{count}f32.v{count}p0", vector, arguments)
 
     return _mover(lanes, 3, emit)
+
+
+def _fold(lanes: Any, adds: Any, numbers: int, load: Callable[..., Any]) -> Any:
+    """An intrinsic's answer: ``V`` elements at ``target`` become their maxima with those that ``load(builder, source,
+    *numbers)`` reads, or sums where ``adds`` is not empty."""
+    vector = ir.VectorType(F32, len(lanes))
+
+    def codegen(context: Any, b: Any, signature: Any, arguments: Any) -> Any:
+        _, _, target, source, *rest = arguments
+        place = b.bitcast(_pointer(b, target), vector.as_pointer())
+        had = b.load(place)
+        had.align = 4
+        value = load(b, _pointer(b, source), *rest)
+        folded = b.fadd(had, value) if len(adds) else b.select(b.fcmp_ordered(">", value, had), value, had)
+        b.store(folded, place).align = 4
+        return context.get_dummy_value()
+
+    return types.void(lanes, adds, types.intp, types.intp, *[types.intp] * numbers), codegen
+
+
+@intrinsic
+def fold_lanes(typingctx: Any, lanes: Any, adds: Any, target: Any, source: Any, count: Any) -> Any:
+    """Fold ``count`` elements, at most ``V``, into as many: the larger of both, or the sum where ``adds`` is not empty."""
+    vector = ir.VectorType(F32, len(lanes))
+    neutral = ir.Constant(vector, [0.0 if len(adds) else -inf] * len(lanes))
+
+    def load(b: Any, source: Any, count: Any) -> Any:
+        return masked_load(b, source, lanes_below(b, count, len(lanes)), vector, neutral)
+
+    return _fold(lanes, adds, 1, load)
+
+
+@intrinsic
+def fold_every_second(typingctx: Any, lanes: Any, adds: Any, target: Any, source: Any) -> Any:
+    """Fold every second of ``2 * V`` elements into ``V``, as :func:`fold_lanes`."""
+    width = len(lanes)
+
+    def load(b: Any, source: Any) -> Any:
+        halves = [b.load(vector_pointer(b, source, ir.Constant(I64, k * width), ir.VectorType(F32, width))) for k in range(2)]
+        for half in halves:
+            half.align = 4
+        return b.shuffle_vector(*halves, ir.Constant(ir.VectorType(I32, width), list(range(0, 2 * width, 2))))
+
+    return _fold(lanes, adds, 0, load)
 
 
 @intrinsic

@@ -44,11 +44,11 @@ def call(builder: Any, name: str, result: Any, arguments: list[Any]) -> Any:
     return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), arguments)
 
 
-def masked_load(builder: Any, pointer: Any, mask: Any, vector: ir.VectorType) -> Any:
-    """The lanes of ``mask`` from memory, zeros elsewhere."""
-    zero = ir.Constant(vector, None)
+def masked_load(builder: Any, pointer: Any, mask: Any, vector: ir.VectorType, other: Any = None) -> Any:
+    """The lanes of ``mask`` from memory, those of the vector ``other`` (zeros when there is none) elsewhere."""
     address = builder.bitcast(pointer, vector.as_pointer())
-    return call(builder, f"llvm.masked.load.v{vector.count}f32.p0", vector, [address, ir.Constant(I32, 4), mask, zero])
+    arguments = [address, ir.Constant(I32, 4), mask, ir.Constant(vector, None) if other is None else other]
+    return call(builder, f"llvm.masked.load.v{vector.count}f32.p0", vector, arguments)
 
 
 def masked_store(builder: Any, value: Any, pointer: Any, mask: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -70,12 +71,17 @@ class Conv:
         other = target if residual is None else residual.reshape(-1)
         table = self._tables[residual is not None]
         room, size = scratch.view(np.float32), self.scratch_floats
-        fixed, rest, shares = self._fixed, self._rest, self._shares
+        run, fixed, rest, shares = self._convolve, self._fixed, self._rest, self._shares
 
         def work(part: int) -> None:
-            convolve(*fixed, source, target, other, room[part * size : (part + 1) * size], table, *rest, shares[part])
+            run(*fixed, source, target, other, room[part * size : (part + 1) * size], table, *rest, shares[part])
 
         workers.each(work, len(shares))
+
+    @cached_property
+    def _convolve(self) -> Callable[..., None]:
+        """The kernel."""
+        return convolve.once()
 
     @cached_property
     def _fixed(self) -> tuple[tuple[tuple[()], ...], int, np.ndarray]:

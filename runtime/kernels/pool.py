@@ -11,57 +11,65 @@ import numpy as np
 from ..plan.step import Arrays, Kernel, Site
 from ..plan.workers import Workers
 from ._jit import jit
+from ._memory import fold_every_second, fold_lanes
+from .host import host_registers
 
 PLANES_PER_PART = 16
 """Fewer planes than this are not worth another thread."""
 
 
 @jit
-def pool_planes(x, y, geometry, average, divisor_h, divisor_w, first, last):
-    """Pool the planes ``[first, last)`` of ``x`` (planes, H, W) into ``y`` (planes, OH, OW).
+def pool_planes(lanes, adds, x, y, geometry, divisor_h, divisor_w, first, last):
+    """Pool the planes ``[first, last)`` of ``x`` (planes, H, W) into ``y`` (planes, OH, OW), both C-contiguous.
 
-    Rows of a window are combined first, over the whole padded width; then its columns, at every place; then the places that
-    the stride meets are taken. ``geometry`` is int64 (KH, KW, stride_h, stride_w, dilation_h, dilation_w, top, left). An
-    average divides by ``divisor_h[oh] * divisor_w[ow]``.
+    Rows of a window are folded first, into a line with margins for the padding; then its columns. ``geometry`` is int64 (KH,
+    KW, stride_h, stride_w, dilation_h, dilation_w, top, left). The maximum is taken, or, where ``adds`` is not empty, the
+    sum, divided by ``divisor_h[oh] * divisor_w[ow]``. ``lanes`` is as long as the vectors are wide.
     """
+    V = len(lanes)
     KH, KW, stride_h, stride_w = geometry[0], geometry[1], geometry[2], geometry[3]
     dilation_h, dilation_w, top, left = geometry[4], geometry[5], geometry[6], geometry[7]
     _, H, W = x.shape
     _, OH, OW = y.shape
-    start = np.float32(0) if average else np.float32(-np.inf)
-    places = (OW - 1) * stride_w + 1
-    line = np.full(max(places + (KW - 1) * dilation_w, left + W), start, np.float32)
-    middle, pooled = line[left : left + W], np.empty(places, np.float32)
+    start = np.float32(0) if len(adds) else np.float32(-np.inf)
+    room = (OW + V - 1) // V * V
+    line = np.full(max(room * stride_w + (KW - 1) * dilation_w, left + W + V), start, np.float32)
+    pooled = np.empty(room, np.float32)
+    source, middle = x.ctypes.data, line.ctypes.data + 4 * left
     for plane in range(first, last):
         for oh in range(OH):
-            middle[:] = start
+            line[left : left + W] = start
             for kh in range(KH):
                 ih = oh * stride_h - top + kh * dilation_h
                 if 0 <= ih < H:
-                    source = x[plane, ih]
-                    if average:
-                        for iw in range(W):
-                            middle[iw] += source[iw]
-                    else:
-                        for iw in range(W):
-                            middle[iw] = max(middle[iw], source[iw])
-            for i in range(places):
-                pooled[i] = line[i]
-            for kw in range(1, KW):
-                shifted = line[kw * dilation_w :]
-                if average:
-                    for i in range(places):
-                        pooled[i] += shifted[i]
-                else:
-                    for i in range(places):
-                        pooled[i] = max(pooled[i], shifted[i])
-            row = y[plane, oh]
-            if average:
+                    row = source + 4 * (plane * H + ih) * W
+                    for iw in range(0, W, V):
+                        fold_lanes(lanes, adds, middle + 4 * iw, row + 4 * iw, min(V, W - iw))
+            pooled[:] = start
+            for kw in range(KW):
+                _fold_columns(lanes, adds, pooled, line[kw * dilation_w :], OW, stride_w)
+            if len(adds):
                 for ow in range(OW):
-                    row[ow] = pooled[ow * stride_w] / (divisor_h[oh] * divisor_w[ow])
+                    y[plane, oh, ow] = pooled[ow] / (divisor_h[oh] * divisor_w[ow])
             else:
-                for ow in range(OW):
-                    row[ow] = pooled[ow * stride_w]
+                y[plane, oh] = pooled[:OW]
+
+
+@jit
+def _fold_columns(lanes, adds, pooled, line, count, stride):
+    """Fold every ``stride``-th element of ``line`` into the ``count`` first of ``pooled``, in whole vectors where it can."""
+    V = len(lanes)
+    target, source = pooled.ctypes.data, line.ctypes.data
+    if stride == 1:
+        for i in range(0, count, V):
+            fold_lanes(lanes, adds, target + 4 * i, source + 4 * i, V)
+    elif stride == 2:
+        for i in range(0, count, V):
+            fold_every_second(lanes, adds, target + 4 * i, source + 8 * i)
+    else:
+        for i in range(count):
+            value = line[i * stride]
+            pooled[i] = pooled[i] + value if len(adds) else max(pooled[i], value)
 
 
 @jit(fastmath={"reassoc"})
@@ -88,11 +96,15 @@ def lower_pool(site: Site) -> Kernel | None:
     parts = (one + seen.kernel, one + seen.strides, one + seen.dilations, zero + seen.begin)
     geometry = np.array([n for part in parts for n in part], np.int64)
     average = node.op_type == "AveragePool"
+    if average and seen.kernel == x[1][2:] and set(seen.output) == {1} and not any((*seen.begin, *seen.end)):
+        return _mean(prod(x[1][:2]))
     counts = _divisors(seen, x[1][2:], bool(attributes.get("count_include_pad", 0)))
     divisors = [np.ones(1, np.float32)] * len(one) + counts
     source = (prod(x[1][:2]), *one, *x[1][2:])
     target = (prod(x[1][:2]), *one, *seen.output)
     threads = max(1, min(site.threads, source[0] // PLANES_PER_PART))
+    pool = pool_planes.once()
+    lanes, adds = ((),) * host_registers()[1], ((),) * average
 
     def run(inputs: Arrays, outputs: Arrays, scratch: np.ndarray, workers: Workers) -> None:
         planes, pooled = inputs[0], outputs[0]
@@ -102,7 +114,7 @@ def lower_pool(site: Site) -> Kernel | None:
 
         def work(part: int) -> None:
             first, last = source[0] * part // threads, source[0] * (part + 1) // threads
-            pool_planes(a, b, geometry, average, divisors[0], divisors[1], first, last)
+            pool(lanes, adds, a, b, geometry, divisors[0], divisors[1], first, last)
 
         workers.each(work, threads)
 
@@ -125,12 +137,16 @@ def lower_global_average(site: Site) -> Kernel | None:
     x = site.type(0)
     if x is None or x[0] != np.float32 or 0 in x[1]:
         return None
-    planes = prod(x[1][:2])
+    return _mean(prod(x[1][:2]))
+
+
+def _mean(planes: int) -> Kernel:
+    mean = mean_of_planes.once()
 
     def run(inputs: Arrays, outputs: Arrays, scratch: np.ndarray, workers: Workers) -> None:
         source, target = inputs[0], outputs[0]
         assert source is not None
         assert target is not None
-        mean_of_planes(source.reshape(planes, -1), target.reshape(planes))
+        mean(source.reshape(planes, -1), target.reshape(planes))
 
     return Kernel("mean of planes", run, (0,))
