@@ -79,20 +79,20 @@ def copy_every_second(typingctx: Any, lanes: Any, target: Any, source: Any, low:
 @intrinsic
 def copy_strided(typingctx: Any, lanes: Any, target: Any, source: Any, stride: Any, low: Any, high: Any) -> Any:
     """Copy every ``stride``-th of ``V`` elements; those whose numbers are not in ``[low, high)`` are zeros, and not read."""
-    count = len(lanes)
+    return _mover(lanes, 3, lambda builder, *rest: _gather(builder, len(lanes), *rest))
 
-    def emit(builder: Any, source: Any, stride: Any, low: Any, high: Any) -> Any:
-        numbers = ir.Constant(ir.VectorType(I64, count), list(range(count)))
-        places = builder.mul(numbers, splat(builder, stride, count))
-        inside = [builder.icmp_signed(op, places, splat(builder, bound, count)) for op, bound in ((">=", low), ("<", high))]
-        base = splat(builder, builder.ptrtoint(source, I64), count)
-        addresses = builder.add(base, builder.mul(places, ir.Constant(places.type, [4] * count)))
-        pointers = builder.inttoptr(addresses, ir.VectorType(F32_POINTER, count))
-        vector = ir.VectorType(F32, count)
-        arguments = [pointers, ir.Constant(I32, 4), builder.and_(*inside), ir.Constant(vector, None)]
-        return call(builder, f"llvm.masked.gather.v{count}f32.v{count}p0", vector, arguments)
 
-    return _mover(lanes, 3, emit)
+def _gather(builder: Any, count: int, source: Any, stride: Any, low: Any, high: Any) -> Any:
+    """Elements ``0, stride, 2 * stride...`` of ``source``; zeros for those whose numbers are not in ``[low, high)``."""
+    numbers = ir.Constant(ir.VectorType(I64, count), list(range(count)))
+    places = builder.mul(numbers, splat(builder, stride, count))
+    inside = [builder.icmp_signed(op, places, splat(builder, bound, count)) for op, bound in ((">=", low), ("<", high))]
+    base = splat(builder, builder.ptrtoint(source, I64), count)
+    addresses = builder.add(base, builder.mul(places, ir.Constant(places.type, [4] * count)))
+    pointers = builder.inttoptr(addresses, ir.VectorType(F32_POINTER, count))
+    vector = ir.VectorType(F32, count)
+    arguments = [pointers, ir.Constant(I32, 4), builder.and_(*inside), ir.Constant(vector, None)]
+    return call(builder, f"llvm.masked.gather.v{count}f32.v{count}p0", vector, arguments)
 
 
 def _fold(lanes: Any, adds: Any, numbers: int, load: Callable[..., Any]) -> Any:
@@ -137,6 +137,17 @@ def fold_every_second(typingctx: Any, lanes: Any, adds: Any, target: Any, source
         return b.shuffle_vector(*halves, ir.Constant(ir.VectorType(I32, width), list(range(0, 2 * width, 2))))
 
     return _fold(lanes, adds, 0, load)
+
+
+@intrinsic
+def fold_strided(typingctx: Any, lanes: Any, adds: Any, target: Any, source: Any, stride: Any) -> Any:
+    """Fold ``V`` elements, ``stride`` apart, into as many, as :func:`fold_lanes`."""
+
+    def load(b: Any, source: Any, stride: Any) -> Any:
+        end = b.mul(stride, ir.Constant(I64, len(lanes)))
+        return _gather(b, len(lanes), source, stride, ir.Constant(I64, 0), end)
+
+    return _fold(lanes, adds, 1, load)
 
 
 @intrinsic

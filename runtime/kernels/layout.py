@@ -15,8 +15,8 @@ plane; the same, with inputs read in place instead of packed."""
 HEIGHTS = (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 16, 20, 24, 28)
 WIDTHS = (8, 16)
 
-LOAD = 0.62
-"""Cycles that a load from the first-level cache takes when there are many."""
+LOADS = (1.0, 1.5, 1.9)
+"""Cycles of a load, when there are many, by the :data:`BLOCK_BYTES` that the inputs of a block fit."""
 
 NEAR_BYTES = 1 << 19
 """Outputs that stay in the second-level cache; more are written to memory."""
@@ -185,9 +185,10 @@ def balanced(channels: int, most: int) -> int:
 def cost(shape: Shape2D, tiling: Tiling, nonzeros: int, width: int = 16) -> float:
     """Estimated cycles of one core whose vectors have ``width`` lanes.
 
-    An entry costs its loads or its multiply-adds, whichever take longer; inputs that do not fit the first-level cache come from
-    the second. A visit mispredicts the ends of its loops and, unless one block holds all channels, loads and stores sums in the
-    second-level cache. Every output is scaled and stored, every packed vector loaded and stored.
+    An entry costs its loads, which take longer than its multiply-adds; read in place, inputs lie further apart. A visit
+    mispredicts the ends of its loops and, unless one block holds all channels, loads and stores sums in the second-level
+    cache. Every output is scaled and stored, in parts where a tile reaches over an edge; every packed vector is loaded and
+    stored. The numbers were fitted to the times of 1,400 tilings of 28 layers at three densities.
     """
     T, R, V = tiling.T, tiling.R, tiling.V
     wide = max(1, V // width)
@@ -195,13 +196,19 @@ def cost(shape: Shape2D, tiling: Tiling, nonzeros: int, width: int = 16) -> floa
     blocks = max(1, -(-channels // tiling.block))
     dense = max(1, shape.M * channels * shape.taps)
     both = nonzeros / dense * nonzeros / 2 if T == 2 else 0.0
-    single = nonzeros - 2 * both
     held = min(tiling.block, channels) * (R * V if tiling.shape == "direct" else tiling.vectors * V) * 4
-    load = LOAD * (1.0 if held <= BLOCK_BYTES[0] else 1.3 if held <= BLOCK_BYTES[1] else 1.7)
-    walked = single * max(R * wide * load + 2 * LOAD, 0.5 * R * wide) + both * max(R * wide * load + 3 * LOAD, R * wide)
-    visited = -(-shape.M // T) * blocks * ((45 if T == 1 else 130) + (2.5 * T * R * wide if blocks > 1 else 0))
+    load = LOADS[sum(held > size for size in BLOCK_BYTES[:2])] * (1.4 if tiling.shape == "direct" else 1.0)
+    walked = (nonzeros - both) * (R * wide * load + 2)
+    visited = -(-shape.M // T) * blocks * ((30 if T == 1 else 60) + (4 * T * R * wide if blocks > 1 else 0))
     near = 4 * shape.M * shape.OH * shape.OW <= NEAR_BYTES
-    stored = shape.M * (4 * R * wide if near else 100 + 16 * R * wide)
+    stored = shape.M * R * wide * ((4 if near else 13) + 30 * (1 - _whole(shape, tiling)))
     stride = shape.strides[1]
-    packed = shape.C * tiling.packed * (3 * wide if stride == 1 else 6 * wide if stride == 2 else 1.5 * V)
-    return tiles(shape, tiling) * (walked + visited + stored + packed)
+    packed = shape.C * tiling.packed * wide * (14 if stride == 1 else 24 if stride == 2 else 1.5 * V)
+    return tiles(shape, tiling) * (walked + visited + stored + packed + 1000)
+
+
+def _whole(shape: Shape2D, tiling: Tiling) -> float:
+    """Share of tiles that reach over no edge."""
+    if tiling.shape == "rows":
+        return shape.N * (shape.OH // tiling.R) * (shape.OW // tiling.V) / tiles(shape, tiling)
+    return shape.N * (shape.OH * shape.OW // (tiling.R * tiling.V)) / tiles(shape, tiling)

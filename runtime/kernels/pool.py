@@ -11,7 +11,7 @@ import numpy as np
 from ..plan.step import Arrays, Kernel, Site
 from ..plan.workers import Workers
 from ._jit import jit
-from ._memory import fold_every_second, fold_lanes
+from ._memory import fold_every_second, fold_lanes, fold_strided
 from .host import host_registers
 
 PLANES_PER_PART = 16
@@ -35,7 +35,7 @@ def pool_planes(lanes, adds, x, y, geometry, divisor_h, divisor_w, first, last):
     room = (OW + V - 1) // V * V
     line = np.full(max(room * stride_w + (KW - 1) * dilation_w, left + W + V), start, np.float32)
     pooled = np.empty(room, np.float32)
-    source, middle = x.ctypes.data, line.ctypes.data + 4 * left
+    source, middle, target = x.ctypes.data, line.ctypes.data + 4 * left, pooled.ctypes.data
     for plane in range(first, last):
         for oh in range(OH):
             line[left : left + W] = start
@@ -47,29 +47,23 @@ def pool_planes(lanes, adds, x, y, geometry, divisor_h, divisor_w, first, last):
                         fold_lanes(lanes, adds, middle + 4 * iw, row + 4 * iw, min(V, W - iw))
             pooled[:] = start
             for kw in range(KW):
-                _fold_columns(lanes, adds, pooled, line[kw * dilation_w :], OW, stride_w)
-            if len(adds):
-                for ow in range(OW):
-                    y[plane, oh, ow] = pooled[ow] / (divisor_h[oh] * divisor_w[ow])
-            else:
-                y[plane, oh] = pooled[:OW]
+                _fold_columns(lanes, adds, target, line.ctypes.data + 4 * kw * dilation_w, OW, stride_w)
+            result = y[plane, oh]
+            for ow in range(OW):
+                result[ow] = pooled[ow] / (divisor_h[oh] * divisor_w[ow]) if len(adds) else pooled[ow]
 
 
 @jit
-def _fold_columns(lanes, adds, pooled, line, count, stride):
-    """Fold every ``stride``-th element of ``line`` into the ``count`` first of ``pooled``, in whole vectors where it can."""
+def _fold_columns(lanes, adds, target, source, count, stride):
+    """Fold every ``stride``-th element from the address ``source`` on into ``count`` at ``target``, in whole vectors."""
     V = len(lanes)
-    target, source = pooled.ctypes.data, line.ctypes.data
-    if stride == 1:
-        for i in range(0, count, V):
+    for i in range(0, count, V):
+        if stride == 1:
             fold_lanes(lanes, adds, target + 4 * i, source + 4 * i, V)
-    elif stride == 2:
-        for i in range(0, count, V):
+        elif stride == 2:
             fold_every_second(lanes, adds, target + 4 * i, source + 8 * i)
-    else:
-        for i in range(count):
-            value = line[i * stride]
-            pooled[i] = pooled[i] + value if len(adds) else max(pooled[i], value)
+        else:
+            fold_strided(lanes, adds, target + 4 * i, source + 4 * i * stride, stride)
 
 
 @jit(fastmath={"reassoc"})
@@ -77,9 +71,9 @@ def mean_of_planes(x, y):
     """Mean of each row of ``x`` (planes, elements) into ``y`` (planes,)."""
     for plane in range(len(x)):
         total = np.float32(0)
-        for value in x[plane]:
-            total += value
-        y[plane] = total / x.shape[1]
+        for i in range(x.shape[1]):
+            total += x[plane, i]
+        y[plane] = total / np.float32(x.shape[1])
 
 
 def lower_pool(site: Site) -> Kernel | None:

@@ -160,7 +160,7 @@ def test_choice_fits_registers_and_offsets(geometry, density, registers):
     [
         (Shape2D(N=1, C=512, H=7, W=7, M=512, OH=7, OW=7, kernel=(3, 3), begin=(1, 1)), 0.1, "flat"),
         (Shape2D(N=1, C=64, H=112, W=112, M=64, OH=112, OW=112, kernel=(3, 3), begin=(1, 1)), 1.0, "rows"),
-        (Shape2D(N=1, C=64, H=1, W=3136, M=256, OH=1, OW=3136), 0.1, "direct"),
+        (Shape2D(N=1, C=256, H=1, W=3136, M=64, OH=1, OW=3136), 0.1, "direct"),
     ],
 )
 def test_tiles_suit_planes(shape, density, kind):
