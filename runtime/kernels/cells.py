@@ -110,7 +110,8 @@ def run_direction(
                 output[t, b] = 0
                 continue
             hidden = states[0, b]
-            gates[:] = bias[:gated]
+            for i in range(gated):
+                gates[i] = bias[i]
             _add_product(x[t, b], index * inputs, w, gates)
             _add_product(hidden, index * size, r, gates)
             if kind == LSTM:

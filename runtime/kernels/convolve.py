@@ -40,7 +40,8 @@ def convolve(
     packed = scratch.ctypes.data
     sums, image = packed + 4 * packed_size, packed + 4 * (packed_size + geometry[18])
     own = np.empty(TASK, np.int64)
-    own[:] = task
+    for i in range(TASK):  # an assignment of arrays would take seconds to compile, for its error message
+        own[i] = task[i]
     own[1], own[2] = sums, scale.ctypes.data
     for t in range(work[0], work[1]):
         n = t // (bands * strips)
