@@ -139,19 +139,22 @@ def tiles(shape: Shape2D, tiling: Tiling) -> int:
 
 
 @lru_cache(maxsize=1024)  # streamed weights ask in every run
-def choose(shape: Shape2D, nonzeros: int, registers: tuple[int, int]) -> Tiling | None:
-    """The cheapest way to run a convolution that has ``nonzeros`` weights; ``registers`` as from :func:`host_registers`.
+def choose(shape: Shape2D, nonzeros: int, registers: tuple[int, int], together: int = 2) -> Tiling | None:
+    """The cheapest way to run a convolution that has ``nonzeros`` weights, a tile being of at most ``together`` output
+    channels; ``registers`` as from :func:`host_registers`.
 
     There is none for a kernel of more positions than offsets can tell apart.
     """
-    return min(_candidates(shape, registers), key=lambda tiling: cost(shape, tiling, nonzeros, registers[1]), default=None)
+    return min(
+        _candidates(shape, registers, together), key=lambda tiling: cost(shape, tiling, nonzeros, registers[1]), default=None
+    )
 
 
-def _candidates(shape: Shape2D, registers: tuple[int, int]) -> Iterator[Tiling]:
+def _candidates(shape: Shape2D, registers: tuple[int, int], together: int) -> Iterator[Tiling]:
     count, width = registers
     size = shape.C // shape.groups
     for V in WIDTHS:
-        for T in (1, 2) if shape.M // shape.groups > 1 else (1,):
+        for T in range(1, 1 + min(together, max(1, shape.M // shape.groups))):
             for R in HEIGHTS:
                 if T * R * max(1, V // width) > count - 3 - T:
                     break

@@ -19,7 +19,7 @@ def is_encoded(site: Site) -> bool:
 
 def decoding_kernel(site: Site, lower: Callable[[Site], Kernel | None]) -> Kernel | None:
     """The kernel that ``lower`` gives; unless it streams its weights by itself, one that decodes them whole in every run."""
-    found = lower(site)
+    found = lower(replace(site, passing=True) if is_encoded(site) else site)
     if found is None or found.streams or not is_encoded(site):
         return found
 
@@ -37,4 +37,4 @@ def _decoded(site: Site, workers: Workers) -> Site:
     """The site with its encoded constants decoded, where nothing is kept from run to run."""
     constants = {index: site.constants[index] for index in site.constants}
     decoded = {i: t.decoded(workers) if isinstance(t, EncodedTensor) else t for i, t in constants.items()}
-    return replace(site, constants=decoded, prepare=lambda key, build: build())
+    return replace(site, constants=decoded, passing=True, prepare=lambda key, build: build())
