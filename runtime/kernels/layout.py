@@ -18,6 +18,9 @@ WIDTHS = (8, 16)
 LOADS = (1.0, 1.5, 1.9)
 """Cycles of a load, when there are many, by the :data:`BLOCK_BYTES` that the inputs of a block fit."""
 
+VISIT_PREPARED = 400
+"""Cycles of preparing one visit."""
+
 NEAR_BYTES = 1 << 19
 """Outputs that stay in the second-level cache; more are written to memory."""
 
@@ -131,6 +134,11 @@ class Tiling:
         return 0 if self.shape == "direct" else self.vectors
 
 
+def visits(shape: Shape2D, tiling: Tiling) -> int:
+    """Visits of one tile, if each unit of channels has weights in each block."""
+    return -(-shape.M // tiling.T) * max(1, -(-shape.C // shape.groups // tiling.block))
+
+
 def tiles(shape: Shape2D, tiling: Tiling) -> int:
     """Tiles of the whole output."""
     if tiling.shape == "rows":
@@ -139,15 +147,18 @@ def tiles(shape: Shape2D, tiling: Tiling) -> int:
 
 
 @lru_cache(maxsize=1024)  # streamed weights ask in every run
-def choose(shape: Shape2D, nonzeros: int, registers: tuple[int, int], together: int = 2) -> Tiling | None:
-    """The cheapest way to run a convolution that has ``nonzeros`` weights, a tile being of at most ``together`` output
-    channels; ``registers`` as from :func:`host_registers`.
+def choose(shape: Shape2D, nonzeros: int, registers: tuple[int, int], *, passing: bool = False) -> Tiling | None:
+    """The cheapest way to run a convolution that has ``nonzeros`` weights; ``registers`` as from :func:`host_registers`.
 
-    There is none for a kernel of more positions than offsets can tell apart.
+    ``passing`` weights are prepared for each run: for single output channels, which is quicker, and few visits. There is no way
+    for a kernel of more positions than offsets can tell apart.
     """
-    return min(
-        _candidates(shape, registers, together), key=lambda tiling: cost(shape, tiling, nonzeros, registers[1]), default=None
-    )
+
+    def cycles(tiling: Tiling) -> float:
+        prepared = VISIT_PREPARED * visits(shape, tiling) if passing else 0
+        return cost(shape, tiling, nonzeros, registers[1]) + prepared
+
+    return min(_candidates(shape, registers, 1 if passing else 2), key=cycles, default=None)
 
 
 def _candidates(shape: Shape2D, registers: tuple[int, int], together: int) -> Iterator[Tiling]:
@@ -202,7 +213,7 @@ def cost(shape: Shape2D, tiling: Tiling, nonzeros: int, width: int = 16) -> floa
     held = min(tiling.block, channels) * (R * V if tiling.shape == "direct" else tiling.vectors * V) * 4
     load = LOADS[sum(held > size for size in BLOCK_BYTES[:2])] * (1.4 if tiling.shape == "direct" else 1.0)
     walked = (nonzeros - both) * (R * wide * load + 2)
-    visited = -(-shape.M // T) * blocks * ((30 if T == 1 else 60) + (4 * T * R * wide if blocks > 1 else 0))
+    visited = visits(shape, tiling) * ((30 if T == 1 else 60) + (4 * T * R * wide if blocks > 1 else 0))
     near = 4 * shape.M * shape.OH * shape.OW <= NEAR_BYTES
     stored = shape.M * R * wide * ((4 if near else 13) + 30 * (1 - _whole(shape, tiling)))
     stride = shape.strides[1]

@@ -29,7 +29,7 @@ def lower_conv(site: Site) -> Kernel | None:
         return fully_connected(site, shape.N, (0,), 1.0, site.array(2))
     counted = site.prepare(("nonzeros", name), lambda: _matrix(site).nonzeros)
     flat = shape.flattened
-    tiling = choose(flat, counted, host_registers(), 1 if site.passing else 2)
+    tiling = choose(flat, counted, host_registers(), passing=site.passing)
     if tiling is None:
         return None
     key = ("conv", name, tiling, shape.groups, site.threads)

@@ -133,9 +133,11 @@ def _walk_rows(
         while i < end:
             block = block_of[first + channel_of[columns[i]]]
             after, base = block_channels[block + 1] - first, (first - block_channels[block]) * vectors
-            at, begin = cursor[block, u, 0], i
-            while i < end and channel_of[columns[i]] < after:
-                i += 1
+            at, begin, i, beyond = cursor[block, u, 0], i, i + 1, end
+            while i < beyond:
+                middle = (i + beyond) // 2
+                inside = channel_of[columns[middle]] < after
+                i, beyond = (middle + 1, beyond) if inside else (i, middle)
             if counting:
                 cursor[block, u, 0] = i - begin
             elif coded:
