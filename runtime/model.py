@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from threading import Lock, RLock
+from threading import Lock, RLock, Semaphore
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
     from .plan.plan import Plan
     from .plan.trace import Trace
 
-IDLE_EXECUTIONS = 8
-"""Arenas kept per plan between runs; more are made, and dropped, when more threads run at once."""
+MOST_EXECUTIONS = 8
+"""Arenas of a plan: as many threads run it at once, others wait. More would take memory, and no core would be free for them."""
 
 Shapes = tuple[tuple[int, ...], ...]
 
@@ -29,7 +30,21 @@ Shapes = tuple[tuple[int, ...], ...]
 @dataclass(frozen=True, eq=False)
 class _Planned:
     plan: Plan
-    idle: deque[Execution] = field(default_factory=lambda: deque(maxlen=IDLE_EXECUTIONS))
+    _idle: deque[Execution] = field(default_factory=deque)
+    _places: Semaphore = field(default_factory=lambda: Semaphore(MOST_EXECUTIONS))
+
+    @contextmanager
+    def execution(self) -> Iterator[Execution]:
+        """Memory to run the plan in, which comes back unless the run fails; waits while every arena is in use."""
+        from .plan.execute import Execution
+
+        with self._places:
+            try:
+                execution = self._idle.pop()
+            except IndexError:
+                execution = Execution(self.plan)
+            yield execution
+            self._idle.append(execution)
 
 
 class Model:
@@ -108,9 +123,8 @@ class Model:
             slot = planned.plan.slots[planned.plan.outputs[name]]
             if slot.shape is not None and (array.shape, array.dtype) != (slot.shape, slot.dtype):
                 raise InputError(f"out[{name!r}] is {_describe(array)}, the output is {slot.dtype.name}{list(slot.shape)}")
-        execution = self._execution(planned)
-        results = execution.run(inputs, given, self._workers)
-        planned.idle.append(execution)
+        with planned.execution() as execution:
+            results = execution.run(inputs, given, self._workers)
         return {name: results[name] for name in wanted}
 
     def plan(self, shapes: Mapping[str, tuple[int, ...]] | None = None) -> Plan:
@@ -132,13 +146,12 @@ class Model:
         from .plan.trace import Recorder, Trace
 
         planned = self._planned(check_inputs(self.inputs, inputs))
-        execution = self._execution(planned)
         traced = []
-        for _ in range(runs):
-            recorder = Recorder(self._workers)
-            execution.run(inputs, {}, recorder)
-            traced.append(recorder.spans())
-        planned.idle.append(execution)
+        with planned.execution() as execution:
+            for _ in range(runs):
+                recorder = Recorder(self._workers)
+                execution.run(inputs, {}, recorder)
+                traced.append(recorder.spans())
         return Trace(tuple(planned.plan.rows()), tuple(traced))
 
     def close(self) -> None:
@@ -198,15 +211,6 @@ class Model:
         if key not in self._prepared:
             self._prepared[key] = build()
         return self._prepared[key]
-
-    @staticmethod
-    def _execution(planned: _Planned) -> Execution:
-        from .plan.execute import Execution
-
-        try:
-            return planned.idle.pop()
-        except IndexError:
-            return Execution(planned.plan)
 
 
 def check_inputs(expected: Sequence[Value], given: Mapping[str, np.ndarray]) -> Shapes:

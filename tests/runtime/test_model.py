@@ -12,7 +12,8 @@ import pytest
 from tersor.format_spec.errors import InputError, PlanError
 from tersor.format_spec.graph import Graph, Node, TensorType, Value
 from tersor.format_spec.tensors import DenseTensor
-from tersor.runtime.model import Model
+from tersor.runtime.model import MOST_EXECUTIONS, Model
+from tersor.runtime.plan.execute import Execution
 
 W = np.random.default_rng(0).standard_normal((4, 3, 3, 3)).astype(np.float32)
 
@@ -183,12 +184,23 @@ def test_many_threads_may_run_one_model(graph, threads):
                 got = model.run({"image": images[i]})
                 wrong.extend([i] * any(not np.array_equal(got[name], want[i][name]) for name in got))
 
-        workers = [Thread(target=work, args=(i,)) for i in range(8)]
+        workers = [Thread(target=work, args=(i,)) for i in range(2 * MOST_EXECUTIONS)]
         for worker in workers:
             worker.start()
         for worker in workers:
             worker.join()
     assert wrong == []
+
+
+def test_failed_runs_do_not_keep_others_from_running(graph, monkeypatch):
+    with Model(graph, threads=1) as model:
+        want = model.run({"image": image()})
+        with monkeypatch.context() as patched:
+            patched.setattr(Execution, "run", lambda *_: (_ for _ in ()).throw(MemoryError))
+            for _ in range(MOST_EXECUTIONS + 1):
+                with pytest.raises(MemoryError):
+                    model.run({"image": image()})
+        np.testing.assert_array_equal(model.run({"image": image()})["mean"], want["mean"])
 
 
 def test_import_is_light():
