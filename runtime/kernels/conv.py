@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,6 +19,9 @@ from .tile import TASK, visits
 
 WORTH_SHARING = 200_000
 """Estimated cycles from which on a second thread saves more than waking it costs."""
+
+PIECES, PIECE = 4, 150_000
+"""Pieces of work for each thread, at most, and the estimated cycles of one, at least."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,9 +76,12 @@ class Conv:
         table = self._tables[residual is not None]
         room, size = scratch.view(np.float32), self.scratch_floats
         run, fixed, rest, shares = self._convolve, self._fixed, self._rest, self._shares
+        free = deque(range(self.parts))
 
-        def work(part: int) -> None:
-            run(*fixed, source, target, other, room[part * size : (part + 1) * size], table, *rest, shares[part])
+        def work(share: int) -> None:
+            place = free.pop()
+            run(*fixed, source, target, other, room[place * size : (place + 1) * size], table, *rest, shares[share])
+            free.append(place)
 
         workers.each(work, len(shares))
 
@@ -118,15 +125,18 @@ class Conv:
 
     @cached_property
     def _shares(self) -> list[np.ndarray]:
-        """For each thread (first tile, last tile, first part of the channels, last part).
+        """(first tile, last tile, first part of the channels, last part) of pieces of work that threads take one by one.
 
-        Tiles are shared out when every thread gets about as many, channels otherwise; little work stays on one thread.
+        Tiles are shared out when there are enough, in more pieces than threads, so that a thread that wakes up late leaves more
+        to the others; else channels, though each thread then packs all inputs. Little work stays on one thread.
         """
         count, parts = tiles(self.shape, self.tiling), self.parts
-        if cost(self.shape, self.tiling, self.stream.nonzeros) < WORTH_SHARING:
+        cycles = cost(self.shape, self.tiling, self.stream.nonzeros)
+        if parts == 1 or cycles < WORTH_SHARING:
             shares = [(0, count, 0, parts)]
-        elif count >= 8 * parts or count % parts == 0:
-            shares = [(count * i // parts, count * (i + 1) // parts, 0, parts) for i in range(parts)]
+        elif count >= 4 * parts or count % parts == 0:
+            pieces = min(count, max(parts, min(PIECES * parts, int(cycles / PIECE))))
+            shares = [(count * i // pieces, count * (i + 1) // pieces, 0, parts) for i in range(pieces)]
         else:
             shares = [(0, count, i, i + 1) for i in range(parts)]
         return [np.array(share, np.int64) for share in shares]
