@@ -43,10 +43,10 @@ MAX_LOW_BITS = 10
 WINDOW = 1024
 """Rows back that a reference may reach."""
 
-LEAST, MOST = 32, 65504
-"""Smallest and largest probability that is coded with."""
+LEAST, MOST = 16, 65520
+"""Smallest and largest probability that is coded with; those of mixed decisions lie between them by themselves."""
 
-LEAST_COST = 11354
+LEAST_COST = 22711
 """Decisions that one byte of data can hold at most: ``8 / -log2(MOST / 65536)``, rounded up."""
 
 COUNT_LIMIT = 255
@@ -58,11 +58,14 @@ FIRST_COUNTER = 1 << 31
 SURE = (1 << 22) - 1
 """The largest probability of a counter."""
 
-FIRST_WEIGHT, MOST_WEIGHT = 4915, 32767
-"""A mixer weight at the start, and the largest one, in 16384ths."""
+FIRST_WEIGHT, LEAST_WEIGHT, MOST_WEIGHT = 4915, -32768, 32767
+"""A mixer weight at the start, the least and the largest one, in 16384ths."""
 
-RATE, EXTRA_RATE, RATE_DELAY = 10, 2500, 16
-"""Learning rate of the mixer: ``RATE + EXTRA_RATE // (decisions so far in the block + RATE_DELAY)``."""
+RATE, EXTRA_RATE, RATE_DELAY = 10, 2500, 22
+"""Learning rate of the mixer: ``RATE + EXTRA_RATE // (decisions so far in the block + RATE_DELAY)``.
+
+The delay keeps 65535 times the rate, in 256ths, below 32768: it then fits a vector's 16 bits.
+"""
 
 KNOTS = (
     32, 36, 60, 98, 162, 267, 439, 720, 1179, 1921, 3108, 4971, 7812, 11955, 17625, 24743, 32768,
@@ -108,8 +111,8 @@ MIXING_RATES = (RATE + EXTRA_RATE // (np.arange(EXTRA_RATE + 1) + RATE_DELAY)).a
 RECIPROCALS = 65536 // np.maximum(np.arange(MAX_KERNEL + 5), 1)
 """(261,) int64: 65536 over the index, rounded down (entry 0 is not used)."""
 
-LOGARITHMS = np.array([_logarithm(x) for x in range(257)], np.uint8)
-"""(257,) uint8: magnitudes (sixteenths of a level) in steps of half an octave; larger ones take the last entry."""
+LOGARITHMS = np.array([_logarithm(x) for x in range(16 * MAX_STEPS + 1)], np.uint8)
+"""(1025,) uint8: magnitudes, in sixteenths of a level, in steps of half an octave."""
 
 FINE = np.array([_fine(x) for x in range(249)], np.uint8)
 """(249,) uint8: magnitudes in finer steps; larger ones take the last entry."""

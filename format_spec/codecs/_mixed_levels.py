@@ -31,7 +31,7 @@ logarithms, fine, reciprocals = LOGARITHMS.tolist(), FINE.tolist(), RECIPROCALS.
 
 def log(x: int) -> int:
     """A magnitude in sixteenths, in half octaves."""
-    return logarithms[min(x, 256)]
+    return logarithms[x]
 
 
 def mean(total: int, count: int) -> int:
@@ -51,7 +51,7 @@ def clip(x: int, most: int) -> int:
 
 def lean(x: int, scale: int) -> int:
     """How far a signed mean leans beside a mean magnitude, 0 to 8."""
-    steps = sum(8 * abs(x) + (scale >> 1) >= i * (scale + 1) for i in range(1, 5))
+    steps = min(max(log(abs(x)) - log(scale) + 6, 0), 4)
     return 4 + steps if x > 0 else 4 - steps
 
 
@@ -124,18 +124,18 @@ class Block:
         begin, end = g * self.head.kernel, min((g + 1) * self.head.kernel, len(self.row))
         count, like, last = end - begin, self._sum(self.up, g), self._sum(self.row, g - 1)
         like_mean, last_mean = mean(like, count), mean(last, self.head.kernel)
+        self.inside = self.balance = 0
         if self.head.flags & KERNEL_ZEROS_FLAG and not self._is_some(r, g, like, last, like_mean, begin, end):
             for c in range(begin, end):
-                self.column_mean[c] -= self.column_mean[c] * 20 >> 8
-            self.group_mean[g] -= self.group_mean[g] * 20 >> 8
-            self.row_mean -= self.row_mean * min(count, 64) >> 8
-            return
-        self.around = like_mean + last_mean + 2 * self.group_mean[g]
-        self.inside = self.balance = 0
-        for c in range(begin, end):
-            must = bool(self.head.flags & KERNEL_ZEROS_FLAG) and c == end - 1 and self.inside == 0
-            self._level(r, c, c - begin, must)
-        self.group_mean[g] += (mean(self.inside, count) - self.group_mean[g]) * 20 >> 8
+                self.column_mean[c] += -self.column_mean[c] * 20 >> 8
+        else:
+            self.local = like_mean + last_mean + 2 * self.group_mean[g] >> 2
+            for c in range(begin, end):
+                must = bool(self.head.flags & KERNEL_ZEROS_FLAG) and c == end - 1 and self.inside == 0
+                self._level(r, c, c - begin, must)
+        inside = mean(self.inside, count)
+        self.group_mean[g] += (inside - self.group_mean[g]) * 20 >> 8
+        self.row_mean += (4 * inside - self.row_mean) * min(8 * count, 64) >> 8
 
     def _is_some(self, r: int, g: int, like: int, last: int, like_mean: int, begin: int, end: int) -> int:
         """Whether the kernel has a nonzero."""
@@ -158,14 +158,12 @@ class Block:
         if kernel == 1:
             left, left2 = before, row[c - 2] if c > 1 else 0
         up, usual, mean_row = self.up[c], self.column_mean[c], self.row_mean >> 2
-        inside = log(mean(self.inside, k)) if k else 0
-        local = (16 * self.inside + self.around) * reciprocals[k + 4] >> 16
         near = 2 * (abs(left) + abs(above)) + abs(left2) + abs(above_right) + abs(before) + abs(up)
         near = log((16 * near + 2 * usual) * reciprocals[10] >> 16)
-        expected = (mean_row + usual + 2 * local) >> 2
+        expected = (mean_row + usual + 2 * self.local) >> 2
         size_contexts = [
             min(abs(left), 3) * 64 + min(abs(above), 3) * 16 + min(abs(left2), 3) * 4 + min(abs(above_right), 3),
-            inside * 16 + self.place[k],
+            min(self.inside, 15) * 16 + self.place[k],
             log(usual) * 16 + min(abs(up), 3) * 4 + min(abs(self.up2[c]), 3),
             log(mean_row) * 16 + self.place[k],
         ]
@@ -189,11 +187,11 @@ class Block:
             row[c] = -size if negative else size
             self.inside += size
             self.balance += -1 if negative else 1
-        seen = max(min(row[c], 20), -20) * 16
-        self.row_sum += (seen - self.row_sum) >> 5
-        self.column_sum[c] += (seen - self.column_sum[c]) >> 3
-        self.column_mean[c] += (abs(seen) - self.column_mean[c]) * 20 >> 8
-        self.row_mean += (4 * abs(seen) - self.row_mean) >> 5
+            seen = max(min(row[c], 20), -20) * 16
+            self.row_sum += (seen - self.row_sum) >> 5
+            self.column_sum[c] += (seen - self.column_sum[c]) >> 3
+        self.column_mean[c] += (min(abs(row[c]), 20) * 16 - self.column_mean[c]) * 20 >> 8
+        self.local += (16 * abs(row[c]) - self.local) >> 3
 
     def _rank(self, rank: int, negative: int, contexts: list[int], level: int, lone: tuple[int, int]) -> int:
         """How far from zero the level is, among those of its sign."""

@@ -11,6 +11,7 @@ from ..mixing import (
     FIRST_WEIGHT,
     INPUTS,
     LEAST,
+    LEAST_WEIGHT,
     MOST,
     MOST_WEIGHT,
     PLANES,
@@ -85,11 +86,6 @@ def learned(counter: int, bit: int) -> int:
     return (SURE - wrong if bit else wrong) << 10 | min(count + 1, COUNT_LIMIT)
 
 
-def bounded(p: int) -> int:
-    """A probability that can be coded with."""
-    return min(max(p, LEAST), MOST)
-
-
 class Model:
     """Everything that learns within a block, and the coder that its predictions drive."""
 
@@ -107,7 +103,7 @@ class Model:
     def alone(self, bit: int, *places: int) -> int:
         """A decision that the mean of one or two lone counters predicts."""
         p = sum(self.lone[place] for place in places) // len(places) >> 16
-        bit = self.coder.code(bit, bounded(p))
+        bit = self.coder.code(bit, min(max(p, LEAST), MOST))
         for place in places:
             self.lone[place] = learned(self.lone[place], bit)
         return bit
@@ -118,17 +114,15 @@ class Model:
         inputs, weights = [stretch[self.counters[place] >> 20] for place in places], self.weights[chosen]
         mixed = sum(w * s for w, s in zip(weights, inputs, strict=True)) >> 14
         place = min(max(mixed, -2047), 2047) + 2048
-        row, knot, part = self.refined[refinement], place >> 7, place & 127
-        corrected = (row[knot] * (128 - part) + row[knot + 1] * part) >> 7
-        bit = self.coder.code(bit, bounded((squash[place] + corrected) >> 1))
+        row, nearest = self.refined[refinement], place + 63 >> 7
+        bit = self.coder.code(bit, squash[place] + row[nearest] >> 1)
         target = 65535 * bit
-        nearest = knot + (part > 64)
         row[nearest] += (target - row[nearest]) >> 6
         rate = RATE + (EXTRA_RATE // (self.decisions + RATE_DELAY) if self.decisions < EXTRA_RATE else 0)
         self.decisions += 1
-        miss = min(max((target - squash[place]) * rate >> 8, -32767), 32767)
+        miss = (target - squash[place]) * rate >> 8
         for j, s in enumerate(inputs):
-            weights[j] = min(max(weights[j] + ((s * miss + 2048) >> 12), -MOST_WEIGHT), MOST_WEIGHT)
+            weights[j] = min(max(weights[j] + ((s * miss + 2048) >> 12), LEAST_WEIGHT), MOST_WEIGHT)
         for at in places:
             self.counters[at] = learned(self.counters[at], bit)
         return bit

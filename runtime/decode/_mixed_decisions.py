@@ -23,17 +23,14 @@ from ...format_spec.mixing import (
     SURE,
 )
 from ..kernels._jit import jit
-from ._mixed_vectors import predict, settled, train
+from ._mixed_vectors import settled, train_counters, train_weights
 
 TOP = 0xFFFFFFFF
 ROW = len(KNOTS)
 """Entries of a row of corrections."""
 
-MOST_MISS = (1 << 15) - 1
-
-
-LANES = 2 * INPUTS
-"""Places of ``lanes`` that one foreseen decision takes."""
+PLANE = INPUTS * CONTEXTS + 16
+"""From a plane's counters to the next one's: contexts that several planes share must not be whole pages apart in memory."""
 
 
 @jit(forceinline=True)
@@ -75,35 +72,50 @@ def code_bit(bit, p, is_steady, coder, data, out, stop):
 
 
 @jit(forceinline=True)
-def foresee(plane, x0, x1, x2, x3, chosen, row, model, lane):
-    """Predict one mixed decision from its contexts, weight set and row of corrections; what :func:`settle` takes.
-
-    ``model`` is (counters, weights, corrections, lanes); the prediction keeps ``LANES`` places of lanes from ``lane`` on. It is
-    apart from settling so that the processor predicts several decisions at a time, when none of them changes the others'.
-    """
-    counters, weights, refined, lanes = model
-    base, weight = plane * (INPUTS * CONTEXTS), chosen * INPUTS
-    a0, a1, a2, a3 = base + x0, base + CONTEXTS + x1, base + 2 * CONTEXTS + x2, base + 3 * CONTEXTS + x3
-    mixed = predict(counters, a0, a1, a2, a3, STRETCH, weights, weight, lanes, lane) >> 14
-    place = min(max(mixed, -2047), 2047) + 2048
-    expected, knot, part = np.int64(SQUASH[np.uint64(place)]), place >> 7, place & 127
-    at = row * ROW + knot
-    below, above = np.int64(refined[np.uint64(at)]), np.int64(refined[np.uint64(at + 1)])
-    p = (expected + ((below * (128 - part) + above * part) >> 7)) >> 1
-    return min(max(p, LEAST), MOST), expected, at + (part > 64), a0, a1, a2, a3, weight
+def _stretched(counter):
+    return np.int64(STRETCH[np.uint64(counter >> 20)])
 
 
 @jit(forceinline=True)
-def settle(bit, foreseen, is_steady, model, lane, tick, coder, data, out, stop):
+def _weighed(inputs, weights, first):
+    """The mixer's value before its bounds."""
+    s0, s1, s2, s3 = inputs
+    total = s0 * np.int64(weights[np.uint64(first)]) + s1 * np.int64(weights[np.uint64(first + 1)])
+    total += s2 * np.int64(weights[np.uint64(first + 2)]) + s3 * np.int64(weights[np.uint64(first + 3)])
+    return total >> 14
+
+
+@jit(forceinline=True)
+def foresee(plane, x0, x1, x2, x3, chosen, row, model):
+    """Predict one mixed decision from its contexts, weight set and row of corrections; what :func:`settle` takes.
+
+    ``model`` is (counters, weights, corrections). It is apart from settling so that the processor predicts several decisions
+    at a time, when none of them changes the others'. Numbers that are needed early stay out of vectors: they take long to get
+    there and back.
+    """
+    counters, weights, refined = model
+    base, first = plane * PLANE, chosen * INPUTS
+    places = base + x0, base + CONTEXTS + x1, base + 2 * CONTEXTS + x2, base + 3 * CONTEXTS + x3
+    c0, c1 = np.int64(counters[np.uint64(places[0])]), np.int64(counters[np.uint64(places[1])])
+    c2, c3 = np.int64(counters[np.uint64(places[2])]), np.int64(counters[np.uint64(places[3])])
+    inputs = _stretched(c0), _stretched(c1), _stretched(c2), _stretched(c3)
+    place = min(max(_weighed(inputs, weights, first), -2047), 2047) + 2048
+    expected, nearest = np.int64(SQUASH[np.uint64(place)]), row * ROW + ((place + 63) >> 7)
+    p = (expected + np.int64(refined[np.uint64(nearest)])) >> 1
+    return p, expected, nearest, places, (c0, c1, c2, c3), inputs, first
+
+
+@jit(forceinline=True)
+def settle(bit, foreseen, is_steady, model, tick, coder, data, out, stop):
     """Code or decode a foreseen decision, ``tick`` mixed ones being before it, and learn. Returns the bit and the coder."""
-    counters, weights, refined, lanes = model
-    p, expected, nearest, a0, a1, a2, a3, weight = foreseen
+    counters, weights, refined = model
+    p, expected, nearest, places, found, inputs, first = foreseen
     bit, coder = code_bit(bit, p, is_steady, coder, data, out, stop)
-    target, found = 65535 * bit, np.int64(refined[np.uint64(nearest)])
-    refined[np.uint64(nearest)] = found + ((target - found) >> 6)
+    target, correction = 65535 * bit, np.int64(refined[np.uint64(nearest)])
+    refined[np.uint64(nearest)] = correction + ((target - correction) >> 6)
     rate = np.int64(MIXING_RATES[np.uint64(min(tick, EXTRA_RATE))])
-    miss = min(max((target - expected) * rate >> 8, -MOST_MISS), MOST_MISS)
-    train(bit, miss, counters, a0, a1, a2, a3, COUNT_RATES, weights, weight, lanes, lane)
+    train_weights((target - expected) * rate >> 8, inputs, weights, first)
+    train_counters(bit, found, counters, places)
     return bit, coder
 
 

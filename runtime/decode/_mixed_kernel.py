@@ -9,7 +9,6 @@ from __future__ import annotations
 import numpy as np
 
 from ...format_spec.mixing import (
-    CONTEXTS,
     FINE,
     FIRST_COUNTER,
     FIRST_WEIGHT,
@@ -32,7 +31,7 @@ from ...format_spec.mixing import (
     WINDOW,
 )
 from ..kernels._jit import jit
-from ._mixed_decisions import LANES, ROW, TOP, code_bit, decide_alone, decide_by_two, foresee, settle
+from ._mixed_decisions import PLANE, ROW, TOP, code_bit, decide_alone, decide_by_two, foresee, settle
 
 VALID, BAD_REFERENCE, BAD_RANK, BAD_LENGTH = 0, 1, 2, 3
 """What :func:`code_block` returns."""
@@ -61,10 +60,20 @@ def code_reference(references, r, which, alone, coder, data, out, stop):
     return VALID, coder
 
 
+@jit
+def code_low_bits(given, low_bits, base, alone, coder, data, out, stop):
+    """The low bits of a rank less one, most significant first, their counters from ``base`` on; (bits, coder)."""
+    node = np.int64(1)
+    for i in range(low_bits - 1, -1, -1):
+        bit, coder = decide_alone(given >> i & 1, base + node, alone, coder, data, out, stop)
+        node = node * 2 + bit
+    return node - (1 << low_bits), coder
+
+
 @jit(forceinline=True)
 def log_of(x):
     """Half octaves of a magnitude in sixteenths."""
-    return np.int64(LOGARITHMS[np.uint64(min(x, 256))])
+    return np.int64(LOGARITHMS[np.uint64(x)])
 
 
 @jit(forceinline=True)
@@ -88,16 +97,8 @@ def clip(x, most):
 @jit(forceinline=True)
 def lean(x, scale):
     """How far a signed mean leans beside a mean magnitude, 0..8."""
-    steps, size = np.int64(0), 8 * abs(x) + (scale >> 1)
-    for i in range(1, 5):
-        steps += size >= i * (scale + 1)
+    steps = min(max(log_of(abs(x)) - log_of(scale) + 6, 0), 4)
     return 4 + steps if x > 0 else 4 - steps
-
-
-@jit(forceinline=True)
-def at_most_three(x):
-    """Magnitude of ``x``, or 3."""
-    return min(abs(x), 3)
 
 
 @jit(forceinline=True)
@@ -106,14 +107,32 @@ def level_at(q, place):
     return np.int64(q[np.uint64(place)])
 
 
+LEFT, ABOVE, LEFT2, ABOVE_RIGHT = 192, 48, 12, 3
+"""Bits of the first size context that a neighbour takes."""
+
+
+@jit
+def places_of(kernel, width):
+    """``place`` of each position of a kernel, and which neighbours it sees, both (kernel,) int64."""
+    places, seen = np.empty(kernel, np.int64), np.empty(kernel, np.int64)
+    for k in range(kernel):
+        places[k] = k if kernel <= 16 else 16 * k // kernel
+        column = k % width
+        seen[k] = LEFT * (column > 0) + ABOVE * (k >= width) + LEFT2 * (k > 1)
+        seen[k] += ABOVE_RIGHT * (k >= width and column < width - 1)
+    if kernel == 1:
+        seen[0] = LEFT + LEFT2
+    return places, seen
+
+
 @jit
 def new_model():
-    """Counters, weights, corrections and scratch lanes of :func:`._mixed_decisions.decide`, none of which has learnt."""
+    """Counters, weights and corrections of :func:`._mixed_decisions.foresee`, none of which has learnt."""
     refined = np.empty(REFINEMENTS * ROW, np.int32)
     for at in range(len(refined)):
         refined[at] = SQUASH[min(at % ROW * 128, 4095)]
-    counters = np.full(PLANES * INPUTS * CONTEXTS, FIRST_COUNTER, np.uint32)
-    return counters, np.full(SETS * INPUTS, FIRST_WEIGHT, np.int16), refined, np.zeros(2 * LANES, np.int32)
+    counters = np.full(PLANES * PLANE, FIRST_COUNTER, np.uint32)
+    return counters, np.full(SETS * INPUTS, FIRST_WEIGHT, np.int16), refined
 
 
 @jit
@@ -139,9 +158,9 @@ def code_block(
     sums = np.zeros((rows + 1, groups), np.uint16)
     column_mean, column_sum = np.full(columns, 16, np.int32), np.zeros(columns, np.int32)
     group_mean = np.full(groups, 16, np.int32)
-    place = np.empty(kernel, np.int64)
-    for k in range(kernel):
-        place[k] = k if kernel <= 16 else 16 * k // kernel
+    places, seen = places_of(kernel, width)
+    small, similar = np.zeros((rows + 1, columns), np.uint8), np.zeros(columns, np.uint8)
+    around_here = np.zeros(columns + max(width, 2), np.uint8)
     word, at, tick = np.int64(0), np.int64(begin), np.int64(0)
     if out is None:
         for _ in range(4):
@@ -164,82 +183,67 @@ def code_block(
                 b = r if a != r else b
             if r > 1 and references[r, 2]:
                 b = here - np.int64(references[r, 2])
-        line, up_line, up2_line, own_sums, up_sums, up2_sums = q[here], q[a], q[b], sums[here], sums[a], sums[b]
-        last, last2, before, before2 = np.int64(0), np.int64(0), np.int64(0), np.int64(0)
+        line, up_line, own_sums, up_sums, up2_sums = q[here], q[a], sums[here], sums[a], sums[b]
+        small_line = small[here]
+        around_here[:] = 0
+        for c in range(columns):
+            similar[c] = small[a, c] << 2 | small[b, c]
+        last, last2 = np.int64(0), np.int64(0)
         for g in range(groups):
             if coder[3] > last_place:
                 return BAD_LENGTH, coder[3]
             c0 = g * kernel
             c1 = min(c0 + kernel, columns)
             like, group = np.int64(up_sums[np.uint64(g)]), np.int64(group_mean[np.uint64(g)])
-            like_mean = mean_of(like, c1 - c0)
+            like_mean, row = mean_of(like, c1 - c0), row_mean >> 2
+            row_log, some = log_of(row), np.int64(1)
             if kernel_zeros:
-                row_log, group_log = log_of(row_mean >> 2), log_of(group)
+                group_log = log_of(group)
                 x1 = min(like, 5) * 36 + min(np.int64(up2_sums[np.uint64(g)]), 5) * 6 + min(last, 5)
-                some = np.int64(np.any(line[c0:c1])) if is_coding else np.int64(0)
+                some = np.int64(np.any(line[c0:c1])) if is_coding else some
                 x0, x2, x3 = 16 * row_log + group_log, 16 * group_log + log_of(like_mean), 6 * min(last, 5) + min(last2, 5)
-                foreseen = foresee(KERNEL_PLANE, x0, x1, x2, x3, KERNEL_SET, 65, model, 0)
-                some, coder = settle(some, foreseen, False, model, 0, tick, coder, data, out, end)
+                foreseen = foresee(KERNEL_PLANE, x0, x1, x2, x3, KERNEL_SET, 65, model)
+                some, coder = settle(some, foreseen, False, model, tick, coder, data, out, end)
                 tick += 1
                 if not some:
                     for c in range(np.uint64(c0), np.uint64(c1)):
-                        column_mean[c] -= column_mean[c] * 20 >> 8
-                    group_mean[np.uint64(g)] = group - (group * 20 >> 8)
-                    row_mean -= row_mean * min(c1 - c0, 64) >> 8
-                    last, last2 = np.int64(0), last
-                    continue
-            around = like_mean + mean_of(last, kernel) + 2 * group
-            inside, balance, column = np.int64(0), np.int64(0), np.int64(0)
-            for c in range(c0, c1):
+                        column_mean[c] += -column_mean[c] * 20 >> 8
+            local = (like_mean + mean_of(last, kernel) + 2 * group) >> 2
+            inside, inside_part, balance = np.int64(0), np.int64(0), np.int64(0)
+            for c in range(c0, c1 if some else c0):
                 k = c - c0
                 place_c = np.uint64(c)
-                if kernel == 1:
-                    left, left2, above, above_right = before, before2, np.int64(0), np.int64(0)
-                else:
-                    left = level_at(line, c - 1) if column > 0 else np.int64(0)
-                    left2 = level_at(line, c - 2) if k > 1 else np.int64(0)
-                    above = level_at(line, c - width) if k >= width else np.int64(0)
-                    above_right = level_at(line, c - width + 1) if k >= width and column < width - 1 else np.int64(0)
-                row, usual, spot = row_mean >> 2, np.int64(column_mean[place_c]), place[np.uint64(k)]
-                inside_log = log_of(mean_of(inside, k)) if k > 0 else np.int64(0)
-                local = (16 * inside + around) * RECIPROCALS[np.uint64(k + 4)] >> 16
+                usual, spot = np.int64(column_mean[place_c]), places[np.uint64(k)]
                 expected = (row + usual + 2 * local) >> 2
                 level = log_of(expected)
-                x0 = (
-                    at_most_three(left) * 64 + at_most_three(above) * 16 + at_most_three(left2) * 4 + at_most_three(above_right)
-                )
-                up, up2 = level_at(up_line, c) * up_sign, level_at(up2_line, c)
-                x1, x3 = inside_log * 16 + spot, log_of(row) * 16 + spot
-                x2 = log_of(usual) * 16 + at_most_three(up) * 4 + at_most_three(up2)
+                x0 = np.int64(around_here[place_c]) & seen[np.uint64(k)]
+                x1, x3 = inside_part + spot, 16 * row_log + spot
+                x2 = 16 * log_of(usual) + np.int64(similar[place_c])
                 value = level_at(line, c) if is_coding else np.int64(0)
                 size, bit = abs(value), np.int64(1)
                 if not (kernel_zeros and c == c1 - 1 and inside == 0):
                     chosen = np.int64(k == 0) + 2 * np.int64(inside == 0)
-                    foreseen = foresee(0, x0, x1, x2, x3, chosen, level, model, 0)
-                    bit, coder = settle(np.int64(size > 0), foreseen, False, model, 0, tick, coder, data, out, end)
+                    foreseen = foresee(0, x0, x1, x2, x3, chosen, level, model)
+                    bit, coder = settle(np.int64(size > 0), foreseen, False, model, tick, coder, data, out, end)
                     tick += 1
-                column += 1
-                if column == width:
-                    column = np.int64(0)
-                before2 = before
                 if not bit:
-                    before = np.int64(0)
-                    row_sum += -row_sum >> 5
-                    column_sum[place_c] += -column_sum[place_c] >> 3
                     column_mean[place_c] = usual + (-usual * 20 >> 8)
-                    row_mean += -row_mean >> 5
+                    local += -local >> 3
                     continue
-                if kernel > 1:
-                    before = level_at(line, c - kernel) if g > 0 else np.int64(0)
+                left = level_at(line, c - 1) if seen[np.uint64(k)] & LEFT and c > 0 else np.int64(0)
+                left2 = level_at(line, c - 2) if seen[np.uint64(k)] & LEFT2 and c > 1 else np.int64(0)
+                above = level_at(line, c - width) if seen[np.uint64(k)] & ABOVE else np.int64(0)
+                above_right = level_at(line, c - width + 1) if seen[np.uint64(k)] & ABOVE_RIGHT else np.int64(0)
+                before, up = level_at(line, c - kernel) if g > 0 else np.int64(0), level_at(up_line, c) * up_sign
                 negative = np.int64(positives == 0)
-                foreseen = foresee(1, x0, x1, x2, x3, STEP_SETS + level, 16 + level, model, 0)
+                foreseen = foresee(1, x0, x1, x2, x3, STEP_SETS + level, 16 + level, model)
                 if two_signs:
                     left_sign, above_sign = sign_of(left), sign_of(above)
                     s0 = ((left_sign * 3 + above_sign) * 3 + sign_of(left2)) * 3 + sign_of(above_right)
                     s1 = lean(row_sum, row) * 9 + lean(np.int64(column_sum[place_c]), usual)
                     s2, s3 = clip(before, 4) * 9 + clip(up, 4), clip(balance, 4) * 9 + above_sign * 3 + left_sign
-                    signs = foresee(SIGN_PLANE, s0, s1, s2, s3, SIGN_SETS + spot, 64, model, LANES)
-                    negative, coder = settle(np.int64(value < 0), signs, True, model, LANES, tick, coder, data, out, end)
+                    signs = foresee(SIGN_PLANE, s0, s1, s2, s3, SIGN_SETS + spot, 64, model)
+                    negative, coder = settle(np.int64(value < 0), signs, True, model, tick, coder, data, out, end)
                     tick += 1
                 ranks = negatives if negative else positives
                 last_step, step, lone = (ranks - 1) >> low_bits, np.int64(0), min(mixed_steps, (ranks - 1) >> low_bits)
@@ -248,8 +252,8 @@ def code_block(
                     if step > 0:
                         i = min(step + 1, 15)
                         plane, chosen = min(step + 1, LAST_UNARY_PLANE), STEP_SETS + 16 * (i - 1) + level
-                        foreseen = foresee(plane, x0, x1, x2, x3, chosen, min(i, 3) * 16 + level, model, 0)
-                    more, coder = settle(np.int64(size > step + 1), foreseen, False, model, 0, tick, coder, data, out, end)
+                        foreseen = foresee(plane, x0, x1, x2, x3, chosen, min(i, 3) * 16 + level, model)
+                    more, coder = settle(np.int64(size > step + 1), foreseen, False, model, tick, coder, data, out, end)
                     tick += 1
                     step += more
                 if more and step < last_step:
@@ -265,29 +269,33 @@ def code_block(
                         )  # fmt: skip
                         step += more
                 if low_bits:
-                    node, base = np.int64(1), REFERENCE_COUNTERS + ((min(step, 7) * 2 + negative) << low_bits)
-                    for i in range(low_bits - 1, -1, -1):
-                        given = np.int64(low[here, place_c]) >> i & 1
-                        bit, coder = decide_alone(given, base + node, alone, coder, data, out, end)
-                        node = node * 2 + bit
-                    low[here, place_c] = node - (1 << low_bits)
-                    if (step << low_bits) + node - (1 << low_bits) >= ranks:
+                    base = REFERENCE_COUNTERS + ((min(step, 7) * 2 + negative) << low_bits)
+                    rest, coder = code_low_bits(np.int64(low[here, place_c]), low_bits, base, alone, coder, data, out, end)
+                    low[here, place_c] = rest
+                    if (step << low_bits) + rest >= ranks:
                         return BAD_RANK, coder[3]
                 size = step + 1
                 value = -size if negative else size
                 line[place_c] = value
-                before = value if kernel == 1 else before
+                least = min(size, 3)
+                small_line[place_c] = least
+                around_here[np.uint64(c + 1)] |= least << 6
+                around_here[np.uint64(c + 2)] |= least << 2
+                around_here[np.uint64(c + width)] |= least << 4
+                around_here[np.uint64(c + width - 1)] |= least
                 inside += size
+                inside_part = 16 * min(inside, 15)
                 balance += 1 - 2 * negative
-                seen = min(size, 20) * 16
-                signed = -seen if negative else seen
+                full = min(size, 20) * 16
+                signed = -full if negative else full
                 row_sum += (signed - row_sum) >> 5
                 column_sum[place_c] += (signed - column_sum[place_c]) >> 3
-                column_mean[place_c] = usual + ((seen - usual) * 20 >> 8)
-                row_mean += (4 * seen - row_mean) >> 5
+                column_mean[place_c] = usual + ((full - usual) * 20 >> 8)
+                local += (16 * size - local) >> 3
             own_sums[np.uint64(g)] = inside
-            last, last2 = inside, last
-            group_mean[np.uint64(g)] = group + ((mean_of(inside, c1 - c0) - group) * 20 >> 8)
+            last, last2, inside_mean = inside, last, mean_of(inside, c1 - c0)
+            group_mean[np.uint64(g)] = group + ((inside_mean - group) * 20 >> 8)
+            row_mean += (4 * inside_mean - row_mean) * min(8 * (c1 - c0), 64) >> 8
     interval, _, _, at = coder
     if out is not None:
         if at < end:

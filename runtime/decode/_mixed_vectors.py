@@ -1,4 +1,4 @@
-"""The mixer's arithmetic on four lanes at once, written as vectors because Numba does not make vectors of unrolled code.
+"""What the mixer learns from a decision, on four lanes at once: Numba does not make vectors of unrolled code.
 
 Callers keep every index inside its array: nothing is checked here. Integers throughout, so that all processors agree.
 """
@@ -9,14 +9,17 @@ from typing import Any
 
 from llvmlite import ir
 
-from ...format_spec.mixing import COUNT_LIMIT, INPUTS, MOST_WEIGHT, SURE
+from ...format_spec.mixing import COUNT_LIMIT, INPUTS, LEAST_WEIGHT, MOST_WEIGHT, SURE
 from ..kernels._deferred import cgutils, intrinsic, types
 
-I16, I32, I64 = ir.IntType(16), ir.IntType(32), ir.IntType(64)
-LANES, SHORTS = ir.VectorType(I32, INPUTS), ir.VectorType(I16, INPUTS)
+I16, I32, I64, F32 = ir.IntType(16), ir.IntType(32), ir.IntType(64), ir.FloatType()
+LANES, SHORTS, FLOATS = (ir.VectorType(kind, INPUTS) for kind in (I32, I16, F32))
+
+RATE_SCALE, RATE_STEP, RATE_START = 40960, 10, 21
+"""A counter's rate is ``RATE_SCALE // (RATE_STEP * count + RATE_START)``."""
 
 
-def _constant(vector: ir.VectorType, value: int) -> Any:
+def _constant(vector: ir.VectorType, value: float) -> Any:
     return ir.Constant(vector, [value] * INPUTS)
 
 
@@ -24,21 +27,11 @@ def _at(context: Any, builder: Any, kind: Any, array: Any, index: Any) -> Any:
     return builder.gep(context.make_array(kind)(context, builder, array).data, [index])
 
 
-def _load(builder: Any, pointer: Any, vector: ir.VectorType) -> Any:
-    """A vector that is aligned as its elements are."""
-    loaded = builder.load(builder.bitcast(pointer, vector.as_pointer()))
-    loaded.align = vector.element.width // 8
-    return loaded
-
-
-def _store(builder: Any, value: Any, pointer: Any) -> None:
-    builder.store(value, builder.bitcast(pointer, value.type.as_pointer())).align = value.type.element.width // 8
-
-
-def _splat(builder: Any, scalar: Any) -> Any:
-    vector = ir.VectorType(scalar.type, INPUTS)
-    one = builder.insert_element(ir.Constant(vector, ir.Undefined), scalar, ir.Constant(I32, 0))
-    return builder.shuffle_vector(one, one, ir.Constant(LANES, [0] * INPUTS))
+def _vector(builder: Any, scalars: Any, vector: ir.VectorType) -> Any:
+    made = ir.Constant(vector, ir.Undefined)
+    for lane, scalar in enumerate(scalars):
+        made = builder.insert_element(made, builder.trunc(scalar, vector.element), ir.Constant(I32, lane))
+    return made
 
 
 def _bounded(builder: Any, vector: Any, low: int, high: int) -> Any:
@@ -47,85 +40,54 @@ def _bounded(builder: Any, vector: Any, low: int, high: int) -> Any:
     return vector
 
 
-def _gather(builder: Any, pointers: list[Any]) -> Any:
-    vector = ir.Constant(ir.VectorType(pointers[0].type.pointee, INPUTS), ir.Undefined)
-    for lane, pointer in enumerate(pointers):
-        vector = builder.insert_element(vector, builder.load(pointer), ir.Constant(I32, lane))
-    return vector
+def _rates(builder: Any, count: Any) -> Any:
+    """Counters' rates. Single precision divides such small numbers well enough that rounding down gives the exact quotient."""
+    uses = builder.fmul(builder.sitofp(count, FLOATS), _constant(FLOATS, RATE_STEP))
+    quotient = builder.fdiv(_constant(FLOATS, RATE_SCALE), builder.fadd(uses, _constant(FLOATS, RATE_START)))
+    return builder.fptosi(quotient, LANES)
 
 
-def _look_up(context: Any, builder: Any, kind: Any, table: Any, indices: Any) -> Any:
-    base = context.make_array(kind)(context, builder, table).data
-    lanes = [builder.extract_element(indices, ir.Constant(I32, lane)) for lane in range(INPUTS)]
-    return _gather(builder, [builder.gep(base, [builder.zext(index, I64)]) for index in lanes])
+def _train_weights(typing_context: Any, miss: Any, stretched: Any, weights: Any, first: Any) -> Any:
+    """Move a set of weights, int16 from element ``first`` on, by ``miss`` times the four ``stretched`` values.
 
-
-def _behind(builder: Any, memory: Any) -> Any:
-    """Where the stretched values are, behind the counters at ``memory``."""
-    return builder.bitcast(builder.gep(memory, [ir.Constant(I64, INPUTS)]), I16.as_pointer())
-
-
-def _predict(
-    typing_context: Any, counters: Any, a0: Any, a1: Any, a2: Any, a3: Any, stretch: Any, weights: Any, first: Any, lanes: Any,
-    lane: Any,
-) -> Any:  # fmt: skip
-    """Stretch a counter for each input and weigh them: their sum, in 16384ths of a stretched value.
-
-    ``counters`` uint32, read at ``a0`` to ``a3``; ``stretch`` int16 (4096,); ``weights`` int16, whose set begins at element
-    ``first``. ``lanes`` int32, from ``lane`` on, takes the counters, then the stretched values, for :func:`_train`: 6 elements.
+    ``miss``: how far the mixer was off, times its learning rate. It and the stretched values fit int16.
     """
 
     def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        kinds = signature.args
-        found = _gather(builder, [_at(context, builder, kinds[0], values[0], at) for at in values[1:5]])
-        stretched = _look_up(context, builder, kinds[5], values[5], builder.lshr(found, _constant(LANES, 20)))
-        memory = _at(context, builder, kinds[8], values[8], values[9])
-        _store(builder, found, memory)
-        _store(builder, stretched, _behind(builder, memory))
-        weighing = _load(builder, _at(context, builder, kinds[6], values[6], values[7]), SHORTS)
-        products = builder.mul(builder.sext(stretched, LANES), builder.sext(weighing, LANES))
-        kind = ir.FunctionType(I32, [LANES])
-        name = f"llvm.vector.reduce.add.v{INPUTS}i32"
-        return builder.sext(builder.call(cgutils.get_or_insert_function(builder.module, kind, name), [products]), I64)
-
-    at = types.int64
-    return at(counters, at, at, at, at, stretch, weights, at, lanes, at), generate
-
-
-def _train(
-    typing_context: Any, bit: Any, miss: Any, counters: Any, a0: Any, a1: Any, a2: Any, a3: Any, rates: Any, weights: Any,
-    first: Any, lanes: Any, lane: Any,
-) -> Any:  # fmt: skip
-    """Move weights and counters towards ``bit`` (0 or 1), after :func:`_predict` with the same places and lanes.
-
-    ``miss``: how far the mixer was off, times its learning rate; it fits int16. ``rates`` int16 (256,).
-    """
-
-    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        kinds = signature.args
-        memory = _at(context, builder, kinds[10], values[10], values[11])
-        stretched = builder.sext(_load(builder, _behind(builder, memory), SHORTS), LANES)
-        off = builder.sext(_splat(builder, builder.trunc(values[1], I16)), LANES)
-        step = builder.ashr(builder.add(builder.mul(stretched, off), _constant(LANES, 2048)), _constant(LANES, 12))
-        pointer = _at(context, builder, kinds[8], values[8], values[9])
-        weighing = builder.add(builder.sext(_load(builder, pointer, SHORTS), LANES), step)
-        _store(builder, builder.trunc(_bounded(builder, weighing, -MOST_WEIGHT, MOST_WEIGHT), SHORTS), pointer)
-        found = _load(builder, memory, LANES)
-        count = builder.and_(found, _constant(LANES, 1023))
-        mask = _splat(builder, builder.and_(builder.neg(builder.trunc(values[0], I32)), ir.Constant(I32, SURE)))
-        p = builder.xor(builder.lshr(found, _constant(LANES, 10)), mask)
-        rate = builder.zext(_look_up(context, builder, kinds[7], values[7], count), LANES)
-        change = builder.lshr(builder.mul(builder.lshr(p, _constant(LANES, 3)), rate), _constant(LANES, 9))
-        p = builder.xor(builder.sub(p, change), mask)
-        count = _bounded(builder, builder.add(count, _constant(LANES, 1)), 0, COUNT_LIMIT)
-        found = builder.or_(builder.shl(p, _constant(LANES, 10)), count)
-        for lane, at in enumerate(values[3:7]):
-            one = builder.extract_element(found, ir.Constant(I32, lane))
-            builder.store(one, _at(context, builder, kinds[2], values[2], at))
+        inputs = _vector(builder, cgutils.unpack_tuple(builder, values[1]), SHORTS)
+        off = _vector(builder, [values[0]] * INPUTS, SHORTS)
+        step = builder.mul(builder.sext(inputs, LANES), builder.sext(off, LANES))
+        step = builder.ashr(builder.add(step, _constant(LANES, 2048)), _constant(LANES, 12))
+        pointer = builder.bitcast(_at(context, builder, signature.args[2], values[2], values[3]), SHORTS.as_pointer())
+        before = builder.load(pointer)
+        moved = _bounded(builder, builder.add(builder.sext(before, LANES), step), LEAST_WEIGHT, MOST_WEIGHT)
+        before.align = builder.store(builder.trunc(moved, SHORTS), pointer).align = I16.width // 8
         return context.get_dummy_value()
 
     at = types.int64
-    return types.void(at, at, counters, at, at, at, at, rates, weights, at, lanes, at), generate
+    return types.void(at, types.UniTuple(at, INPUTS), weights, at), generate
+
+
+def _train_counters(typing_context: Any, bit: Any, found: Any, counters: Any, places: Any) -> Any:
+    """Move four counters, uint32 at ``places``, whose values are ``found``, towards ``bit`` (0 or 1)."""
+
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        before = _vector(builder, cgutils.unpack_tuple(builder, values[1]), LANES)
+        count = builder.and_(before, _constant(LANES, 1023))
+        sure = builder.and_(builder.neg(builder.trunc(values[0], I32)), ir.Constant(I32, SURE))
+        mask = _vector(builder, [builder.zext(sure, I64)] * INPUTS, LANES)
+        p = builder.xor(builder.lshr(before, _constant(LANES, 10)), mask)
+        change = builder.mul(builder.lshr(p, _constant(LANES, 3)), _rates(builder, count))
+        p = builder.xor(builder.sub(p, builder.lshr(change, _constant(LANES, 9))), mask)
+        count = _bounded(builder, builder.add(count, _constant(LANES, 1)), 0, COUNT_LIMIT)
+        after = builder.or_(builder.shl(p, _constant(LANES, 10)), count)
+        for lane, place in enumerate(cgutils.unpack_tuple(builder, values[3])):
+            one = builder.extract_element(after, ir.Constant(I32, lane))
+            builder.store(one, _at(context, builder, signature.args[2], values[2], place))
+        return context.get_dummy_value()
+
+    four = types.UniTuple(types.int64, INPUTS)
+    return types.void(types.int64, four, counters, four), generate
 
 
 def _settled(typing_context: Any, value: Any) -> Any:
@@ -138,6 +100,6 @@ def _settled(typing_context: Any, value: Any) -> Any:
     return types.int64(types.int64), generate
 
 
-predict: Any = intrinsic(_predict)
-train: Any = intrinsic(_train)
+train_weights: Any = intrinsic(_train_weights)
+train_counters: Any = intrinsic(_train_counters)
 settled: Any = intrinsic(_settled)

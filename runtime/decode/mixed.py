@@ -13,7 +13,7 @@ from ...format_spec.errors import FormatError
 from ...format_spec.mixed_head import MixedHead, MixedPayload, block_sizes, check_decoded, entry_numbers, read_payload
 from ...format_spec.mixing import KERNEL_ZEROS_FLAG, REFERENCES_FLAG
 from ...format_spec.tensors import SharedTensor
-from ._mixed_collect import collect, collect_all, count_nonzeros
+from ._mixed_collect import collect, collect_all, count_nonzeros, first_ranks
 from ._mixed_kernel import BAD_LENGTH, BAD_RANK, BAD_REFERENCE, VALID, code_block
 from ._registry import decoder
 from .dense import check_size
@@ -78,21 +78,20 @@ def decode_levels(record: TensorRecord, data: np.ndarray, payload: MixedPayload,
     return Levels(unscanned(q, head, record.rows), unscanned(low, head, record.rows))
 
 
-def to_tensor(record: TensorRecord, payload: MixedPayload, levels: Levels) -> SharedTensor:
+def to_tensor(record: TensorRecord, payload: MixedPayload, levels: Levels, starts: np.ndarray) -> SharedTensor:
     """Codes and codebook, rows-major; zeros stay in when most positions are not zero and the codebook has room for one."""
-    starts = np.zeros(record.rows + 1, np.int64)
-    count_nonzeros(levels.q, starts)
     count, k = int(starts[-1]), len(payload.codebook)
-    numbers = entry_numbers(payload.codebook, payload.positives)
-    rest = (payload.head.low_bits, payload.positives, numbers)
+    firsts = first_ranks(payload.head.low_bits, payload.positives)
+    given = (levels.q, levels.low, firsts, entry_numbers(payload.codebook, payload.positives))
     if 2 * count > record.size and k < MAX_CODEBOOK:
         codes = np.empty(record.size, np.uint8 if k < 256 else np.uint16)
-        collect_all(levels.q, levels.low, *rest, codes)
+        collect_all(*given, codes)
         codebook = np.concatenate([np.zeros(1, record.dtype), payload.codebook])
         return SharedTensor(record.dtype, record.shape, record.row_axes, "rows", None, None, codes, codebook)
-    minors, codes = np.empty(count, np.uint32), np.empty(count, np.uint8 if k <= 256 else np.uint16)
-    collect(levels.q, levels.low, *rest, starts, minors, codes)
-    return SharedTensor(record.dtype, record.shape, record.row_axes, "rows", starts, minors, codes, payload.codebook)
+    minors, codes = np.empty(count + 1, np.uint32), np.empty(count + 1, np.uint8 if k <= 256 else np.uint16)
+    collect(*given, minors, codes)
+    rest = minors[:count], codes[:count], payload.codebook
+    return SharedTensor(record.dtype, record.shape, record.row_axes, "rows", starts, *rest)
 
 
 @decoder(CodecId.MIXED)
@@ -102,5 +101,7 @@ def decode_mixed(record: TensorRecord, data: np.ndarray, limits: Limits, executo
     payload = read_payload(record, data)
     check_decoded(record, limits, 0, len(payload.codebook))
     levels = decode_levels(record, data, payload, executor)
-    check_decoded(record, limits, int(np.count_nonzero(levels.q)), len(payload.codebook))
-    return to_tensor(record, payload, levels)
+    starts = np.zeros(record.rows + 1, np.int64)
+    count_nonzeros(levels.q, starts)
+    check_decoded(record, limits, int(starts[-1]), len(payload.codebook))
+    return to_tensor(record, payload, levels, starts)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from math import log2
 
 import numpy as np
 import pytest
@@ -16,11 +17,25 @@ from tersor.format_spec.coding import COLUMNS_FLAG, HALF_FLAG, LINEAR_FLAG, Code
 from tersor.format_spec.errors import FormatError, LimitError, TersorError
 from tersor.format_spec.limits import DEFAULT_LIMITS, Limits
 from tersor.format_spec.mixed_head import MixedHead, block_sizes
-from tersor.format_spec.mixing import KERNEL_ZEROS_FLAG, KNOTS, REFERENCES_FLAG, SQUASH, STRETCH
+from tersor.format_spec.mixing import (
+    COUNT_LIMIT,
+    COUNT_RATES,
+    KERNEL_ZEROS_FLAG,
+    KNOTS,
+    LEAST,
+    LEAST_COST,
+    MAX_STEPS,
+    MIXING_RATES,
+    MOST,
+    REFERENCES_FLAG,
+    SQUASH,
+    STRETCH,
+)
 from tersor.format_spec.records import TensorRecord
 from tersor.format_spec.tensors import SharedTensor
 from tersor.packer.encode.mixed import Choice, Ranks, encode_blocks
 from tersor.runtime.decode import decode
+from tersor.runtime.decode._mixed_vectors import RATE_SCALE, RATE_START, RATE_STEP
 
 
 def make(rows: int, columns: int, density: float, k: int, seed: int = 0, dtype: str = "f4") -> SharedTensor:
@@ -250,3 +265,28 @@ def test_tables_are_what_the_specification_says() -> None:
     assert (np.abs(np.clip(exact, 32, 65504) - KNOTS) <= 0.5).all()
     assert (np.diff(SQUASH) >= 0).all()
     assert (np.diff(STRETCH) >= 0).all()
+    assert -8 / LEAST_COST > log2(MOST / 65536) > -8 / (LEAST_COST - 1)
+    assert LEAST == 65536 - MOST
+
+
+def test_single_precision_gives_the_exact_rates() -> None:
+    counts = np.arange(COUNT_LIMIT + 1, dtype=np.float32)
+    quotients = np.float32(RATE_SCALE) / (counts * np.float32(RATE_STEP) + np.float32(RATE_START))
+    assert quotients.dtype == np.float32
+    assert quotients.astype(np.int32).tolist() == COUNT_RATES.tolist()
+
+
+def test_misses_fit_sixteen_bits() -> None:
+    assert 65535 * int(MIXING_RATES.max()) >> 8 < 1 << 15
+
+
+@pytest.mark.parametrize("kernel", [1, 9, 64])
+def test_the_largest_levels_are_in_every_table(kernel: int) -> None:
+    ranks = np.full((8, 192), MAX_STEPS)
+    ranks[0, :MAX_STEPS] = np.arange(1, MAX_STEPS + 1)
+    tensor = SharedTensor(
+        np.dtype("f4"), ranks.shape, (0,), "rows", None, None, ranks.reshape(-1).astype(np.uint8),
+        np.arange(MAX_STEPS + 1, dtype=np.float32),
+    )  # fmt: skip
+    for flags in (0, KERNEL_ZEROS_FLAG):
+        check(tensor, head_for(flags, kernel, max(kernel // 8, 1), block=8))
