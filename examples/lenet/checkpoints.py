@@ -1,16 +1,13 @@
-"""What the scripts here read and write beside compressed files: dense networks, and what a run came to."""
+"""Dense networks, as the scripts here read and write them."""
 
 from __future__ import annotations
 
-import argparse
 import copy
-import json
-import time
 from pathlib import Path
 
 import onnx
 import torch
-from networks import EXPORT, FP32_BYTES, NETWORKS, lenet_5
+from networks import EXPORT, NETWORKS, lenet_5
 from onnx import numpy_helper
 from torch import nn
 
@@ -19,9 +16,6 @@ from tersor.packer.training import export
 from tersor.runtime import load_tensors
 
 DEMO = Path(__file__).parents[2] / "cli" / "demo" / "lenet5.onnx"
-
-PATHS = ("data", "cache", "output", "save_trained")
-"""Arguments that are no settings of a run."""
 
 
 def load_state(network: nn.Module, path: Path) -> None:
@@ -53,22 +47,3 @@ def stored_network(name: str, source: str) -> nn.Sequential:
     network = NETWORKS[name]()
     load_state(network, Path(source))
     return network
-
-
-def write_summary(args: argparse.Namespace, report: PackReport, before: float | None, held_out: float, started: float) -> None:
-    """Print what a run came to, and write it beside ``args.output`` as JSON: ``score.py`` reads it."""
-    settings = {name: str(value) if isinstance(value, Path) else value for name, value in vars(args).items()}
-    summary = {
-        "network": args.network,
-        "seed": args.seed,
-        "file_bytes": report.file_bytes,
-        "ratio": FP32_BYTES[args.network] / report.file_bytes,
-        "paper_formula_bytes": report.paper.pqh_bits / 8,
-        "paper_formula_ratio": FP32_BYTES[args.network] * 8 / report.paper.pqh_bits,
-        "held_out_error_before": before,
-        "held_out_error": held_out,
-        "seconds": round(time.perf_counter() - started),
-        "settings": {name: value for name, value in settings.items() if name not in PATHS},
-    }
-    print(json.dumps(summary))
-    args.output.with_suffix(".json").write_text(json.dumps(summary, indent=1) + "\n")

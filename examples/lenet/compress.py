@@ -15,8 +15,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from checkpoints import stored_network, write_summary
+from checkpoints import stored_network
 from networks import EXPORT, NETWORKS, Data, cosine, error, fit, lenet_5, read_data
+from runs import options, reproducible, write_summary
 from torch import Tensor, nn
 
 from tersor.packer.training import RateAware, SharedValues, export, geometric, share, slim, wrap_masks, wrapped_tensors
@@ -103,12 +104,8 @@ def dense(data: Data, args: argparse.Namespace, generator: torch.Generator) -> n
 
 def main() -> None:
     """Compress, write the file, and print what it took."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data", type=Path, help="folder with the IDX files, gzipped")
-    parser.add_argument("network", choices=sorted(NETWORKS))
+    parser = options(__doc__)
     parser.add_argument("--bytes", type=int, required=True, help="size to aim at, for the whole file")
-    parser.add_argument("--output", type=Path, required=True)
-    parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--values", type=int, default=4, help="shared values a weight tensor has besides zero")
     parser.add_argument(
         "--sizes", type=int, nargs=3, default=[8, 16, 80], help="LeNet-5: filters, filters, units to start from"
@@ -117,19 +114,11 @@ def main() -> None:
     parser.add_argument("--steps", type=int, nargs=3, default=[3000, 6000, 4000], help="dense, pruning, sharing")
     parser.add_argument("--rate", type=float, default=1e-3, help="Adam's learning rate for the dense and the pruned network")
     parser.add_argument("--share-rate", type=float, default=3e-4, help="Adam's learning rate from sharing on")
-    parser.add_argument("--variants", type=int, default=5, help="distorted variants of each training image")
-    parser.add_argument("--flip", action="store_true", help="mirror half of the variants")
-    parser.add_argument("--cache", type=Path, help="file that keeps variants and teacher's answers between runs")
     parser.add_argument("--teacher", default="demo", help="demo, none, or .tersor file of a dense LeNet-5")
     parser.add_argument("--dense", default="train", help="the network to start from: train, demo (LeNet-5), or .tersor file")
     parser.add_argument("--save-trained", type=Path, help="file to write the compressed network's state_dict to")
     args = parser.parse_args()
-    torch.set_num_threads(1)
-    torch.use_deterministic_algorithms(True)
-    torch.manual_seed(args.seed)
-    generator = torch.Generator().manual_seed(args.seed)
-    started = time.perf_counter()
-
+    generator, started = reproducible(args.seed), time.perf_counter()
     teacher = None if args.teacher == "none" else stored_network("lenet-5", args.teacher)
     data = read_data(args.data, teacher, variants=args.variants, flip=args.flip, cache=args.cache)
     network = dense(data, args, generator)

@@ -13,11 +13,11 @@ from __future__ import annotations
 
 import argparse
 import time
-from pathlib import Path
 
 import torch
-from checkpoints import stored_network, write_summary
-from networks import EXPORT, NETWORKS, Data, cosine, error, fit, read_data
+from checkpoints import stored_network
+from networks import EXPORT, Data, cosine, error, fit, read_data
+from runs import options, reproducible, write_summary
 from torch import nn
 
 from tersor.packer.training import Pruner, SharedValues, cubic, export, share, wrapped_tensors
@@ -52,23 +52,14 @@ def compress(network: nn.Sequential, data: Data, args: argparse.Namespace, gener
 
 def main() -> None:
     """Compress, write the file, and print what it took."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data", type=Path, help="folder with the IDX files, gzipped")
-    parser.add_argument("network", choices=sorted(NETWORKS))
-    parser.add_argument("--output", type=Path, required=True)
-    parser.add_argument("--seed", type=int, default=0)
+    parser = options(__doc__)
     parser.add_argument("--keep", type=float, default=0.9, help="what the densities are multiplied by")
     parser.add_argument("--steps", type=int, default=6000)
     parser.add_argument("--rate", type=float, default=1e-3)
-    parser.add_argument("--variants", type=int, default=5, help="distorted variants of each training image")
-    parser.add_argument("--cache", type=Path, help="file that keeps variants between runs")
     parser.add_argument("--dense", default="demo", help="the network to start from: demo (LeNet-5), or .tersor file")
     args = parser.parse_args()
-    torch.set_num_threads(1)
-    torch.use_deterministic_algorithms(True)
-    generator = torch.Generator().manual_seed(args.seed)
-    started = time.perf_counter()
-    data = read_data(args.data, variants=args.variants, cache=args.cache)
+    generator, started = reproducible(args.seed), time.perf_counter()
+    data = read_data(args.data, variants=args.variants, flip=args.flip, cache=args.cache)
     network = stored_network(args.network, args.dense)
     before = error(network, data.held_out)
     compress(network, data, args, generator)

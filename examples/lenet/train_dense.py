@@ -9,34 +9,21 @@ file holds weights rounded to what fp16 holds; ``compress.py --dense`` and ``--t
 
 from __future__ import annotations
 
-import argparse
 import time
-from pathlib import Path
 
-import torch
-from checkpoints import load_state, save_state, stored_network, write_summary
+from checkpoints import load_state, save_state, stored_network
 from networks import NETWORKS, cosine, error, fit, read_data
+from runs import options, reproducible, write_summary
 
 
 def main() -> None:
     """Train, and write the file and what it took."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data", type=Path, help="folder with the IDX files, gzipped")
-    parser.add_argument("network", choices=sorted(NETWORKS))
-    parser.add_argument("--output", type=Path, required=True)
-    parser.add_argument("--seed", type=int, default=0)
+    parser = options(__doc__)
     parser.add_argument("--steps", type=int, default=8000)
     parser.add_argument("--rate", type=float, default=1e-3, help="Adam's learning rate; falls to 0 along a half cosine")
-    parser.add_argument("--variants", type=int, default=5, help="distorted variants of each training image")
-    parser.add_argument("--flip", action="store_true", help="mirror half of the variants")
-    parser.add_argument("--cache", type=Path, help="file that keeps variants and teacher's answers between runs")
     parser.add_argument("--teacher", default="none", help="demo, none, or .tersor file of a dense LeNet-5")
     args = parser.parse_args()
-    torch.set_num_threads(1)
-    torch.use_deterministic_algorithms(True)
-    torch.manual_seed(args.seed)
-    generator = torch.Generator().manual_seed(args.seed)
-    started = time.perf_counter()
+    generator, started = reproducible(args.seed), time.perf_counter()
     teacher = None if args.teacher == "none" else stored_network("lenet-5", args.teacher)
     data = read_data(args.data, teacher, variants=args.variants, flip=args.flip, cache=args.cache)
     network = NETWORKS[args.network]()
