@@ -8,6 +8,7 @@ Runs whose file exists are left out, so that an interrupted record goes on. Each
 from __future__ import annotations
 
 import argparse
+import os
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -97,7 +98,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("mnist", type=Path, help="folder with MNIST's IDX files, gzipped")
     parser.add_argument("--fashion", type=Path, help="folder with Fashion-MNIST's IDX files, gzipped")
-    parser.add_argument("--models", type=Path, default=HERE / "models")
+    parser.add_argument("--models", type=Path, default=Path(os.path.relpath(HERE / "models")))  # what is written names it
     parser.add_argument("--cache", type=Path, default=Path("cache"), help="folder for distorted images")
     args = parser.parse_args()
     args.cache.mkdir(parents=True, exist_ok=True)
