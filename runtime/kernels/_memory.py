@@ -12,9 +12,31 @@ from typing import Any
 from llvmlite import ir
 
 from ._deferred import cgutils, intrinsic, types
-from ._vector import F32, I32, I64, call, lanes_below, masked_load, masked_store, prefetch_line, splat, vector_pointer
+from ._vector import (
+    F32,
+    I32,
+    I64,
+    call,
+    element_pointer,
+    lanes_below,
+    masked_load,
+    masked_store,
+    prefetch_line,
+    splat,
+    vector_pointer,
+)
 
 F32_POINTER = F32.as_pointer()
+
+
+@intrinsic
+def address(typingctx: Any, array: Any) -> Any:
+    """Where the elements of ``array`` begin. (``array.ctypes.data`` is unsigned: sums with signed numbers are float64.)"""
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.ptrtoint(element_pointer(context, builder, signature.args[0], arguments[0], ir.Constant(I64, 0)), I64)
+
+    return types.intp(array), codegen
 
 
 def _pointer(builder: Any, address: Any) -> Any:

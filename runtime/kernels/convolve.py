@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ._jit import jit
-from ._memory import finish_lanes
+from ._memory import address, finish_lanes
 from .pack import pack_flat, pack_image, pack_line, pack_rows
 from .tile import LAST, PAIRED, RESIDUAL, STORED, TASK, call_visits
 
@@ -36,13 +36,12 @@ def convolve(
     strips = (OW + V - 1) // V if shape == ROWS else (out + columns - 1) // columns
     bands = (OH + R - 1) // R if shape == ROWS else 1
     pitch = OW if shape == ROWS else V
-    inputs, outputs, others = x.ctypes.data, y.ctypes.data, residual.ctypes.data
-    packed = scratch.ctypes.data
+    inputs, outputs, others, packed = address(x), address(y), address(residual), address(scratch)
     sums, image = packed + 4 * packed_size, packed + 4 * (packed_size + geometry[18])
     own = np.empty(TASK, np.int64)
     for i in range(TASK):  # an assignment of arrays would take seconds to compile, for its error message
         own[i] = task[i]
-    own[1], own[2] = sums, scale.ctypes.data
+    own[1], own[2] = sums, address(scale)
     for t in range(work[0], work[1]):
         n = t // (bands * strips)
         oh, ow = t // strips % bands * R, t % strips * columns
@@ -73,7 +72,7 @@ def convolve(
                         target = pack_flat(lanes, target, image, image_pitch, column, count, columns, geometry)
             own[0] = source + 4 * first if shape == DIRECT else packed
             own[8], own[9] = begin, end
-            call_visits(tile, own.ctypes.data)
+            call_visits(tile, address(own))
             if whole:
                 continue
             for v in range(begin, end):

@@ -11,7 +11,7 @@ import numpy as np
 from ..plan.step import Arrays, Kernel, Site
 from ..plan.workers import Workers
 from ._jit import jit
-from ._memory import fold_every_second, fold_lanes, fold_strided
+from ._memory import address, fold_every_second, fold_lanes, fold_strided
 from .host import host_registers
 
 PLANES_PER_PART = 16
@@ -35,7 +35,7 @@ def pool_planes(lanes, adds, x, y, geometry, divisor_h, divisor_w, first, last):
     room = (OW + V - 1) // V * V
     line = np.full(max(room * stride_w + (KW - 1) * dilation_w, left + W + V), start, np.float32)
     pooled = np.empty(room, np.float32)
-    source, middle, target = x.ctypes.data, line.ctypes.data + 4 * left, pooled.ctypes.data
+    source, columns, target = address(x), address(line), address(pooled)
     for plane in range(first, last):
         for oh in range(OH):
             line[left : left + W] = start
@@ -44,10 +44,10 @@ def pool_planes(lanes, adds, x, y, geometry, divisor_h, divisor_w, first, last):
                 if 0 <= ih < H:
                     row = source + 4 * (plane * H + ih) * W
                     for iw in range(0, W, V):
-                        fold_lanes(lanes, adds, middle + 4 * iw, row + 4 * iw, min(V, W - iw))
+                        fold_lanes(lanes, adds, columns + 4 * (left + iw), row + 4 * iw, min(V, W - iw))
             pooled[:] = start
             for kw in range(KW):
-                _fold_columns(lanes, adds, target, line.ctypes.data + 4 * kw * dilation_w, OW, stride_w)
+                _fold_columns(lanes, adds, target, columns + 4 * kw * dilation_w, OW, stride_w)
             result = y[plane, oh]
             for ow in range(OW):
                 result[ow] = pooled[ow] / (divisor_h[oh] * divisor_w[ow]) if len(adds) else pooled[ow]
