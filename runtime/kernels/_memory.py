@@ -81,21 +81,35 @@ def copy_lanes(typingctx: Any, lanes: Any, target: Any, source: Any, low: Any, h
     return _mover(lanes, 2, emit)
 
 
-@intrinsic
-def copy_every_second(typingctx: Any, lanes: Any, target: Any, source: Any, low: Any, high: Any) -> Any:
-    """Copy every second of ``2 * V`` elements; those whose numbers are not in ``[low, high)`` are zeros, and not read."""
+def _copy_every(lanes: Any, step: int) -> Any:
+    """An intrinsic's answer: copy every ``step``-th of ``step * V`` elements, ``step`` a power of two."""
     count = len(lanes)
+    evens = ir.Constant(ir.VectorType(I32, count), list(range(0, 2 * count, 2)))
 
     def emit(builder: Any, source: Any, low: Any, high: Any) -> Any:
-        halves = []
-        for k in range(2):
+        parts = []
+        for k in range(step):
             begin = ir.Constant(I64, k * count)
             below_low, below_high = (lanes_below(builder, builder.sub(bound, begin), count) for bound in (low, high))
             mask = builder.and_(below_high, builder.not_(below_low))
-            halves.append(masked_load(builder, builder.gep(source, [begin]), mask, ir.VectorType(F32, count)))
-        return builder.shuffle_vector(*halves, ir.Constant(ir.VectorType(I32, count), list(range(0, 2 * count, 2))))
+            parts.append(masked_load(builder, builder.gep(source, [begin]), mask, ir.VectorType(F32, count)))
+        while len(parts) > 1:
+            parts = [builder.shuffle_vector(*pair, evens) for pair in zip(parts[::2], parts[1::2], strict=True)]
+        return parts[0]
 
     return _mover(lanes, 2, emit)
+
+
+@intrinsic
+def copy_every_second(typingctx: Any, lanes: Any, target: Any, source: Any, low: Any, high: Any) -> Any:
+    """Copy every second of ``2 * V`` elements; those whose numbers are not in ``[low, high)`` are zeros, and not read."""
+    return _copy_every(lanes, 2)
+
+
+@intrinsic
+def copy_every_fourth(typingctx: Any, lanes: Any, target: Any, source: Any, low: Any, high: Any) -> Any:
+    """Copy every fourth of ``4 * V`` elements; those whose numbers are not in ``[low, high)`` are zeros, and not read."""
+    return _copy_every(lanes, 4)
 
 
 @intrinsic

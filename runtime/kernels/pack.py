@@ -6,7 +6,7 @@ Places in memory are addresses in bytes, sizes and steps elements of float32.
 from __future__ import annotations
 
 from ._jit import jit
-from ._memory import copy_every_second, copy_lanes, copy_strided, copy_vector, prefetch_address
+from ._memory import copy_every_fourth, copy_every_second, copy_lanes, copy_strided, copy_vector, prefetch_address
 
 PREFETCHED = 24
 """Vectors, at least, by which packing asks for its inputs ahead of time (in whole channels)."""
@@ -27,13 +27,28 @@ def copy_run(lanes, target, row, first, stride, W, count):
                 copy_vector(lanes, target, source)
             else:
                 copy_lanes(lanes, target, source, max(0, -column), max(0, min(V, W - column)))
-        elif stride == 2:
-            copy_every_second(lanes, target, source, max(0, -column), max(0, min(2 * V, W - column)))
+        elif stride in (2, 4):
+            _copy_spaced(lanes, target, source, stride, max(0, -column), max(0, min(stride * V, W - column)))
         else:
             copy_strided(lanes, target, source, stride, -column, W - column)
         target += 4 * V
         column += V * stride
         count -= V
+
+
+@jit
+def _copy_spaced(lanes, target, source, stride, low, high):
+    """Copy every second or fourth element, by shuffles: processors gather slowly. Whole vectors need no masks."""
+    whole = low == 0 and high == len(lanes) * stride
+    if stride == 2:
+        if whole:
+            copy_every_second(lanes, target, source, 0, 2 * len(lanes))
+        else:
+            copy_every_second(lanes, target, source, low, high)
+    elif whole:
+        copy_every_fourth(lanes, target, source, 0, 4 * len(lanes))
+    else:
+        copy_every_fourth(lanes, target, source, low, high)
 
 
 @jit
@@ -93,8 +108,8 @@ def pack_flat(lanes, target, image, pitch, ow, count, room, geometry):
                 while done < end:
                     if stride_w == 1:
                         copy_vector(lanes, target + 4 * done, source)
-                    elif stride_w == 2:
-                        copy_every_second(lanes, target + 4 * done, source, 0, 2 * V)
+                    elif stride_w in (2, 4):
+                        _copy_spaced(lanes, target + 4 * done, source, stride_w, 0, V * stride_w)
                     else:
                         copy_strided(lanes, target + 4 * done, source, stride_w, 0, V * stride_w)
                     source += 4 * V * stride_w
