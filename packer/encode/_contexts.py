@@ -9,13 +9,16 @@ import numpy as np
 from ...format_spec.codecs._huffman import code_lengths
 from ...format_spec.coding import MAX_CLASSES, MAX_PHRASES, MAX_TABLES, POSITION_CLASSES, SPLIT_FROM
 from ...format_spec.word_models import Model, longest_word
-from ._word_kernels import count_pairs, count_words, merge_contexts
+from ._word_kernels import count_crossing, count_pairs, count_words, merge_contexts
 
 PHRASE_SHARE = 1 / 40
 """A pair becomes a phrase when it is at least this share of the words: rarer ones gain nothing over two codes."""
 
 ROUND_PHRASES = 16
 """Phrases found in one pass at most."""
+
+CROSSING_SHARE = 1 / 10000
+"""A pair that crosses a class's cut becomes a phrase when it is at least this share of the symbols."""
 
 CONTEXT_GAIN = 256
 """Contexts or phrases have to save one part in so many: plain sequences decode fastest."""
@@ -78,6 +81,12 @@ def counts_of(sequence: Symbols, phrases: tuple[tuple[int, int], ...], class_cut
     return counts
 
 
+def plain_bits(sequence: Symbols, scale: int = 1) -> int:
+    """About how many bits the sequence takes with one table and no phrases; see :func:`choose_structure`."""
+    counts = np.bincount(sequence.symbols, minlength=sequence.base)
+    return _choice((), (), False, counts[None, None], scale).bits
+
+
 def choose_structure(sequence: Symbols, scale: int = 1) -> Choice:
     """The structure with the fewest bits by estimate; the plain one unless another gains.
 
@@ -88,10 +97,19 @@ def choose_structure(sequence: Symbols, scale: int = 1) -> Choice:
     for tried in ((), phrases) if phrases else ((),):
         counts = counts_of(sequence, tried, sequence.class_cuts)
         for choice in _choices(sequence, tried, counts, scale):
-            if best is None or choice.bits + choice.bits // CONTEXT_GAIN < best.bits:
-                best = choice
+            best = _better(best, choice)
+    for cut in sequence.class_cuts:
+        pairs = crossing_pairs(sequence.symbols, sequence.base, cut)
+        if pairs:
+            counts = counts_of(sequence, pairs, (cut,)).sum(axis=1)[:, None]
+            best = _better(best, _choice(pairs, (cut,), False, counts, scale))
     assert best is not None
     return best
+
+
+def _better(best: Choice | None, choice: Choice) -> Choice:
+    """The second one if it gains enough."""
+    return choice if best is None or choice.bits + choice.bits // CONTEXT_GAIN < best.bits else best
 
 
 def _choices(sequence: Symbols, phrases: tuple[tuple[int, int], ...], counts: np.ndarray, scale: int) -> list[Choice]:
@@ -118,6 +136,26 @@ def _choice(
     return Choice(Structure(phrases, class_cuts, positional, contexts), bits + (16 * len(phrases) + map_bits) // scale)
 
 
+def crossing_pairs(symbols: np.ndarray, base: int, cut: int) -> tuple[tuple[int, int], ...]:
+    """Pairs of a symbol below ``cut`` and one from ``cut`` on, the most frequent first.
+
+    With the cut as the only one between classes these phrases cost nothing where they do not come: a word of one symbol below
+    the cut is followed by another such symbol, and its context says so. Where the ideal lengths of symbols are far from whole
+    numbers of bits, those of pairs are nearer.
+    """
+    counts = np.zeros((base, base), np.int32)
+    count_crossing(symbols, cut, counts)
+    return _most_frequent(counts, len(symbols) * CROSSING_SHARE, MAX_PHRASES)
+
+
+def _most_frequent(counts: np.ndarray, least: float, most: int) -> tuple[tuple[int, int], ...]:
+    """Places of the largest ``counts``, none below ``least`` or 2, at most ``most`` of them."""
+    flat = counts.reshape(-1)
+    often = np.flatnonzero(flat >= max(least, 2))
+    often = often[np.argsort(-flat[often], kind="stable")][:most]
+    return tuple(divmod(int(pair), counts.shape[1]) for pair in often)
+
+
 def find_phrases(symbols: np.ndarray, base: int) -> tuple[tuple[int, int], ...]:
     """Pairs of a word and a symbol that occur often, words growing from pass to pass."""
     phrases: list[tuple[int, int]] = []
@@ -132,13 +170,10 @@ def find_phrases(symbols: np.ndarray, base: int) -> tuple[tuple[int, int], ...]:
     return tuple(phrases)
 
 
-def _frequent_pairs(symbols: np.ndarray, base: int, phrases: tuple[tuple[int, int], ...]) -> list[tuple[int, int]]:
-    counts = np.zeros((base + len(phrases), base), np.int64)
+def _frequent_pairs(symbols: np.ndarray, base: int, phrases: tuple[tuple[int, int], ...]) -> tuple[tuple[int, int], ...]:
+    counts = np.zeros((base + len(phrases), base), np.int32)
     words = count_pairs(symbols, growth(base, phrases), counts)
-    flat = counts.reshape(-1)
-    often = np.flatnonzero(flat >= max(words * PHRASE_SHARE, 2))
-    often = often[np.argsort(-flat[often], kind="stable")][:ROUND_PHRASES]
-    return [divmod(int(pair), base) for pair in often]
+    return _most_frequent(counts, words * PHRASE_SHARE, ROUND_PHRASES)
 
 
 def finish(sequence: Symbols, structure: Structure) -> tuple[Model, int]:

@@ -93,8 +93,15 @@ def count_words(symbols, cuts, split_from, grown, class_of, positions, counts):
 
 
 @jit
+def count_crossing(symbols, cut, counts):
+    """Count pairs of a symbol below ``cut`` and one from it on into ``counts`` (base, base) int32."""
+    for at in range(len(symbols) - 1):
+        counts[symbols[at], symbols[at + 1]] += symbols[at] < cut <= symbols[at + 1]
+
+
+@jit
 def count_pairs(symbols, grown, counts):
-    """Count each word and the symbol after it into ``counts`` (alphabet, base) int64; return the number of words."""
+    """Count each word and the symbol after it into ``counts`` (alphabet, base) int32; return the number of words."""
     at, words = 0, 0
     while at < len(symbols):
         word, at = _longest(symbols, at, len(symbols), grown)

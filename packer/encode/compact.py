@@ -14,24 +14,25 @@ from ._assemble import Encoded, Sequence8, assemble, choose_block_majors, code_s
 from ._estimate import GAP_BINS, best_gap_alphabet, wide_coded_bits
 from ._forms import keep_zeros, leave_zeros_out, normalise
 from ._kernels import crossed_gap_histogram, gap_histogram, histogram, write_gap_symbols
+from ._sample import Sample, sample_of
 from .grouped import encode_grouped, plan_grouped
 
 if TYPE_CHECKING:
-    from ...format_spec.tensors import Order, SharedTensor
+    from ...format_spec.tensors import SharedTensor
 
 REORDER_GAIN = 64
 """The other scan order is taken when it saves more than one part in so many of the gaps and codes: kernels have a favourite."""
 
 
-GROUPED_GAIN = 512
-"""Groups are taken when they save more than one part in so many."""
+GROUPED_GAIN = 16
+"""Groups are taken when they save more than one bit for so many of them: gaps decode faster where most groups are zero."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What to encode: the scan order, and the gap alphabet (``None``: zeros get a code); about how many bits it takes."""
+    """What to encode: in the other scan order? The gap alphabet (``None``: zeros get a code); about how many bits."""
 
-    order: Order
+    is_crossed: bool
     gap_symbols: int | None
     bits: int
 
@@ -42,32 +43,36 @@ def encode_compact(tensor: SharedTensor) -> Encoded:
     if tensor.starts is None and not len(zero_codes(tensor.codebook)):
         return encode_shared(tensor)
     sparse = leave_zeros_out(tensor)
-    plan = choose(sparse)
-    grouped = plan_grouped(sparse)
-    if grouped and grouped.bits < plan.bits - plan.bits // GROUPED_GAIN:
+    sample = sample_of(sparse)
+    plan = choose(sample)
+    grouped = plan_grouped(sparse, sample)
+    if grouped and grouped.bits + tensor.size // grouped.group // GROUPED_GAIN < plan.bits:
         return encode_grouped(sparse, grouped)
     if plan.gap_symbols is None:
         whole = keep_zeros(tensor)
         if whole is not None:
             return encode_shared(whole)
-    return encode_sparse(normalise(reorder(sparse, plan.order)), plan.gap_symbols or 256)
+    if plan.is_crossed:
+        sparse = normalise(reorder(sparse, "columns" if sparse.order == "rows" else "rows"))
+    return encode_sparse(sparse, plan.gap_symbols or 256)
 
 
-def choose(sparse: SharedTensor) -> Plan:
-    """Estimate every candidate of a tensor whose zeros are left out."""
+def choose(sample: Sample) -> Plan:
+    """Estimate every candidate for what a sample stands for."""
+    sparse = sample.tensor
     counts = np.zeros(len(sparse.codebook), np.int64)
     histogram(sparse.codes, counts)
-    zeros = sparse.size - len(sparse.codes)
-    if not zeros:
-        return Plan(sparse.order, None, wide_coded_bits(counts))
+    counts, zeros = sample.scaled(counts), sample.scaled(np.array([sparse.size - len(sparse.codes)]))
+    if not zeros.any():
+        return Plan(False, None, wide_coded_bits(counts))
     codes = wide_coded_bits(counts)
-    with_zero = wide_coded_bits(np.concatenate([[zeros], counts])) - codes
-    own = best_gap_alphabet(_own_gaps(sparse), with_zero)
+    with_zero = wide_coded_bits(np.concatenate([zeros, counts])) - codes
+    own = best_gap_alphabet(sample.scaled(_own_gaps(sparse)), with_zero)
     rest = min(with_zero, own.bits if own else with_zero)
-    crossed = best_gap_alphabet(_crossed_gaps(sparse), rest - (codes + rest) / REORDER_GAIN)
+    crossed = best_gap_alphabet(sample.scaled(_crossed_gaps(sparse)), rest - (codes + rest) / REORDER_GAIN)
     if crossed and crossed.bits < rest - (codes + rest) / REORDER_GAIN:
-        return Plan("columns" if sparse.order == "rows" else "rows", crossed.alphabet, codes + crossed.bits)
-    return Plan(sparse.order, own.alphabet if own and own.bits < with_zero else None, codes + rest)
+        return Plan(True, crossed.alphabet, codes + crossed.bits)
+    return Plan(False, own.alphabet if own and own.bits < with_zero else None, codes + rest)
 
 
 def _own_gaps(sparse: SharedTensor) -> np.ndarray:

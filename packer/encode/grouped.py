@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING
 
@@ -14,20 +14,14 @@ from ...format_spec.codecs._huffman import canonical_codes, write_table
 from ...format_spec.coding import MAX_GROUP, MAX_GROUPED_CODEBOOK, SPLIT_FROM, SUBSTREAMS, CodecId, substream_counts
 from ...format_spec.word_models import Model, masks_by_symbol, sizes_by_symbol, write_model
 from ._assemble import Encoded, choose_block_majors
-from ._contexts import Choice, Structure, Symbols, choose_structure, finish, growth
-from ._forms import fixed
+from ._contexts import Structure, Symbols, choose_structure, finish, growth, plain_bits
 from ._kernels import histogram
 from ._word_kernels import encode_grouped as encode_words
 from ._word_kernels import write_masks
 
 if TYPE_CHECKING:
     from ...format_spec.tensors import SharedTensor
-
-SAMPLE = 1 << 16
-"""Nonzeros that choices look at, about."""
-
-SAMPLE_RUNS = 8
-"""Runs of majors that a sample has."""
+    from ._sample import Sample
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,50 +35,30 @@ class GroupedPlan:
 
 
 def group_sizes(tensor: SharedTensor) -> tuple[int, ...]:
-    """Group sizes to try: whole kernels, their rows, or several of them, as fit nine positions."""
+    """Group sizes to try: whole kernels, their rows, or several of them, of four to eight positions where that fits."""
     columns = [d for a, d in enumerate(tensor.shape) if a not in tensor.row_axes]
     kernel = prod(columns[1:]) if tensor.order == "rows" and len(columns) > 1 else 1
     if kernel > MAX_GROUP:
         kernel = columns[-1] if columns[-1] <= MAX_GROUP else 1
-    return tuple(sorted({kernel * max(1, most // kernel) for most in (MAX_GROUP // 2, MAX_GROUP - 1)} | {kernel} - {1}))
+    several = range(-(-(MAX_GROUP // 2) // kernel), (MAX_GROUP - 1) // kernel + 1)
+    return tuple(sorted({kernel * count for count in several} | {kernel} - {1}))
 
 
-def plan_grouped(tensor: SharedTensor) -> GroupedPlan | None:
+def plan_grouped(tensor: SharedTensor, sample: Sample) -> GroupedPlan | None:
     """The best structure by a sample, for a normalised tensor that leaves its zeros out; ``None``: the codec cannot hold it."""
     if len(tensor.codebook) > MAX_GROUPED_CODEBOOK or not len(tensor.codes):
         return None
-    sample = _sample(tensor)
-    block_majors = choose_block_majors(sample.majors, sample.minor_length, len(sample.codes))
-    scale = len(tensor.codes) / len(sample.codes)
-    tried: list[tuple[int, int, Symbols, Choice]] = []
-    for group in group_sizes(tensor):
-        masks, _ = mask_symbols(sample, block_majors, group, classed=False)
-        choice = choose_structure(masks, round(scale))
-        tried.append((choice.bits, group, masks, choice))
-    _, group, masks, mask_choice = min(tried, key=lambda found: found[:2])
-    codes = code_symbols(sample, block_majors, mask_symbols(sample, block_majors, group)[1])
-    code_choice, total = choose_structure(codes, round(scale)), 0.0
+    part, scale = sample.tensor, round(sample.scale)
+    block_majors = choose_block_majors(part.majors, part.minor_length, len(part.codes))
+    tried = {group: mask_symbols(part, block_majors, group, classed=False)[0] for group in group_sizes(tensor)}
+    group = min(tried, key=lambda group: plain_bits(tried[group], scale) if len(tried) > 1 else 0)
+    masks, mask_choice = tried[group], choose_structure(tried[group], scale)
+    codes = code_symbols(part, block_majors, mask_symbols(part, block_majors, group)[1])
+    code_choice, total = choose_structure(codes, scale), 0.0
     for sequence, choice in ((masks, mask_choice), (codes, code_choice)):
         model, bits = finish(sequence, choice.structure)
-        total += scale * bits + 8 * len(write_model(model, write_table))
+        total += sample.scale * bits + 8 * len(write_model(model, write_table))
     return GroupedPlan(group, mask_choice.structure, code_choice.structure, round(total))
-
-
-def _sample(tensor: SharedTensor) -> SharedTensor:
-    """Some runs of majors; the tensor itself when it is small."""
-    if tensor.starts is None or tensor.minors is None or len(tensor.codes) <= SAMPLE:
-        return tensor
-    run = max(1, round(tensor.majors * SAMPLE / len(tensor.codes) / SAMPLE_RUNS))
-    firsts = np.unique(np.linspace(0, tensor.majors - run, SAMPLE_RUNS).astype(np.int64))
-    spans = [(int(tensor.starts[first]), int(tensor.starts[first + run])) for first in firsts]
-    counts = np.concatenate([np.diff(tensor.starts[first : first + run + 1]) for first in firsts])
-    if not counts.any():
-        return tensor
-    starts = fixed(np.concatenate([[0], np.cumsum(counts)]), np.int64)
-    minors = fixed(np.concatenate([tensor.minors[a:b] for a, b in spans]), np.uint32)
-    codes = fixed(np.concatenate([tensor.codes[a:b] for a, b in spans]), np.uint8)
-    shape = (len(counts), tensor.minor_length)
-    return replace(tensor, shape=shape, row_axes=(0,), order="rows", starts=starts, minors=minors, codes=codes)
 
 
 def mask_symbols(tensor: SharedTensor, block_majors: int, group: int, *, classed: bool = True) -> tuple[Symbols, np.ndarray]:

@@ -15,6 +15,7 @@ from tersor.format_spec.tensors import SharedTensor
 from tersor.format_spec.word_models import masks_by_symbol
 from tersor.packer.encode import encode
 from tersor.packer.encode._contexts import find_phrases, growth
+from tersor.packer.encode._sample import sample_of
 from tersor.packer.encode._word_kernels import code_bits, count_pairs, merge_contexts
 from tersor.packer.encode.compact import encode_sparse
 from tersor.packer.encode.grouped import encode_grouped, group_sizes, plan_grouped
@@ -58,7 +59,7 @@ def test_clustered_kernels_of_every_size(shape: tuple[int, int, int, int]) -> No
 def test_masks_and_phrases_gain_on_clustered_kernels() -> None:
     array = clustered((120, 100, 3, 3))
     tensor = sparse(array)
-    plan = plan_grouped(tensor)
+    plan = plan_grouped(tensor, sample_of(tensor))
     assert plan is not None
     assert plan.codes.phrases
     assert check(array) < 0.7 * min(len(encode_sparse(tensor, size).payload) for size in (16, 64, 256))
@@ -67,11 +68,15 @@ def test_masks_and_phrases_gain_on_clustered_kernels() -> None:
 def test_a_sample_decides_for_large_tensors(monkeypatch: pytest.MonkeyPatch) -> None:
     array = clustered((60, 50, 3, 3))
     whole = check(array)
-    monkeypatch.setattr("tersor.packer.encode.grouped.SAMPLE", 2000)
+    monkeypatch.setattr("tersor.packer.encode._sample.NONZEROS", 2000)
     assert whole <= check(array) < 1.1 * whole
-    plan = plan_grouped(sparse(array))
+    tensor = sparse(array)
+    sample = sample_of(tensor)
+    assert len(sample.tensor.codes) == pytest.approx(2000, rel=0.3)
+    assert sample.scale * len(sample.tensor.codes) == pytest.approx(len(tensor.codes))
+    plan = plan_grouped(tensor, sample)
     assert plan is not None
-    assert 8 * len(encode_grouped(sparse(array), plan).payload) == pytest.approx(plan.bits, rel=0.2)
+    assert 8 * len(encode_grouped(tensor, plan).payload) == pytest.approx(plan.bits, rel=0.2)
 
 
 @pytest.mark.parametrize(
@@ -81,8 +86,8 @@ def test_a_sample_decides_for_large_tensors(monkeypatch: pytest.MonkeyPatch) -> 
         ((8, 4, 1, 3), (3, 6)),
         ((8, 4, 5, 5), (5,)),
         ((8, 4, 2, 2), (4, 8)),
-        ((8, 4), (4, 8)),
-        ((8, 4, 2), (2, 4, 8)),
+        ((8, 4), (4, 5, 6, 7, 8)),
+        ((8, 4, 2), (2, 4, 6, 8)),
     ],
 )
 def test_groups_are_kernels_where_they_fit(shape: tuple[int, ...], sizes: tuple[int, ...]) -> None:
@@ -93,7 +98,20 @@ def test_groups_are_kernels_where_they_fit(shape: tuple[int, ...], sizes: tuple[
 
 def test_too_many_values_are_left_to_other_codecs() -> None:
     array = np.random.default_rng(0).permutation(600).reshape(20, 30).astype(np.float32) * (np.arange(30) % 2)
-    assert plan_grouped(sparse(array.astype(np.float32))) is None
+    tensor = sparse(array.astype(np.float32))
+    assert plan_grouped(tensor, sample_of(tensor)) is None
+
+
+def test_phrases_across_a_cut_gain_where_lengths_are_far_from_whole_bits() -> None:
+    magnitudes = np.random.default_rng(2).choice([1, 2, 3, 4], (64, 512), p=[0.37, 0.36, 0.25, 0.02])
+    signs = np.random.default_rng(3).choice([-1, 1], magnitudes.shape)
+    tensor = sparse((magnitudes * signs * (np.arange(512) % 3 > 0)).astype(np.float32))
+    plan = plan_grouped(tensor, sample_of(tensor))
+    assert plan is not None
+    (cut,) = plan.codes.class_cuts
+    assert plan.codes.phrases
+    assert all(first < cut <= second for first, second in plan.codes.phrases)
+    check(tensor.dense())
 
 
 @pytest.mark.parametrize("group", range(1, 10))

@@ -13,6 +13,7 @@ from tersor.format_spec.errors import FormatError
 from tersor.format_spec.limits import DEFAULT_LIMITS
 from tersor.format_spec.records import TensorRecord
 from tersor.packer.encode._forms import leave_zeros_out, normalise
+from tersor.packer.encode._sample import sample_of
 from tersor.packer.encode.grouped import encode_grouped, plan_grouped
 from tersor.runtime.decode.coded import CodedTensor, open_coded
 from tersor.runtime.kernels.products import Finish
@@ -23,7 +24,7 @@ from tersor.runtime.plan.workers import Workers
 
 def opened(tensor, codec: CodecId, block_majors: int) -> CodedTensor:
     if codec == CodecId.GROUPED:
-        plan = plan_grouped(tensor)
+        plan = plan_grouped(tensor, sample_of(tensor))
         assert plan is not None
         payload = encode_grouped(tensor, plan).payload
     else:
