@@ -18,14 +18,30 @@ READERS = {
 }
 """The function of :mod:`tersor.converters` for each ending; ONNX for any other."""
 
+THROUGH_ONNX = {
+    ".tflite": "python -m tf2onnx.convert --tflite {file} --output model.onnx",
+    ".keras": 'keras.models.load_model("{file}").export("model.onnx", format="onnx")',
+    ".h5": 'keras.models.load_model("{file}").export("model.onnx", format="onnx")',
+}
+"""How models that are not read become ONNX models, by ending."""
+
 WRITERS = {".onnx": "to_onnx", ".safetensors": "to_safetensors", ".npz": "to_npz"}
 
 
 def read_model(path: Path) -> Graph:
-    """The model, or the tensors, in the file at ``path``."""
+    """The model, or the tensors, in the file at ``path``.
+
+    Raises:
+        click.UsageError: a file of Keras or TensorFlow Lite.
+    """
     from .. import converters
 
-    return getattr(converters, READERS.get(path.suffix.lower(), "from_onnx"))(path)
+    ending = path.suffix.lower()
+    if ending in THROUGH_ONNX:
+        raise click.UsageError(
+            f"{ending} files are not read, make an ONNX model first: {THROUGH_ONNX[ending].format(file=path)}"
+        )
+    return getattr(converters, READERS.get(ending, "from_onnx"))(path)
 
 
 def write_model(graph: Graph, path: Path) -> None:

@@ -32,7 +32,8 @@ def pretend() -> None:
     binding.initialize_all_asmprinters()
     platform.machine = lambda: MACHINE
     for module in (binding, targets):
-        module.get_process_triple = module.get_default_triple = lambda: TRIPLE
+        for name in ("get_process_triple", "get_default_triple"):
+            setattr(module, name, lambda: TRIPLE)
 
 
 def example(kind: Hashable) -> Any:

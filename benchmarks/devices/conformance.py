@@ -125,14 +125,14 @@ def compile_elsewhere(requests: Path) -> None:
     """Leave a request for each kernel that must be compiled, and wait for the code to be in the cache."""
     from tersor.runtime.kernels._jit import Kernel, kind_of
 
-    def compiled(kernel: Kernel, name: str, arguments: tuple[Any, ...]) -> Callable[..., Any]:
-        function, kinds = kernel.py_func, tuple(map(kind_of, arguments))
+    def compiled(self: Kernel, name: str, arguments: tuple[Any, ...]) -> Callable[..., Any]:
+        function, kinds = self.py_func, tuple(map(kind_of, arguments))
         part, request = requests / f"{name}.part", requests / f"{name}.request"
         part.write_bytes(pickle.dumps((function.__module__, function.__qualname__, kinds)))
         part.rename(request)
         while request.exists():
             time.sleep(0.1)
-        entry = kernel._stored(name)
+        entry = self._stored(name)
         if entry is None:
             raise SystemExit(f"{name}: what was compiled elsewhere does not fit")
         return entry

@@ -60,7 +60,7 @@ class Depthwise:
 
             workers.each(work, parts)
 
-    def _phases(self, image: np.ndarray, zero: np.int16) -> np.ndarray:
+    def _phases(self, image: np.ndarray, zero: np.ndarray | np.int16) -> np.ndarray:
         """(C, phases * plane) int16 of ``image`` (C, \\*spatial) less its zero point, zeros where the padding is."""
         seen = self.window
         planes = np.zeros((len(image), prod(seen.strides), *self.pitches), np.int16)

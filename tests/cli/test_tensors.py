@@ -66,3 +66,11 @@ def test_mere_tensors_do_not_run(verb: str, packed: Path):
 def test_mere_tensors_are_looked_into(verb: str, packed: Path):
     result = run(verb, packed)
     assert result.exit_code == 0, result.output
+
+
+@pytest.mark.parametrize("name", ["net.tflite", "net.keras", "NET.H5"])
+def test_the_way_through_onnx_is_told(name: str, tmp_path: Path):
+    (tmp_path / name).touch()
+    result = run("pack", tmp_path / name)
+    assert result.exit_code == 2
+    assert "onnx" in result.output

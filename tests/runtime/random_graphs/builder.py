@@ -85,8 +85,7 @@ class Builder:
         names = [f"t{len(self.nodes)}_{i}" for i in range(outputs)]
         node = helper.make_node(op_type, list(inputs), names, name=f"n{len(self.nodes)}", **attributes)
         try:
-            outputs = [onnx.ValueInfoProto(name=name) for name in names]
-            arrays = answer(self.model([*self.nodes, node], outputs), self.inputs)
+            arrays = answer(self.model([*self.nodes, node], [onnx.ValueInfoProto(name=name) for name in names]), self.inputs)
         except REFUSALS:
             return False
         for array in arrays:
