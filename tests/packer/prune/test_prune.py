@@ -9,6 +9,7 @@ from hypothesis.extra.numpy import arrays
 from tersor.format_spec.errors import RecipeError
 from tersor.packer.prune import check_finite, methods, prune
 from tersor.packer.prune._registry import pruning
+from tersor.packer.prune.density import density_mask
 from tersor.packer.prune.threshold import largest_not_above
 
 FLOATS = st.sampled_from(["float16", "float32", "float64"])
@@ -100,3 +101,12 @@ def test_what_is_not_finite_is_refused_by_name(method: str, bad: float):
 
 def test_an_empty_tensor_is_finite():
     check_finite("w", np.empty((0, 3), np.float32))
+
+
+@pytest.mark.parametrize("chunk", [1, 7, 100])
+def test_ties_are_kept_from_the_first_on_whatever_is_looked_at_at_a_time(chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tersor.packer.prune.density.CHUNK", chunk)
+    weights = np.tile(np.array([1, -3, 2, 3, 0], np.float32), 8)
+    kept = np.flatnonzero(density_mask(weights, 0.55))
+    assert sorted(np.abs(weights[kept]).tolist()) == [2] * 6 + [3] * 16
+    assert kept[np.abs(weights[kept]) == 2].tolist() == [2, 7, 12, 17, 22, 27]
