@@ -58,7 +58,7 @@ class ByteCount(click.ParamType):
 
 
 def _limits(ctx: click.Context, param: click.Parameter, value: int | None) -> Limits:
-    return DEFAULT_LIMITS if value is None else Limits(tensor_bytes=value, decoded_bytes=value)
+    return DEFAULT_LIMITS if value is None else Limits(tensor_bytes=value, decoded_bytes=value, activation_bytes=value)
 
 
 memory_option = click.option(
@@ -75,7 +75,7 @@ limits_option = click.option(
     type=ByteCount(),
     callback=_limits,
     metavar="SIZE",
-    help="Refuse a file whose tensors, or one of them, decode to more, as in 500M or 64G.  "
+    help="Refuse a file whose tensors decode, or a step of whose graph computes, more, as in 500M or 64G.  "
     f"[default: {DEFAULT_LIMITS.decoded_bytes >> 30} GiB, {DEFAULT_LIMITS.tensor_bytes >> 30} GiB a tensor]",
 )
 """Gives a verb ``limits``, what a reader accepts."""

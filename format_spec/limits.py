@@ -13,7 +13,8 @@ class Limits:
 
     ``items`` bounds everything that the manifest counts (strings, values, dimensions, tensors, nodes, names, attributes,
     numbers in lists), for a few compressed bytes can stand for millions. ``tensor_bytes`` and ``decoded_bytes`` are those of
-    the dense tensors, of one and of all; an axis of length 0 counts as 1.
+    the dense tensors, of one and of all; an axis of length 0 counts as 1. ``activation_bytes`` bounds what a step computes, and
+    the memory that a model's steps share: it is for the runtime, which knows them when it has the inputs' shapes.
     """
 
     manifest_bytes: int = 256 << 20
@@ -24,6 +25,7 @@ class Limits:
     rank: int = 16
     tensor_bytes: int = 4 << 30
     decoded_bytes: int = 16 << 30
+    activation_bytes: int = 16 << 30
 
     def check(self, field: str, value: int) -> int:
         """Return ``value``, or raise :class:`LimitError` when it exceeds the limit called ``field``."""

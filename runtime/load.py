@@ -25,8 +25,8 @@ decoded while it runs, which takes less memory and more time.
 def load(source: Source, *, threads: int | None = None, memory: Memory = "expanded", limits: Limits = DEFAULT_LIMITS) -> Model:
     """Open a packed file: a path (memory-mapped), its bytes, or a binary file object.
 
-    Weights are decoded when a plan first needs them. ``threads=None`` takes the physical cores. Close the model, or use it as
-    a context manager, to give the mapping back.
+    Weights are decoded when a plan first needs them. ``threads=None`` takes the physical cores. ``limits`` holds for the file
+    and for what its graph computes. Close the model, or use it as a context manager, to give the mapping back.
 
     Raises:
         FormatError: the bytes are not a sound Tersor file.
@@ -45,7 +45,7 @@ def load(source: Source, *, threads: int | None = None, memory: Memory = "expand
         check_supported(graph)
         if memory == "streamed":
             check_streamable(graph)
-        return Model(graph, threads=threads, on_close=lambda: release(view))
+        return Model(graph, threads=threads, limits=limits, on_close=lambda: release(view))
     except BaseException:
         release(view)
         raise

@@ -14,6 +14,7 @@ import numpy as np
 
 from ..format_spec.errors import InputError, PlanError
 from ..format_spec.graph import Graph, Value
+from ..format_spec.limits import DEFAULT_LIMITS, Limits
 
 if TYPE_CHECKING:
     from .plan.build import Common
@@ -51,7 +52,8 @@ class Model:
     """A network ready to run; safe to use from many threads at once.
 
     ``threads`` is how many cores one run uses (``None``: every physical core); ``plans`` bounds how many plans are kept for
-    inputs of different shapes, the least recently used one goes first. ``on_close`` is called once, when the model closes.
+    inputs of different shapes, the least recently used one goes first. ``limits`` bounds what steps may compute.
+    ``on_close`` is called once, when the model closes.
     """
 
     def __init__(
@@ -60,6 +62,7 @@ class Model:
         *,
         threads: int | None = None,
         plans: int = 16,
+        limits: Limits = DEFAULT_LIMITS,
         on_close: Callable[[], None] | None = None,
     ) -> None:
         from .plan.workers import Workers, physical_cores
@@ -70,6 +73,7 @@ class Model:
             raise PlanError(f"plans must be at least 1, not {plans}")
         self._graph = graph
         self._limit = plans
+        self._limits = limits
         self._workers = Workers(threads or physical_cores())
         self._plans: OrderedDict[Shapes, _Planned] = OrderedDict()
         self._prepared: dict[Hashable, Any] = {}
@@ -113,6 +117,7 @@ class Model:
         Raises:
             InputError: a name, element type or shape is not what the model takes. Nothing is converted.
             PlanError: the input shapes do not work out inside the network.
+            LimitError: a step would compute more than ``limits.activation_bytes``.
         """
         shapes = check_inputs(self.inputs, inputs)
         wanted = self._wanted(outputs)
@@ -197,8 +202,9 @@ class Model:
         from .plan.subgraph import close_over
 
         if self._closed_graph is None or self._common is None:
-            self._closed_graph = close_over(self._graph, self._workers)
-            self._common = Common(fold_constants(self._closed_graph), self._prepare, self._workers.count)
+            self._closed_graph = close_over(self._graph, self._workers, self._limits)
+            folded = fold_constants(self._closed_graph, self._limits)
+            self._common = Common(folded, self._prepare, self._workers.count, self._limits)
         by_name = {value.name: shape for value, shape in zip(self.inputs, shapes, strict=True)}
         planned = _Planned(build_plan(self._closed_graph, by_name, self._common))
         with self._lookup:

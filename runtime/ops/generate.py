@@ -12,11 +12,21 @@ from ._registry import Shaped, operator
 from ._shapes import Types, Values, constant, given, infers, like_input, positive_axis
 
 
-@operator("Range", shape_inputs=(0, 1, 2))
+def _count(start: np.ndarray, limit: np.ndarray, delta: np.ndarray) -> int:
+    return max(0, int(np.ceil((limit.item() - start.item()) / delta.item())))
+
+
+def _range_types(types: Types, values: Values) -> Shaped:
+    start, limit, delta = (constant(values, i) for i in range(3))
+    if start is None or limit is None or delta is None:
+        raise PlanError("start, limit and delta are required")
+    return start.dtype, (_count(start, limit, delta),)
+
+
+@operator("Range", infer=infers(_range_types), shape_inputs=(0, 1, 2))
 def number_range(start: np.ndarray, limit: np.ndarray, delta: np.ndarray) -> np.ndarray:
     """``start``, ``start + delta``, ... before ``limit``, in their element type."""
-    count = max(0, int(np.ceil((limit.item() - start.item()) / delta.item())))
-    return (start.item() + np.arange(count) * delta.item()).astype(start.dtype)
+    return (start.item() + np.arange(_count(start, limit, delta)) * delta.item()).astype(start.dtype)
 
 
 def _eye_types(types: Types, values: Values, *, dtype: int | None, **_: Any) -> Shaped:

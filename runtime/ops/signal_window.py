@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
+from ...format_spec.errors import PlanError
 from ._dtypes import DTYPES, onnx_dtype
-from ._registry import operator
+from ._registry import Shaped, operator
+from ._shapes import Types, Values, constant, infers
 
 
 def _cosines(size: np.ndarray, coefficients: Sequence[float], periodic: int, output_datatype: int) -> np.ndarray:
@@ -17,19 +20,26 @@ def _cosines(size: np.ndarray, coefficients: Sequence[float], periodic: int, out
     return sum((c * np.cos(i * angle) for i, c in enumerate(coefficients)), np.zeros(count)).astype(onnx_dtype(output_datatype))
 
 
-@operator("HannWindow", shape_inputs=(0,), allowed={"output_datatype": DTYPES})
+def _window_types(types: Types, values: Values, *, output_datatype: int, **_: Any) -> Shaped:
+    size = constant(values, 0)
+    if size is None:
+        raise PlanError("input 0 is required")
+    return onnx_dtype(output_datatype), (int(size.reshape(())),)
+
+
+@operator("HannWindow", infer=infers(_window_types), shape_inputs=(0,), allowed={"output_datatype": DTYPES})
 def hann_window(size: np.ndarray, *, output_datatype: int = 1, periodic: int = 1) -> np.ndarray:
     """Hann window of ``size`` points."""
     return _cosines(size, (0.5, -0.5), periodic, output_datatype)
 
 
-@operator("HammingWindow", shape_inputs=(0,), allowed={"output_datatype": DTYPES})
+@operator("HammingWindow", infer=infers(_window_types), shape_inputs=(0,), allowed={"output_datatype": DTYPES})
 def hamming_window(size: np.ndarray, *, output_datatype: int = 1, periodic: int = 1) -> np.ndarray:
     """Hamming window of ``size`` points."""
     return _cosines(size, (25 / 46, -21 / 46), periodic, output_datatype)
 
 
-@operator("BlackmanWindow", shape_inputs=(0,), allowed={"output_datatype": DTYPES})
+@operator("BlackmanWindow", infer=infers(_window_types), shape_inputs=(0,), allowed={"output_datatype": DTYPES})
 def blackman_window(size: np.ndarray, *, output_datatype: int = 1, periodic: int = 1) -> np.ndarray:
     """Blackman window of ``size`` points."""
     return _cosines(size, (0.42, -0.5, 0.08), periodic, output_datatype)

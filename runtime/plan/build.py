@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from ...format_spec.graph import Graph, Node, Tensor
+from ...format_spec.limits import Limits
 from ..ops._registry import find_lowering
 from .arena import Lifetime, assign
 from .dead import drop_dead
@@ -32,11 +33,13 @@ class Common:
     ``declared`` types of the initializers, filled in by the first plan
     ``prepare``  keeps prepared weights, see :class:`~tersor.runtime.plan.step.Site`
     ``threads``  over how many threads a kernel may split its work
+    ``limits``   what a step, and what all share, may take
     """
 
     folded: Mapping[str, np.ndarray]
     prepare: Prepare
     threads: int
+    limits: Limits
     declared: dict[str, Shaped] = field(default_factory=dict)
 
 
@@ -45,13 +48,16 @@ def build_plan(graph: Graph, shapes: Mapping[str, tuple[int, ...]], common: Comm
 
     Raises:
         PlanError: the shapes do not fit the graph.
+        LimitError: a value, or all at a time, would take more than the limits allow.
         UnsupportedOperator: the runtime lacks an operator.
     """
-    facts = analyse(graph, shapes, common.folded, common.declared)
+    facts = analyse(graph, shapes, common.folded, common.declared, common.limits)
     outputs = [value.name for value in graph.outputs]
     drafts = fuse(drop_dead(graph, facts), outputs, facts)
     storage = place(drafts, outputs, facts)
-    return _Builder(graph, facts, drafts, storage, common).plan()
+    plan = _Builder(graph, facts, drafts, storage, common).plan()
+    common.limits.check("activation_bytes", plan.arena_bytes)
+    return plan
 
 
 class _Builder:
@@ -98,7 +104,7 @@ class _Builder:
         node = draft.node
         types = [self.facts.type(name) if name else None for name in draft.outputs]
         if any(t is None for t, name in zip(types, draft.outputs, strict=True) if name):
-            return dynamic_kernel(node)
+            return dynamic_kernel(node, self.facts.limits)
         lower = find_lowering(node.op_type)
         found = decoding_kernel(self._site(draft), lower) if lower else None
         return found or reference_kernel(node, draft.outputs, draft.epilogue)

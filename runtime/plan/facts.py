@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from math import prod
 
 import numpy as np
 
-from ...format_spec.errors import PlanError
+from ...format_spec.errors import LimitError, PlanError
 from ...format_spec.graph import Graph, Node, Tensor
+from ...format_spec.limits import Limits
 from ...format_spec.tensors import DenseTensor
 from ..ops._registry import Operator, Shaped, find_operator
+from ..ops._subgraph import Closure
 
 NUMPY_ERRORS = (ValueError, IndexError, TypeError, ArithmeticError, KeyError, np.linalg.LinAlgError)
 """What a reference raises when its inputs do not fit together."""
@@ -24,6 +28,7 @@ class Facts:
     """Everything known before a run.
 
     ``tensors``   the graph's initializers
+    ``limits``    what a value may take
     ``constants`` values computed from them, and from the shapes of the inputs
     ``portable``  the names in ``constants`` that depend on initializers alone, so that they hold for inputs of any shape
     ``types``     element type and shape of every value of static type, constants included
@@ -31,6 +36,7 @@ class Facts:
     """
 
     tensors: Mapping[str, Tensor]
+    limits: Limits
     declared: dict[str, Shaped] = field(default_factory=dict)
     constants: dict[str, np.ndarray] = field(default_factory=dict)
     portable: set[str] = field(default_factory=set)
@@ -69,9 +75,13 @@ class Facts:
         return self.declared.get(name)
 
 
-def fold_constants(graph: Graph) -> dict[str, np.ndarray]:
-    """Compute the values that depend on initializers alone, whatever the inputs' shapes."""
-    facts = Facts(graph.initializers)
+def fold_constants(graph: Graph, limits: Limits) -> dict[str, np.ndarray]:
+    """Compute the values that depend on initializers alone, whatever the inputs' shapes.
+
+    Raises:
+        LimitError: a value would take more than ``limits`` allows.
+    """
+    facts = Facts(graph.initializers, limits)
     for node in graph.nodes:
         if foldable(node, facts):
             _evaluate(node, find_operator(node), facts)
@@ -84,7 +94,11 @@ def foldable(node: Node, facts: Facts) -> bool:
 
 
 def analyse(
-    graph: Graph, shapes: Mapping[str, tuple[int, ...]], folded: Mapping[str, np.ndarray], declared: dict[str, Shaped]
+    graph: Graph,
+    shapes: Mapping[str, tuple[int, ...]],
+    folded: Mapping[str, np.ndarray],
+    declared: dict[str, Shaped],
+    limits: Limits,
 ) -> Facts:
     """Find every constant and every static type of ``graph`` for inputs of the given shapes.
 
@@ -93,9 +107,10 @@ def analyse(
 
     Raises:
         PlanError: a node's inputs do not fit together.
+        LimitError: a value would take more than ``limits`` allows.
         UnsupportedOperator: the runtime has no such operator.
     """
-    facts = Facts(graph.initializers, declared, dict(folded), set(folded) | set(graph.initializers))
+    facts = Facts(graph.initializers, limits, declared, dict(folded), set(folded) | set(graph.initializers))
     facts.types.update((name, (value.dtype, value.shape)) for name, value in folded.items())
     facts.types.update((value.name, (np.dtype(value.type.dtype), shapes[value.name])) for value in graph.inputs)
     for node in graph.nodes:
@@ -124,7 +139,7 @@ def _given(node: Node, index: int, facts: Facts) -> bool:
 
 def _evaluate(node: Node, found: Operator, facts: Facts, inputs: Sequence[np.ndarray | None] | None = None) -> None:
     arrays = [facts.array(name) if name else None for name in node.inputs] if inputs is None else inputs
-    for name, value in zip(node.outputs, apply(found, node, arrays), strict=False):
+    for name, value in zip(node.outputs, apply_within(found, node, arrays, facts.limits), strict=False):
         if name:
             facts.constants[name] = value
             facts.types[name] = (value.dtype, value.shape)
@@ -139,6 +154,7 @@ def _infer(node: Node, found: Operator, facts: Facts) -> None:
             facts.array(node.inputs[i]) if i in _read_values(node, found, facts) else None for i in range(len(node.inputs))
         ]
         types = found.infer(node, [facts.type(name) if name else None for name in node.inputs], values)
+    check_bytes(types, facts.limits)
     known = ((name, shaped) for name, shaped in zip(node.outputs, types, strict=False) if name and shaped is not None)
     facts.types.update((name, (np.dtype(dtype), tuple(shape))) for name, (dtype, shape) in known)
 
@@ -154,13 +170,37 @@ def _placeholder(facts: Facts, name: str) -> np.ndarray | None:
     return None if shaped is None else np.broadcast_to(np.zeros((), shaped[0]), shaped[1])
 
 
+def check_bytes(types: Iterable[Shaped | None], limits: Limits) -> None:
+    """Raise :class:`LimitError` when values of these types, as far as they are known, would take more than is allowed."""
+    known = [shaped for shaped in types if shaped is not None]
+    limits.check("activation_bytes", sum(np.dtype(dtype).itemsize * prod(shape) for dtype, shape in known))
+
+
+def apply_within(found: Operator, node: Node, inputs: Sequence[np.ndarray | None], limits: Limits) -> tuple[np.ndarray, ...]:
+    """:func:`apply`, after the size of what it will make has been held to ``limits``.
+
+    Raises:
+        PlanError: the inputs do not fit together.
+        LimitError: the outputs would take more than ``limits`` allows.
+    """
+    is_call = any(isinstance(value, Closure) for value in node.attributes.values())  # its own plan looks at its steps
+    if found.infer is not None and not is_call:
+        types = [None if array is None else (array.dtype, array.shape) for array in inputs]
+        with suppress(PlanError):  # the reference says it better
+            check_bytes(found.infer(node, types, inputs), limits)
+    return apply(found, node, inputs)
+
+
 def apply(found: Operator, node: Node, inputs: Sequence[np.ndarray | None]) -> tuple[np.ndarray, ...]:
     """Run the reference of ``node``.
 
     Raises:
         PlanError: the inputs do not fit together.
+        LimitError: the system has not so much memory.
     """
     try:
         return found(*inputs, **node.attributes)
+    except MemoryError as error:
+        raise LimitError(f"node {node.label!r} ({node.op_type}) asks for more memory than there is") from error
     except NUMPY_ERRORS as error:
         raise PlanError(f"node {node.label!r} ({node.op_type}) cannot run: {error}") from error

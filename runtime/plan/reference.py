@@ -7,9 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from ...format_spec.graph import Node
+from ...format_spec.limits import Limits
 from ..ops._registry import find_operator
 from ..ops._subgraph import Closure
-from .facts import apply
+from .facts import apply, apply_within
 from .step import CHANNEL_AXIS, Arrays, Epilogue, Kernel
 from .workers import Workers
 
@@ -33,12 +34,12 @@ def _calls(node: Node) -> bool:
     return any(isinstance(value, Closure) for value in node.attributes.values())
 
 
-def dynamic_kernel(node: Node) -> Kernel:
-    """Run ``node`` by its reference when the shapes of its outputs are not known before it has run."""
+def dynamic_kernel(node: Node, limits: Limits) -> Kernel:
+    """Run ``node`` by its reference when the shapes of its outputs are not known before the run."""
     found = find_operator(node)
 
     def run(arrays: Arrays, results: Arrays, scratch: np.ndarray, workers: Workers) -> list[np.ndarray]:
-        values = apply(found, node, arrays)
+        values = apply_within(found, node, arrays, limits)
         return [_own(value, arrays) for value, _ in zip(values, node.outputs, strict=False)]
 
     name = "subgraph, dynamic shape" if _calls(node) else "reference, dynamic shape"

@@ -12,6 +12,7 @@ import numpy as np
 
 from ...format_spec.errors import PlanError
 from ...format_spec.graph import Graph, Node, Tensor, TensorType, Value
+from ...format_spec.limits import Limits
 from ..ops._subgraph import Closure
 from .build import Common, build_plan
 from .execute import Execution
@@ -27,7 +28,7 @@ Owners: TypeAlias = "Mapping[str, Mapping[str, Tensor] | None]"
 """Visible name -> the tensors that it is one of, or ``None`` for a value that is computed or given."""
 
 
-def close_over(graph: Graph, workers: Workers) -> Graph:
+def close_over(graph: Graph, workers: Workers, limits: Limits) -> Graph:
     """``graph`` with every subgraph replaced by a :class:`Closure` that runs on ``workers``; itself when it has none.
 
     A captured tensor joins the body's own tensors, so that kernels see a constant; any other captured value becomes an input
@@ -37,24 +38,26 @@ def close_over(graph: Graph, workers: Workers) -> Graph:
     owners |= dict.fromkeys(graph.initializers, graph.initializers)
     nodes = []
     for node in graph.nodes:
-        nodes.append(_close_node(node, owners, workers))
+        nodes.append(_close_node(node, owners, workers, limits))
         owners |= dict.fromkeys(node.outputs)
     return replace(graph, nodes=tuple(nodes)) if nodes != list(graph.nodes) else graph
 
 
-def _close_node(node: Node, owners: Owners, workers: Workers) -> Node:
+def _close_node(node: Node, owners: Owners, workers: Workers, limits: Limits) -> Node:
     bodies = {key: value for key, value in node.attributes.items() if isinstance(value, Graph)}
     if not bodies:
         return node
     free = dict.fromkeys(name for body in bodies.values() for name in free_names(body))
     captured = tuple(name for name in free if owners[name] is None)
     constants = {name: tensors for name in free if (tensors := owners[name]) is not None}
-    closures = {key: _close(body, captured, constants, workers) for key, body in bodies.items()}
+    closures = {key: _close(body, captured, constants, workers, limits) for key, body in bodies.items()}
     attributes: dict[str, Any] = {**node.attributes, **closures}
     return Node(node.op_type, node.name, node.inputs + captured, node.outputs, attributes)
 
 
-def _close(body: Graph, captured: Sequence[str], constants: Mapping[str, Mapping[str, Tensor]], workers: Workers) -> Closure:
+def _close(
+    body: Graph, captured: Sequence[str], constants: Mapping[str, Mapping[str, Tensor]], workers: Workers, limits: Limits
+) -> Closure:
     own = {value.name for value in body.inputs}.union(body.initializers, *(node.outputs for node in body.nodes))
     if clash := own.intersection(free_names(body)):
         raise PlanError(f"a subgraph reads {min(clash)!r} from around it and defines it too")
@@ -62,8 +65,8 @@ def _close(body: Graph, captured: Sequence[str], constants: Mapping[str, Mapping
     # The node hands all of its bodies the same values, whether they read them or not.
     names = [_unused(name, own) for name in captured]
     inputs = (*body.inputs, *(Value(name, TensorType("float32", None)) for name in names))
-    closed = close_over(replace(body, inputs=inputs, initializers=tensors), workers)
-    called = Body(closed, workers)
+    closed = close_over(replace(body, inputs=inputs, initializers=tensors), workers, limits)
+    called = Body(closed, workers, limits)
     return Closure(closed, len(captured), called, called.foresee)
 
 
@@ -117,8 +120,8 @@ class _Planned:
 class Body:
     """Runs one graph, planning it for each new set of argument types; safe to use from many threads at once."""
 
-    def __init__(self, graph: Graph, workers: Workers) -> None:
-        self._graph, self._workers = graph, workers
+    def __init__(self, graph: Graph, workers: Workers, limits: Limits) -> None:
+        self._graph, self._workers, self._limits = graph, workers, limits
         self._plans: OrderedDict[Hashable, _Planned] = OrderedDict()
         self._prepared: dict[Hashable, Any] = {}
         self._common: Common | None = None
@@ -163,7 +166,7 @@ class Body:
             shared = self._shared()
             given = zip(graph.inputs, values, strict=True)
             known = {value.name: array for value, array in given if array is not None}
-            facts = analyse(graph, shapes, {**shared.folded, **known}, shared.declared)
+            facts = analyse(graph, shapes, {**shared.folded, **known}, shared.declared, self._limits)
         return [facts.type(value.name) for value in graph.outputs]
 
     def _typed(self, types: Sequence[Shaped]) -> tuple[Graph, dict[str, tuple[int, ...]]]:
@@ -174,7 +177,8 @@ class Body:
 
     def _shared(self) -> Common:
         if self._common is None:
-            self._common = Common(fold_constants(self._graph), self._prepare, self._workers.count)
+            folded = fold_constants(self._graph, self._limits)
+            self._common = Common(folded, self._prepare, self._workers.count, self._limits)
         return self._common
 
     def _prepare(self, key: Hashable, build: Any) -> Any:
