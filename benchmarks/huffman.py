@@ -2,7 +2,9 @@
 
 Seconds are the thread's processor time, so that other work on the machine disturbs little; with two threads, elapsed time.
 
-Run: python benchmarks/huffman.py [--symbols 8000000] [--repeats 9]
+With ``--peer PYTHON``, the environment of nncodec_compare.py, also NNCodec's decoder on the first rows of the sparse tensors.
+
+Run: python benchmarks/huffman.py [--symbols 8000000] [--repeats 9] [--peer PYTHON]
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ import numpy as np
 import zstandard
 from bitarray import bitarray
 from bitarray.util import canonical_decode, canonical_huffman
+from nncodec_compare import Group, score_peer
 
 from tersor.format_spec.limits import DEFAULT_LIMITS
 from tersor.format_spec.records import TensorRecord
@@ -25,6 +28,9 @@ from tersor.packer.encode import Encoded, encode
 from tersor.runtime.decode.coded import CodedTensor, open_coded
 
 BITARRAY_SYMBOLS = 500_000
+
+PEER_ROWS = 128
+"""Rows that NNCodec codes and decodes: a whole tensor takes it minutes."""
 
 
 def rate(work: Callable[[], object], count: int, repeats: int, clock: Callable[[], float] = time.thread_time) -> str:
@@ -73,7 +79,21 @@ def bitarray_rate(symbols: np.ndarray) -> str:
     return rate(lambda: list(canonical_decode(bits, count, order)), len(symbols), 3)
 
 
-def sparse(density: float, count: int, repeats: int) -> None:
+def peer_rate(tensor: SharedTensor, python: str, repeats: int) -> str:
+    """NNCodec's decoder on the levels of the first rows, in nonzeros a second."""
+    assert tensor.starts is not None
+    assert tensor.minors is not None
+    count = int(tensor.starts[PEER_ROWS])
+    rows = np.repeat(np.arange(PEER_ROWS), np.diff(tensor.starts[: PEER_ROWS + 1]))
+    middle = len(tensor.codebook) // 2
+    codes = tensor.codes[:count].astype(np.int32)
+    levels = np.zeros((PEER_ROWS, tensor.minor_length), np.int32)
+    levels[rows, tensor.minors[:count]] = np.where(codes < middle, codes - middle, codes - middle + 1)
+    score = score_peer(Group("sparse", False, [levels]), python, repeats)
+    return f"{count / score.seconds / 1e6:7.1f} M/s"
+
+
+def sparse(density: float, count: int, repeats: int, peer: str | None) -> None:
     """A whole pruned tensor: gaps and codes to starts, minors and codes."""
     rng = np.random.default_rng(1)
     rows, columns = 4096, max(1, int(count / density / 4096))
@@ -92,6 +112,8 @@ def sparse(density: float, count: int, repeats: int) -> None:
     with ThreadPoolExecutor(2) as executor:
         print(f"  decode 2 threads {rate(lambda: coded.decode(executor), len(codes), repeats, time.perf_counter)}")
     print(f"  encode           {rate(lambda: encode(tensor), len(codes), repeats)}")
+    if peer:
+        print(f"  NNCodec decode   {peer_rate(tensor, peer, 3)}")
 
 
 def main() -> None:
@@ -99,11 +121,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--symbols", type=int, default=8_000_000)
     parser.add_argument("--repeats", type=int, default=9)
+    parser.add_argument("--peer", help="interpreter of an environment with NNCodec")
     options = parser.parse_args()
     levels("32 levels", 2.0 ** (-np.abs(np.arange(32) - 16) / 4), options.symbols, options.repeats)
     levels("256 levels", np.exp(-0.5 * ((np.arange(256) - 128) / 22) ** 2), options.symbols, options.repeats)
     for density in (0.09, 0.25):
-        sparse(density, options.symbols // 2, options.repeats)
+        sparse(density, options.symbols // 2, options.repeats, options.peer)
 
 
 if __name__ == "__main__":
