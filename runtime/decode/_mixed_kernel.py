@@ -16,7 +16,6 @@ from ...format_spec.mixing import (
     KERNEL_PLANE,
     KERNEL_SET,
     LAST_UNARY_PLANE,
-    LOGARITHMS,
     LONE_FINE,
     LONE_NEAR,
     PLANES,
@@ -31,6 +30,19 @@ from ...format_spec.mixing import (
     WINDOW,
 )
 from ..kernels._jit import jit
+from ._mixed_contexts import (
+    ABOVE,
+    ABOVE_RIGHT,
+    LEFT,
+    LEFT2,
+    clip,
+    lean,
+    level_at,
+    log_of,
+    mean_of,
+    places_of,
+    sign_of,
+)
 from ._mixed_decisions import PLANE, ROW, TOP, code_bit, decide_alone, decide_by_two, foresee, settle
 
 VALID, BAD_REFERENCE, BAD_RANK, BAD_LENGTH = 0, 1, 2, 3
@@ -68,61 +80,6 @@ def code_low_bits(given, low_bits, base, alone, coder, data, out, stop):
         bit, coder = decide_alone(given >> i & 1, base + node, alone, coder, data, out, stop)
         node = node * 2 + bit
     return node - (1 << low_bits), coder
-
-
-@jit(forceinline=True)
-def log_of(x):
-    """Half octaves of a magnitude in sixteenths."""
-    return np.int64(LOGARITHMS[np.uint64(x)])
-
-
-@jit(forceinline=True)
-def mean_of(total, count):
-    """``total / count`` in sixteenths."""
-    return total * RECIPROCALS[np.uint64(count)] >> 12
-
-
-@jit(forceinline=True)
-def sign_of(x):
-    """0, 1 or 2 for zero, positive, negative."""
-    return np.int64(x != 0) + np.int64(x < 0)
-
-
-@jit(forceinline=True)
-def clip(x, most):
-    """``x`` in -most..most, from 0."""
-    return min(max(x, -most), most) + most
-
-
-@jit(forceinline=True)
-def lean(x, scale):
-    """How far a signed mean leans beside a mean magnitude, 0..8."""
-    steps = min(max(log_of(abs(x)) - log_of(scale) + 6, 0), 4)
-    return 4 + steps if x > 0 else 4 - steps
-
-
-@jit(forceinline=True)
-def level_at(q, place):
-    """``q[place]``, of which the caller knows that it is there."""
-    return np.int64(q[np.uint64(place)])
-
-
-LEFT, ABOVE, LEFT2, ABOVE_RIGHT = 192, 48, 12, 3
-"""Bits of the first size context that a neighbour takes."""
-
-
-@jit
-def places_of(kernel, width):
-    """``place`` of each position of a kernel, and which neighbours it sees, both (kernel,) int64."""
-    places, seen = np.empty(kernel, np.int64), np.empty(kernel, np.int64)
-    for k in range(kernel):
-        places[k] = k if kernel <= 16 else 16 * k // kernel
-        column = k % width
-        seen[k] = LEFT * (column > 0) + ABOVE * (k >= width) + LEFT2 * (k > 1)
-        seen[k] += ABOVE_RIGHT * (k >= width and column < width - 1)
-    if kernel == 1:
-        seen[0] = LEFT + LEFT2
-    return places, seen
 
 
 @jit
