@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
@@ -27,7 +28,7 @@ def model(
     )
 
 
-def node(op_type: str, inputs: tuple[str, ...], outputs: tuple[str, ...], **attributes: object) -> Node:
+def node(op_type: str, inputs: tuple[str, ...], outputs: tuple[str, ...], **attributes: Any) -> Node:
     return Node(op_type, "", inputs, outputs, attributes)
 
 
