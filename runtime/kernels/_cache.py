@@ -45,7 +45,8 @@ def cache_folder() -> Path | None:
 
 def name_of(function: Callable[..., Any], flags: dict[str, Any], kinds: Iterable[Hashable]) -> str:
     """The file for ``function`` compiled with ``flags`` for arguments of ``kinds``, see :func:`._jit.kind_of`."""
-    text = f"{function.__module__} {sorted(flags.items(), key=str)!r} {' '.join(map(_describe, kinds))}"
+    settings = {name: sorted(value) if isinstance(value, set) else value for name, value in flags.items()}  # sets have no order
+    text = f"{function.__module__} {sorted(settings.items(), key=str)!r} {' '.join(map(_describe, kinds))}"
     sources = {Path(function.__code__.co_filename).parent, Path(__file__).parent}
     return f"{function.__qualname__}-{_digest(text, *map(_contents, sorted(sources)))}"
 

@@ -145,6 +145,12 @@ def test_names_depend_on_the_sources_beside_the_kernel_and_beside_the_flags(monk
     assert len(names) == 4
 
 
+def test_names_do_not_depend_on_the_order_of_a_set():
+    one, other = {0, 8}, {8, 0}  # numbers that collide keep the order in which they came; texts have another in each process
+    assert repr(one) != repr(other)
+    assert _cache.name_of(add, {"fastmath": one}, ()) == _cache.name_of(add, {"fastmath": other}, ())
+
+
 def test_old_environments_are_dropped(tmp_path, monkeypatch):
     monkeypatch.setattr(_cache, "ENVIRONMENTS", 2)
     for i in range(4):
