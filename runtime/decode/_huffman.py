@@ -77,8 +77,30 @@ def _step_single(table, window, out, at):
 
 
 @jit(forceinline=True)
-def _window(data, bit):
+def window_at(data, bit):
+    """At least 57 bits from ``bit`` on, the first one highest; eight bytes from its byte on are inside ``data``."""
     return load_big_endian(data, np.int64(bit >> np.uint64(3))) << (bit & np.uint64(7))
+
+
+@jit
+def last_window(data, bit, end):
+    """At least 17 bits from ``bit`` on, zeros standing for those from byte ``end`` on."""
+    place, window = np.int64(bit >> np.uint64(3)), np.uint64(0)
+    for ahead in range(3):
+        byte = data[place + ahead] if place + ahead < end else np.uint8(0)
+        window = window << np.uint64(8) | np.uint64(byte)
+    return window << (np.uint64(40) + (bit & np.uint64(7)))
+
+
+@jit
+def check_end(data, bit, end):
+    """Whether a substream whose symbols end before ``bit`` ends with byte ``end``, the bits between being zero: a status."""
+    if (bit + np.uint64(7)) >> np.uint64(3) != np.uint64(end):
+        return WRONG_LENGTH
+    unused = (np.uint64(8) - (bit & np.uint64(7))) & np.uint64(7)
+    if unused and np.uint64(data[end - 1]) & ((np.uint64(1) << unused) - np.uint64(1)):
+        return PADDING
+    return 0
 
 
 @jit(forceinline=True)
@@ -93,7 +115,7 @@ def _finish(data, bit, end, table, out, at, stop):
     rounds = _rounds(bit, len(data), at, stop, 2 * LOOKUPS)
     while rounds > 0:
         for _ in range(rounds):
-            window = _window(data, bit)
+            window = window_at(data, bit)
             for _ in range(LOOKUPS):
                 window, bits, at = _step(table, window, out, at)
                 bit += bits
@@ -102,21 +124,11 @@ def _finish(data, bit, end, table, out, at, stop):
     while at < stop:
         if bit >= limit:
             return WRONG_LENGTH
-        place = np.int64(bit >> np.uint64(3))
-        window = np.uint64(0)
-        for ahead in range(3):
-            byte = data[place + ahead] if place + ahead < end else np.uint8(0)
-            window = window << np.uint64(8) | np.uint64(byte)
-        entry = table[window << (np.uint64(40) + (bit & np.uint64(7))) >> np.uint64(64 - TABLE_BITS)]
+        entry = table[last_window(data, bit, end) >> np.uint64(64 - TABLE_BITS)]
         out[at] = entry & np.uint32(255)
         at += 1
         bit += np.uint64(entry >> np.uint32(16) & np.uint32(15))
-    if (bit + np.uint64(7)) >> np.uint64(3) != np.uint64(end):
-        return WRONG_LENGTH
-    unused = (np.uint64(8) - (bit & np.uint64(7))) & np.uint64(7)
-    if unused and np.uint64(data[end - 1]) & ((np.uint64(1) << unused) - np.uint64(1)):
-        return PADDING
-    return 0
+    return check_end(data, bit, end)
 
 
 @jit(forceinline=True)
@@ -140,7 +152,7 @@ def _pairs_side_by_side(data, p, table, out, a, s):
         if rounds <= 0:
             return (p0, p1, p2, p3), (a0, a1, a2, a3)
         for _ in range(rounds):
-            w0, w1, w2, w3 = _window(data, p0), _window(data, p1), _window(data, p2), _window(data, p3)
+            w0, w1, w2, w3 = window_at(data, p0), window_at(data, p1), window_at(data, p2), window_at(data, p3)
             for _ in range(LOOKUPS):
                 w0, bits, a0 = _step(table, w0, out, a0)
                 p0 += bits
@@ -161,7 +173,7 @@ def _singles_side_by_side(data, p, table, out, a, s):
         if rounds <= 0:
             return (p0, p1, p2, p3), (a0, a1, a2, a3)
         for _ in range(rounds):
-            w0, w1, w2, w3 = _window(data, p0), _window(data, p1), _window(data, p2), _window(data, p3)
+            w0, w1, w2, w3 = window_at(data, p0), window_at(data, p1), window_at(data, p2), window_at(data, p3)
             for i in range(LOOKUPS):
                 w0, bits = _step_single(table, w0, out, a0 + i)
                 p0 += bits

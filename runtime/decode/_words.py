@@ -8,8 +8,8 @@ from __future__ import annotations
 import numpy as np
 
 from ..kernels._jit import jit
-from ._bits import load_big_endian, store_word
-from ._huffman import LOOKUPS, PADDING, REFILL_BYTES, TABLE_BITS, WRONG_LENGTH, by_window
+from ._bits import store_word
+from ._huffman import LOOKUPS, REFILL_BYTES, TABLE_BITS, WRONG_LENGTH, by_window, check_end, last_window, window_at
 
 
 def fill_word_table(lengths: np.ndarray, sizes: np.ndarray, classes: np.ndarray, table: np.ndarray) -> None:
@@ -37,11 +37,6 @@ def _step(tables, contexts, classes, class_mask, words, before, window, out, shi
 
 
 @jit(forceinline=True)
-def _window(data, bit):
-    return load_big_endian(data, np.int64(bit >> np.uint64(3))) << (bit & np.uint64(7))
-
-
-@jit(forceinline=True)
 def _rounds(bit, size, at, stop, shift):
     """Refills that surely stay inside ``data`` (of ``size`` bytes) and the output, each word taking eight bytes of it."""
     return min((size - 8 - np.int64(bit >> np.uint64(3))) // REFILL_BYTES, (stop - at) // (LOOKUPS * (8 >> shift)))
@@ -53,19 +48,14 @@ def _finish(data, bit, end, tables, contexts, classes, class_mask, words, before
     rounds = _rounds(bit, len(data), at, stop, shift)
     while rounds > 0:
         for _ in range(rounds):
-            window = _window(data, bit)
+            window = window_at(data, bit)
             for _ in range(LOOKUPS):
                 window, bits, at, before = _step(tables, contexts, classes, class_mask, words, before, window, out, shift, at)
                 bit += bits
         rounds = _rounds(bit, len(data), at, stop, shift)
     limit = np.uint64(end) * np.uint64(8)
     while at < stop:
-        place, window = np.int64(bit >> np.uint64(3)), np.uint64(0)
-        for ahead in range(3):
-            byte = data[place + ahead] if place + ahead < end else np.uint8(0)
-            window = window << np.uint64(8) | np.uint64(byte)
-        window = window << (np.uint64(40) + (bit & np.uint64(7)))
-        entry = _entry(tables, contexts, classes, class_mask, before, window, at)
+        entry = _entry(tables, contexts, classes, class_mask, before, last_window(data, bit, end), at)
         size = np.int64(entry >> np.uint32(14) & np.uint32(15))
         bit += np.uint64(entry >> np.uint32(10) & np.uint32(15))
         if bit > limit or at + size > stop:
@@ -74,12 +64,7 @@ def _finish(data, bit, end, tables, contexts, classes, class_mask, words, before
         for index in range(size << shift):
             out[(at << shift) + index] = word >> np.uint64(8 * index) & np.uint64(255)
         at += size
-    if at != stop or (bit + np.uint64(7)) >> np.uint64(3) != np.uint64(end):
-        return WRONG_LENGTH
-    unused = (np.uint64(8) - (bit & np.uint64(7))) & np.uint64(7)
-    if unused and np.uint64(data[end - 1]) & ((np.uint64(1) << unused) - np.uint64(1)):
-        return PADDING
-    return 0
+    return check_end(data, bit, end) if at == stop else WRONG_LENGTH
 
 
 @jit
@@ -100,7 +85,7 @@ def _decode_four(data, offsets, tables, contexts, classes, class_mask, words, ou
         if rounds <= 0:
             break
         for _ in range(rounds):
-            w0, w1, w2, w3 = _window(data, p0), _window(data, p1), _window(data, p2), _window(data, p3)
+            w0, w1, w2, w3 = window_at(data, p0), window_at(data, p1), window_at(data, p2), window_at(data, p3)
             for _ in range(LOOKUPS):
                 w0, bits, a0, c0 = _step(tables, contexts, classes, class_mask, words, c0, w0, out, shift, a0)
                 p0 += bits
