@@ -95,7 +95,9 @@ def fit(
     print(f"{steps} steps: loss {total / steps:.4f}, held-out error {held_out:.2f} %, {seconds:.0f} s", flush=True)
 
 
-def prune(model: nn.Sequential, data: Taught, budgets: tuple[float, float], steps: int, generator: torch.Generator) -> None:
+def prune(
+    model: nn.Sequential, data: Taught, budgets: tuple[float, float], steps: int, peak: float, generator: torch.Generator
+) -> None:
     """From the first budget of bits to the second while training; masks stay, so that pruning can go on later."""
     control = RateAware(model, geometric(*budgets, 0, int(0.6 * steps)), structure=0.5)
 
@@ -104,10 +106,12 @@ def prune(model: nn.Sequential, data: Taught, budgets: tuple[float, float], step
             control.step()
 
     parameters = [p for p in model.parameters() if p.requires_grad]
-    fit(model, data, [{"params": parameters}], linear(1e-3, 0, steps // 2, steps), steps, generator, after)
+    fit(model, data, [{"params": parameters}], linear(peak, 0, steps // 2, steps), steps, generator, after)
 
 
-def share_values(model: nn.Sequential, data: Taught, bits: float, values: int, steps: int, generator: torch.Generator) -> None:
+def share_values(
+    model: nn.Sequential, data: Taught, bits: float, values: int, steps: int, peak: float, generator: torch.Generator
+) -> None:
     """Share weights and biases among few values, train weights and values together, then the values alone."""
     share(model, values, ["*.weight"], learning=True)
     share(model, BIAS_VALUES, ["*.bias"], learning=True)
@@ -122,7 +126,7 @@ def share_values(model: nn.Sequential, data: Taught, bits: float, values: int, s
             control.finish()
 
     groups = [{"params": weights}, {"params": centroids, "scale": 0.3}]
-    fit(model, data, groups, linear(3e-4, 0, steps // 4, steps), steps, generator, after)
+    fit(model, data, groups, linear(peak, 0, steps // 4, steps), steps, generator, after)
 
 
 def main() -> None:
@@ -134,6 +138,7 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, default=Path("cache"), help="folder for pruned networks")
     parser.add_argument("--values", type=int, default=8, help="shared values a weight tensor has besides zero")
     parser.add_argument("--steps", type=int, nargs=2, default=[450, 300], help="pruning and sharing, for each budget")
+    parser.add_argument("--rate", type=float, default=3e-4, help="peak of Adam's learning rate")
     parser.add_argument("--variants", type=int, default=3, help="augmented variants of each training image")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
@@ -153,14 +158,14 @@ def main() -> None:
         if pruned.exists():
             model.load_state_dict(torch.load(pruned))
         else:
-            prune(model, data, (before, bits), args.steps[0], generator)
+            prune(model, data, (before, bits), args.steps[0], args.rate, generator)
             torch.save(model.state_dict(), pruned)
         before = bits
         if output.exists():
             continue
         smaller = channels_last(slim(folded(model)))
         print(f"batch norm folded: held-out error {error(smaller, data.held_out):.2f} %")
-        share_values(smaller, data, bits, args.values, args.steps[1], generator)
+        share_values(smaller, data, bits, args.values, args.steps[1], args.rate, generator)
         report = export(smaller, torch.zeros(2, 3, 32, 32), output, compact=True, **EXPORT)
         print(report)
         summary = {
@@ -172,6 +177,7 @@ def main() -> None:
             "seconds": round(time.perf_counter() - started),
             "values": args.values,
             "steps": args.steps,
+            "rate": args.rate,
             "variants": args.variants,
         }
         print(json.dumps(summary), flush=True)
