@@ -49,7 +49,7 @@ def lower_lrn(site: Site) -> Kernel | None:
     factor, beta, bias = map(np.float32, constants)
     shape = (*x[1][:2], prod(x[1][2:]))
     items = shape[0] * -(-shape[2] // CHUNK)
-    threads = min(site.threads, items)
+    threads, kernel = min(site.threads, items), normalise.once()
 
     def run(inputs: Arrays, outputs: Arrays, scratch: np.ndarray, workers: Workers) -> None:
         source, target = inputs[0], outputs[0]
@@ -59,7 +59,7 @@ def lower_lrn(site: Site) -> Kernel | None:
 
         def work(part: int) -> None:
             span = items * part // threads, items * (part + 1) // threads
-            normalise(a, b, (size - 1) // 2, size, factor, beta, bias, *span)
+            kernel(a, b, (size - 1) // 2, size, factor, beta, bias, *span)
 
         workers.each(work, threads)
 

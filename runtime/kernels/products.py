@@ -30,7 +30,11 @@ class Finish:
     def __call__(self, sums: np.ndarray, y: np.ndarray, residual: np.ndarray | None, rows: slice) -> None:
         """``sums`` (parts, rows) are added up into ``y``, which may be their memory; ``y`` and ``residual`` (rows,)."""
         other = EMPTY if residual is None else residual
-        finish(sums, y, other, self.scale[rows], self.shift[rows], self.low, self.high)
+        self._kernel(sums, y, other, self.scale[rows], self.shift[rows], self.low, self.high)
+
+    @cached_property
+    def _kernel(self) -> Callable[..., None]:
+        return finish.once()
 
 
 @jit
@@ -62,6 +66,10 @@ class ByLines:
         inner = np.searchsorted(start, start[-1] * np.arange(1, self.parts) / self.parts)
         return np.array([0, *inner, len(start) - 1])
 
+    @cached_property
+    def _multiply(self) -> Callable[..., None]:
+        return (multiply_rows if self.lines.by_rows else multiply_columns).once()
+
     @property
     def scratch(self) -> int:
         """Bytes of scratch memory: sums of each thread."""
@@ -78,7 +86,7 @@ class ByLines:
     def _rows(self, x: np.ndarray, y: np.ndarray, residual: np.ndarray | None, scratch: np.ndarray, workers: Workers) -> None:
         def work(part: int) -> None:
             lines, rows = self.lines, slice(self.cuts[part], self.cuts[part + 1])
-            multiply_rows(x, lines.start[rows.start :], lines.minor, lines.code, lines.codebook, y[rows])
+            self._multiply(x, lines.start[rows.start :], lines.minor, lines.code, lines.codebook, y[rows])
             self.finish(y[None, rows], y[rows], None if residual is None else residual[rows], rows)
 
         workers.each(work, self.parts)
@@ -91,7 +99,7 @@ class ByLines:
         def work(part: int) -> None:
             lines, columns = self.lines, slice(self.cuts[part], self.cuts[part + 1])
             sums[part] = 0
-            multiply_columns(x[columns], lines.start[columns.start :], lines.minor, lines.code, lines.codebook, sums[part])
+            self._multiply(x[columns], lines.start[columns.start :], lines.minor, lines.code, lines.codebook, sums[part])
 
         workers.each(work, self.parts)
         self.finish(sums, y, residual, slice(None))
