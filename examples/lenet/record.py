@@ -22,7 +22,12 @@ SETTINGS = {
 RECORD = {"lenet-5": (4_100, "--values 6"), "lenet-300-100": (7_000, "")}
 CURVE = {"lenet-5": (2_000, 2_800, 3_800, 6_000), "lenet-300-100": (3_500, 5_000, 10_000)}
 PIPELINE = {"lenet-5": "--steps 1500", "lenet-300-100": "--steps 6000"}
-FASHION = {"lenet-5": (5_000, 10_000, 20_000), "lenet-300-100": (7_000, 14_000, 28_000)}
+FASHION = {
+    "lenet-5": {5_000: "", 10_000: "--sizes 12 32 200", 20_000: "--sizes 16 40 300"},
+    "lenet-300-100": {7_000: "", 14_000: "", 28_000: ""},
+}
+"""Budgets and what else they need: of the units that LeNet-5 starts from on MNIST, no more than 7,500 bytes come."""
+
 FASHION_STEPS = {"lenet-5": "--steps 800 1600 1200", "lenet-300-100": "--steps 0 3000 2000"}
 SEEDS = (0, 1, 2)
 DENSE = "dense/lenet-300-100.tersor"
@@ -86,10 +91,10 @@ def fashion(paths: Paths) -> None:
     run("train_dense.py", paths, "lenet-5", starts["lenet-5"], variants, "--steps 2500")
     run("train_dense.py", paths, "lenet-300-100", starts["lenet-300-100"], variants, cache, teacher)
     for network, budgets in FASHION.items():
-        for budget in budgets:
+        for budget, extra in budgets.items():
             start = f"--dense {paths.models / starts[network]}"
             name = f"fashion/{network}_{budget}_0.tersor"
-            options = [SETTINGS[network], FASHION_STEPS[network], variants, cache, teacher, start]
+            options = [SETTINGS[network], FASHION_STEPS[network], variants, cache, teacher, start, extra]
             run("compress.py", paths, network, name, f"--bytes {budget}", *options)
 
 

@@ -18,6 +18,7 @@ EXAMPLES = ROOT / "examples" / "lenet"
 MODELS = EXAMPLES / "models"
 RESULTS = json.loads((MODELS / "results.json").read_text())["files"]
 FOLDERS = {"mnist": ".", "mnist-dense": "dense", "mnist-pipeline-2016": "pipeline_2016"}
+FASHION_FILES = sorted((MODELS / "fashion").rglob("*.tersor"))
 MNIST_ROWS = [{**row, "file": f"{folder}/{row['file']}"} for name, folder in FOLDERS.items() for row in RESULTS[name]]
 
 
@@ -58,6 +59,16 @@ def test_batch_of_one_agrees_with_a_large_one(bundled: tuple[np.ndarray, np.ndar
             together = model.run({"image": images})["logits"]
             alone = np.concatenate([model.run({"image": image[None]})["logits"] for image in images])
         np.testing.assert_allclose(alone, together, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("path", FASHION_FILES, ids=lambda path: path.stem)
+def test_fashion_files_answer_alike_alone_and_together(path: Path, bundled: tuple[np.ndarray, np.ndarray]) -> None:
+    images = import_module("mnist").preprocess(bundled[0][:4])
+    with load(path) as model:
+        together = model.run({"image": images})["logits"]
+        alone = np.concatenate([model.run({"image": image[None]})["logits"] for image in images])
+    assert together.shape == (4, 10)
+    np.testing.assert_allclose(alone, together, rtol=1e-4, atol=1e-4)
 
 
 def test_table_and_picture_come_from_the_results() -> None:
