@@ -54,10 +54,8 @@ class Execution:
         for number, (step, scratch) in enumerate(zip(self._plan.steps, self._scratch, strict=True)):
             read = [values[i] if i >= 0 else None for i in step.inputs]
             made = step.kernel.run(read, [values[i] if i >= 0 else None for i in step.outputs], scratch, workers)
-            if made is not None:
-                for index, value in zip(step.outputs, made, strict=False):
-                    if index >= 0:
-                        values[index] = value
+            for index, value in zip(step.outputs, made or (), strict=False):
+                _keep(values, index, value)
             workers.finished(number)
 
     def _bind(
@@ -90,6 +88,17 @@ class Execution:
         if not owned:
             np.copyto(given, value)
         return given
+
+
+def _keep(values: list[np.ndarray | None], index: int, value: np.ndarray) -> None:
+    """Make ``value`` that of the slot ``index`` (none when it is -1). What has memory keeps it: there may be views into it."""
+    if index < 0:
+        return
+    place = values[index]
+    if place is None:
+        values[index] = value
+    else:
+        np.copyto(place, value)
 
 
 def shape_of(slot: Slot) -> tuple[int, ...]:

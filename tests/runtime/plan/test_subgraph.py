@@ -50,6 +50,11 @@ LOOP = """g (int64 n, float[3] x) => (float[3] last, float[K,3] all) {
     >
 }"""
 
+VIEWED = LOOP.replace("(float[3] last, float[K,3] all)", "(float[1,3] row, float[K,3] all)").replace(
+    "last, all = Loop", "axis = Constant <value = int64[1] {0}> () last, all = Loop"
+)
+VIEWED = VIEWED[: VIEWED.rindex("}")] + "    row = Unsqueeze(last, axis)\n}"
+
 GROWING = """g (int64 n) => (float[K] last) <float[1] one = {1}> {
     go = Constant <value = bool {1}> ()
     last = Loop(n, go, one) <
@@ -107,6 +112,11 @@ def test_branches_capture_values_and_weights(tmp_path):
 def test_a_loop_stops_at_its_limit_or_condition(n, tmp_path):
     feed = {"n": np.array(n, np.int64), "x": np.array([1, 2, 3], np.float32)}
     check(LOOP, tmp_path, feed)
+
+
+def test_a_view_of_a_carried_value_sees_it_though_the_scan_has_no_type(tmp_path):
+    x = np.array([1, 2, 3], np.float32)
+    check(VIEWED, tmp_path, {"n": np.array(3), "x": x}, {"n": np.array(5), "x": -x})
 
 
 def test_a_carried_value_may_change_its_shape(tmp_path):
