@@ -37,8 +37,8 @@ def assembly(triple: str, processor: str, features: str, tile: tuple[int, int, i
 
 @pytest.mark.parametrize("name", TARGETS)
 def test_registers_are_multiplied_and_added_whole(name):
-    *target, tile, instruction = TARGETS[name]
-    code = assembly(*target, tile)
+    triple, processor, features, tile, instruction = TARGETS[name]
+    code = assembly(triple, processor, features, tile)
     T, R, V = tile
     registers = R * V // {"AVX-512": 16, "AVX2": 8, "NEON": 4}[name]
     walked = 4 if T == 2 else 1  # with pairs: two of both channels, one of each alone
