@@ -47,7 +47,9 @@ def name_of(function: Callable[..., Any], flags: dict[str, Any], kinds: Iterable
     """The file for ``function`` compiled with ``flags`` for arguments of ``kinds``, see :func:`._jit.kind_of`."""
     settings = {name: sorted(value) if isinstance(value, set) else value for name, value in flags.items()}  # sets have no order
     text = f"{function.__module__} {sorted(settings.items(), key=str)!r} {' '.join(map(_describe, kinds))}"
-    sources = {Path(function.__code__.co_filename).parent, Path(__file__).parent}
+    kernels = Path(__file__).parent
+    shared = kernels, kernels.with_name("decode"), kernels.parents[1] / "format_spec"
+    sources = {Path(function.__code__.co_filename).parent, *shared}
     return f"{function.__qualname__}-{_digest(text, *map(_contents, sorted(sources)))}"
 
 
@@ -104,7 +106,7 @@ def _make(folder: Path) -> None:
 
 @cache
 def _contents(folder: Path) -> str:
-    """Digest of every source file in ``folder``: a kernel inlines code of its neighbours."""
+    """Digest of every source file in ``folder``: a kernel inlines code of its neighbours, and constants of the format."""
     files = sorted(folder.glob("*.py"))
     return _digest(*(part for file in files for part in (file.name, file.read_bytes())))
 

@@ -176,14 +176,13 @@ def fold_every_second(typingctx: Any, lanes: Any, adds: Any, target: Any, source
 
 
 @intrinsic
-def fold_strided(typingctx: Any, lanes: Any, adds: Any, target: Any, source: Any, stride: Any) -> Any:
-    """Fold ``V`` elements, ``stride`` apart, into as many, as :func:`fold_lanes`."""
+def fold_strided(typingctx: Any, lanes: Any, adds: Any, target: Any, source: Any, stride: Any, count: Any) -> Any:
+    """Fold ``count`` elements, ``stride`` apart, into ``V``, as :func:`fold_lanes`; what the others become means nothing."""
 
-    def load(b: Any, source: Any, stride: Any) -> Any:
-        end = b.mul(stride, ir.Constant(I64, len(lanes)))
-        return _gather(b, len(lanes), source, stride, ir.Constant(I64, 0), end)
+    def load(b: Any, source: Any, stride: Any, count: Any) -> Any:
+        return _gather(b, len(lanes), source, stride, ir.Constant(I64, 0), b.mul(stride, count))
 
-    return _fold(lanes, adds, 1, load)
+    return _fold(lanes, adds, 2, load)
 
 
 @intrinsic

@@ -33,7 +33,8 @@ def pool_planes(lanes, adds, x, y, geometry, divisor_h, divisor_w, first, last):
     _, OH, OW = y.shape
     start = np.float32(0) if len(adds) else np.float32(-np.inf)
     room = (OW + V - 1) // V * V
-    line = np.full(max(room * stride_w + (KW - 1) * dilation_w, left + W + V), start, np.float32)
+    reach = room * stride_w if stride_w <= 2 else (OW - 1) * stride_w + 1
+    line = np.full(max(reach + (KW - 1) * dilation_w, left + W + V), start, np.float32)
     pooled = np.empty(room, np.float32)
     source, columns, target = address(x), address(line), address(pooled)
     for plane in range(first, last):
@@ -55,7 +56,8 @@ def pool_planes(lanes, adds, x, y, geometry, divisor_h, divisor_w, first, last):
 
 @jit
 def _fold_columns(lanes, adds, target, source, count, stride):
-    """Fold every ``stride``-th element from the address ``source`` on into ``count`` at ``target``, in whole vectors."""
+    """Fold every ``stride``-th element from the address ``source`` on into ``count`` at ``target``, in whole vectors; with a
+    stride of more than 2, none is read after the last that counts."""
     V = len(lanes)
     for i in range(0, count, V):
         if stride == 1:
@@ -63,7 +65,7 @@ def _fold_columns(lanes, adds, target, source, count, stride):
         elif stride == 2:
             fold_every_second(lanes, adds, target + 4 * i, source + 8 * i)
         else:
-            fold_strided(lanes, adds, target + 4 * i, source + 4 * i * stride, stride)
+            fold_strided(lanes, adds, target + 4 * i, source + 4 * i * stride, stride, min(V, count - i))
 
 
 @jit(fastmath={"reassoc"})

@@ -59,15 +59,21 @@ class Window:
         return reduce(np.add, (view for _, view in self.views(padded)))
 
 
+MOST = (1 << 31) - 1
+"""The largest number of an attribute: places that kernels compute from several of them stay within 64 bits."""
+
+
 def per_axis(what: str, given: Sequence[int] | None, count: int, default: int, least: int) -> Shape:
-    """An attribute with ``count`` integers of at least ``least``; ``default`` for each when it is absent.
+    """An attribute with ``count`` integers from ``least`` to :data:`MOST`; ``default`` for each when it is absent.
 
     Raises:
-        PlanError: it has another length, or a smaller number.
+        PlanError: it has another length, or a number out of range.
     """
     found = tuple(given) if given else (default,) * count
     if len(found) != count or min(found, default=least) < least:
         raise PlanError(f"{what} must be {count} integers of at least {least}, not {found}")
+    if max(found, default=least) > MOST:
+        raise PlanError(f"{what} must be {count} integers of at most {MOST:,}, not {found}")
     return found
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -23,14 +23,14 @@ def decoding_kernel(site: Site, lower: Callable[[Site], Kernel | None]) -> Kerne
     if found is None or found.streams or not is_encoded(site):
         return found
 
-    def run(inputs: Arrays, outputs: Arrays, scratch: np.ndarray, workers: Workers) -> object:
+    def run(inputs: Arrays, outputs: Arrays, scratch: np.ndarray, workers: Workers) -> Sequence[np.ndarray] | None:
         made = lower(_decoded(site, workers))
         assert made is not None
         return made.run(inputs, outputs, scratch, workers)
 
     encoded = [tensor for index in site.constants if isinstance(tensor := site.constants[index], EncodedTensor)]
     held = sum(tensor.bytes for tensor in encoded)
-    return replace(found, name=f"decoded for {found.name}", run=run, weight_bytes=held, streams=True)  # type: ignore[arg-type]
+    return replace(found, name=f"decoded for {found.name}", run=run, weight_bytes=held, streams=True)
 
 
 def _decoded(site: Site, workers: Workers) -> Site:

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tersor.format_spec.errors import PlanError
 from tersor.format_spec.graph import Node
 from tersor.runtime.kernels.lrn import CHUNK, lower_lrn
 from tersor.runtime.kernels.pool import lower_global_average, lower_pool
@@ -53,6 +54,24 @@ def test_pooling(data, op, rank, ceil_mode, include_pad, planes, threads):
     x = np.random.default_rng(0).standard_normal((1, planes, *size)).astype(np.float32)
     got, want = both(lower_pool, Node(op, "pool", ("x",), ("y",), attributes), x, threads)
     np.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("op", ["MaxPool", "AveragePool"])
+def test_a_stride_beyond_the_input_takes_no_memory(op):
+    x = np.random.default_rng(0).standard_normal((1, 2, 5, 7)).astype(np.float32)
+    attributes = {"kernel_shape": (3, 3), "strides": (1 << 30, (1 << 31) - 1)}
+    got, want = both(lower_pool, Node(op, "pool", ("x",), ("y",), attributes), x)
+    assert got.shape == (1, 2, 1, 1)
+    np.testing.assert_allclose(got, want, rtol=1e-6)
+
+
+def test_numbers_that_leave_64_bits_are_refused():
+    node = Node(
+        "MaxPool", "pool", ("x",), ("y",), {"kernel_shape": (1, 2), "strides": (1, 1 << 62), "pads": (0, 1 << 62, 0, 0)}
+    )
+    site = Site(node, ((F32, (1, 1, 4, 4)),), ((F32, (1, 1, 4, 1)),))
+    with pytest.raises(PlanError, match="strides must be 2 integers of at most 2,147,483,647"):
+        lower_pool(site)
 
 
 def test_pooling_declines_indices_and_three_dimensions():
