@@ -65,7 +65,7 @@ def read_entries(data, at, kind, group, sequences, split_from, positions, counts
                 return start, COUNTS
         counts[block, 0], counts[block, 1] = nonzeros, gaps
         for sequence in range(sequences):
-            symbols = nonzeros if kind in (SPARSE, GROUPED) and sequence > 0 else gaps
+            symbols = nonzeros if sequence > 0 and kind != SHARED and kind != PAPER else gaps
             first[block * sequences + sequence] = substream
             parts = 0 if symbols == 0 else 1 if symbols < split_from else 4
             for _ in range(parts):

@@ -112,14 +112,6 @@ def _rounds(bit, size, at, stop, most):
 @jit
 def _finish(data, bit, end, table, out, at, stop):
     """Decode the rest of one substream and check that it ends where it should. ``bit`` counts from ``data``'s start."""
-    rounds = _rounds(bit, len(data), at, stop, 2 * LOOKUPS)
-    while rounds > 0:
-        for _ in range(rounds):
-            window = window_at(data, bit)
-            for _ in range(LOOKUPS):
-                window, bits, at = _step(table, window, out, at)
-                bit += bits
-        rounds = _rounds(bit, len(data), at, stop, 2 * LOOKUPS)
     limit = np.uint64(end) * np.uint64(8)
     while at < stop:
         if bit >= limit:
@@ -187,22 +179,23 @@ def _singles_side_by_side(data, p, table, out, a, s):
 
 
 @jit
-def _decode_four(data, offsets, table, form, out, start, stop):
-    """Decode ``out[start:stop]`` from substreams ``data[offsets[i]:offsets[i + 1]]``, i < 4."""
-    quarter, eight = (stop - start + 3) // 4, np.uint64(8)
-    a = (start, start + quarter, start + 2 * quarter, start + 3 * quarter)
-    s = (a[1], a[2], a[3], stop)
-    p = (
-        np.uint64(offsets[0]) * eight,
-        np.uint64(offsets[1]) * eight,
-        np.uint64(offsets[2]) * eight,
-        np.uint64(offsets[3]) * eight,
-    )
-    if form == SINGLES:
+def decode_sequence(data, offsets, table, only, out, start, stop):
+    """Decode ``out[start:stop]`` (uint8) and return a status.
+
+    ``offsets`` (substreams + 1,) int64 bound each substream in ``data``, ascending; there are 0, 1 or 4. ``only`` is the symbol
+    of an alphabet with one symbol in use, which takes no bits, else what ``table`` gives, ``PAIRS`` or ``SINGLES``.
+    """
+    if only >= 0:
+        for at in range(start, stop):
+            out[at] = only
+        return WRONG_LENGTH if offsets[-1] != offsets[0] else 0
+    parts = len(offsets) - 1
+    p, a, s = substreams(offsets, start, stop)
+    if parts == 4 and only == SINGLES:
         p, a = _singles_side_by_side(data, p, table, out, a, s)
-    else:
+    elif parts == 4:
         p, a = _pairs_side_by_side(data, p, table, out, a, s)
-    for i in range(4):
+    for i in range(parts):
         status = _finish(data, p[i], offsets[i + 1], table, out, a[i], s[i])
         if status:
             return status
@@ -210,17 +203,16 @@ def _decode_four(data, offsets, table, form, out, start, stop):
 
 
 @jit
-def decode_sequence(data, offsets, table, only, out, start, stop):
-    """Decode ``out[start:stop]`` (uint8) and return a status.
+def substreams(offsets, start, stop):
+    """Of each of four substreams, or the only one: the bit where it begins, where its symbols go, and where those end."""
+    parts = len(offsets) - 1
+    share = (stop - start + 3) // 4 if parts == 4 else stop - start
+    a = (start, start + share, start + 2 * share, start + 3 * share)
+    second, third, fourth = (offsets[1], offsets[2], offsets[3]) if parts == 4 else (offsets[0], offsets[0], offsets[0])
+    p = (_bits(offsets[0]), _bits(second), _bits(third), _bits(fourth))
+    return p, a, (a[1], a[2], a[3], stop)
 
-    ``offsets`` (substreams + 1,) int64 bound each substream in ``data``, ascending. ``only`` is the symbol of an alphabet
-    with one symbol in use, which takes no bits, else what ``table`` gives, ``PAIRS`` or ``SINGLES``.
-    """
-    if only >= 0:
-        out[start:stop] = only
-        return WRONG_LENGTH if offsets[-1] != offsets[0] else 0
-    if len(offsets) == 5:
-        return _decode_four(data, offsets, table, only, out, start, stop)
-    if len(offsets) == 2:
-        return _finish(data, np.uint64(offsets[0] * 8), offsets[1], table, out, start, stop)
-    return 0
+
+@jit(forceinline=True)
+def _bits(offset):
+    return np.uint64(offset) * np.uint64(8)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from ...format_spec.records import TensorRecord
     from ._registry import Executor
 
-Room: TypeAlias = "tuple[np.ndarray, np.ndarray, np.ndarray]"
+Room: TypeAlias = "tuple[np.ndarray, ...]"
+Kernel: TypeAlias = "Callable[..., tuple[int, int]]"
 
 ENTRIES_PER_TASK = 1 << 18
 """Entries that one task of a parallel decode takes, about: some 0.5 ms of work."""
@@ -131,7 +132,7 @@ class CodedTensor(ABC):
         starts = np.zeros(min(stop * block_majors, self.majors) - first * block_majors + 1, np.int64)
         minors = np.empty(count if self.leaves_zeros_out else 0, np.uint32)
         low, high = np.empty(count, np.uint8), np.empty(count if self.head.k > 256 else 0, np.uint8)
-        self._run(first, stop, starts[1:], minors, low, high)
+        self.decode_into(first, stop, self.room(first, stop), starts[1:], minors, low, high)
         kept = (starts, minors) if self.leaves_zeros_out else (None, None)
         return Blocks(first * block_majors, *kept, _join(low, high, self.head.k))
 
@@ -144,24 +145,41 @@ class CodedTensor(ABC):
         """Decode a range into its places in the whole tensor's arrays."""
         begin, end = int(self.entries.ends[first]), int(self.entries.ends[stop])
         ends = starts[first * self.head.block_majors + 1 : min(stop * self.head.block_majors, self.majors) + 1]
-        self._run(first, stop, ends, minors[begin:end], low[begin:end], high[begin:end])
+        self.decode_into(first, stop, self.room(first, stop), ends, minors[begin:end], low[begin:end], high[begin:end])
         if self.leaves_zeros_out:
             ends += begin
 
-    @cached_property
+    @property
+    @abstractmethod
+    def kernel(self) -> Kernel:
+        """The jitted decoder of this codec, to be called with arguments of this tensor only."""
+
+    @property
     @abstractmethod
     def fixed(self) -> tuple[Any, ...]:
-        """What the kernel of this codec takes first, whatever the blocks."""
+        """What the kernel takes first, whatever the blocks."""
 
     @abstractmethod
     def room(self, first: int, stop: int) -> Room:
         """Scratch arrays that blocks ``first`` to ``stop`` need, each block in its turn."""
 
-    @abstractmethod
-    def _run(self, first: int, stop: int, ends: np.ndarray, minors: np.ndarray, low: np.ndarray, high: np.ndarray) -> None:
-        """Decode blocks ``first`` to ``stop``: ``ends`` of majors, ``minors``, and the bytes of the codes."""
+    def decode_into(
+        self, first: int, stop: int, room: Room, ends: np.ndarray, minors: np.ndarray, low: np.ndarray, high: np.ndarray
+    ) -> None:
+        """Decode blocks ``first`` to ``stop``: for each major where its entries end, ``ends`` int64 (when zeros are left out),
+        for each entry its place ``minors`` uint32 (empty when they are not) and the bytes of its code, uint8 (``high`` is empty
+        when one is enough). ``room``: see :meth:`room`.
 
-    def defect(self, block: int, status: int) -> FormatError:
+        Raises:
+            FormatError: a block's bits are malformed.
+        """
+        block, status = self.kernel(
+            *self.fixed, first, stop, self.head.block_majors, len(ends), self.minor_length, *room, ends, minors, low, high
+        )
+        if status:
+            raise self._defect(block, status)
+
+    def _defect(self, block: int, status: int) -> FormatError:
         """The error of a block that a kernel has found fault with."""
         sequences = (len(self.entries.first) - 1) // self.block_count
         offset = int(self.entries.bounds[self.entries.first[block * sequences]])

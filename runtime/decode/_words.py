@@ -9,7 +9,7 @@ import numpy as np
 
 from ..kernels._jit import jit
 from ._bits import store_word
-from ._huffman import LOOKUPS, REFILL_BYTES, TABLE_BITS, WRONG_LENGTH, by_window, check_end, last_window, window_at
+from ._huffman import LOOKUPS, REFILL_BYTES, TABLE_BITS, WRONG_LENGTH, by_window, check_end, last_window, substreams, window_at
 
 
 def fill_word_table(lengths: np.ndarray, sizes: np.ndarray, classes: np.ndarray, table: np.ndarray) -> None:
@@ -24,8 +24,8 @@ def fill_word_table(lengths: np.ndarray, sizes: np.ndarray, classes: np.ndarray,
 
 @jit(forceinline=True)
 def _entry(tables, contexts, classes, class_mask, before, window, at):
-    context = (before << np.uint32(2)) + np.uint32(classes[at & class_mask])
-    return tables[contexts[context] + np.int64(window >> np.uint64(64 - TABLE_BITS))]
+    context = (before << np.uint64(2)) + np.uint64(classes[np.uint64(at & class_mask)])
+    return tables[np.uint64(contexts[context]) + (window >> np.uint64(64 - TABLE_BITS))]
 
 
 @jit(forceinline=True)
@@ -33,26 +33,18 @@ def _step(tables, contexts, classes, class_mask, words, before, window, out, shi
     entry = _entry(tables, contexts, classes, class_mask, before, window, at)
     store_word(out, at << shift, words[entry & np.uint32(1023)])
     bits = np.uint64(entry >> np.uint32(10) & np.uint32(15))
-    return window << bits, bits, at + np.int64(entry >> np.uint32(14) & np.uint32(15)), entry >> np.uint32(18)
+    return window << bits, bits, at + np.int64(entry >> np.uint32(14) & np.uint32(15)), np.uint64(entry >> np.uint32(18))
 
 
 @jit(forceinline=True)
 def _rounds(bit, size, at, stop, shift):
     """Refills that surely stay inside ``data`` (of ``size`` bytes) and the output, each word taking eight bytes of it."""
-    return min((size - 8 - np.int64(bit >> np.uint64(3))) // REFILL_BYTES, (stop - at) // (LOOKUPS * (8 >> shift)))
+    return min((size - 8 - np.int64(bit >> np.uint64(3))) // REFILL_BYTES, ((stop - at) << shift) // (LOOKUPS * 8))
 
 
 @jit
 def _finish(data, bit, end, tables, contexts, classes, class_mask, words, before, out, shift, at, stop):
     """Decode the rest of one substream and check that it ends where it should. ``bit`` counts from ``data``'s start."""
-    rounds = _rounds(bit, len(data), at, stop, shift)
-    while rounds > 0:
-        for _ in range(rounds):
-            window = window_at(data, bit)
-            for _ in range(LOOKUPS):
-                window, bits, at, before = _step(tables, contexts, classes, class_mask, words, before, window, out, shift, at)
-                bit += bits
-        rounds = _rounds(bit, len(data), at, stop, shift)
     limit = np.uint64(end) * np.uint64(8)
     while at < stop:
         entry = _entry(tables, contexts, classes, class_mask, before, last_window(data, bit, end), at)
@@ -60,7 +52,7 @@ def _finish(data, bit, end, tables, contexts, classes, class_mask, words, before
         bit += np.uint64(entry >> np.uint32(10) & np.uint32(15))
         if bit > limit or at + size > stop:
             return WRONG_LENGTH
-        word, before = words[entry & np.uint32(1023)], entry >> np.uint32(18)
+        word, before = words[entry & np.uint32(1023)], np.uint64(entry >> np.uint32(18))
         for index in range(size << shift):
             out[(at << shift) + index] = word >> np.uint64(8 * index) & np.uint64(255)
         at += size
@@ -68,22 +60,20 @@ def _finish(data, bit, end, tables, contexts, classes, class_mask, words, before
 
 
 @jit
-def _decode_four(data, offsets, tables, contexts, classes, class_mask, words, out, shift, start, stop):
-    """Decode base symbols ``start`` to ``stop`` from substreams ``data[offsets[i]:offsets[i + 1]]``, i < 4."""
-    quarter = (stop - start + 3) // 4
-    a0, a1, a2, a3 = start, start + quarter, start + 2 * quarter, start + 3 * quarter
-    s0, s1, s2 = a1, a2, a3
-    eight, size = np.uint64(8), len(data)
-    p0, p1 = np.uint64(offsets[0]) * eight, np.uint64(offsets[1]) * eight
-    p2, p3 = np.uint64(offsets[2]) * eight, np.uint64(offsets[3]) * eight
-    c0 = c1 = c2 = c3 = np.uint32(0)
+def _side_by_side(data, p, tables, contexts, classes, class_mask, words, out, shift, a, s):
+    """Decode four substreams, at bits ``p`` of ``data``, to ``out`` at ``a`` until one is nearly at its end, of ``s``.
+
+    Returns ``p``, ``a`` and the class of each substream's last symbol.
+    """
+    (p0, p1, p2, p3), (a0, a1, a2, a3), size = p, a, len(data)
+    c0 = c1 = c2 = c3 = np.uint64(0)
     while True:
         rounds = min(
-            min(_rounds(p0, size, a0, s0, shift), _rounds(p1, size, a1, s1, shift)),
-            min(_rounds(p2, size, a2, s2, shift), _rounds(p3, size, a3, stop, shift)),
+            min(_rounds(p0, size, a0, s[0], shift), _rounds(p1, size, a1, s[1], shift)),
+            min(_rounds(p2, size, a2, s[2], shift), _rounds(p3, size, a3, s[3], shift)),
         )
         if rounds <= 0:
-            break
+            return (p0, p1, p2, p3), (a0, a1, a2, a3), (c0, c1, c2, c3)
         for _ in range(rounds):
             w0, w1, w2, w3 = window_at(data, p0), window_at(data, p1), window_at(data, p2), window_at(data, p3)
             for _ in range(LOOKUPS):
@@ -95,14 +85,6 @@ def _decode_four(data, offsets, tables, contexts, classes, class_mask, words, ou
                 p2 += bits
                 w3, bits, a3, c3 = _step(tables, contexts, classes, class_mask, words, c3, w3, out, shift, a3)
                 p3 += bits
-    status = _finish(data, p0, offsets[1], tables, contexts, classes, class_mask, words, c0, out, shift, a0, s0)
-    if status == 0:
-        status = _finish(data, p1, offsets[2], tables, contexts, classes, class_mask, words, c1, out, shift, a1, s1)
-    if status == 0:
-        status = _finish(data, p2, offsets[3], tables, contexts, classes, class_mask, words, c2, out, shift, a2, s2)
-    if status == 0:
-        status = _finish(data, p3, offsets[4], tables, contexts, classes, class_mask, words, c3, out, shift, a3, stop)
-    return status
 
 
 @jit
@@ -114,10 +96,16 @@ def decode_words(data, offsets, tables, contexts, classes, class_mask, words, ou
     4 * i + j. ``classes`` uint8: the position classes, read at ``index & class_mask``: a mask of 0 makes all of them the first.
     ``words`` (alphabet,) uint64: the bytes of each symbol's word.
     """
-    zero = np.uint32(0)
-    if len(offsets) == 5:
-        return _decode_four(data, offsets, tables, contexts, classes, class_mask, words, out, shift, start, stop)
-    if len(offsets) == 2:
-        bit, end = np.uint64(offsets[0] * 8), offsets[1]
-        return _finish(data, bit, end, tables, contexts, classes, class_mask, words, zero, out, shift, start, stop)
+    parts = len(offsets) - 1
+    p, a, s = substreams(offsets, start, stop)
+    zero = np.uint64(0)
+    before = (zero, zero, zero, zero)
+    if parts == 4:
+        p, a, before = _side_by_side(data, p, tables, contexts, classes, class_mask, words, out, shift, a, s)
+    for i in range(parts):
+        status = _finish(
+            data, p[i], offsets[i + 1], tables, contexts, classes, class_mask, words, before[i], out, shift, a[i], s[i]
+        )
+        if status:
+            return status
     return 0

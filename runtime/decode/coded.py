@@ -11,8 +11,9 @@ import numpy as np
 from ...format_spec.codebooks import read_codebook
 from ...format_spec.coding import CodecId
 from ._blocks import decode_blocks
-from ._opened import Blocks, CodedTensor, Room
-from ._payload import KINDS, alphabets, check_sizes, matrix, read_entry_table, read_head, read_tables
+from ._opened import Blocks, CodedTensor, Kernel, Room
+from ._paper import decode_paper
+from ._payload import alphabets, check_sizes, matrix, read_entry_table, read_head, read_tables
 from ._registry import byte_array, decoder
 from .dense import check_size
 from .grouped import open_grouped
@@ -27,34 +28,53 @@ __all__ = ["Blocks", "CodedTensor", "open_coded"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class GappedTensor(CodedTensor):
-    """An open payload of the shared, sparse or paper codec: a Huffman table for each sequence kind."""
+class HuffmanTensor(CodedTensor):
+    """An open payload with a Huffman table for each sequence kind."""
 
     tables: np.ndarray
     only: np.ndarray
 
+    @property
+    def _coded(self) -> tuple[np.ndarray, ...]:
+        entries = self.entries
+        return self.data, entries.bounds, entries.first, entries.counts, self.tables, self.only
+
+
+class GappedTensor(HuffmanTensor):
+    """Of the shared or the sparse codec."""
+
+    @cached_property
+    def kernel(self) -> Kernel:
+        """See the base class."""
+        return decode_blocks.once()
+
     @cached_property
     def fixed(self) -> tuple[Any, ...]:
         """The first arguments of :func:`._blocks.decode_blocks`, the same for every block."""
-        entries, head = self.entries, self.head
-        kind = KINDS[CodecId(self.record.codec)]
-        tables = self.data, entries.bounds, entries.first, entries.counts, self.tables, self.only
-        return *tables, kind, head.k, head.width - 1
+        return *self._coded, int(self.leaves_zeros_out), self.head.k, self.head.width - 1
 
     def room(self, first: int, stop: int) -> Room:
-        """Gap symbols, and in the paper codec the bytes of the entries' codes."""
-        most = int(self.entries.counts[first:stop, 1].max()) if self.leaves_zeros_out else 0
-        is_paper = self.record.codec == CodecId.PAPER
-        wide = is_paper and len(self.only) == 3
-        return np.empty(most, np.uint8), np.empty(most if is_paper else 0, np.uint8), np.empty(most if wide else 0, np.uint8)
+        """Gap symbols."""
+        return (np.empty(int(self.entries.counts[first:stop, 1].max()) if self.leaves_zeros_out else 0, np.uint8),)
 
-    def _run(self, first: int, stop: int, ends: np.ndarray, minors: np.ndarray, low: np.ndarray, high: np.ndarray) -> None:
-        block, status = decode_blocks(
-            *self.fixed, first, stop, self.head.block_majors, len(ends), self.minor_length, *self.room(first, stop), ends,
-            minors, low, high,
-        )  # fmt: skip
-        if status:
-            raise self.defect(block, status)
+
+class PaperTensor(HuffmanTensor):
+    """Of the paper codec."""
+
+    @cached_property
+    def kernel(self) -> Kernel:
+        """See the base class."""
+        return decode_paper.once()
+
+    @cached_property
+    def fixed(self) -> tuple[Any, ...]:
+        """The first arguments of :func:`._paper.decode_paper`, the same for every block."""
+        return *self._coded, self.head.k
+
+    def room(self, first: int, stop: int) -> Room:
+        """Gap symbols, and the bytes of the entries' codes."""
+        most = int(self.entries.counts[first:stop, 1].max())
+        return np.empty(most, np.uint8), np.empty(most, np.uint8), np.empty(most if len(self.only) == 3 else 0, np.uint8)
 
 
 def open_coded(record: TensorRecord, payload: Payload, limits: Limits) -> CodedTensor:
@@ -73,7 +93,8 @@ def open_coded(record: TensorRecord, payload: Payload, limits: Limits) -> CodedT
     tables, only, at = read_tables(data, start, alphabets(record.codec, head))
     entries = read_entry_table(record, data, at, head, len(only))
     check_sizes(record, limits, head.k, matrix(record, head.order)[0], int(entries.ends[-1]))
-    return GappedTensor(record, data, head, codebook, entries, start - head.size, at - start, tables, only)
+    kind = PaperTensor if record.codec == CodecId.PAPER else GappedTensor
+    return kind(record, data, head, codebook, entries, start - head.size, at - start, tables, only)
 
 
 @decoder(CodecId.SHARED, CodecId.SPARSE, CodecId.PAPER, CodecId.GROUPED)

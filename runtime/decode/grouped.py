@@ -12,7 +12,7 @@ from ...format_spec.coding import MAX_ALPHABET, MAX_CLASSES, POSITION_CLASSES, W
 from ...format_spec.word_models import Model, masks_by_symbol, read_model
 from ._huffman import PAIRS, TABLE_BITS, fill_table
 from ._masks import LANES, decode_grouped
-from ._opened import CodedTensor, Room
+from ._opened import CodedTensor, Kernel, Room
 from ._payload import check_sizes, matrix, read_entry_table
 from ._tables import read_lengths
 from ._words import fill_word_table
@@ -24,44 +24,54 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class WordTables:
-    """A model as kernels take it: ``pairs`` and ``only`` when it is plain, else the others; see :mod:`._words`."""
+class ModelTables:
+    """The models of masks and of codes as :func:`._masks.decode_grouped` takes them."""
 
+    plain: np.ndarray
     pairs: np.ndarray
-    only: int
+    only: np.ndarray
     tables: np.ndarray
     contexts: np.ndarray
     words: np.ndarray
     class_mask: int
 
     @classmethod
-    def of(cls, model: Model) -> WordTables:
-        """Decoding tables of a model."""
-        nothing = np.zeros(0, np.uint32)
-        if len(model.tables) == 1 and not model.phrases and model.base <= MAX_ALPHABET:
-            pairs, lengths = np.zeros(1 << TABLE_BITS, np.uint32), model.tables[0]
-            only = int(lengths.argmax()) if lengths.max() == 0 else fill_table(lengths, pairs)
-            return cls(pairs, only, nothing, np.zeros(0, np.int64), np.zeros(0, np.uint64), 0)
-        meanings = model.words()
-        sizes = np.array([len(word) for word in meanings])
-        classes = np.searchsorted(np.array(model.cuts, np.int64), [word[-1] for word in meanings], side="right")
-        tables = np.zeros((len(model.tables), 1 << TABLE_BITS), np.uint32)
-        for lengths, table in zip(model.tables, tables, strict=True):
-            fill_word_table(lengths, sizes, classes, table)
-        contexts = np.zeros((MAX_CLASSES, POSITION_CLASSES), np.int64)
-        contexts[: len(model.cuts) + 1] = np.reshape(model.contexts, (len(model.cuts) + 1, -1)) << TABLE_BITS
-        return cls(nothing, PAIRS, tables.reshape(-1), contexts.reshape(-1), _word_bytes(model), -1 if model.positional else 0)
+    def of(cls, masks: Model, codes: Model) -> ModelTables:
+        """Decoding tables of both models."""
+        models = masks, codes
+        plain = np.array([len(m.tables) == 1 and not m.phrases and m.base <= MAX_ALPHABET for m in models])
+        pairs, only = np.zeros((2, 1 << TABLE_BITS), np.uint32), np.full(2, PAIRS, np.int64)
+        tables = np.zeros((sum(len(m.tables) for m in models), 1 << TABLE_BITS), np.uint32)
+        contexts = np.zeros((2, MAX_CLASSES, POSITION_CLASSES), np.int64)
+        alphabets = [0 if p else m.base + len(m.phrases) for m, p in zip(models, plain, strict=True)]
+        words = np.zeros((2, max(alphabets)), np.uint64)
+        at = 0
+        for i, model in enumerate(models):
+            if plain[i]:
+                lengths = model.tables[0]
+                only[i] = lengths.argmax() if lengths.max() == 0 else fill_table(lengths, pairs[i])
+            else:
+                end = at + len(model.tables)
+                _fill_words(model, at, tables[at:end], contexts[i], words[i])
+                at = end
+        return cls(plain, pairs, only, tables[:at].reshape(-1), contexts.reshape(2, -1), words, -1 if codes.positional else 0)
 
     @property
-    def arguments(self) -> tuple[np.ndarray, int, np.ndarray, np.ndarray, np.ndarray]:
-        """What kernels take, without the class mask."""
-        return self.pairs, self.only, self.tables, self.contexts, self.words
+    def arguments(self) -> tuple[Any, ...]:
+        """What the kernel takes."""
+        return self.plain, self.pairs, self.only, self.tables, self.contexts, self.words, self.class_mask
 
 
-def _word_bytes(model: Model) -> np.ndarray:
-    """The bytes of each symbol's word, (alphabet,) uint64."""
+def _fill_words(model: Model, first: int, tables: np.ndarray, contexts: np.ndarray, words: np.ndarray) -> None:
+    """Fill in what :func:`._words.decode_words` takes; the model's tables begin with table ``first`` of all."""
+    meanings = model.words()
+    sizes = np.array([len(word) for word in meanings])
+    classes = np.searchsorted(np.array(model.cuts, np.int64), [word[-1] for word in meanings], side="right")
+    for lengths, table in zip(model.tables, tables, strict=True):
+        fill_word_table(lengths, sizes, classes, table)
+    contexts[: len(model.cuts) + 1] = (np.reshape(model.contexts, (len(model.cuts) + 1, -1)) + first) << TABLE_BITS
     bits = 8 if model.base <= MAX_ALPHABET else 16
-    return np.array([sum(s << bits * i for i, s in enumerate(word)) for word in model.words()], np.uint64)
+    words[: len(meanings)] = np.array([sum(s << bits * i for i, s in enumerate(word)) for word in meanings], np.uint64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,33 +106,29 @@ def class_words() -> np.ndarray:
 class GroupedTensor(CodedTensor):
     """An open payload of the grouped codec."""
 
-    masks: WordTables
-    codes: WordTables
+    models: ModelTables
+
+    @cached_property
+    def kernel(self) -> Kernel:
+        """See the base class."""
+        return decode_grouped.once()
+
+    @property
+    def _shift(self) -> int:
+        return int(1 << self.head.width > MAX_ALPHABET)
 
     @cached_property
     def fixed(self) -> tuple[Any, ...]:
         """The first arguments of :func:`._masks.decode_grouped`, the same for every block."""
         entries, group, tables = self.entries, self.head.width, group_tables(self.head.width)
-        shift = int(len(tables.masks) > MAX_ALPHABET)
-        meaning = group, shift, tables.masks, tables.sizes, tables.places, class_words()
-        models = *self.masks.arguments, *self.codes.arguments, self.codes.class_mask
-        return self.data, entries.bounds, entries.first, entries.counts, *meaning, *models
+        meaning = group, self._shift, tables.masks, tables.sizes, tables.places, class_words()
+        return self.data, entries.bounds, entries.first, entries.counts, *meaning, *self.models.arguments
 
     def room(self, first: int, stop: int) -> Room:
-        """Mask symbols as bytes, the same memory as uint16 where a symbol takes two, and position classes."""
+        """Bytes of mask symbols, and position classes."""
         nonzeros, groups = self.entries.counts[first:stop].max(axis=0).tolist()
-        shift = int(1 << self.head.width > MAX_ALPHABET)
-        symbols = np.empty(groups << shift, np.uint8)
-        wide = symbols.view(np.uint16) if shift else np.empty(0, np.uint16)
-        return symbols, wide, np.zeros(nonzeros + WORD_BYTES if self.codes.class_mask else 1, np.uint8)
-
-    def _run(self, first: int, stop: int, ends: np.ndarray, minors: np.ndarray, low: np.ndarray, high: np.ndarray) -> None:
-        block, status = decode_grouped(
-            *self.fixed, first, stop, self.head.block_majors, len(ends), self.minor_length, *self.room(first, stop), ends,
-            minors, low,
-        )  # fmt: skip
-        if status:
-            raise self.defect(block, status)
+        classes = np.zeros(nonzeros + WORD_BYTES if self.models.class_mask else 1, np.uint8)
+        return np.empty(groups << self._shift, np.uint8), classes
 
 
 def open_grouped(
@@ -139,4 +145,4 @@ def open_grouped(
     entries = read_entry_table(record, data, at, head, 2)
     check_sizes(record, limits, head.k, matrix(record, head.order)[0], int(entries.ends[-1]))
     sizes = (start - head.size, at - start)
-    return GroupedTensor(record, data, head, codebook, entries, *sizes, WordTables.of(masks), WordTables.of(codes))
+    return GroupedTensor(record, data, head, codebook, entries, *sizes, ModelTables.of(masks, codes))

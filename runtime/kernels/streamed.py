@@ -6,14 +6,12 @@ outputs; the others are decoded, for Huffman codes cannot be skipped, but not mu
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
-from ...format_spec.coding import CodecId
-from ..decode._blocks import decode_blocks
-from ..decode._masks import decode_grouped
 from ..decode.coded import CodedTensor
 from ..plan.workers import Workers
 from ._jit import jit
@@ -22,11 +20,15 @@ from .walk import dot, scatter
 
 
 @jit
-def _multiply(x, y, first, majors, minor_length, ends, minors, codes, codebook, by_rows):
-    """Products with the decoded majors ``first`` to ``first + majors``; without ``minors`` nothing is left out."""
+def multiply_majors(x, y, first, ends, minor_length, minors, codes, codebook, by_rows):
+    """Products with the decoded majors from ``first`` on, of which each has its end among the entries in ``ends``.
+
+    ``x`` (B, K) and ``y`` (B, M) float32. Without ``minors`` nothing is left out, and ``ends`` only tells how many majors there
+    are. By rows the rows of these majors are written, by columns products are added to all.
+    """
     for b in range(len(x)):
         begin = 0
-        for i in range(majors):
+        for i in range(len(ends)):
             end = ends[i] if len(minors) else (i + 1) * minor_length
             if by_rows:
                 if len(minors):
@@ -43,40 +45,6 @@ def _multiply(x, y, first, majors, minor_length, ends, minors, codes, codebook, 
                     for j in range(minor_length):
                         y[b, j] += codebook[codes[begin + j]] * x[b, first + i]
             begin = end
-
-
-@jit
-def multiply_blocks(fixed, room, first, stop, block_majors, majors, minor_length, ends, minors, codes, codebook, by_rows, x, y):
-    """Decode blocks ``first`` to ``stop`` of a tensor and multiply them; (block, status) as :func:`decode_blocks` gives them.
-
-    ``fixed`` and ``room``: first and scratch arguments of that function. ``ends`` (majors of a block,) int64, ``minors`` uint32
-    (empty when nothing is left out) and ``codes`` uint8 (entries of a block,) are scratch too. ``x`` (B, K) float32;
-    ``y`` (B, M): by rows the rows of these blocks are written, by columns products are added to all.
-    """
-    none = codes[:0]
-    for block in range(first, stop):
-        here = min(block_majors, majors - block * block_majors)
-        _, status = decode_blocks(
-            *fixed, block, block + 1, block_majors, here, minor_length, *room, ends[:here], minors, codes, none
-        )
-        if status:
-            return block, status
-        _multiply(x, y, block * block_majors, here, minor_length, ends, minors, codes, codebook, by_rows)
-    return 0, 0
-
-
-@jit
-def multiply_groups(fixed, room, first, stop, block_majors, majors, minor_length, ends, minors, codes, codebook, by_rows, x, y):
-    """As :func:`multiply_blocks`, for the grouped codec."""
-    for block in range(first, stop):
-        here = min(block_majors, majors - block * block_majors)
-        _, status = decode_grouped(
-            *fixed, block, block + 1, block_majors, here, minor_length, *room, ends[:here], minors, codes
-        )
-        if status:
-            return block, status
-        _multiply(x, y, block * block_majors, here, minor_length, ends, minors, codes, codebook, by_rows)
-    return 0, 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,15 +92,18 @@ class ByBlocks:
         coded, first, stop = self.coded, self.cuts[part], self.cuts[part + 1]
         if first == stop:
             return
-        head, most = coded.head, int(coded.entries.counts[first:stop, 0].max())
-        entries = np.empty(most if coded.leaves_zeros_out else 0, np.uint32), np.empty(most, np.uint8)
-        run = multiply_groups if coded.record.codec == CodecId.GROUPED else multiply_blocks
-        block, status = run(
-            coded.fixed, coded.room(first, stop), first, stop, head.block_majors, coded.majors, coded.minor_length,
-            np.empty(head.block_majors, np.int64), *entries, self.codebook, self.by_rows, x, y,
-        )  # fmt: skip
-        if status:
-            raise coded.defect(block, status)
+        most, block_majors = int(coded.entries.counts[first:stop, 0].max()), coded.head.block_majors
+        ends, minors = np.empty(block_majors, np.int64), np.empty(most if coded.leaves_zeros_out else 0, np.uint32)
+        codes, room = np.empty(most, np.uint8), coded.room(first, stop)
+        for block in range(first, stop):
+            major = block * block_majors
+            here = ends[: coded.majors - major]
+            coded.decode_into(block, block + 1, room, here, minors, codes, codes[:0])
+            self._multiply_majors(x, y, major, here, coded.minor_length, minors, codes, self.codebook, self.by_rows)
+
+    @cached_property
+    def _multiply_majors(self) -> Callable[..., None]:
+        return multiply_majors.once()
 
     @cached_property
     def codebook(self) -> np.ndarray:
