@@ -11,7 +11,7 @@ from typing import Any
 
 from llvmlite import ir
 
-from ._deferred import cgutils, intrinsic, types
+from ._deferred import intrinsic, types
 from ._vector import (
     F32,
     I32,
@@ -20,7 +20,6 @@ from ._vector import (
     element_pointer,
     lanes_below,
     masked_load,
-    masked_store,
     prefetch_line,
     splat,
     vector_pointer,
@@ -183,34 +182,6 @@ def fold_strided(typingctx: Any, lanes: Any, adds: Any, target: Any, source: Any
         return _gather(b, len(lanes), source, stride, ir.Constant(I64, 0), b.mul(stride, count))
 
     return _fold(lanes, adds, 2, load)
-
-
-@intrinsic
-def finish_lanes(
-    typingctx: Any, lanes: Any, target: Any, sums: Any, residual: Any, count: Any, scale: Any, shift: Any, low: Any, high: Any
-) -> Any:
-    """Write ``clip(sum * scale + shift + residual, low, high)`` of the first ``count <= V`` sums; NaN stays NaN.
-
-    The sums are aligned to vectors. ``residual`` is 0 where there is none to add.
-    """
-    signature = types.void(lanes, *[types.intp] * 4, *[types.float32] * 4)
-    width = len(lanes)
-    vector = ir.VectorType(F32, width)
-
-    def codegen(context: Any, b: Any, signature: Any, arguments: Any) -> Any:
-        _, target, sums, residual, count, *affine = arguments
-        scale, shift, low, high = (splat(b, factor, width) for factor in affine)
-        mask = lanes_below(b, count, width)
-        value = b.load(b.bitcast(_pointer(b, sums), vector.as_pointer()))
-        value.align = 4 * width
-        value = call(b, f"llvm.fma.v{width}f32", vector, [value, scale, shift])
-        total = cgutils.alloca_once_value(b, value)
-        with b.if_then(b.icmp_unsigned("!=", residual, ir.Constant(I64, 0))):
-            b.store(b.fadd(value, masked_load(b, _pointer(b, residual), mask, vector)), total)
-        masked_store(b, clip(b, b.load(total), low, high), _pointer(b, target), mask)
-        return context.get_dummy_value()
-
-    return signature, codegen
 
 
 def clip(builder: Any, value: Any, low: Any, high: Any) -> Any:

@@ -15,7 +15,7 @@ from ..plan.workers import Workers
 from .convolve import convolve
 from .layout import SHAPES, Shape2D, Tiling, cost, tiles
 from .stream import Stream
-from .tile import TASK, visits
+from .visits import TASK, visits
 
 WORTH_SHARING = 200_000
 """Estimated cycles from which on a second thread saves more than waking it costs."""
@@ -45,7 +45,7 @@ class Conv:
     @cached_property
     def sum_floats(self) -> int:
         """Floats of one thread's sums, whole cache lines."""
-        return -(-(self.shape.M + 1) * self.tiling.R * self.tiling.V // 16) * 16
+        return -(-(self.shape.M + self.tiling.T - 1) * self.tiling.R * self.tiling.V // 16) * 16
 
     @cached_property
     def image(self) -> tuple[int, int]:
@@ -95,24 +95,24 @@ class Conv:
         """A tuple as long as the vectors are wide, the address of the tile's code, and its task."""
         tiling, stream = self.tiling, self.stream
         coded = stream.codebook is not None
-        arrays = (stream.words, stream.codebook, stream.start, stream.channel, stream.flags, self._padded[1], self.bounds)
+        weights = (stream.words, stream.codebook, stream.start, stream.channel, stream.flags)
+        arrays = (*weights, self._padded[1], self.bounds, stream.offsets)
         addresses = [0 if array is None else array.ctypes.data for array in arrays]
         task = np.array([0] * (TASK - len(addresses)) + addresses, np.int64)
-        lengths = [((),) * length for length in (tiling.T, tiling.R, tiling.V, coded)]
+        task[2] = self._padded[0].ctypes.data
+        lengths = [((),) * length for length in (tiling.T, tiling.R, tiling.V, coded, tiling.whole)]
         return lengths[2], visits(*lengths), task
 
     @cached_property
     def _padded(self) -> tuple[np.ndarray, np.ndarray]:
-        """Scale and shift with one more element, for the second channel of a pair that is not there."""
-        absent = np.zeros(1, np.float32)
+        """Scale and shift with more elements, for channels of the last unit that are not there."""
+        absent = np.zeros(self.tiling.T - 1, np.float32)
         return np.concatenate([self.scale, absent]), np.concatenate([self.shift, absent])
 
     @cached_property
     def _rest(self) -> tuple[np.ndarray, ...]:
         """What the kernel reads of the weights in every run."""
-        stream, (scale, shift) = self.stream, self._padded
-        blocks = (stream.block_channels, stream.block_visits, stream.channel, stream.flags)
-        return self.tiling.row_input, *blocks, scale, shift, self.bounds
+        return self.tiling.row_input, self.stream.block_channels, self.stream.block_visits
 
     @cached_property
     def _tables(self) -> tuple[np.ndarray, np.ndarray]:

@@ -5,19 +5,16 @@ from __future__ import annotations
 import numpy as np
 
 from ._jit import jit
-from ._memory import address, finish_lanes
+from ._memory import address
 from .pack import pack_flat, pack_image, pack_line, pack_rows
-from .tile import LAST, PAIRED, RESIDUAL, STORED, TASK, call_visits
+from .visits import PARTIAL, RESIDUAL, TASK, call_visits
 
 ROWS, FLAT, DIRECT = 0, 1, 2
 """Shapes of a tile: ``R`` output rows of ``V`` columns; ``R * V`` positions of the flattened plane; the same, read in place."""
 
 
 @jit
-def convolve(
-    lanes, tile, task, x, y, residual, scratch, geometry, row_input, block_channels, block_visits, channel, flags, scale,
-    shift, bounds, work,
-):  # fmt: skip
+def convolve(lanes, tile, task, x, y, residual, scratch, geometry, row_input, block_channels, block_visits, work):
     """Compute the tiles ``[work[0], work[1])`` for the parts ``[work[2], work[3])`` of the output channels.
 
     ``x`` (N·C·H·W,), ``y`` and ``residual`` (N·M·OH·OW,; ``y`` when there is none) float32; ``scratch`` float32, 64-byte
@@ -25,7 +22,7 @@ def convolve(
     :class:`~tersor.runtime.kernels.conv.Conv`, and most of the rest is of
     :class:`~tersor.runtime.kernels.stream.Stream`. Block ``b`` packs the input channels ``block_channels[b : b + 2]``; its
     visits for part ``p`` are ``block_visits[b, p : p + 2]``. ``tile`` is the address of the code that makes them, and ``task``
-    what it reads the same in every run (see :mod:`~tersor.runtime.kernels.tile`).
+    what it reads the same in every run (see :mod:`~tersor.runtime.kernels.visits`).
     """
     V = len(lanes)
     C, H, W, M, OH, OW = geometry[0], geometry[1], geometry[2], geometry[3], geometry[4], geometry[5]
@@ -41,16 +38,17 @@ def convolve(
     own = np.empty(TASK, np.int64)
     for i in range(TASK):  # an assignment of arrays would take seconds to compile, for its error message
         own[i] = task[i]
-    own[1], own[2] = sums, address(scale)
+    own[1] = sums
     for t in range(work[0], work[1]):
         n = t // (bands * strips)
         oh, ow = t // strips % bands * R, t % strips * columns
         first = oh * OW + ow
-        whole = oh + R <= OH and ow + V <= OW if shape == ROWS else first + columns <= out
+        inside = oh + R <= OH and ow + V <= OW if shape == ROWS else first + columns <= out
         place = 4 * (n * M * out + first)
         own[3], own[4] = outputs + place, others + place
         own[5], own[6] = out, pitch
-        own[7] = ((STORED | RESIDUAL) if with_residual else STORED) if whole else 0
+        own[7] = (RESIDUAL if with_residual else 0) | (0 if inside else PARTIAL)
+        own[10], own[11], own[12] = (OW - ow, 0, OH - oh) if shape == ROWS else (out - first, V, R)
         row, column, count = first // OW, first % OW, min(columns, out - first)
         rows = (column + count - 1) // OW * stride_h + (geometry[10] - 1) * geometry[12] + 1
         for b in range(len(block_channels) - 1):
@@ -73,18 +71,3 @@ def convolve(
             own[0] = source + 4 * first if shape == DIRECT else packed
             own[8], own[9] = begin, end
             call_visits(tile, address(own))
-            if whole:
-                continue
-            for v in range(begin, end):
-                if flags[v] & LAST == 0:
-                    continue
-                for m in range(channel[v], channel[v] + (2 if flags[v] & PAIRED else 1)):
-                    for r in range(R):
-                        left = min(V, OW - ow) if shape == ROWS else min(V, out - first - r * V)
-                        if left > 0 and (shape != ROWS or oh + r < OH):
-                            at = place + 4 * (m * out + r * pitch)
-                            other = others + at if with_residual else 0
-                            kept = sums + 4 * (m * R + r) * V
-                            finish_lanes(
-                                lanes, outputs + at, kept, other, left, scale[m], shift[m], bounds[0], bounds[1]
-                            )  # fmt: skip

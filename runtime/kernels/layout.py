@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
+from itertools import product
 
 import numpy as np
 
@@ -17,6 +18,9 @@ WIDTHS = (8, 16)
 
 LOADS = (1.0, 1.5, 1.9)
 """Cycles of a load, when there are many, by the :data:`BLOCK_BYTES` that the inputs of a block fit."""
+
+WHOLE, WORTH_WHOLE = 4, 0.3
+"""Output channels of a whole tile, and the density below which none is considered."""
 
 VISIT_PREPARED = 400
 """Cycles of preparing one visit."""
@@ -68,13 +72,19 @@ class Shape2D:
         """Positions in the kernel."""
         return self.kernel[0] * self.kernel[1]
 
+    @property
+    def dense(self) -> int:
+        """Weights, zeros included."""
+        return self.M * (self.C // self.groups) * self.taps
+
 
 @dataclass(frozen=True)
 class Tiling:
     """What weights are prepared for: it does not depend on the size of the image, except that a direct tile has its pitch.
 
     A tile is ``T`` output channels, ``R`` vectors of ``V`` outputs each, of a ``shape`` of :data:`SHAPES`. ``block`` is how
-    many input channels are packed at once. ``plane`` is the vectors between two channels that are read in place.
+    many input channels are packed at once. ``plane`` is the vectors between two channels that are read in place. ``whole``
+    tiles walk zeros too, for as many channels at once as :data:`WHOLE`.
     """
 
     T: int
@@ -86,6 +96,7 @@ class Tiling:
     stride_h: int = 1
     dilation_h: int = 1
     plane: int = 0
+    whole: bool = False
 
     @cached_property
     def phases(self) -> dict[int, tuple[int, int]]:
@@ -158,26 +169,28 @@ def choose(shape: Shape2D, nonzeros: int, registers: tuple[int, int], *, passing
         prepared = VISIT_PREPARED * visits(shape, tiling) if passing else 0
         return cost(shape, tiling, nonzeros, registers[1]) + prepared
 
-    return min(_candidates(shape, registers, 1 if passing else 2), key=cycles, default=None)
+    return min(_candidates(shape, nonzeros, registers, passing), key=cycles, default=None)
 
 
-def _candidates(shape: Shape2D, registers: tuple[int, int], together: int) -> Iterator[Tiling]:
+def _candidates(shape: Shape2D, nonzeros: int, registers: tuple[int, int], passing: bool) -> Iterator[Tiling]:
     count, width = registers
-    size = shape.C // shape.groups
-    for V in WIDTHS:
-        for T in range(1, 1 + min(together, max(1, shape.M // shape.groups))):
-            for R in HEIGHTS:
-                if T * R * max(1, V // width) > count - 3 - T:
-                    break
-                common = (T, R, V)
-                if R <= shape.OH and shape.OH > 1:
-                    yield from _blocked(Tiling(*common, "rows", 1, shape.kernel, shape.strides[0], shape.dilations[0]), size)
-                if R * V < shape.OH * shape.OW + V:
-                    yield from _blocked(Tiling(*common, "flat", 1, shape.kernel, shape.strides[0], shape.dilations[0]), size)
-                    plane = shape.OH * shape.OW // V
-                    # Only whole tiles are read in place: a part of one would reach over the end of the last plane.
-                    if shape.pointwise and shape.OH * shape.OW % (R * V) == 0:
-                        yield Tiling(*common, "direct", balanced(size, MOST_VECTORS // plane), plane=plane)
+    size, together = shape.C // shape.groups, shape.M // shape.groups
+    kinds = [(T, False) for T in (1, 2) if T == 1 or (together >= T and not passing)]
+    if shape.groups == 1 and together >= WHOLE and not passing and nonzeros > WORTH_WHOLE * shape.dense:
+        kinds.append((WHOLE, True))
+    for V, (T, whole) in product(WIDTHS, kinds):
+        for R in HEIGHTS:
+            if T * R * max(1, V // width) > count - 3 - T:
+                break
+            tiling = Tiling(T, R, V, "rows", 1, shape.kernel, shape.strides[0], shape.dilations[0], whole=whole)
+            if R <= shape.OH and shape.OH > 1:
+                yield from _blocked(tiling, size)
+            if R * V < shape.OH * shape.OW + V:
+                yield from _blocked(replace(tiling, shape="flat"), size)
+                plane = shape.OH * shape.OW // V
+                # Only tiles that reach over no edge are read in place: a part of one would reach over the last plane's end.
+                if shape.pointwise and shape.OH * shape.OW % (R * V) == 0:
+                    yield replace(tiling, shape="direct", block=balanced(size, MOST_VECTORS // plane), plane=plane)
 
 
 def _blocked(single: Tiling, channels: int) -> Iterator[Tiling]:
@@ -208,20 +221,21 @@ def cost(shape: Shape2D, tiling: Tiling, nonzeros: int, width: int = 16) -> floa
     wide = max(1, V // width)
     channels = shape.C // shape.groups
     blocks = max(1, -(-channels // tiling.block))
-    dense = max(1, shape.M * channels * shape.taps)
-    both = nonzeros / dense * nonzeros / 2 if T == 2 else 0.0
+    both = nonzeros / max(1, shape.dense) * nonzeros / 2 if T == 2 else 0.0
     held = min(tiling.block, channels) * (R * V if tiling.shape == "direct" else tiling.vectors * V) * 4
     load = LOADS[sum(held > size for size in BLOCK_BYTES[:2])] * (1.4 if tiling.shape == "direct" else 1.0)
     walked = (nonzeros - both) * (R * wide * load + 2)
+    if tiling.whole:
+        walked = -(-shape.M // T) * channels * shape.taps * (T * R * wide * 0.55 + 2)
     visited = visits(shape, tiling) * ((30 if T == 1 else 60) + (4 * T * R * wide if blocks > 1 else 0))
     near = 4 * shape.M * shape.OH * shape.OW <= NEAR_BYTES
-    stored = shape.M * R * wide * ((4 if near else 13) + 30 * (1 - _whole(shape, tiling)))
+    stored = shape.M * R * wide * ((4 if near else 13) + 30 * (1 - _inside(shape, tiling)))
     stride = shape.strides[1]
     packed = shape.C * tiling.packed * wide * (14 if stride == 1 else 24 if stride == 2 else 1.5 * V)
     return tiles(shape, tiling) * (walked + visited + stored + packed + 1000)
 
 
-def _whole(shape: Shape2D, tiling: Tiling) -> float:
+def _inside(shape: Shape2D, tiling: Tiling) -> float:
     """Share of tiles that reach over no edge."""
     if tiling.shape == "rows":
         return shape.N * (shape.OH // tiling.R) * (shape.OW // tiling.V) / tiles(shape, tiling)

@@ -12,9 +12,10 @@ from ..plan.workers import Workers
 from .conv import Conv, affine
 from .fully_connected import fully_connected
 from .host import host_registers
-from .layout import Shape2D, choose
+from .layout import Shape2D, Tiling, choose
 from .matrix import Matrix, matrix_of
-from .stream import make_stream
+from .stream import Stream, make_stream
+from .whole_stream import make_whole_stream
 
 WINDOW_ATTRIBUTES = ("strides", "dilations", "pads", "auto_pad")
 
@@ -33,12 +34,19 @@ def lower_conv(site: Site) -> Kernel | None:
     if tiling is None:
         return None
     key = ("conv", name, tiling, shape.groups, site.threads)
-    stream = site.prepare(key, lambda: make_stream(_matrix(site), shape.C, shape.groups, tiling, site.threads))
+    stream = site.prepare(key, lambda: _stream(_matrix(site), shape, tiling, site.threads))
     scale, shift = affine(site.epilogue, shape.M, site.array(2))
     bounds = np.array([site.epilogue.low, site.epilogue.high], np.float32)
     conv = Conv(flat, tiling, stream, scale, shift, bounds, site.threads)
-    label = f"conv {tiling.shape} {tiling.T}x{tiling.R}x{tiling.V}" + ("" if stream.codebook is not None else " fp32")
+    kind = f"conv {tiling.shape}{' whole' if tiling.whole else ''}"
+    label = f"{kind} {tiling.T}x{tiling.R}x{tiling.V}" + ("" if stream.codebook is not None else " fp32")
     return _kernel(label, conv, shape)
+
+
+def _stream(matrix: Matrix, shape: Shape2D, tiling: Tiling, threads: int) -> Stream:
+    if tiling.whole:
+        return make_whole_stream(matrix, shape.C, tiling, threads)
+    return make_stream(matrix, shape.C, shape.groups, tiling, threads)
 
 
 def _matrix(site: Site) -> Matrix:

@@ -10,7 +10,7 @@ from ._jit import jit
 from .layout import Tiling
 from .lines import make_lines
 from .matrix import Matrix
-from .tile import FIRST, LAST, PAIRED
+from .visits import FIRST, LAST, PRESENT
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,7 +22,7 @@ class Stream:
     uint32 holds the entries and ``start`` int64 where those of each visit begin: of its one channel, or with pairs of channels
     those of both, of the first and of the second. An entry is one word: the offset in packed vectors in its low 16 bits, then
     a ``codebook`` index of 8 bits for each channel that it is for. Without a codebook it is a word for the offset and one for
-    each float32 weight.
+    each float32 weight. Of a whole tile, entries have no offsets but those of ``offsets`` uint32, the same for every visit.
     """
 
     block_channels: np.ndarray
@@ -32,6 +32,7 @@ class Stream:
     start: np.ndarray
     words: np.ndarray
     codebook: np.ndarray | None
+    offsets: np.ndarray
     nonzeros: int
 
     @property
@@ -70,7 +71,8 @@ def make_stream(matrix: Matrix, channels: int, groups: int, tiling: Tiling, part
     cursor[block, unit] = start[:-1].reshape(-1, lists)
     walk(*rows, *place, coded, False, cursor, words)
     channel = np.append(units[unit], 0)
-    return Stream(block_channels, cut, channel, flags, start, words, matrix.codebook if coded else None, len(rows[1]))
+    codebook, offsets = matrix.codebook if coded else None, np.empty(0, np.uint32)
+    return Stream(block_channels, cut, channel, flags, start, words, codebook, offsets, len(rows[1]))
 
 
 def cut_channels(channels: int, groups: int, block: int) -> np.ndarray:
@@ -116,7 +118,7 @@ def _visits(
     last = blocks - 1 - np.argmax(wanted[::-1], axis=0)
     size = max(1, rows // groups)
     paired = (units + 1) % size != 0 if counts.shape[2] > 1 else np.zeros(len(units), bool)
-    flags = (block == first[unit]) * FIRST + (block == last[unit]) * LAST + paired[unit] * PAIRED
+    flags = (block == first[unit]) * FIRST + (block == last[unit]) * LAST + (1 + paired[unit] << PRESENT)
     bounds = np.searchsorted(block * parts + part, np.arange(blocks * parts + 1))
     steps = np.arange(blocks)[:, None] * parts + np.arange(parts + 1)
     return (block, unit, flags.astype(np.uint8)), bounds[steps].astype(np.int64)

@@ -29,12 +29,17 @@ class Whole:
 
 def make_whole(matrix: Matrix) -> Whole:
     """Codes column after column; unshared weights stay in the order that they have."""
+    grid, codebook = listed_whole(matrix)
+    by_rows = matrix.by_rows and grid.dtype == np.float32
+    return Whole(by_rows, np.ascontiguousarray(grid if by_rows or not matrix.by_rows else grid.T), codebook)
+
+
+def listed_whole(matrix: Matrix) -> tuple[np.ndarray, np.ndarray]:
+    """(codes or float32 weights (majors, minor length), codebook), zeros included."""
     codes, codebook = matrix.codes, matrix.codebook
     if matrix.starts is not None and matrix.minors is not None:
         codes, codebook = _with_zero(matrix)
-    grid = codes.reshape(matrix.majors, matrix.minor_length)
-    by_rows = matrix.by_rows and codes.dtype == np.float32
-    return Whole(by_rows, np.ascontiguousarray(grid if by_rows or not matrix.by_rows else grid.T), codebook)
+    return codes.reshape(matrix.majors, matrix.minor_length), codebook
 
 
 def _with_zero(matrix: Matrix) -> tuple[np.ndarray, np.ndarray]:

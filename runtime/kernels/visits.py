@@ -1,0 +1,147 @@
+"""The function that makes visits: a tile of sums walks the weights of its channels in one block of inputs, and is stored."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import ir
+
+from ._deferred import cgutils, intrinsic, types
+from ._jit import jit
+from ._vector import F32, I64, prefetch_line
+from .tile import Tile, Weights
+
+FIRST, LAST, RESIDUAL, PARTIAL = 1, 2, 4, 8
+"""Flags of a visit: the sums start from zero; they are final, and go to the output (else to scratch memory); a residual is
+added; the tile reaches over an edge, and only some lanes are stored."""
+
+PRESENT = 4
+"""From this bit on, the flags of a visit hold how many of the ``T`` channels there are."""
+
+TASK = 21
+"""Length of a task, int64: what the tile's code reads.
+
+Addresses of inputs (offsets count vectors from there), sums, scales, outputs and residual (of channel 0), then elements
+between the outputs of two channels and between the vectors of one; flags that a last visit gets; first and last visit. Three
+numbers say what is left of a partial tile: lanes of its first vector, how many fewer each next vector has, and vectors. From
+13 on, the same in every run: addresses of words, codebook, start, channel, flags, shifts, bounds (low, high) and offsets.
+"""
+
+I32, I8 = ir.IntType(32), ir.IntType(8)
+
+
+def emit_visits(b: Any, task: Any, tile: Tile, *, coded: bool, whole: bool) -> None:
+    """Emit the loop over the visits that a task lists."""
+    T, R, V = tile.channels, tile.rows, tile.lanes
+    members = [(0, 1), (0,), (1,)] if T == 2 and not whole else [tuple(range(T))]
+    fields = b.inttoptr(task, I64.as_pointer())
+
+    def field(index: int, kind: Any = None) -> Any:
+        value = b.load(b.gep(fields, [ir.Constant(I64, index)]))
+        return value if kind is None else b.inttoptr(value, kind.as_pointer())
+
+    inputs, sums, scale, outputs, residual = (field(i, F32) for i in range(5))
+    plane, pitch, mode, first_visit, last_visit, lanes_left, fewer, vectors_left = (field(i) for i in range(5, 13))
+    start, channels_of, flags_of, shift, bounds = (
+        field(i, kind) for i, kind in ((15, I64), (16, I64), (17, I8), (18, F32), (19, F32))
+    )
+    weights = Weights(b, field(13, I32), field(14, F32) if coded else None, field(20, I32) if whole else None)
+    limits = [b.load(b.gep(bounds, [ir.Constant(I64, k)])) for k in range(2)]
+
+    def left(r: int) -> Any:
+        lanes = b.sub(lanes_left, b.mul(fewer, ir.Constant(I64, r)))
+        return b.select(b.icmp_signed(">", vectors_left, ir.Constant(I64, r)), lanes, ir.Constant(I64, 0))
+
+    with cgutils.for_range_slice(b, first_visit, last_visit, ir.Constant(I64, 1), I64) as (number, _):
+        own = b.zext(b.load(b.gep(flags_of, [number])), I64)
+
+        def flag(bits: Any, bit: int) -> Any:
+            return b.icmp_unsigned("!=", b.and_(bits, ir.Constant(I64, bit)), ir.Constant(I64, 0))
+
+        last = flag(own, LAST)
+        channel = b.load(b.gep(channels_of, [number]))
+        following = b.load(b.gep(channels_of, [b.add(number, ir.Constant(I64, 1))]))
+        with b.if_else(last) as (final, unfinished):
+            with final:
+                for place in [outputs, residual]:
+                    for t in range(T):
+                        base = b.gep(place, [b.mul(b.add(following, ir.Constant(I64, t)), plane)])
+                        for r in range(R):
+                            prefetch_line(b, b.gep(base, [b.mul(pitch, ir.Constant(I64, r))]), write=place is outputs)
+            with unfinished:
+                base = b.gep(sums, [b.mul(following, ir.Constant(I64, R * V))])
+                for r in range(T * R):
+                    prefetch_line(b, b.gep(base, [ir.Constant(I64, r * V)]), write=True)
+        kept = b.gep(sums, [b.mul(channel, ir.Constant(I64, R * V))])
+        first = b.gep(start, [b.mul(number, ir.Constant(I64, len(members)))])
+        cuts = [b.load(b.gep(first, [ir.Constant(I64, k)])) for k in range(len(members) + 1)]
+        total = tile.start(kept, flag(own, FIRST))
+        for which, begin, end in zip(members, cuts, cuts[1:], strict=False):
+            reader, size = weights.reader(begin, len(which)), weights.size(len(which))
+            walked = tile.walk([total[t] for t in which], inputs, begin, end, size, reader)
+            for t, sums_of_channel in zip(which, walked, strict=True):
+                total[t] = sums_of_channel
+
+        def store(t: int, *, added: bool, partial: bool) -> None:
+            m = b.add(channel, ir.Constant(I64, t))
+            at = b.mul(m, plane)
+            affine = (b.load(b.gep(scale, [m])), b.load(b.gep(shift, [m])), *limits)
+            other = b.gep(residual, [at]) if added else None
+            tile.store(total[t], b.gep(outputs, [at]), other, pitch, affine, left if partial else None)
+
+        def store_present(*, added: bool, partial: bool) -> None:
+            present = b.lshr(own, ir.Constant(I64, PRESENT))
+            store(0, added=added, partial=partial)
+            for t in range(1, T):
+                with b.if_then(b.icmp_unsigned(">", present, ir.Constant(I64, t))):
+                    store(t, added=added, partial=partial)
+
+        with b.if_else(last) as (final, unfinished):
+            with final, b.if_else(flag(mode, PARTIAL)) as cases:
+                for case, partial in zip(cases, (True, False), strict=True):
+                    with case, b.if_else(flag(mode, RESIDUAL)) as choices:
+                        for choice, added in zip(choices, (True, False), strict=True):
+                            with choice:
+                                store_present(added=added, partial=partial)
+            with unfinished:
+                tile.keep(total, kept)
+
+
+@intrinsic
+def _address(typingctx: Any, channels: Any, rows: Any, lanes: Any, coded: Any, whole: Any) -> Any:
+    """The address of the function that makes visits."""
+    T, R, V = len(channels), len(rows), len(lanes)
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        kind = ir.FunctionType(ir.VoidType(), [I64])
+        function = ir.Function(builder.module, kind, f"tersor_visits_{T}_{R}_{V}_{len(coded)}{len(whole)}")
+        function.linkage = "internal"
+        inside = ir.IRBuilder(function.append_basic_block("entry"))
+        emit_visits(inside, function.args[0], Tile(inside, T, R, V), coded=bool(len(coded)), whole=bool(len(whole)))
+        inside.ret_void()
+        return builder.ptrtoint(function, I64)
+
+    return types.intp(channels, rows, lanes, coded, whole), codegen
+
+
+@jit
+def visits(channels, rows, lanes, coded, whole):
+    """Address of a function that makes the visits of a task, given by its address: ``len(channels)`` output channels from the
+    given one on, for ``len(rows)`` vectors of ``len(lanes)`` outputs.
+
+    ``coded`` is empty where weights are in the words themselves, ``whole`` where each has its own offset. The address is good
+    as long as the process.
+    """
+    return _address(channels, rows, lanes, coded, whole)
+
+
+@intrinsic
+def call_visits(typingctx: Any, function: Any, task: Any) -> Any:
+    """Call the function at an address from :func:`visits` on the task at address ``task``."""
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        kind = ir.FunctionType(ir.VoidType(), [I64])
+        builder.call(builder.inttoptr(arguments[0], kind.as_pointer()), [arguments[1]])
+        return context.get_dummy_value()
+
+    return types.void(types.intp, types.intp), codegen
