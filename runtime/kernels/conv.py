@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,15 +11,30 @@ import numpy as np
 from ..plan.arena import ALIGNMENT, aligned_bytes
 from ..plan.step import Epilogue
 from ..plan.workers import Workers
-from .convolve import convolve
+from .convolve import (
+    BLOCK_CHANNELS,
+    BLOCK_VISITS,
+    BLOCKS,
+    GEOMETRY,
+    ORDER,
+    PARTS,
+    PIECES,
+    PREPARED,
+    ROW_INPUT,
+    TILE,
+    WORK,
+    convolver,
+    fill_order,
+)
 from .layout import SHAPES, Shape2D, Tiling, cost, tiles
 from .stream import Stream
+from .team import alone
 from .visits import TASK, visits
 
-WORTH_SHARING = 200_000
+WORTH_SHARING = 50_000
 """Estimated cycles from which on a second thread saves more than waking it costs."""
 
-PIECES, PIECE = 4, 150_000
+MOST_PIECES, PIECE = 8, 40_000
 """Pieces of work for each thread, at most, and the estimated cycles of one, at least."""
 
 
@@ -73,35 +87,51 @@ class Conv:
             source = aligned_bytes(x.nbytes).view(np.float32)
             source[:] = x.reshape(-1)
         other = target if residual is None else residual.reshape(-1)
-        table = self._tables[residual is not None]
-        room, size = scratch.view(np.float32), self.scratch_floats
-        run, fixed, rest, shares = self._convolve, self._fixed, self._rest, self._shares
-        free = deque(range(self.parts))
-
-        def work(share: int) -> None:
-            place = free.pop()
-            run(*fixed, source, target, other, room[place * size : (place + 1) * size], table, *rest, shares[share])
-            free.append(place)
-
-        workers.each(work, len(shares))
+        order, known = np.empty(ORDER, np.int64), self._orders[residual is not None]
+        argument = self._fill(order, known, source, target, other, scratch.view(np.float32))
+        if len(self._shares) == 1:
+            alone(self._code, argument)
+        else:
+            workers.share(self._code, argument)
 
     @cached_property
-    def _convolve(self) -> Callable[..., None]:
-        """The kernel."""
-        return convolve.once()
+    def _fill(self) -> Callable[..., int]:
+        """What fills in an order."""
+        return fill_order.once()
 
     @cached_property
-    def _fixed(self) -> tuple[tuple[tuple[()], ...], int, np.ndarray]:
-        """A tuple as long as the vectors are wide, the address of the tile's code, and its task."""
-        tiling, stream = self.tiling, self.stream
-        coded = stream.codebook is not None
+    def _code(self) -> int:
+        """The address of the kernel."""
+        return convolver(((),) * self.tiling.V)
+
+    @cached_property
+    def _orders(self) -> tuple[np.ndarray, np.ndarray]:
+        """Orders without the arrays of a run: without and with a residual."""
+        stream, shares = self.stream, self._shares
+        both = np.zeros((2, ORDER), np.int64)
+        both[:, PIECES], both[:, WORK] = len(shares), shares.ctypes.data
+        both[:, ROW_INPUT] = self.tiling.row_input.ctypes.data
+        both[:, TILE], both[:, PREPARED] = self._tile, self._task.ctypes.data
+        both[:, BLOCKS], both[:, PARTS] = len(stream.block_channels) - 1, self.parts
+        both[:, BLOCK_CHANNELS], both[:, BLOCK_VISITS] = stream.block_channels.ctypes.data, stream.block_visits.ctypes.data
+        both[:, GEOMETRY] = [table.ctypes.data for table in self._tables]
+        return both[0], both[1]
+
+    @cached_property
+    def _tile(self) -> int:
+        """The address of the tile's code."""
+        tiling, coded = self.tiling, self.stream.codebook is not None
+        return visits(*(((),) * length for length in (tiling.T, tiling.R, tiling.V, coded, tiling.whole)))
+
+    @cached_property
+    def _task(self) -> np.ndarray:
+        """What the tile's code reads the same in every run."""
+        stream, (scale, shift) = self.stream, self._padded
         weights = (stream.words, stream.codebook, stream.start, stream.channel, stream.flags)
-        arrays = (*weights, self._padded[1], self.bounds, stream.offsets)
-        addresses = [0 if array is None else array.ctypes.data for array in arrays]
+        addresses = [0 if array is None else array.ctypes.data for array in (*weights, shift, self.bounds, stream.offsets)]
         task = np.array([0] * (TASK - len(addresses)) + addresses, np.int64)
-        task[2] = self._padded[0].ctypes.data
-        lengths = [((),) * length for length in (tiling.T, tiling.R, tiling.V, coded, tiling.whole)]
-        return lengths[2], visits(*lengths), task
+        task[2] = scale.ctypes.data
+        return task
 
     @cached_property
     def _padded(self) -> tuple[np.ndarray, np.ndarray]:
@@ -110,21 +140,16 @@ class Conv:
         return np.concatenate([self.scale, absent]), np.concatenate([self.shift, absent])
 
     @cached_property
-    def _rest(self) -> tuple[np.ndarray, ...]:
-        """What the kernel reads of the weights in every run."""
-        return self.tiling.row_input, self.stream.block_channels, self.stream.block_visits
-
-    @cached_property
     def _tables(self) -> tuple[np.ndarray, np.ndarray]:
         """The kernel's geometry, without and with a residual."""
         s = self.shape
         sizes = (s.C, s.H, s.W, s.M, s.OH, s.OW, *s.strides, *s.begin, *s.kernel, *s.dilations)
         known = (*sizes, SHAPES[self.tiling.shape], self.tiling.R, self.packed_floats)
-        rest = (self.sum_floats, self.image[1])
+        rest = (self.sum_floats, self.image[1], len(self.tiling.row_input), self.scratch_floats)
         return np.array([*known, False, *rest], np.int64), np.array([*known, True, *rest], np.int64)
 
     @cached_property
-    def _shares(self) -> list[np.ndarray]:
+    def _shares(self) -> np.ndarray:
         """(first tile, last tile, first part of the channels, last part) of pieces of work that threads take one by one.
 
         Tiles are shared out when there are enough, in more pieces than threads, so that a thread that wakes up late leaves more
@@ -135,11 +160,11 @@ class Conv:
         if parts == 1 or cycles < WORTH_SHARING:
             shares = [(0, count, 0, parts)]
         elif count >= 4 * parts or count % parts == 0:
-            pieces = min(count, max(parts, min(PIECES * parts, int(cycles / PIECE))))
+            pieces = min(count, max(parts, min(MOST_PIECES * parts, int(cycles / PIECE))))
             shares = [(count * i // pieces, count * (i + 1) // pieces, 0, parts) for i in range(pieces)]
         else:
             shares = [(0, count, i, i + 1) for i in range(parts)]
-        return [np.array(share, np.int64) for share in shares]
+        return np.array(shares, np.int64)
 
 
 def affine(epilogue: Epilogue, channels: int, bias: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:

@@ -4,70 +4,121 @@ from __future__ import annotations
 
 import numpy as np
 
+from ._atomic import add_at, call_at, code_of, number_at
 from ._jit import jit
 from ._memory import address
 from .pack import pack_flat, pack_image, pack_line, pack_rows
-from .visits import PARTIAL, RESIDUAL, TASK, call_visits
+from .visits import PARTIAL, RESIDUAL, TASK
 
 ROWS, FLAT, DIRECT = 0, 1, 2
 """Shapes of a tile: ``R`` output rows of ``V`` columns; ``R * V`` positions of the flattened plane; the same, read in place."""
 
+NEXT, PLACES = 0, 1
+"""Numbers of an order that threads count up: pieces of work taken, places in scratch memory taken."""
+
+PIECES, WORK, X, Y, OTHER, SCRATCH, GEOMETRY, ROW_INPUT, TILE, PREPARED, BLOCKS, BLOCK_CHANNELS, BLOCK_VISITS, PARTS = range(
+    2, 16
+)
+"""The other numbers: how many pieces there are, the address of their descriptions; addresses of ``x`` (N·C·H·W,), ``y`` and a
+residual (N·M·OH·OW,; that of ``y`` when there is none), float32, and of scratch memory, 64-byte aligned; those of geometry and
+``row_input``; the code of the tile and what it reads the same in every run, see :mod:`~tersor.runtime.kernels.visits`; blocks,
+and the addresses of what a :class:`~tersor.runtime.kernels.stream.Stream` says of them; parts of the channels."""
+
+ORDER = 16
+"""Length of an order."""
+
 
 @jit
-def convolve(lanes, tile, task, x, y, residual, scratch, geometry, row_input, block_channels, block_visits, work):
-    """Compute the tiles ``[work[0], work[1])`` for the parts ``[work[2], work[3])`` of the output channels.
+def convolver(lanes):
+    """Address of the code that carries out an order, given by its address, for vectors of ``len(lanes)`` outputs."""
+    return code_of(lanes, convolve)
 
-    ``x`` (N·C·H·W,), ``y`` and ``residual`` (N·M·OH·OW,; ``y`` when there is none) float32; ``scratch`` float32, 64-byte
-    aligned: packed block, sums, image of one channel. ``geometry`` is int64, see
-    :class:`~tersor.runtime.kernels.conv.Conv`, and most of the rest is of
-    :class:`~tersor.runtime.kernels.stream.Stream`. Block ``b`` packs the input channels ``block_channels[b : b + 2]``; its
-    visits for part ``p`` are ``block_visits[b, p : p + 2]``. ``tile`` is the address of the code that makes them, and ``task``
-    what it reads the same in every run (see :mod:`~tersor.runtime.kernels.visits`).
+
+@jit
+def fill_order(order, known, x, y, other, scratch):
+    """Make ``order`` that of one run: what is ``known``, and where its arrays are. Returns its address."""
+    for i in range(ORDER):
+        order[i] = known[i]
+    order[X], order[Y], order[OTHER], order[SCRATCH] = address(x), address(y), address(other), address(scratch)
+    return address(order)
+
+
+@jit
+def convolve(lanes, order):
+    """Take pieces of the work of the order at address ``order``, int64 as above, until none is left.
+
+    A piece is (first tile, last tile, first part of the output channels, last part). Each thread takes one of the places in
+    scratch memory: packed block, sums, image of one channel. The geometry is described where it is made, in
+    :class:`~tersor.runtime.kernels.conv.Conv`.
     """
-    V = len(lanes)
-    C, H, W, M, OH, OW = geometry[0], geometry[1], geometry[2], geometry[3], geometry[4], geometry[5]
-    stride_h, top, image_pitch = geometry[6], geometry[8], geometry[19]
-    shape, R, packed_size, with_residual = geometry[14], geometry[15], geometry[16], geometry[17] != 0
+    scratch_bytes = 4 * number_at(number_at(order, GEOMETRY), 21)
+    scratch = number_at(order, SCRATCH) + add_at(order + 8 * PLACES, 1) * scratch_bytes
+    task, prepared = np.empty(TASK, np.int64), number_at(order, PREPARED)
+    for i in range(TASK):  # an assignment of arrays would take seconds to compile, for its error message
+        task[i] = number_at(prepared, i)
+    piece = add_at(order + 8 * NEXT, 1)
+    while piece < number_at(order, PIECES):
+        work = number_at(order, WORK) + 32 * piece
+        first, last = number_at(work, 0), number_at(work, 1)
+        for t in range(first, last):
+            _convolve_tile(lanes, order, task, scratch, t, number_at(work, 2), number_at(work, 3))
+        piece = add_at(order + 8 * NEXT, 1)
+
+
+@jit
+def _convolve_tile(lanes, order, task, packed, t, first_part, last_part):
+    """Compute tile ``t`` for some parts of the output channels. Block ``b`` packs the input channels ``block_channels[b : b +
+    2]``; its visits for part ``p`` are ``block_visits[b, p : p + 2]``."""
+    V, geometry = len(lanes), number_at(order, GEOMETRY)
+    C, H, W = number_at(geometry, 0), number_at(geometry, 1), number_at(geometry, 2)
+    M, OH, OW = number_at(geometry, 3), number_at(geometry, 4), number_at(geometry, 5)
+    shape, R, with_residual = number_at(geometry, 14), number_at(geometry, 15), number_at(geometry, 17)
     plane, out = H * W, OH * OW
     columns = V if shape == ROWS else R * V
     strips = (OW + V - 1) // V if shape == ROWS else (out + columns - 1) // columns
     bands = (OH + R - 1) // R if shape == ROWS else 1
-    pitch = OW if shape == ROWS else V
-    inputs, outputs, others, packed = address(x), address(y), address(residual), address(scratch)
-    sums, image = packed + 4 * packed_size, packed + 4 * (packed_size + geometry[18])
-    own = np.empty(TASK, np.int64)
-    for i in range(TASK):  # an assignment of arrays would take seconds to compile, for its error message
-        own[i] = task[i]
-    own[1] = sums
-    for t in range(work[0], work[1]):
-        n = t // (bands * strips)
-        oh, ow = t // strips % bands * R, t % strips * columns
-        first = oh * OW + ow
-        inside = oh + R <= OH and ow + V <= OW if shape == ROWS else first + columns <= out
-        place = 4 * (n * M * out + first)
-        own[3], own[4] = outputs + place, others + place
-        own[5], own[6] = out, pitch
-        own[7] = (RESIDUAL if with_residual else 0) | (0 if inside else PARTIAL)
-        own[10], own[11], own[12] = (OW - ow, 0, OH - oh) if shape == ROWS else (out - first, V, R)
-        row, column, count = first // OW, first % OW, min(columns, out - first)
-        rows = (column + count - 1) // OW * stride_h + (geometry[10] - 1) * geometry[12] + 1
-        for b in range(len(block_channels) - 1):
-            begin, end = block_visits[b, work[2]], block_visits[b, work[3]]
-            if begin == end:
-                continue
-            source = inputs + 4 * (n * C + block_channels[b]) * plane
+    n = t // (bands * strips)
+    oh, ow = t // strips % bands * R, t % strips * columns
+    first = oh * OW + ow
+    inside = oh + R <= OH and ow + V <= OW if shape == ROWS else first + columns <= out
+    place = 4 * (n * M * out + first)
+    task[1] = packed + 4 * number_at(geometry, 16)
+    task[3], task[4] = number_at(order, Y) + place, number_at(order, OTHER) + place
+    task[5], task[6] = out, OW if shape == ROWS else V
+    task[7] = (RESIDUAL if with_residual else 0) | (0 if inside else PARTIAL)
+    task[10], task[11] = (OW - ow, 0) if shape == ROWS else (out - first, V)
+    task[12] = min(R, OH - oh if shape == ROWS else (out - first + V - 1) // V)
+    channels, visits, cuts = number_at(order, BLOCK_CHANNELS), number_at(order, BLOCK_VISITS), number_at(order, PARTS) + 1
+    for b in range(number_at(order, BLOCKS)):
+        task[8], task[9] = number_at(visits, b * cuts + first_part), number_at(visits, b * cuts + last_part)
+        if task[8] == task[9]:
+            continue
+        count = number_at(channels, b + 1) - number_at(channels, b)
+        source = number_at(order, X) + 4 * (n * C + number_at(channels, b)) * plane
+        task[0] = source + 4 * first if shape == DIRECT else packed
+        if shape == ROWS:
             target = packed
-            if shape == ROWS:
-                for c in range(block_channels[b + 1] - block_channels[b]):
-                    target = pack_rows(lanes, target, source + 4 * c * plane, oh, ow, geometry, row_input)
-            elif shape == FLAT:
-                for c in range(block_channels[b + 1] - block_channels[b]):
-                    channel_at = source + 4 * c * plane
-                    if image_pitch == 0:
-                        target = pack_line(lanes, target, channel_at + 4 * first, count, columns)
-                    else:
-                        pack_image(lanes, image, channel_at, row * stride_h - top, rows, image_pitch, geometry)
-                        target = pack_flat(lanes, target, image, image_pitch, column, count, columns, geometry)
-            own[0] = source + 4 * first if shape == DIRECT else packed
-            own[8], own[9] = begin, end
-            call_visits(tile, address(own))
+            for c in range(count):
+                target = pack_rows(lanes, target, source + 4 * c * plane, oh, ow, geometry, number_at(order, ROW_INPUT))
+        elif shape == FLAT:
+            _pack_positions(lanes, packed, source, count, first, columns, geometry)
+        call_at(number_at(order, TILE), address(task))
+
+
+@jit
+def _pack_positions(lanes, packed, source, channels, first, columns, geometry):
+    """Pack the inputs that ``columns`` positions of the flattened output from ``first`` on meet, of some channels from
+    ``source`` on."""
+    plane, OW = number_at(geometry, 1) * number_at(geometry, 2), number_at(geometry, 5)
+    stride_h, top, pitch = number_at(geometry, 6), number_at(geometry, 8), number_at(geometry, 19)
+    row, column, count = first // OW, first % OW, min(columns, number_at(geometry, 4) * OW - first)
+    rows = (column + count - 1) // OW * stride_h + (number_at(geometry, 10) - 1) * number_at(geometry, 12) + 1
+    image = packed + 4 * (number_at(geometry, 16) + number_at(geometry, 18))
+    target = packed
+    for c in range(channels):
+        channel_at = source + 4 * c * plane
+        if pitch == 0:
+            target = pack_line(lanes, target, channel_at + 4 * first, count, columns)
+        else:
+            pack_image(lanes, image, channel_at, row * stride_h - top, rows, pitch, geometry)
+            target = pack_flat(lanes, target, image, pitch, column, count, columns, geometry)

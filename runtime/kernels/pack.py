@@ -1,10 +1,12 @@
 """Inputs of a convolution laid out so that a weight at any kernel position meets consecutive aligned vectors.
 
-Places in memory are addresses in bytes, sizes and steps elements of float32.
+Places in memory are addresses in bytes, those of ``geometry`` and ``row_input`` too, which are int64; sizes and steps are
+elements of float32.
 """
 
 from __future__ import annotations
 
+from ._atomic import number_at
 from ._jit import jit
 from ._memory import copy_every_fourth, copy_every_second, copy_lanes, copy_strided, copy_vector, prefetch_address
 
@@ -59,14 +61,15 @@ def pack_rows(lanes, target, plane, oh, ow, geometry, row_input):
     tile's first. The channel starts at ``plane``; returns where the next channel is packed.
     """
     V = len(lanes)
-    H, W, stride_h, stride_w = geometry[1], geometry[2], geometry[6], geometry[7]
-    top, left, kernel_w, dilation_w = geometry[8], geometry[9], geometry[11], geometry[13]
-    ahead = 4 * H * W * ((PREFETCHED + len(row_input) - 1) // len(row_input))
+    H, W, stride_h, stride_w = number_at(geometry, 1), number_at(geometry, 2), number_at(geometry, 6), number_at(geometry, 7)
+    top, left, kernel_w = number_at(geometry, 8), number_at(geometry, 9), number_at(geometry, 11)
+    dilation_w, rows = number_at(geometry, 13), number_at(geometry, 20)
+    ahead = 4 * H * W * ((PREFETCHED + rows - 1) // rows)
     for kw in range(kernel_w):
         first = ow * stride_w - left + kw * dilation_w
         inside = stride_w == 1 and first >= 0 and first + V <= W
-        for j in range(len(row_input)):
-            ih = oh * stride_h - top + row_input[j]
+        for j in range(rows):
+            ih = oh * stride_h - top + number_at(row_input, j)
             row = plane + 4 * ih * W
             if ih < 0 or ih >= H:
                 copy_lanes(lanes, target, plane, 0, 0)
@@ -83,7 +86,7 @@ def pack_rows(lanes, target, plane, oh, ow, geometry, row_input):
 @jit
 def pack_image(lanes, image, plane, top_row, rows, pitch, geometry):
     """Copy ``rows`` rows of a channel from ``top_row`` on, ``pitch`` elements each, with zeros where the padding is."""
-    H, W, left = geometry[1], geometry[2], geometry[9]
+    H, W, left = number_at(geometry, 1), number_at(geometry, 2), number_at(geometry, 9)
     for i in range(rows):
         ih = top_row + i
         copy_run(lanes, image + 4 * i * pitch, plane + 4 * ih * W, -left, 1, W if 0 <= ih < H else 0, pitch)
@@ -97,8 +100,13 @@ def pack_flat(lanes, target, image, pitch, ow, count, room, geometry):
     ``pitch`` elements, padding included, see :func:`pack_image`; returns where the next channel is packed.
     """
     V = len(lanes)
-    OW, stride_h, stride_w = geometry[5], geometry[6], geometry[7]
-    kernel_h, kernel_w, dilation_h, dilation_w = geometry[10], geometry[11], geometry[12], geometry[13]
+    OW, stride_h, stride_w = number_at(geometry, 5), number_at(geometry, 6), number_at(geometry, 7)
+    kernel_h, kernel_w, dilation_h, dilation_w = (
+        number_at(geometry, 10),
+        number_at(geometry, 11),
+        number_at(geometry, 12),
+        number_at(geometry, 13),
+    )
     for kh in range(kernel_h):
         for kw in range(kernel_w):
             row = image + 4 * (kh * dilation_h * pitch + kw * dilation_w)

@@ -23,8 +23,8 @@ I32, I16, I8 = ir.IntType(32), ir.IntType(16), ir.IntType(8)
 Entry: TypeAlias = "tuple[Any, list[Any]]"
 """The vector offset of an entry, and a weight for each channel."""
 
-Left: TypeAlias = Callable[[int], Any]
-"""Emits how many lanes are left of a vector, by its number: below 1 for none, above ``V`` for all."""
+Affine: TypeAlias = "tuple[Any, ...]"
+"""Scale, shift, low and high: scalars."""
 
 
 class Tile:
@@ -86,32 +86,32 @@ class Tile:
                 target = vector_pointer(self.b, kept, ir.Constant(I64, self._place(t, r)), self.vector)
                 self.b.store(value, target).align = 4 * self.lanes
 
-    def store(
-        self, sums: list[Any], target: Any, residual: Any, pitch: Any, affine: tuple[Any, ...], left: Left | None = None
-    ) -> None:
-        """Write ``clip(sum * scale + shift + residual, low, high)`` of one channel, or what is ``left`` of it in a partial
-        tile; NaN stays NaN."""
+    def store(self, sums: list[Any], target: Any, residual: Any, pitch: Any, affine: Affine) -> None:
+        """Write ``clip(sum * scale + shift + residual, low, high)`` of one channel; NaN stays NaN."""
         b = self.b
-        scale, shift, low, high = (splat(b, factor, self.lanes) for factor in affine)
+        factors = [splat(b, factor, self.lanes) for factor in affine]
         for r, value in enumerate(sums):
             at = b.mul(pitch, ir.Constant(I64, r))
-            value = call(b, f"llvm.fma.v{self.lanes}f32", self.vector, [value, scale, shift])
-            mask = None if left is None else lanes_below(b, left(r), self.lanes)
+            other = None
             if residual is not None:
-                value = b.fadd(value, self._part(b.gep(residual, [at]), mask))
-            value = clip(b, value, low, high)
-            if mask is None:
-                b.store(value, vector_pointer(b, target, at, self.vector)).align = 4
-            else:
-                masked_store(b, value, b.gep(target, [at]), mask)
+                other = b.load(vector_pointer(b, residual, at, self.vector))
+                other.align = 4
+            b.store(self._finished(value, other, factors), vector_pointer(b, target, at, self.vector)).align = 4
 
-    def _part(self, source: Any, mask: Any) -> Any:
-        """The vector at ``source``, or its lanes in ``mask``."""
-        if mask is not None:
-            return masked_load(self.b, source, mask, self.vector)
-        value = self.b.load(self.b.bitcast(source, self.vector.as_pointer()))
-        value.align = 4
-        return value
+    def store_part(self, kept: Any, target: Any, residual: Any, affine: Affine, count: Any, added: Any) -> None:
+        """As :meth:`store` for the first ``count`` lanes of one vector of sums in scratch memory; the residual counts where
+        ``added`` (i1)."""
+        b = self.b
+        mask = lanes_below(b, count, self.lanes)
+        none = ir.Constant(mask.type, None)
+        other = masked_load(b, residual, b.select(added, mask, none), self.vector)
+        factors = [splat(b, factor, self.lanes) for factor in affine]
+        masked_store(b, self._finished(self._load(kept, 0), other, factors), target, mask)
+
+    def _finished(self, value: Any, other: Any, factors: list[Any]) -> Any:
+        scale, shift, low, high = factors
+        value = call(self.b, f"llvm.fma.v{self.lanes}f32", self.vector, [value, scale, shift])
+        return clip(self.b, value if other is None else self.b.fadd(value, other), low, high)
 
     def _place(self, t: int, r: int) -> int:
         return (t * self.rows + r) * self.lanes

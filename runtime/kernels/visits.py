@@ -23,7 +23,8 @@ TASK = 21
 
 Addresses of inputs (offsets count vectors from there), sums, scales, outputs and residual (of channel 0), then elements
 between the outputs of two channels and between the vectors of one; flags that a last visit gets; first and last visit. Three
-numbers say what is left of a partial tile: lanes of its first vector, how many fewer each next vector has, and vectors. From
+numbers say what is left of a partial tile: lanes of its first vector, how many fewer each next vector has, and vectors that
+have any. From
 13 on, the same in every run: addresses of words, codebook, start, channel, flags, shifts, bounds (low, high) and offsets.
 """
 
@@ -47,10 +48,6 @@ def emit_visits(b: Any, task: Any, tile: Tile, *, coded: bool, whole: bool) -> N
     )
     weights = Weights(b, field(13, I32), field(14, F32) if coded else None, field(20, I32) if whole else None)
     limits = [b.load(b.gep(bounds, [ir.Constant(I64, k)])) for k in range(2)]
-
-    def left(r: int) -> Any:
-        lanes = b.sub(lanes_left, b.mul(fewer, ir.Constant(I64, r)))
-        return b.select(b.icmp_signed(">", vectors_left, ir.Constant(I64, r)), lanes, ir.Constant(I64, 0))
 
     with cgutils.for_range_slice(b, first_visit, last_visit, ir.Constant(I64, 1), I64) as (number, _):
         own = b.zext(b.load(b.gep(flags_of, [number])), I64)
@@ -82,29 +79,35 @@ def emit_visits(b: Any, task: Any, tile: Tile, *, coded: bool, whole: bool) -> N
             for t, sums_of_channel in zip(which, walked, strict=True):
                 total[t] = sums_of_channel
 
-        def store(t: int, *, added: bool, partial: bool) -> None:
-            m = b.add(channel, ir.Constant(I64, t))
-            at = b.mul(m, plane)
-            affine = (b.load(b.gep(scale, [m])), b.load(b.gep(shift, [m])), *limits)
-            other = b.gep(residual, [at]) if added else None
-            tile.store(total[t], b.gep(outputs, [at]), other, pitch, affine, left if partial else None)
+        present = b.lshr(own, ir.Constant(I64, PRESENT))
 
-        def store_present(*, added: bool, partial: bool) -> None:
-            present = b.lshr(own, ir.Constant(I64, PRESENT))
-            store(0, added=added, partial=partial)
-            for t in range(1, T):
+        def affine(m: Any) -> tuple[Any, ...]:
+            return b.load(b.gep(scale, [m])), b.load(b.gep(shift, [m])), *limits
+
+        def store(*, added: bool) -> None:
+            for t in range(T):
                 with b.if_then(b.icmp_unsigned(">", present, ir.Constant(I64, t))):
-                    store(t, added=added, partial=partial)
+                    m = b.add(channel, ir.Constant(I64, t))
+                    at = b.mul(m, plane)
+                    tile.store(total[t], b.gep(outputs, [at]), b.gep(residual, [at]) if added else None, pitch, affine(m))
 
-        with b.if_else(last) as (final, unfinished):
-            with final, b.if_else(flag(mode, PARTIAL)) as cases:
-                for case, partial in zip(cases, (True, False), strict=True):
-                    with case, b.if_else(flag(mode, RESIDUAL)) as choices:
-                        for choice, added in zip(choices, (True, False), strict=True):
-                            with choice:
-                                store_present(added=added, partial=partial)
+        def store_parts() -> None:
+            with cgutils.for_range(b, present, intp=I64) as outer, cgutils.for_range(b, vectors_left, intp=I64) as inner:
+                m, r = b.add(channel, outer.index), inner.index
+                at = b.add(b.mul(m, plane), b.mul(r, pitch))
+                place = b.gep(sums, [b.mul(b.add(b.mul(m, ir.Constant(I64, R)), r), ir.Constant(I64, V))])
+                count = b.sub(lanes_left, b.mul(fewer, r))
+                tile.store_part(place, b.gep(outputs, [at]), b.gep(residual, [at]), affine(m), count, flag(mode, RESIDUAL))
+
+        with b.if_else(b.and_(last, b.not_(flag(mode, PARTIAL)))) as (final, unfinished):
+            with final, b.if_else(flag(mode, RESIDUAL)) as choices:
+                for choice, added in zip(choices, (True, False), strict=True):
+                    with choice:
+                        store(added=added)
             with unfinished:
                 tile.keep(total, kept)
+                with b.if_then(last):
+                    store_parts()
 
 
 @intrinsic
@@ -133,15 +136,3 @@ def visits(channels, rows, lanes, coded, whole):
     as long as the process.
     """
     return _address(channels, rows, lanes, coded, whole)
-
-
-@intrinsic
-def call_visits(typingctx: Any, function: Any, task: Any) -> Any:
-    """Call the function at an address from :func:`visits` on the task at address ``task``."""
-
-    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        kind = ir.FunctionType(ir.VoidType(), [I64])
-        builder.call(builder.inttoptr(arguments[0], kind.as_pointer()), [arguments[1]])
-        return context.get_dummy_value()
-
-    return types.void(types.intp, types.intp), codegen

@@ -9,6 +9,7 @@ from statistics import median
 from threading import get_ident
 from typing import Any
 
+from ..kernels.team import alone
 from .plan import Row
 from .workers import Workers
 
@@ -92,6 +93,10 @@ class Recorder(Workers):
                 self._note(lane, begin)
 
         self._workers.each(noted, parts)
+
+    def share(self, function: int, argument: int) -> None:
+        """As :meth:`Workers.share`."""
+        self.each(lambda _: alone(function, argument), self.count)
 
     def finished(self, step: int) -> None:
         """Note that step number ``step`` has ended, and the next one begins."""

@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import os
+import time
 import weakref
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import cache
 from itertools import count
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Lock, Thread
 from typing import TypeAlias, TypeVar
+
+import numpy as np
+
+from ..kernels.team import CALLS, alone, follow, lead, make_team, settled
+
+AWAKE, CLOSE = 500e-6, 50e-6
+"""Seconds that a thread looks for more work before it sleeps, and that one looks whether others have ended before it lets other
+processes run."""
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -28,6 +39,16 @@ def _core_of(cpu: int) -> str:
         return siblings.read_text().strip()
     except OSError:
         return str(cpu)
+
+
+@cache
+def _looks(seconds: float) -> int:
+    """How often a thread that waits looks at a number in so many seconds: processors pause for very different times."""
+    team, tried = make_team(), 1000
+    settled(team, 1, 1)
+    begin = time.perf_counter()
+    settled(team, 1, tried)
+    return max(1, int(tried * seconds / (time.perf_counter() - begin)))
 
 
 class _Job:
@@ -58,17 +79,68 @@ class _Job:
             raise self._errors[0]
 
 
-Jobs: TypeAlias = "SimpleQueue[_Job | None]"
+class _Call:
+    """A job for a thread that sleeps: to follow its team."""
+
+    def help(self) -> None:
+        """There is nothing else to do."""
 
 
-def _serve(jobs: Jobs) -> None:
-    while (job := jobs.get()) is not None:
-        job.help()
+Jobs: TypeAlias = "SimpleQueue[_Job | _Call | None]"
 
 
-def _stop(jobs: Jobs, threads: Sequence[Thread]) -> None:
-    for _ in threads:
-        jobs.put(None)
+class _Helper:
+    """A thread that does jobs, and after each follows its team for a while."""
+
+    def __init__(self, jobs: Jobs, team: np.ndarray, name: str) -> None:
+        self.asleep = True
+        Thread(target=self._serve, args=(jobs, team), name=name, daemon=True).start()
+
+    def _serve(self, jobs: Jobs, team: np.ndarray) -> None:
+        while (job := jobs.get()) is not None:
+            self.asleep = False
+            job.help()
+            calls = int(team[CALLS])
+            if jobs.empty():
+                follow(team, calls, _looks(AWAKE))
+            self.asleep = True
+
+
+@dataclass(frozen=True, eq=False)
+class _Crew:
+    """Helpers, the jobs that they wait for, and the team that they follow."""
+
+    jobs: Jobs
+    team: np.ndarray
+    helpers: tuple[_Helper, ...]
+    calls: Iterator[int] = field(default_factory=lambda: count(1))
+
+    @classmethod
+    def of(cls, size: int) -> _Crew:
+        """``size`` new threads."""
+        jobs, team = SimpleQueue(), make_team()
+        return cls(jobs, team, tuple(_Helper(jobs, team, f"tersor {number}") for number in range(1, size + 1)))
+
+    def help(self, job: _Job, wanted: int) -> None:
+        """Let at most ``wanted`` helpers do parts of a job."""
+        for _ in range(min(wanted, len(self.helpers))):
+            self.jobs.put(job)
+        self.team[CALLS] = next(self.calls)
+
+    def lead(self, function: int, argument: int) -> None:
+        """Call machine code on all threads that are free."""
+        for helper in self.helpers:
+            if helper.asleep:
+                self.jobs.put(_Call())
+        joined = lead(self.team, function, argument)
+        while joined and not settled(self.team, joined, _looks(CLOSE)):
+            time.sleep(0)
+
+    def stop(self) -> None:
+        """End the threads."""
+        for _ in self.helpers:
+            self.jobs.put(None)
+        self.team[CALLS] = next(self.calls)
 
 
 class Workers:
@@ -81,7 +153,7 @@ class Workers:
     def __init__(self, count: int) -> None:
         self.count = count
         self._lock = Lock()
-        self._jobs: Jobs | None = None
+        self._crew: _Crew | None = None
         self._ending: weakref.finalize | None = None
 
     def each(self, work: Callable[[int], object], parts: int) -> None:
@@ -90,11 +162,20 @@ class Workers:
             for part in range(parts):
                 work(part)
             return
-        job, jobs = _Job(work, parts), self._jobs or self._started()
-        for _ in range(min(parts, self.count) - 1):
-            jobs.put(job)
+        job, crew = _Job(work, parts), self._crew or self._started()
+        crew.help(job, parts - 1)
         job.help()
         job.wait()
+
+    def share(self, function: int, argument: int) -> None:
+        """Call the machine code at the address ``function`` on ``argument``, on as many of the threads as are free.
+
+        The code must take its pieces of work itself, by counting them, so that one call alone does all of it.
+        """
+        if self.count == 1:
+            alone(function, argument)
+        else:
+            (self._crew or self._started()).lead(function, argument)
 
     def map(self, function: Callable[[T], R], items: Iterable[T]) -> list[R]:
         """``[function(item) for item in items]``, the items spread over the threads."""
@@ -111,21 +192,16 @@ class Workers:
     def finished(self, step: int) -> None:
         """Called after each step of a run, for workers that care."""
 
-    def _started(self) -> Jobs:
+    def _started(self) -> _Crew:
         with self._lock:
-            if self._jobs is None:
-                jobs: Jobs = SimpleQueue()
-                names = [f"tersor {number}" for number in range(1, self.count)]
-                threads = [Thread(target=_serve, args=(jobs,), name=name, daemon=True) for name in names]
-                for thread in threads:
-                    thread.start()
-                self._ending = weakref.finalize(self, _stop, jobs, threads)
-                self._jobs = jobs
-            return self._jobs
+            if self._crew is None:
+                self._crew = _Crew.of(self.count - 1)
+                self._ending = weakref.finalize(self, self._crew.stop)
+            return self._crew
 
     def close(self) -> None:
         """Stop the threads; a later job starts them again."""
         with self._lock:
-            ending, self._jobs, self._ending = self._ending, None, None
+            ending, self._crew, self._ending = self._ending, None, None
         if ending is not None:
             ending()

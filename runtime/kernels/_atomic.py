@@ -1,0 +1,108 @@
+"""Numbers in memory that several threads read and change, and machine code by its address.
+
+An address is an integer, in bytes, of an int64. What a thread wrote before it changed a number is seen by one that reads the
+change.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import ir
+
+from ._deferred import intrinsic, types
+from ._vector import I32, I64, call
+
+PLACE = I64.as_pointer()
+
+
+def _simple(count: int, emit: Any) -> Any:
+    """An intrinsic's answer: a place and ``count - 1`` numbers in, the number ``emit(builder, place, *numbers)`` out."""
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        place, *numbers = arguments
+        return emit(builder, builder.inttoptr(place, PLACE), *numbers)
+
+    return types.intp(*[types.intp] * count), codegen
+
+
+@intrinsic
+def number_at(typingctx: Any, address: Any, index: Any) -> Any:
+    """The int64 ``index`` places after ``address``, which nobody changes meanwhile."""
+    return _simple(2, lambda b, place, index: b.load(b.gep(place, [index])))
+
+
+@intrinsic
+def seen_at(typingctx: Any, address: Any) -> Any:
+    """The number at ``address``."""
+    return _simple(1, lambda b, place: b.load_atomic(place, "acquire", 8))
+
+
+@intrinsic
+def add_at(typingctx: Any, address: Any, value: Any) -> Any:
+    """Add ``value``; returns the number before."""
+    return _simple(2, lambda b, place, value: b.atomic_rmw("add", place, value, "acq_rel"))
+
+
+@intrinsic
+def swap_at(typingctx: Any, address: Any, value: Any) -> Any:
+    """Write ``value``; returns the number before."""
+    return _simple(2, lambda b, place, value: b.atomic_rmw("xchg", place, value, "acq_rel"))
+
+
+@intrinsic
+def replace_at(typingctx: Any, address: Any, expected: Any, value: Any) -> Any:
+    """Write ``value`` where ``expected`` stands, else nothing; 1 when it was written."""
+
+    def emit(b: Any, place: Any, expected: Any, value: Any) -> Any:
+        pair = b.cmpxchg(place, expected, value, "acq_rel", "acquire")
+        return b.zext(b.extract_value(pair, 1), I64)
+
+    return _simple(3, emit)
+
+
+@intrinsic
+def call_at(typingctx: Any, function: Any, argument: Any) -> Any:
+    """Call the machine code at the address ``function``, which takes an int64 and returns nothing."""
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        kind = ir.FunctionType(ir.VoidType(), [I64])
+        builder.call(builder.inttoptr(arguments[0], kind.as_pointer()), [arguments[1]])
+        return context.get_dummy_value()
+
+    return types.void(types.intp, types.intp), codegen
+
+
+@intrinsic
+def code_of(typingctx: Any, lanes: Any, function: Any) -> Any:
+    """The address of machine code that calls the kernel ``function(lanes, argument)`` on its int64, good as long as the
+    process."""
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        name = f"tersor_{function.dispatcher.py_func.__name__}_{len(lanes)}"
+        made = ir.Function(builder.module, ir.FunctionType(ir.VoidType(), [I64]), name)
+        made.linkage = "internal"
+        inside = ir.IRBuilder(made.append_basic_block("entry"))
+        called = types.void(lanes, types.intp)
+        compiled = context.compile_subroutine(inside, function.dispatcher.py_func, called)
+        values = [context.get_constant_undef(lanes), made.args[0]]
+        context.call_internal_no_propagate(inside, compiled.fndesc, called, values)
+        inside.ret_void()
+        return builder.ptrtoint(made, I64)
+
+    return types.intp(lanes, function), codegen
+
+
+@intrinsic
+def pause(typingctx: Any) -> Any:
+    """Let the other hardware thread of a core have more of it, for some cycles: for loops that wait."""
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        processor = builder.module.triple.split("-")[0]
+        if processor == "x86_64":
+            call(builder, "llvm.x86.sse2.pause", ir.VoidType(), [])
+        elif processor in ("aarch64", "arm64"):
+            call(builder, "llvm.aarch64.hint", ir.VoidType(), [ir.Constant(I32, 1)])
+        return context.get_dummy_value()
+
+    return types.void(), codegen

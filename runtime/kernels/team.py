@@ -1,0 +1,88 @@
+"""Threads that share out work in machine code: without Python between two layers, and awake for a moment after each.
+
+Waking a thread takes longer than a small layer. One that *follows* looks for the next work in a loop until it lost patience;
+one that *leads* opens work, does it with whoever joins, closes it, and waits for those who joined. The work takes its pieces
+itself, by counting them.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ._atomic import add_at, call_at, pause, replace_at, seen_at, swap_at
+from ._jit import jit
+from ._memory import address
+
+LINE = 8
+"""Numbers in a cache line: those that different threads wait for lie in lines of their own."""
+
+LED, WORK, ENDED, FUNCTION, ARGUMENT, CALLS = (LINE * k for k in range(6))
+"""Places in a team, int64: whether somebody leads; the work, see below; how many who joined have ended; the address of its code
+and what that is called with; how often followers were called back to Python."""
+
+OPEN, JOINED, NUMBER = 1, 2, 1 << 32
+"""The work as one number: whether it is open, plus twice the number of followers who joined, plus 2^32 times its number."""
+
+
+def make_team() -> np.ndarray:
+    """A team that nobody leads."""
+    return np.zeros(6 * LINE, np.int64)
+
+
+@jit
+def follow(team, calls, patience):
+    """Join the work of ``team`` as it comes, until there was none for ``patience`` looks, or :data:`CALLS` is no longer
+    ``calls``."""
+    place = address(team)
+    work, done, looked = place + 8 * WORK, -1, 0
+    while looked < patience and seen_at(place + 8 * CALLS) == calls:
+        now = seen_at(work)
+        if now & OPEN != 0 and now // NUMBER != done and replace_at(work, now, now + JOINED):
+            done, looked = now // NUMBER, 0
+            call_at(seen_at(place + 8 * FUNCTION), seen_at(place + 8 * ARGUMENT))
+            add_at(place + 8 * ENDED, 1)
+        else:
+            pause()
+            looked += 1
+
+
+@jit
+def lead(team, function, argument):
+    """Call the machine code ``function`` on ``argument``, together with the followers unless somebody else leads them.
+
+    Returns how many followers joined; they have to be waited for, see :func:`settled`.
+    """
+    place = address(team)
+    if replace_at(place + 8 * LED, 0, 1) == 0:
+        call_at(function, argument)
+        return 0
+    work = place + 8 * WORK
+    swap_at(place + 8 * FUNCTION, function)
+    swap_at(place + 8 * ARGUMENT, argument)
+    number = seen_at(work) // NUMBER + 1
+    swap_at(work, number * NUMBER + OPEN)
+    call_at(function, argument)
+    joined = swap_at(work, number * NUMBER) % NUMBER // JOINED
+    if joined == 0:
+        swap_at(place + 8 * LED, 0)
+    return joined
+
+
+@jit
+def settled(team, joined, patience):
+    """Wait, for ``patience`` looks at most, for the ``joined`` followers of the work that this thread led to end; whether they
+    have."""
+    place = address(team)
+    for _ in range(patience):
+        if seen_at(place + 8 * ENDED) == joined:
+            swap_at(place + 8 * ENDED, 0)
+            swap_at(place + 8 * LED, 0)
+            return True
+        pause()
+    return False
+
+
+@jit
+def alone(function, argument):
+    """Call the machine code ``function`` on ``argument``."""
+    call_at(function, argument)
