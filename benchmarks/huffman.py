@@ -19,7 +19,7 @@ import numpy as np
 import zstandard
 from bitarray import bitarray
 from bitarray.util import canonical_decode, canonical_huffman
-from nncodec_compare import Group, score_peer
+from nncodec_compare import Peer
 
 from tersor.format_spec.limits import DEFAULT_LIMITS
 from tersor.format_spec.records import TensorRecord
@@ -89,8 +89,9 @@ def peer_rate(tensor: SharedTensor, python: str, repeats: int) -> str:
     codes = tensor.codes[:count].astype(np.int32)
     levels = np.zeros((PEER_ROWS, tensor.minor_length), np.int32)
     levels[rows, tensor.minors[:count]] = np.where(codes < middle, codes - middle, codes - middle + 1)
-    score = score_peer(Group("sparse", False, [levels]), python, repeats)
-    return f"{count / score.seconds / 1e6:7.1f} M/s"
+    with Peer(python) as peer:
+        peer.encode(levels)
+        return f"{count / min(peer.decode() for _ in range(repeats)) / 1e6:7.1f} M/s"
 
 
 def sparse(density: float, count: int, repeats: int, peer: str | None) -> None:

@@ -6,7 +6,8 @@
 ``PYTHON`` is the interpreter of an environment of its own: ``pip install nncodec==2.1.3 'numpy<2'`` (it builds C++). A group
 is one model at one density, or Gaussians at one density. NNCodec is given its best of several unary lengths and of row
 skipping, and 5 bytes of side information a tensor (step, unary length); Tersor's payload is counted whole, codebook and all.
-Both decode on one core; the best of ``--repeats`` counts, in processor time, which other work on the machine distorts least.
+Both decode on one core, in turns, so that other work on the machine slows both; of ``--repeats`` turns the best counts, in
+processor time.
 """
 
 from __future__ import annotations
@@ -15,12 +16,12 @@ import argparse
 import pickle
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from math import exp, log
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -69,15 +70,51 @@ def decode(data, shape, unary, profile):
     coder.decodeLayer(found, 0, 0, profile, 0, *OFF, 0, 0)
     return found, time.process_time() - begin
 
-repeats, results = int(sys.argv[3]), []
-for q in pickle.load(open(sys.argv[1], "rb")):
-    lengths = [u for u in (1, 2, 3, 5, 8, 11, 16, 24, 32) if u <= abs(q).max() + 1]
-    data, unary, profile = min(((encode(q, u, p), u, p) for u in lengths for p in (0, 1)), key=lambda c: len(c[0]))
-    runs = [decode(data, q.shape, unary, profile) for _ in range(repeats)]
-    assert all((found == q).all() for found, _ in runs)
-    results.append((len(data), min(seconds for _, seconds in runs)))
-pickle.dump(results, open(sys.argv[2], "wb"))
+answers = sys.stdout.buffer
+sys.stdout = sys.stderr
+while True:
+    asked = pickle.load(sys.stdin.buffer)
+    if asked is not None:
+        q = asked
+        lengths = [u for u in (1, 2, 3, 5, 8, 11, 16, 24, 32) if u <= abs(q).max() + 1]
+        coded = [(encode(q, u, p), q.shape, u, p) for u in lengths for p in (0, 1)]
+        smallest = min(coded, key=lambda c: len(c[0]))
+        answer = len(smallest[0])
+    else:
+        found, answer = decode(*smallest)
+        assert (found == q).all()
+    pickle.dump(answer, answers)
+    answers.flush()
 """
+
+
+class Peer:
+    """NNCodec in an interpreter of its own: give it a tensor, then let it decode that as often as wanted."""
+
+    def __init__(self, python: str) -> None:
+        self._process = subprocess.Popen([python, "-c", PEER], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+
+    def __enter__(self) -> Peer:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._process.kill()
+        self._process.communicate()
+
+    def encode(self, q: np.ndarray) -> int:
+        """Bytes of the levels, of any shape whose first axis is the rows."""
+        return self._ask(np.ascontiguousarray(q.reshape(len(q), -1)))
+
+    def decode(self) -> float:
+        """Seconds that the tensor encoded last takes."""
+        return self._ask(None)
+
+    def _ask(self, question: np.ndarray | None) -> Any:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        pickle.dump(question, self._process.stdin, protocol=4)
+        self._process.stdin.flush()
+        return pickle.load(self._process.stdout)
 
 
 @dataclass(frozen=True)
@@ -137,33 +174,26 @@ def shared(q: np.ndarray) -> SharedTensor:
     return SharedTensor(codebook.dtype, q.shape, (0,), "rows", None, None, codes.reshape(-1).astype(kind), codebook)
 
 
-def score_ours(group: Group, profile: str, repeats: int) -> Score:
-    """Encode, decode, compare; the payloads' sizes."""
-    size, total = 0, 0.0
+def compare(group: Group, profile: str, peer: Peer, repeats: int) -> tuple[Score, Score]:
+    """NNCodec's score and ours: each tensor is encoded by both, then decoded by both in turns, and ours is compared."""
+    sizes, seconds = np.zeros(2, np.int64), np.zeros(2)
     for q in group.levels:
         tensor = shared(q)
         encoded = encode(tensor, profile)
         record = TensorRecord("w", tensor.dtype, tensor.shape, tensor.row_axes, encoded.codec)
-        seconds = []
-        found = decode(record, encoded.payload, DEFAULT_LIMITS)
-        for _ in range(repeats):
-            begin = time.process_time()
-            found = decode(record, encoded.payload, DEFAULT_LIMITS)
-            seconds.append(time.process_time() - begin)
-        if found.dense().tobytes() != tensor.dense().tobytes():
+        sizes += peer.encode(q) + SIDE_BYTES, len(encoded.payload)
+        if decode(record, encoded.payload, DEFAULT_LIMITS).dense().tobytes() != tensor.dense().tobytes():
             raise AssertionError(f"{group.name}: a tensor came back different")
-        size, total = size + len(encoded.payload), total + min(seconds)
-    return Score(size, total)
+        seconds += np.min([(peer.decode(), decoding_seconds(record, encoded.payload)) for _ in range(repeats)], axis=0)
+    theirs, ours = zip(sizes.tolist(), seconds.tolist(), strict=True)
+    return Score(*theirs), Score(*ours)
 
 
-def score_peer(group: Group, python: str, repeats: int) -> Score:
-    """The same with NNCodec, in its own interpreter."""
-    with tempfile.TemporaryDirectory() as folder:
-        given, made = Path(folder) / "levels.pickle", Path(folder) / "results.pickle"
-        given.write_bytes(pickle.dumps([np.ascontiguousarray(q.reshape(len(q), -1)) for q in group.levels], protocol=4))
-        subprocess.run([python, "-c", PEER, str(given), str(made), str(repeats)], check=True)
-        results = pickle.loads(made.read_bytes())
-    return Score(sum(size + SIDE_BYTES for size, _ in results), sum(seconds for _, seconds in results))
+def decoding_seconds(record: TensorRecord, payload: bytes) -> float:
+    """Processor time of decoding once."""
+    begin = time.process_time()
+    decode(record, payload, DEFAULT_LIMITS)
+    return time.process_time() - begin
 
 
 def main() -> None:
@@ -179,20 +209,15 @@ def main() -> None:
         "group", "weights", "NNCodec bytes", "Tersor bytes", "ratio", "NNCodec Mweight/s", "Tersor Mweight/s", "speed"
     )
     ratios = []
-    score_ours(Group("warm-up", False, [levels(np.ones((4, 9), np.float32), 1.0, 4)]), arguments.profile, 1)
-    for group in groups(arguments.models, arguments.gaussians):
-        peer, ours = (
-            score_peer(group, arguments.peer, arguments.repeats),
-            score_ours(group, arguments.profile, arguments.repeats),
-        )
-        count, ratio = sum(q.size for q in group.levels), ours.size / peer.size
-        ratios += [ratio] if group.is_trained else []
-        speeds = [count / score.seconds / 1e6 for score in (peer, ours)]
-        table.add_row(
-            group.name, f"{count:,}", f"{peer.size:,}", f"{ours.size:,}", f"{ratio:.3f}",
-            f"{speeds[0]:.1f}", f"{speeds[1]:.1f}", f"{speeds[1] / speeds[0]:.2f}",
-        )  # fmt: skip
-        print(f"{group.name}: {ratio:.3f}", file=sys.stderr, flush=True)
+    with Peer(arguments.peer) as peer:
+        for group in groups(arguments.models, arguments.gaussians):
+            theirs, ours = compare(group, arguments.profile, peer, arguments.repeats)
+            count, ratio = sum(q.size for q in group.levels), ours.size / theirs.size
+            ratios += [ratio] if group.is_trained else []
+            speeds = [count / score.seconds / 1e6 for score in (theirs, ours)]
+            cells = f"{count:,}", f"{theirs.size:,}", f"{ours.size:,}", f"{ratio:.4f}"
+            table.add_row(group.name, *cells, f"{speeds[0]:.1f}", f"{speeds[1]:.1f}", f"{speeds[1] / speeds[0]:.2f}")
+            print(group.name, *cells, f"speed {speeds[1] / speeds[0]:.3f}", file=sys.stderr, flush=True)
     Console(width=140).print(table)
     if ratios:
         print(f"trained weights: geometric mean {exp(sum(map(log, ratios)) / len(ratios)):.4f}, worst {max(ratios):.4f}")

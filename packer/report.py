@@ -18,6 +18,7 @@ from ..format_spec.manifest import graphs
 from ..format_spec.model_file import StoredTensors, read_graph
 from ..format_spec.tensors import SharedTensor
 from .accounting import AccountTotal, LayerAccount, account_dense, account_shared
+from .encode._forms import distinct
 from .error import TensorError, measure_error
 from .targets import find_weights
 
@@ -193,7 +194,7 @@ def _report_tensor(
 
 def _account(name: str, tensor: Tensor, index_bits: int) -> LayerAccount:
     if isinstance(tensor, SharedTensor):
-        return account_shared(name, tensor, index_bits)
+        return account_shared(name, distinct(tensor), index_bits)
     return account_dense(name, tensor, int(np.count_nonzero(tensor.dense())))
 
 

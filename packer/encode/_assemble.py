@@ -17,8 +17,8 @@ from ._kernels import encode_blocks, histogram
 if TYPE_CHECKING:
     from ...format_spec.tensors import SharedTensor
 
-BLOCK_ENTRIES = 3 << 14
-"""Entries that a block should have: from about 32 Ki to 64 Ki, so that substreams' ends cost little and caches hold a block."""
+BLOCK_ENTRIES = 3 << 15
+"""Entries that a block should have: some 64 Ki to 128 Ki, so that substreams' ends cost little and caches hold a block."""
 
 
 @dataclass(frozen=True)

@@ -9,16 +9,13 @@ import numpy as np
 from ...format_spec.codecs._huffman import code_lengths
 from ...format_spec.coding import MAX_CLASSES, MAX_PHRASES, MAX_TABLES, POSITION_CLASSES, SPLIT_FROM
 from ...format_spec.word_models import Model, longest_word
-from ._word_kernels import count_crossing, count_pairs, count_words, merge_contexts
+from ._word_kernels import count_pairs, count_words, merge_contexts
 
 PHRASE_SHARE = 1 / 40
 """A pair becomes a phrase when it is at least this share of the words: rarer ones gain nothing over two codes."""
 
 ROUND_PHRASES = 16
 """Phrases found in one pass at most."""
-
-CROSSING_SHARE = 1 / 10000
-"""A pair that crosses a class's cut becomes a phrase when it is at least this share of the symbols."""
 
 CONTEXT_GAIN = 256
 """Contexts or phrases have to save one part in so many: plain sequences decode fastest."""
@@ -84,7 +81,7 @@ def counts_of(sequence: Symbols, phrases: tuple[tuple[int, int], ...], class_cut
 def plain_bits(sequence: Symbols, scale: int = 1) -> int:
     """About how many bits the sequence takes with one table and no phrases; see :func:`choose_structure`."""
     counts = np.bincount(sequence.symbols, minlength=sequence.base)
-    return _choice((), (), False, counts[None, None], scale).bits
+    return merged_choice((), (), False, counts[None, None], scale).bits
 
 
 def choose_structure(sequence: Symbols, scale: int = 1) -> Choice:
@@ -97,32 +94,27 @@ def choose_structure(sequence: Symbols, scale: int = 1) -> Choice:
     for tried in ((), phrases) if phrases else ((),):
         counts = counts_of(sequence, tried, sequence.class_cuts)
         for choice in _choices(sequence, tried, counts, scale):
-            best = _better(best, choice)
-    for cut in sequence.class_cuts:
-        pairs = crossing_pairs(sequence.symbols, sequence.base, cut)
-        if pairs:
-            counts = counts_of(sequence, pairs, (cut,)).sum(axis=1)[:, None]
-            best = _better(best, _choice(pairs, (cut,), False, counts, scale))
+            best = better(best, choice)
     assert best is not None
     return best
 
 
-def _better(best: Choice | None, choice: Choice) -> Choice:
-    """The second one if it gains enough."""
-    return choice if best is None or choice.bits + choice.bits // CONTEXT_GAIN < best.bits else best
+def better(best: Choice | None, choice: Choice, gain: int = CONTEXT_GAIN) -> Choice:
+    """The second one if it saves one part in ``gain``."""
+    return choice if best is None or choice.bits + choice.bits // gain < best.bits else best
 
 
 def _choices(sequence: Symbols, phrases: tuple[tuple[int, int], ...], counts: np.ndarray, scale: int) -> list[Choice]:
     """One table; tables by the class before; by that and the position class."""
-    choices = [_choice(phrases, (), False, counts.sum(axis=(0, 1))[None, None], scale)]
+    choices = [merged_choice(phrases, (), False, counts.sum(axis=(0, 1))[None, None], scale)]
     if sequence.class_cuts:
-        choices.append(_choice(phrases, sequence.class_cuts, False, counts.sum(axis=1)[:, None], scale))
+        choices.append(merged_choice(phrases, sequence.class_cuts, False, counts.sum(axis=1)[:, None], scale))
     if len(sequence.positions):
-        choices.append(_choice(phrases, sequence.class_cuts, True, counts, scale))
+        choices.append(merged_choice(phrases, sequence.class_cuts, True, counts, scale))
     return choices
 
 
-def _choice(
+def merged_choice(
     phrases: tuple[tuple[int, int], ...], class_cuts: tuple[int, ...], positional: bool, counts: np.ndarray, scale: int
 ) -> Choice:
     """Merge contexts, (classes, position classes, alphabet) ``counts``; contexts that do not occur take the first table."""
@@ -134,18 +126,6 @@ def _choice(
     contexts[: counts.shape[0]] = tables
     map_bits = (len(class_cuts) + 1) * (POSITION_CLASSES if positional else 1) * (max(len(kept), 1) - 1).bit_length()
     return Choice(Structure(phrases, class_cuts, positional, contexts), bits + (16 * len(phrases) + map_bits) // scale)
-
-
-def crossing_pairs(symbols: np.ndarray, base: int, cut: int) -> tuple[tuple[int, int], ...]:
-    """Pairs of a symbol below ``cut`` and one from ``cut`` on, the most frequent first.
-
-    With the cut as the only one between classes these phrases cost nothing where they do not come: a word of one symbol below
-    the cut is followed by another such symbol, and its context says so. Where the ideal lengths of symbols are far from whole
-    numbers of bits, those of pairs are nearer.
-    """
-    counts = np.zeros((base, base), np.int32)
-    count_crossing(symbols, cut, counts)
-    return _most_frequent(counts, len(symbols) * CROSSING_SHARE, MAX_PHRASES)
 
 
 def _most_frequent(counts: np.ndarray, least: float, most: int) -> tuple[tuple[int, int], ...]:

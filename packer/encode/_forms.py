@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from ...format_spec.coding import MAX_CODEBOOK
-from ...format_spec.tensors import SharedTensor, zero_codes
+from ...format_spec.tensors import SharedTensor, bit_patterns, zero_codes
 from ._kernels import drop_zeros, histogram, place_codes
 
 
@@ -24,11 +24,21 @@ def code_type(k: int) -> type:
 
 
 def normalise(tensor: SharedTensor) -> SharedTensor:
-    """The same tensor with the array types that the decoders give."""
+    """The same tensor with the array types that the decoders give, and a codebook as :func:`distinct` makes it."""
+    tensor = distinct(tensor)
     codes = fixed(tensor.codes, code_type(len(tensor.codebook)))
     if tensor.starts is None or tensor.minors is None:
         return replace(tensor, codes=codes)
     return replace(tensor, codes=codes, starts=fixed(tensor.starts, np.int64), minors=fixed(tensor.minors, np.uint32))
+
+
+def distinct(tensor: SharedTensor) -> SharedTensor:
+    """The same tensor, its codebook's entries distinct, by ascending bit pattern: encoders may store one twice."""
+    patterns = bit_patterns(tensor.codebook)
+    if (patterns[1:] > patterns[:-1]).all():
+        return tensor
+    kept, places = np.unique(patterns, return_inverse=True)
+    return replace(tensor, codes=places.astype(code_type(len(kept)))[tensor.codes], codebook=kept.view(tensor.dtype))
 
 
 def leave_zeros_out(tensor: SharedTensor) -> SharedTensor:

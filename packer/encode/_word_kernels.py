@@ -93,10 +93,23 @@ def count_words(symbols, cuts, split_from, grown, class_of, positions, counts):
 
 
 @jit
-def count_crossing(symbols, cut, counts):
-    """Count pairs of a symbol below ``cut`` and one from it on into ``counts`` (base, base) int32."""
-    for at in range(len(symbols) - 1):
-        counts[symbols[at], symbols[at + 1]] += symbols[at] < cut <= symbols[at + 1]
+def mark_seconds(symbols, cuts, split_from, numbers, copies, first, marked):
+    """Renumber ``symbols`` uint16 to ``marked``: ``copies`` (base,) int16 for the second of a pair, else ``numbers`` uint16.
+
+    A pair is a symbol whose number is ``first`` or more, then one that has a copy (others are -1); none crosses the end of a
+    substream. ``cuts``: see :func:`count_words`.
+    """
+    for block in range(len(cuts) - 1):
+        at, stop = cuts[block], cuts[block + 1]
+        step = stop - at if stop - at < split_from else (stop - at + 3) // 4
+        while at < stop:
+            end, begins = min(at + step, stop), False
+            while at < end:
+                copy = copies[symbols[at]]
+                is_second = begins and copy >= 0
+                marked[at] = np.uint16(copy) if is_second else numbers[symbols[at]]
+                begins = not is_second and numbers[symbols[at]] >= first
+                at += 1
 
 
 @jit

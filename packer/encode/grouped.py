@@ -14,8 +14,9 @@ from ...format_spec.codecs._huffman import canonical_codes, write_table
 from ...format_spec.coding import MAX_GROUP, MAX_GROUPED_CODEBOOK, SPLIT_FROM, SUBSTREAMS, CodecId, substream_counts
 from ...format_spec.word_models import Model, masks_by_symbol, sizes_by_symbol, write_model
 from ._assemble import Encoded, choose_block_majors
-from ._contexts import Structure, Symbols, choose_structure, finish, growth, plain_bits
+from ._contexts import Structure, Symbols, better, choose_structure, finish, growth, plain_bits
 from ._kernels import histogram
+from ._pairs import PAIR_GAIN, Pairs, choose_pairs
 from ._word_kernels import encode_grouped as encode_words
 from ._word_kernels import write_masks
 
@@ -31,6 +32,7 @@ class GroupedPlan:
     group: int
     masks: Structure
     codes: Structure
+    pairs: Pairs | None
     bits: int
 
 
@@ -54,11 +56,15 @@ def plan_grouped(tensor: SharedTensor, sample: Sample) -> GroupedPlan | None:
     group = min(tried, key=lambda group: plain_bits(tried[group], scale) if len(tried) > 1 else 0)
     masks, mask_choice = tried[group], choose_structure(tried[group], scale)
     codes = code_symbols(part, block_majors, mask_symbols(part, block_majors, group)[1])
-    code_choice, total = choose_structure(codes, scale), 0.0
+    code_choice, pairs, total = choose_structure(codes, scale), None, 0.0
+    paired = choose_pairs(codes, scale)
+    if paired and better(code_choice, paired[1], PAIR_GAIN) is paired[1]:
+        pairs, code_choice = paired
+        codes = pairs.mark(codes)
     for sequence, choice in ((masks, mask_choice), (codes, code_choice)):
         model, bits = finish(sequence, choice.structure)
         total += sample.scale * bits + 8 * len(write_model(model, write_table))
-    return GroupedPlan(group, mask_choice.structure, code_choice.structure, round(total))
+    return GroupedPlan(group, mask_choice.structure, code_choice.structure, pairs, round(total))
 
 
 def mask_symbols(tensor: SharedTensor, block_majors: int, group: int, *, classed: bool = True) -> tuple[Symbols, np.ndarray]:
@@ -103,7 +109,9 @@ def encode_grouped(tensor: SharedTensor, plan: GroupedPlan) -> Encoded:
     """Codec 8, for a normalised tensor that leaves its zeros out."""
     block_majors = choose_block_majors(tensor.majors, tensor.minor_length, len(tensor.codes))
     masks, positions = mask_symbols(tensor, block_majors, plan.group, classed=plan.codes.positional)
-    codes = code_symbols(tensor, block_majors, positions)
+    codes, codebook = code_symbols(tensor, block_majors, positions), tensor.codebook
+    if plan.pairs:
+        codes, codebook = plan.pairs.mark(codes), codebook[plan.pairs.entries]
     models, arguments, room = [], [], 8
     for sequence, structure in ((masks, plan.masks), (codes, plan.codes)):
         model, bits = finish(sequence, structure)
@@ -117,14 +125,14 @@ def encode_grouped(tensor: SharedTensor, plan: GroupedPlan) -> Encoded:
     size, _ = encode_words(
         *mask_arguments, mask_contexts, mask_words, *code_arguments, SPLIT_FROM, data, substreams
     )  # fmt: skip
-    form = codebook_form(tensor.codebook)
-    head = write_head(CodecId.GROUPED, len(tensor.codebook), tensor.order, form, block_majors, plan.group)
-    codebook = codebook_bytes(tensor.codebook, form)
+    form = codebook_form(codebook)
+    head = write_head(CodecId.GROUPED, len(codebook), tensor.order, form, block_majors, plan.group)
+    values = codebook_bytes(codebook, form)
     tables = b"".join(write_model(model, write_table) for model in models)
     entries, sizes = _entry_table(np.diff(masks.cuts).tolist(), np.diff(codes.cuts).tolist(), substreams.tolist())
-    items = {"head": len(head), "codebook": len(codebook), "tables": len(tables), "entries": len(entries)}
+    items = {"head": len(head), "codebook": len(values), "tables": len(tables), "entries": len(entries)}
     items |= {"masks": sizes[0], "codes": sizes[1]}
-    return Encoded(CodecId.GROUPED, head + codebook + tables + entries + data[:size].tobytes(), items)
+    return Encoded(CodecId.GROUPED, head + values + tables + entries + data[:size].tobytes(), items)
 
 
 def _arguments(sequence: Symbols, structure: Structure, model: Model) -> tuple[np.ndarray, ...]:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -15,6 +17,7 @@ from tersor.format_spec.tensors import SharedTensor
 from tersor.format_spec.word_models import masks_by_symbol
 from tersor.packer.encode import encode
 from tersor.packer.encode._contexts import find_phrases, growth
+from tersor.packer.encode._forms import distinct
 from tersor.packer.encode._sample import sample_of
 from tersor.packer.encode._word_kernels import code_bits, count_pairs, merge_contexts
 from tersor.packer.encode.compact import encode_sparse
@@ -102,16 +105,31 @@ def test_too_many_values_are_left_to_other_codecs() -> None:
     assert plan_grouped(tensor, sample_of(tensor)) is None
 
 
-def test_phrases_across_a_cut_gain_where_lengths_are_far_from_whole_bits() -> None:
+def test_pairs_gain_where_lengths_are_far_from_whole_bits() -> None:
     magnitudes = np.random.default_rng(2).choice([1, 2, 3, 4], (64, 512), p=[0.37, 0.36, 0.25, 0.02])
     signs = np.random.default_rng(3).choice([-1, 1], magnitudes.shape)
     tensor = sparse((magnitudes * signs * (np.arange(512) % 3 > 0)).astype(np.float32))
     plan = plan_grouped(tensor, sample_of(tensor))
     assert plan is not None
-    (cut,) = plan.codes.class_cuts
-    assert plan.codes.phrases
-    assert all(first < cut <= second for first, second in plan.codes.phrases)
+    assert plan.pairs is not None
+    assert plan.codes.phrases == plan.pairs.phrases
+    assert plan.codes.tables == 2
+    counts = np.bincount(tensor.codes)
+    entropy = -(counts * np.log2(counts / counts.sum())).sum() / 8
     check(tensor.dense())
+    assert encode_grouped(tensor, plan).items["codes"] < 1.01 * entropy
+
+
+def test_codebooks_with_copies_come_back_distinct() -> None:
+    magnitudes = np.random.default_rng(2).choice([1, 2, 3, 4], (64, 512), p=[0.37, 0.36, 0.25, 0.02])
+    tensor = sparse((magnitudes * (np.arange(512) % 3 > 0)).astype(np.float32))
+    copied = np.concatenate([tensor.codebook, tensor.codebook[::-1]])
+    codes = np.where(np.arange(len(tensor.codes)) % 2, tensor.codes, len(copied) - 1 - tensor.codes).astype(np.uint8)
+    twice = replace(tensor, codebook=copied, codes=codes)
+    assert twice.dense().tobytes() == tensor.dense().tobytes()
+    assert distinct(twice).codes.tobytes() == tensor.codes.tobytes()
+    for profile in ("compact", "paper", "max"):
+        assert encode(twice, profile) == encode(tensor, profile)
 
 
 @pytest.mark.parametrize("group", range(1, 10))
