@@ -1,12 +1,12 @@
 """Bytes and decoding speed beside NNCodec's DeepCABAC, tensor by tensor, on the same integers.
 
     python benchmarks/nncodec_compare.py --peer PYTHON net.onnx other.onnx
-    python benchmarks/nncodec_compare.py --peer PYTHON --gaussians --profile compact
+    python benchmarks/nncodec_compare.py --peer PYTHON --gaussians --profiles compact
 
 ``PYTHON`` is the interpreter of an environment of its own: ``pip install nncodec==2.1.3 'numpy<2'`` (it builds C++). A group
 is one model at one density, or Gaussians at one density. NNCodec is given its best of several unary lengths and of row
 skipping, and 5 bytes of side information a tensor (step, unary length); Tersor's payload is counted whole, codebook and all.
-Both decode on one core, in turns, so that other work on the machine slows both; of ``--repeats`` turns the best counts, in
+All decode on one core, in turns, so that other work on the machine slows all; of ``--repeats`` turns the best counts, in
 processor time.
 """
 
@@ -174,19 +174,23 @@ def shared(q: np.ndarray) -> SharedTensor:
     return SharedTensor(codebook.dtype, q.shape, (0,), "rows", None, None, codes.reshape(-1).astype(kind), codebook)
 
 
-def compare(group: Group, profile: str, peer: Peer, repeats: int) -> tuple[Score, Score]:
-    """NNCodec's score and ours: each tensor is encoded by both, then decoded by both in turns, and ours is compared."""
-    sizes, seconds = np.zeros(2, np.int64), np.zeros(2)
+def compare(group: Group, profiles: list[str], peer: Peer, repeats: int) -> list[Score]:
+    """NNCodec's score, then one for each profile: a tensor is encoded by all, then decoded by all in turns."""
+    sizes, seconds = np.zeros(1 + len(profiles), np.int64), np.zeros(1 + len(profiles))
     for q in group.levels:
         tensor = shared(q)
-        encoded = encode(tensor, profile)
-        record = TensorRecord("w", tensor.dtype, tensor.shape, tensor.row_axes, encoded.codec)
-        sizes += peer.encode(q) + SIDE_BYTES, len(encoded.payload)
-        if decode(record, encoded.payload, DEFAULT_LIMITS).dense().tobytes() != tensor.dense().tobytes():
-            raise AssertionError(f"{group.name}: a tensor came back different")
-        seconds += np.min([(peer.decode(), decoding_seconds(record, encoded.payload)) for _ in range(repeats)], axis=0)
-    theirs, ours = zip(sizes.tolist(), seconds.tolist(), strict=True)
-    return Score(*theirs), Score(*ours)
+        encoded = [encode(tensor, profile) for profile in profiles]
+        records = [TensorRecord("w", tensor.dtype, tensor.shape, tensor.row_axes, e.codec) for e in encoded]
+        for record, ours in zip(records, encoded, strict=True):
+            if decode(record, ours.payload, DEFAULT_LIMITS).dense().tobytes() != tensor.dense().tobytes():
+                raise AssertionError(f"{group.name}: a tensor came back different")
+        sizes += peer.encode(q) + SIDE_BYTES, *(len(ours.payload) for ours in encoded)
+        turns = []
+        for _ in range(repeats):
+            own = (decoding_seconds(record, ours.payload) for record, ours in zip(records, encoded, strict=True))
+            turns.append((peer.decode(), *own))
+        seconds += np.min(turns, axis=0)
+    return [Score(size, total) for size, total in zip(sizes.tolist(), seconds.tolist(), strict=True)]
 
 
 def decoding_seconds(record: TensorRecord, payload: bytes) -> float:
@@ -196,31 +200,40 @@ def decoding_seconds(record: TensorRecord, payload: bytes) -> float:
     return time.process_time() - begin
 
 
+def print_means(ratios: dict[str, list[float]]) -> None:
+    """Geometric mean and worst of the groups of trained weights, for each profile."""
+    for profile, found in ratios.items():
+        if found:
+            mean = exp(sum(map(log, found)) / len(found))
+            print(f"{profile}, trained weights: geometric mean {mean:.4f}, worst {max(found):.4f}")
+
+
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("models", nargs="*", type=Path, help="ONNX files")
     parser.add_argument("--peer", required=True, help="interpreter of the environment with NNCodec")
-    parser.add_argument("--profile", default="max", choices=["max", "compact", "paper"])
+    parser.add_argument("--profiles", nargs="+", default=["max", "compact"], choices=["max", "compact", "paper"])
     parser.add_argument("--gaussians", action="store_true", help="also independent pruned Gaussians")
     parser.add_argument("--repeats", type=int, default=3)
     arguments = parser.parse_args()
-    table = Table(
-        "group", "weights", "NNCodec bytes", "Tersor bytes", "ratio", "NNCodec Mweight/s", "Tersor Mweight/s", "speed"
-    )
-    ratios = []
+    table = Table("group", "weights", "coder", "bytes", "bytes over NNCodec's", "Mweight/s", "speed over NNCodec's")
+    ratios: dict[str, list[float]] = {profile: [] for profile in arguments.profiles}
     with Peer(arguments.peer) as peer:
         for group in groups(arguments.models, arguments.gaussians):
-            theirs, ours = compare(group, arguments.profile, peer, arguments.repeats)
-            count, ratio = sum(q.size for q in group.levels), ours.size / theirs.size
-            ratios += [ratio] if group.is_trained else []
-            speeds = [count / score.seconds / 1e6 for score in (theirs, ours)]
-            cells = f"{count:,}", f"{theirs.size:,}", f"{ours.size:,}", f"{ratio:.4f}"
-            table.add_row(group.name, *cells, f"{speeds[0]:.1f}", f"{speeds[1]:.1f}", f"{speeds[1] / speeds[0]:.2f}")
-            print(group.name, *cells, f"speed {speeds[1] / speeds[0]:.3f}", file=sys.stderr, flush=True)
+            scores = compare(group, arguments.profiles, peer, arguments.repeats)
+            count, theirs = sum(q.size for q in group.levels), scores[0]
+            for coder, score in zip(("NNCodec", *arguments.profiles), scores, strict=True):
+                ratio, speed = score.size / theirs.size, theirs.seconds / score.seconds
+                rate = f"{count / score.seconds / 1e6:.1f}"
+                table.add_row(group.name, f"{count:,}", coder, f"{score.size:,}", f"{ratio:.4f}", rate, f"{speed:.2f}")
+                print(
+                    f"{group.name}, {coder}: {score.size:,} bytes, {ratio:.4f}; speed {speed:.2f}", file=sys.stderr, flush=True
+                )
+            for profile, score in zip(arguments.profiles, scores[1:], strict=True):
+                ratios[profile] += [score.size / theirs.size] if group.is_trained else []
     Console(width=140).print(table)
-    if ratios:
-        print(f"trained weights: geometric mean {exp(sum(map(log, ratios)) / len(ratios)):.4f}, worst {max(ratios):.4f}")
+    print_means(ratios)
 
 
 if __name__ == "__main__":

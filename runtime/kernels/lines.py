@@ -13,7 +13,7 @@ import numpy as np
 
 from ._jit import jit
 from ._vector import prefetch
-from .matrix import Matrix
+from .matrix import Layout, Matrix
 from .walk import dot, scatter
 
 AHEAD = 3
@@ -21,7 +21,7 @@ AHEAD = 3
 
 
 @dataclass(frozen=True, eq=False)
-class Lines:
+class Lines(Layout):
     """``rows`` x ``columns`` weights: entries of line ``i`` (a row when ``by_rows``) are ``start[i]:start[i + 1]``, int64.
 
     ``minor`` uint16 or uint32 is the place in the line, ascending; ``code`` an index into ``codebook``, or a float32 weight.
@@ -36,11 +36,6 @@ class Lines:
     code: np.ndarray
     codebook: np.ndarray
 
-    @property
-    def bytes(self) -> int:
-        """Memory of everything."""
-        return sum(part.nbytes for part in vars(self).values() if isinstance(part, np.ndarray))
-
 
 def make_lines(matrix: Matrix, by_rows: bool) -> Lines:
     """List the nonzeros of ``matrix`` by rows or by columns."""
@@ -51,10 +46,10 @@ def make_lines(matrix: Matrix, by_rows: bool) -> Lines:
     if starts is not None and minors is not None and not crossed and not has_zeros:
         return Lines(matrix.rows, matrix.columns, by_rows, starts, minors.astype(narrow), matrix.codes, matrix.codebook)
     start = np.zeros(lines + 1, np.int64)
-    _count(*matrix.listing[:-1], crossed, start)
+    _list(*matrix.listing[:-1], crossed, start[1:], None, None)
     np.cumsum(start, out=start)
     minor, code = np.empty(start[-1], narrow), np.empty(start[-1], matrix.codes.dtype)
-    _fill(*matrix.listing[:-1], crossed, start[:-1].copy(), minor, code)
+    _list(*matrix.listing[:-1], crossed, start[:-1].copy(), minor, code)
     return Lines(matrix.rows, matrix.columns, by_rows, start, minor, code, matrix.codebook)
 
 
@@ -66,21 +61,11 @@ def _is_zero(codes, dead, entry):
 
 
 @jit
-def _count(starts, minors, codes, dead, full, minor_length, crossed, ends):
-    """Add up the nonzeros of line ``i`` in ``ends[i + 1]``; lines are the majors, or the minors when ``crossed``."""
-    majors = len(codes) // max(1, minor_length) if full else len(starts) - 1
-    for major in range(majors):
-        begin = major * minor_length if full else starts[major]
-        end = begin + minor_length if full else starts[major + 1]
-        for entry in range(begin, end):
-            if not _is_zero(codes, dead, entry):
-                minor = entry - begin if full else np.int64(minors[entry])
-                ends[(minor if crossed else major) + 1] += 1
+def _list(starts, minors, codes, dead, full, minor_length, crossed, cursor, minor_out, code_out):
+    """Move on the ``cursor`` of its line at every nonzero; write it where that stood, unless the outputs are ``None``.
 
-
-@jit
-def _fill(starts, minors, codes, dead, full, minor_length, crossed, cursor, minor_out, code_out):
-    """Write each nonzero where its line's ``cursor`` stands, and move the cursor on."""
+    Lines are the majors, or the minors when ``crossed``.
+    """
     majors = len(codes) // max(1, minor_length) if full else len(starts) - 1
     for major in range(majors):
         begin = major * minor_length if full else starts[major]
@@ -91,8 +76,9 @@ def _fill(starts, minors, codes, dead, full, minor_length, crossed, cursor, mino
                 line, place = (minor, major) if crossed else (major, minor)
                 at = cursor[line]
                 cursor[line] = at + 1
-                minor_out[at] = place
-                code_out[at] = codes[entry]
+                if minor_out is not None:
+                    minor_out[at] = place
+                    code_out[at] = codes[entry]
 
 
 @jit

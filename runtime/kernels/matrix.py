@@ -15,6 +15,15 @@ from ..encoded import EncodedTensor
 NO_CODEBOOK = np.zeros(1, np.float32)
 
 
+class Layout:
+    """Weights in the order in which a kernel meets them: a base for dataclasses of arrays."""
+
+    @property
+    def bytes(self) -> int:
+        """Memory of all arrays."""
+        return sum(part.nbytes for part in vars(self).values() if isinstance(part, np.ndarray))
+
+
 @dataclass(frozen=True, eq=False)
 class Matrix:
     """``rows`` x ``columns`` weights.

@@ -8,6 +8,7 @@ import numpy as np
 
 from ._jit import jit
 from .lines import Lines
+from .matrix import Layout
 from .segment_tile import LANES, SEGMENT
 
 PANEL_ROWS = 2048
@@ -24,7 +25,7 @@ MOST_REGISTERS = 4
 
 
 @dataclass(frozen=True, eq=False)
-class Segments:
+class Segments(Layout):
     """See :func:`~tersor.runtime.kernels.segment_tile.multiply_segments`."""
 
     width: int
@@ -34,11 +35,6 @@ class Segments:
     offset: np.ndarray
     code: np.ndarray
     codebook: np.ndarray
-
-    @property
-    def bytes(self) -> int:
-        """Memory of everything."""
-        return sum(part.nbytes for part in vars(self).values() if isinstance(part, np.ndarray))
 
 
 def registers(batch: int) -> int:

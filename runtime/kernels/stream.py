@@ -9,12 +9,12 @@ import numpy as np
 from ._jit import jit
 from .layout import Tiling
 from .lines import make_lines
-from .matrix import Matrix
+from .matrix import Layout, Matrix
 from .visits import FIRST, LAST, PRESENT
 
 
 @dataclass(frozen=True, eq=False)
-class Stream:
+class Stream(Layout):
     """What :func:`~tersor.runtime.kernels.convolve.convolve` reads of the weights.
 
     ``block_channels`` (blocks + 1,) int64 and ``block_visits`` (blocks, parts + 1) int64 say which input channels and which
@@ -34,11 +34,6 @@ class Stream:
     codebook: np.ndarray | None
     offsets: np.ndarray
     nonzeros: int
-
-    @property
-    def bytes(self) -> int:
-        """Memory of everything."""
-        return sum(part.nbytes for part in vars(self).values() if isinstance(part, np.ndarray))
 
 
 def make_stream(matrix: Matrix, channels: int, groups: int, tiling: Tiling, parts: int) -> Stream:

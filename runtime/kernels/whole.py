@@ -7,24 +7,19 @@ from dataclasses import dataclass
 import numpy as np
 
 from ._jit import jit
-from .matrix import Matrix
+from .matrix import Layout, Matrix
 
 TOGETHER = 4
 """Columns that are added in one pass over the outputs."""
 
 
 @dataclass(frozen=True, eq=False)
-class Whole:
+class Whole(Layout):
     """``code`` (columns, rows), or (rows, columns) when ``by_rows``: indices into ``codebook``, or float32 weights."""
 
     by_rows: bool
     code: np.ndarray
     codebook: np.ndarray
-
-    @property
-    def bytes(self) -> int:
-        """Memory of everything."""
-        return self.code.nbytes + self.codebook.nbytes
 
 
 def make_whole(matrix: Matrix) -> Whole:
