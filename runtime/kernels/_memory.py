@@ -6,7 +6,6 @@ An address is an integer, in bytes. ``V`` is the length of the tuple ``lanes``.
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import inf
 from typing import Any
 
 from llvmlite import ir
@@ -22,7 +21,6 @@ from ._vector import (
     masked_load,
     prefetch_line,
     splat,
-    vector_pointer,
 )
 
 F32_POINTER = F32.as_pointer()
@@ -38,7 +36,8 @@ def address(typingctx: Any, array: Any) -> Any:
     return types.intp(array), codegen
 
 
-def _pointer(builder: Any, address: Any) -> Any:
+def pointer(builder: Any, address: Any) -> Any:
+    """The pointer to float32 that an address is."""
     return builder.inttoptr(address, F32_POINTER)
 
 
@@ -48,8 +47,8 @@ def _mover(lanes: Any, others: int, emit: Callable[..., Any]) -> Any:
 
     def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         _, target, source, *numbers = arguments
-        value = emit(builder, _pointer(builder, source), *numbers)
-        builder.store(value, builder.bitcast(_pointer(builder, target), value.type.as_pointer())).align = 4
+        value = emit(builder, pointer(builder, source), *numbers)
+        builder.store(value, builder.bitcast(pointer(builder, target), value.type.as_pointer())).align = 4
         return context.get_dummy_value()
 
     return signature, codegen
@@ -114,10 +113,10 @@ def copy_every_fourth(typingctx: Any, lanes: Any, target: Any, source: Any, low:
 @intrinsic
 def copy_strided(typingctx: Any, lanes: Any, target: Any, source: Any, stride: Any, low: Any, high: Any) -> Any:
     """Copy every ``stride``-th of ``V`` elements; those whose numbers are not in ``[low, high)`` are zeros, and not read."""
-    return _mover(lanes, 3, lambda builder, *rest: _gather(builder, len(lanes), *rest))
+    return _mover(lanes, 3, lambda builder, *rest: gather(builder, len(lanes), *rest))
 
 
-def _gather(builder: Any, count: int, source: Any, stride: Any, low: Any, high: Any) -> Any:
+def gather(builder: Any, count: int, source: Any, stride: Any, low: Any, high: Any) -> Any:
     """Elements ``0, stride, 2 * stride...`` of ``source``; zeros for those whose numbers are not in ``[low, high)``."""
     numbers = ir.Constant(ir.VectorType(I64, count), list(range(count)))
     places = builder.mul(numbers, splat(builder, stride, count))
@@ -128,60 +127,6 @@ def _gather(builder: Any, count: int, source: Any, stride: Any, low: Any, high: 
     vector = ir.VectorType(F32, count)
     arguments = [pointers, ir.Constant(I32, 4), builder.and_(*inside), ir.Constant(vector, None)]
     return call(builder, f"llvm.masked.gather.v{count}f32.v{count}p0", vector, arguments)
-
-
-def _fold(lanes: Any, adds: Any, numbers: int, load: Callable[..., Any]) -> Any:
-    """An intrinsic's answer: ``V`` elements at ``target`` become their maxima with those that ``load(builder, source,
-    *numbers)`` reads, or sums where ``adds`` is not empty."""
-    vector = ir.VectorType(F32, len(lanes))
-
-    def codegen(context: Any, b: Any, signature: Any, arguments: Any) -> Any:
-        _, _, target, source, *rest = arguments
-        place = b.bitcast(_pointer(b, target), vector.as_pointer())
-        had = b.load(place)
-        had.align = 4
-        value = load(b, _pointer(b, source), *rest)
-        folded = b.fadd(had, value) if len(adds) else b.select(b.fcmp_ordered(">", value, had), value, had)
-        b.store(folded, place).align = 4
-        return context.get_dummy_value()
-
-    return types.void(lanes, adds, types.intp, types.intp, *[types.intp] * numbers), codegen
-
-
-@intrinsic
-def fold_lanes(typingctx: Any, lanes: Any, adds: Any, target: Any, source: Any, count: Any) -> Any:
-    """Fold ``count`` elements, at most ``V``, into as many: the larger of both, or the sum where ``adds`` is not empty."""
-    vector = ir.VectorType(F32, len(lanes))
-    neutral = ir.Constant(vector, [0.0 if len(adds) else -inf] * len(lanes))
-
-    def load(b: Any, source: Any, count: Any) -> Any:
-        return masked_load(b, source, lanes_below(b, count, len(lanes)), vector, neutral)
-
-    return _fold(lanes, adds, 1, load)
-
-
-@intrinsic
-def fold_every_second(typingctx: Any, lanes: Any, adds: Any, target: Any, source: Any) -> Any:
-    """Fold every second of ``2 * V`` elements into ``V``, as :func:`fold_lanes`."""
-    width = len(lanes)
-
-    def load(b: Any, source: Any) -> Any:
-        halves = [b.load(vector_pointer(b, source, ir.Constant(I64, k * width), ir.VectorType(F32, width))) for k in range(2)]
-        for half in halves:
-            half.align = 4
-        return b.shuffle_vector(*halves, ir.Constant(ir.VectorType(I32, width), list(range(0, 2 * width, 2))))
-
-    return _fold(lanes, adds, 0, load)
-
-
-@intrinsic
-def fold_strided(typingctx: Any, lanes: Any, adds: Any, target: Any, source: Any, stride: Any, count: Any) -> Any:
-    """Fold ``count`` elements, ``stride`` apart, into ``V``, as :func:`fold_lanes`; what the others become means nothing."""
-
-    def load(b: Any, source: Any, stride: Any, count: Any) -> Any:
-        return _gather(b, len(lanes), source, stride, ir.Constant(I64, 0), b.mul(stride, count))
-
-    return _fold(lanes, adds, 2, load)
 
 
 def clip(builder: Any, value: Any, low: Any, high: Any) -> Any:
@@ -195,7 +140,7 @@ def prefetch_address(typingctx: Any, address: Any) -> Any:
     """Ask for the cache line at ``address``, which need not exist."""
 
     def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        prefetch_line(builder, _pointer(builder, arguments[0]))
+        prefetch_line(builder, pointer(builder, arguments[0]))
         return context.get_dummy_value()
 
     return types.void(types.intp), codegen

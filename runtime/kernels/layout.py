@@ -180,7 +180,7 @@ def _candidates(shape: Shape2D, nonzeros: int, registers: tuple[int, int], passi
         kinds.append((WHOLE, True))
     for V, (T, whole) in product(WIDTHS, kinds):
         for R in HEIGHTS:
-            if T * R * max(1, V // width) > count - 3 - T * (2 if whole else 1):
+            if T * R * max(1, V // width) > count - 3 - T:
                 break
             tiling = Tiling(T, R, V, "rows", 1, shape.kernel, shape.strides[0], shape.dilations[0], whole=whole)
             if R <= shape.OH and shape.OH > 1:

@@ -10,8 +10,9 @@ import numpy as np
 
 from ..plan.step import Arrays, Kernel, Site
 from ..plan.workers import Workers
+from ._fold import fold_columns, fold_rows
 from ._jit import jit
-from ._memory import address, fold_every_second, fold_lanes, fold_strided
+from ._memory import address
 from .host import host_registers
 
 PLANES_PER_PART = 16
@@ -19,12 +20,13 @@ PLANES_PER_PART = 16
 
 
 @jit
-def pool_planes(lanes, adds, x, y, geometry, divisor_h, divisor_w, first, last):
+def pool_planes(lanes, adds, kind, x, y, geometry, divisor_h, divisor_w, first, last):
     """Pool the planes ``[first, last)`` of ``x`` (planes, H, W) into ``y`` (planes, OH, OW), both C-contiguous.
 
     Rows of a window are folded first, into a line with margins for the padding; then its columns. ``geometry`` is int64 (KH,
     KW, stride_h, stride_w, dilation_h, dilation_w, top, left). The maximum is taken, or, where ``adds`` is not empty, the
-    sum, divided by ``divisor_h[oh] * divisor_w[ow]``. ``lanes`` is as long as the vectors are wide.
+    sum, divided by ``divisor_h[oh] * divisor_w[ow]``. ``lanes`` is as long as the vectors are wide, ``kind`` as the columns'
+    stride up to 2, or 3.
     """
     V = len(lanes)
     KH, KW, stride_h, stride_w = geometry[0], geometry[1], geometry[2], geometry[3]
@@ -35,37 +37,22 @@ def pool_planes(lanes, adds, x, y, geometry, divisor_h, divisor_w, first, last):
     room = (OW + V - 1) // V * V
     reach = room * stride_w if stride_w <= 2 else (OW - 1) * stride_w + 1
     line = np.full(max(reach + (KW - 1) * dilation_w, left + W + V), start, np.float32)
-    pooled = np.empty(room, np.float32)
-    source, columns, target = address(x), address(line), address(pooled)
+    source, columns, target, divisors = address(x), address(line), address(y), address(divisor_w)
     for plane in range(first, last):
         for oh in range(OH):
-            line[left : left + W] = start
-            for kh in range(KH):
-                ih = oh * stride_h - top + kh * dilation_h
-                if 0 <= ih < H:
-                    row = source + 4 * (plane * H + ih) * W
-                    for iw in range(0, W, V):
-                        fold_lanes(lanes, adds, columns + 4 * (left + iw), row + 4 * iw, min(V, W - iw))
-            pooled[:] = start
-            for kw in range(KW):
-                _fold_columns(lanes, adds, target, columns + 4 * kw * dilation_w, OW, stride_w)
-            result = y[plane, oh]
-            for ow in range(OW):
-                result[ow] = pooled[ow] / (divisor_h[oh] * divisor_w[ow]) if len(adds) else pooled[ow]
-
-
-@jit
-def _fold_columns(lanes, adds, target, source, count, stride):
-    """Fold every ``stride``-th element from the address ``source`` on into ``count`` at ``target``, in whole vectors; with a
-    stride of more than 2, none is read after the last that counts."""
-    V = len(lanes)
-    for i in range(0, count, V):
-        if stride == 1:
-            fold_lanes(lanes, adds, target + 4 * i, source + 4 * i, V)
-        elif stride == 2:
-            fold_every_second(lanes, adds, target + 4 * i, source + 8 * i)
-        else:
-            fold_strided(lanes, adds, target + 4 * i, source + 4 * i * stride, stride, min(V, count - i))
+            ih = oh * stride_h - top
+            skipped = max(0, (dilation_h - 1 - ih) // dilation_h)
+            rows = min(KH, (H - 1 - ih) // dilation_h + 1) - skipped
+            row = source + 4 * (plane * H + ih + skipped * dilation_h) * W
+            for iw in range(0, W, V):
+                fold_rows(lanes, adds, columns + 4 * (left + iw), row + 4 * iw, 4 * dilation_h * W, rows, W - iw)
+            result = target + 4 * (plane * OH + oh) * OW
+            for ow in range(0, OW, V):
+                begin = columns + 4 * ow * stride_w
+                fold_columns(
+                    lanes, adds, kind, result + 4 * ow, begin, stride_w, dilation_w, KW, min(V, OW - ow),
+                    divisor_h[oh], divisors + 4 * ow,
+                )  # fmt: skip
 
 
 @jit(fastmath={"reassoc"})
@@ -100,7 +87,7 @@ def lower_pool(site: Site) -> Kernel | None:
     target = (prod(x[1][:2]), *one, *seen.output)
     threads = max(1, min(site.threads, source[0] // PLANES_PER_PART))
     pool = pool_planes.once()
-    lanes, adds = ((),) * host_registers()[1], ((),) * average
+    lanes, adds, kind = (((),) * n for n in (host_registers()[1], average, min(3, seen.strides[-1])))
 
     def run(inputs: Arrays, outputs: Arrays, scratch: np.ndarray, workers: Workers) -> None:
         planes, pooled = inputs[0], outputs[0]
@@ -110,7 +97,7 @@ def lower_pool(site: Site) -> Kernel | None:
 
         def work(part: int) -> None:
             first, last = source[0] * part // threads, source[0] * (part + 1) // threads
-            pool(lanes, adds, a, b, geometry, divisors[0], divisors[1], first, last)
+            pool(lanes, adds, kind, a, b, geometry, divisors[0], divisors[1], first, last)
 
         workers.each(work, threads)
 

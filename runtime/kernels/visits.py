@@ -47,7 +47,6 @@ def emit_visits(b: Any, task: Any, tile: Tile, *, coded: bool, whole: bool) -> N
         field(i, kind) for i, kind in ((15, I64), (16, I64), (17, I8), (18, F32), (19, F32))
     )
     weights = Weights(b, field(13, I32), field(14, F32) if coded else None, field(20, I32) if whole else None)
-    limits = [b.load(b.gep(bounds, [ir.Constant(I64, k)])) for k in range(2)]
 
     with cgutils.for_range_slice(b, first_visit, last_visit, ir.Constant(I64, 1), I64) as (number, _):
         own = b.zext(b.load(b.gep(flags_of, [number])), I64)
@@ -81,8 +80,9 @@ def emit_visits(b: Any, task: Any, tile: Tile, *, coded: bool, whole: bool) -> N
 
         present = b.lshr(own, ir.Constant(I64, PRESENT))
 
-        def affine(m: Any) -> tuple[Any, ...]:
-            return b.load(b.gep(scale, [m])), b.load(b.gep(shift, [m])), *limits
+        def affine(m: Any) -> tuple[Any, ...]:  # loaded where it is used: registers are few
+            places = (b.gep(scale, [m]), b.gep(shift, [m]), bounds, b.gep(bounds, [ir.Constant(I64, 1)]))
+            return tuple(b.load(place) for place in places)
 
         def store(*, added: bool) -> None:
             for t in range(T):
