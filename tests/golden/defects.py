@@ -29,7 +29,7 @@ from tersor.format_spec.graph import OPSET, Graph, Node, TensorType, Value
 from tersor.format_spec.records import TensorRecord
 from tersor.format_spec.varint import write_varint
 
-from .cases import tensors
+from .graphs import tensors
 from .later_payloads import later_defects
 from .payloads import payload_defects
 from .writing import container, parts_of, raw_parts

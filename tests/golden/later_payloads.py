@@ -10,7 +10,8 @@ import numpy as np
 from tersor.format_spec import codecs
 from tersor.format_spec.records import TensorRecord
 
-from .cases import Case, cases
+from .case import Case
+from .cases import cases
 from .payloads import WrongPayload, varints
 
 

@@ -14,8 +14,10 @@ from tersor.format_spec import codecs
 from tersor.format_spec.records import TensorRecord
 from tersor.packer import Recipe, pack
 
-from .cases import GRAPHS, PROFILES, Case, cases, network
+from .case import Case
+from .cases import cases
 from .defects import defects
+from .graphs import GRAPHS, PROFILES, network
 from .writing import parts_of, raw_parts
 
 HERE = Path(__file__).parent

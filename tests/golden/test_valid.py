@@ -19,7 +19,8 @@ from tersor.format_spec.reference import decode_file
 from tersor.runtime import load
 from tersor.runtime.decode import decode
 
-from .cases import GRAPHS, PROFILES, cases, network
+from .cases import cases
+from .graphs import GRAPHS, PROFILES, network
 from .make import SUMS
 
 FOLDER = Path(__file__).parent / "valid"
