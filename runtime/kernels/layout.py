@@ -22,6 +22,9 @@ LOADS = (1.0, 1.5, 1.9)
 WHOLE, WORTH_WHOLE = 4, 0.3
 """Output channels of a whole tile, and the density below which none is considered."""
 
+VISITED = {1: 30, 2: 75, WHOLE: 40}
+"""Cycles that a visit takes beside its entries, by its channels: two walk three lists."""
+
 VISIT_PREPARED = 400
 """Cycles of preparing one visit."""
 
@@ -227,7 +230,7 @@ def cost(shape: Shape2D, tiling: Tiling, nonzeros: int, width: int = 16) -> floa
     walked = (nonzeros - both) * (R * wide * load + 2)
     if tiling.whole:
         walked = -(-shape.M // T) * channels * shape.taps * (T * R * wide * 0.55 + 2)
-    visited = visits(shape, tiling) * ((30 if T == 1 else 60) + (4 * T * R * wide if blocks > 1 else 0))
+    visited = visits(shape, tiling) * (VISITED[T] + (4 * T * R * wide if blocks > 1 else 0))
     near = 4 * shape.M * shape.OH * shape.OW <= NEAR_BYTES
     stored = shape.M * R * wide * ((4 if near else 13) + 30 * (1 - _inside(shape, tiling)))
     stride = shape.strides[1]

@@ -57,13 +57,18 @@ def emit_visits(b: Any, task: Any, tile: Tile, *, coded: bool, whole: bool) -> N
         last = flag(own, LAST)
         channel = b.load(b.gep(channels_of, [number]))
         following = b.load(b.gep(channels_of, [b.add(number, ir.Constant(I64, 1))]))
+
+        def ask_for(place: Any, *, write: bool) -> None:
+            for t in range(T):
+                base = b.gep(place, [b.mul(b.add(following, ir.Constant(I64, t)), plane)])
+                for r in range(R):
+                    prefetch_line(b, b.gep(base, [b.mul(pitch, ir.Constant(I64, r))]), write=write)
+
         with b.if_else(last) as (final, unfinished):
             with final:
-                for place in [outputs, residual]:
-                    for t in range(T):
-                        base = b.gep(place, [b.mul(b.add(following, ir.Constant(I64, t)), plane)])
-                        for r in range(R):
-                            prefetch_line(b, b.gep(base, [b.mul(pitch, ir.Constant(I64, r))]), write=place is outputs)
+                ask_for(outputs, write=True)
+                with b.if_then(b.icmp_unsigned("!=", outputs, residual)):
+                    ask_for(residual, write=False)
             with unfinished:
                 base = b.gep(sums, [b.mul(following, ir.Constant(I64, R * V))])
                 for r in range(T * R):
