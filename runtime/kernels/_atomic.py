@@ -6,6 +6,7 @@ change.
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from llvmlite import ir
@@ -103,6 +104,18 @@ def pause(typingctx: Any) -> Any:
             call(builder, "llvm.x86.sse2.pause", ir.VoidType(), [])
         elif processor in ("aarch64", "arm64"):
             call(builder, "llvm.aarch64.hint", ir.VoidType(), [ir.Constant(I32, 1)])
+        return context.get_dummy_value()
+
+    return types.void(), codegen
+
+
+@intrinsic
+def let_others_run(typingctx: Any) -> Any:
+    """Give the processor to another thread, where POSIX says how."""
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        if os.name == "posix":
+            call(builder, "sched_yield", I32, [])
         return context.get_dummy_value()
 
     return types.void(), codegen

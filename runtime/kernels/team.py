@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ._atomic import add_at, call_at, pause, replace_at, seen_at, swap_at
+from ._atomic import add_at, call_at, let_others_run, pause, replace_at, seen_at, swap_at
 from ._jit import jit
 from ._memory import address
 
@@ -22,6 +22,10 @@ and what that is called with; how often followers were called back to Python."""
 
 OPEN, JOINED, NUMBER = 1, 2, 1 << 32
 """The work as one number: whether it is open, plus twice the number of followers who joined, plus 2^32 times its number."""
+
+
+POLITE = 1000
+"""Looks at a number after which a thread that must wait lets others have its processor."""
 
 
 def make_team() -> np.ndarray:
@@ -48,38 +52,28 @@ def follow(team, calls, patience):
 
 @jit
 def lead(team, function, argument):
-    """Call the machine code ``function`` on ``argument``, together with the followers unless somebody else leads them.
-
-    Returns how many followers joined; they have to be waited for, see :func:`settled`.
-    """
+    """Call the machine code ``function`` on ``argument``, together with the followers unless somebody else leads them, and wait
+    for those who joined. Returns how many they were."""
     place = address(team)
     if replace_at(place + 8 * LED, 0, 1) == 0:
         call_at(function, argument)
         return 0
-    work = place + 8 * WORK
+    work, ended = place + 8 * WORK, place + 8 * ENDED
     swap_at(place + 8 * FUNCTION, function)
     swap_at(place + 8 * ARGUMENT, argument)
     number = seen_at(work) // NUMBER + 1
     swap_at(work, number * NUMBER + OPEN)
     call_at(function, argument)
-    joined = swap_at(work, number * NUMBER) % NUMBER // JOINED
-    if joined == 0:
-        swap_at(place + 8 * LED, 0)
+    joined, looked = swap_at(work, number * NUMBER) % NUMBER // JOINED, 0
+    while seen_at(ended) != joined:
+        looked += 1
+        if looked % POLITE == 0:
+            let_others_run()
+        else:
+            pause()
+    swap_at(ended, 0)
+    swap_at(place + 8 * LED, 0)
     return joined
-
-
-@jit
-def settled(team, joined, patience):
-    """Wait, for ``patience`` looks at most, for the ``joined`` followers of the work that this thread led to end; whether they
-    have."""
-    place = address(team)
-    for _ in range(patience):
-        if seen_at(place + 8 * ENDED) == joined:
-            swap_at(place + 8 * ENDED, 0)
-            swap_at(place + 8 * LED, 0)
-            return True
-        pause()
-    return False
 
 
 @jit

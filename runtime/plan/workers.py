@@ -16,11 +16,10 @@ from typing import TypeAlias, TypeVar
 
 import numpy as np
 
-from ..kernels.team import CALLS, alone, follow, lead, make_team, settled
+from ..kernels.team import CALLS, alone, follow, lead, make_team
 
-AWAKE, CLOSE = 500e-6, 50e-6
-"""Seconds that a thread looks for more work before it sleeps, and that one looks whether others have ended before it lets other
-processes run."""
+AWAKE = 500e-6
+"""Seconds that a thread looks for more work before it sleeps."""
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -42,13 +41,13 @@ def _core_of(cpu: int) -> str:
 
 
 @cache
-def _looks(seconds: float) -> int:
-    """How often a thread that waits looks at a number in so many seconds: processors pause for very different times."""
+def _patience() -> int:
+    """How often a thread looks for work in :data:`AWAKE` seconds: processors pause for very different times."""
     team, tried = make_team(), 1000
-    settled(team, 1, 1)
+    follow(team, 0, 1)
     begin = time.perf_counter()
-    settled(team, 1, tried)
-    return max(1, int(tried * seconds / (time.perf_counter() - begin)))
+    follow(team, 0, tried)
+    return max(1, int(tried * AWAKE / (time.perf_counter() - begin)))
 
 
 class _Job:
@@ -102,7 +101,7 @@ class _Helper:
             job.help()
             calls = int(team[CALLS])
             if jobs.empty():
-                follow(team, calls, _looks(AWAKE))
+                follow(team, calls, _patience())
             self.asleep = True
 
 
@@ -129,12 +128,10 @@ class _Crew:
 
     def lead(self, function: int, argument: int) -> None:
         """Call machine code on all threads that are free."""
-        for helper in self.helpers:
-            if helper.asleep:
-                self.jobs.put(_Call())
-        joined = lead(self.team, function, argument)
-        while joined and not settled(self.team, joined, _looks(CLOSE)):
-            time.sleep(0)
+        asleep = sum(helper.asleep for helper in self.helpers)
+        for _ in range(asleep - self.jobs.qsize()):
+            self.jobs.put(_Call())
+        lead(self.team, function, argument)
 
     def stop(self) -> None:
         """End the threads."""

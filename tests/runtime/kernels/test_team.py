@@ -9,11 +9,9 @@ import pytest
 
 from tersor.runtime.kernels._atomic import add_at, code_of, number_at
 from tersor.runtime.kernels._jit import jit
-from tersor.runtime.kernels.team import CALLS, ENDED, LED, WORK, alone, follow, lead, make_team, settled
+from tersor.runtime.kernels.team import CALLS, ENDED, LED, WORK, alone, follow, lead, make_team
 from tersor.runtime.plan.trace import Recorder
 from tersor.runtime.plan.workers import Workers
-
-LOOKS = 1_000_000
 
 
 @jit
@@ -63,10 +61,7 @@ def test_followers_join_what_is_open(code):
         follower.start()
     while joined == 0 or len(orders) < 200:
         orders.append(order_of(40))
-        count = lead(team, code, orders[-1].ctypes.data)
-        while count and not settled(team, count, LOOKS):
-            pass
-        joined += count
+        joined += lead(team, code, orders[-1].ctypes.data)
     team[CALLS] = 1
     for follower in followers:
         follower.join()
@@ -84,8 +79,9 @@ def test_who_cannot_lead_works_alone(code):
 
 
 def test_followers_lose_patience():
-    follow(make_team(), 0, 10)
-    assert not settled(make_team(), 1, 10)
+    team = make_team()
+    follow(team, 0, 10)
+    assert not team.any()
 
 
 @pytest.mark.parametrize("count", [1, 2, 4])
