@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -25,7 +26,7 @@ Room: TypeAlias = "tuple[np.ndarray, ...]"
 Kernel: TypeAlias = "Callable[..., tuple[int, int]]"
 
 ENTRIES_PER_TASK = 1 << 18
-"""Entries that one task of a parallel decode takes, about: some 0.5 ms of work."""
+"""Entries that a thread of a parallel decode takes at a time, about: some 0.5 ms of work."""
 
 BLOCK_DEFECTS = {
     WRONG_LENGTH: "a substream does not hold exactly its symbols",
@@ -111,11 +112,14 @@ class CodedTensor(ABC):
         minors = np.empty(count if self.leaves_zeros_out else 0, np.uint32)
         low, high = np.empty(count, np.uint8), np.empty(count if self.head.k > 256 else 0, np.uint8)
         ranges = self._ranges() if executor else [(0, self.block_count)]
+        left = iter(ranges)
 
-        def decode_range(span: tuple[int, int]) -> None:
-            self._decode(*span, starts, minors, low, high)
+        def decode_ranges(_: int) -> None:
+            room = self.room(0, self.block_count)
+            for span in left:
+                self._decode(*span, room, starts, minors, low, high)
 
-        for _ in (executor.map if executor else map)(decode_range, ranges):
+        for _ in (executor.map if executor else map)(decode_ranges, range(min(len(ranges), os.cpu_count() or 1))):
             pass
         record, kept = self.record, (starts, minors) if self.leaves_zeros_out else (None, None)
         codes = _join(low, high, self.head.k)
@@ -141,11 +145,13 @@ class CodedTensor(ABC):
         cuts = np.unique([0, *np.searchsorted(self.entries.ends, steps), self.block_count]).tolist()
         return list(pairwise(cuts))
 
-    def _decode(self, first: int, stop: int, starts: np.ndarray, minors: np.ndarray, low: np.ndarray, high: np.ndarray) -> None:
-        """Decode a range into its places in the whole tensor's arrays."""
+    def _decode(
+        self, first: int, stop: int, room: Room, starts: np.ndarray, minors: np.ndarray, low: np.ndarray, high: np.ndarray
+    ) -> None:
+        """Decode a range into its places in the whole tensor's arrays; ``room``: see :meth:`room`."""
         begin, end = int(self.entries.ends[first]), int(self.entries.ends[stop])
         ends = starts[first * self.head.block_majors + 1 : min(stop * self.head.block_majors, self.majors) + 1]
-        self.decode_into(first, stop, self.room(first, stop), ends, minors[begin:end], low[begin:end], high[begin:end])
+        self.decode_into(first, stop, room, ends, minors[begin:end], low[begin:end], high[begin:end])
         if self.leaves_zeros_out:
             ends += begin
 
