@@ -11,11 +11,7 @@ from .dead import names_read
 
 
 def drop_identities(graph: Graph) -> Graph:
-    """``graph`` without the nodes whose output is their input; graph inputs and outputs keep their names.
-
-    Raises:
-        UnsupportedOperator: dropout that drops, or that an input can tell to.
-    """
+    """``graph`` without the nodes whose output is their input; graph inputs and outputs keep their names."""
     outputs = {value.name for value in graph.outputs}
     fixed = outputs | {value.name for value in graph.inputs} | set(graph.initializers)
     names: dict[str, str] = {}
@@ -37,6 +33,18 @@ def drop_identities(graph: Graph) -> Graph:
     return replace(graph, nodes=tuple(_rename(node, lambda name: _current(names, name)) for node in kept))
 
 
+def refuse_training(graph: Graph) -> None:
+    """Check that no dropout drops.
+
+    Raises:
+        UnsupportedOperator: one does, or an input can tell it to.
+    """
+    for node in graph.nodes:
+        training = node.inputs[2] if node.op_type == "Dropout" and len(node.inputs) > 2 else ""
+        if training and (training not in graph.initializers or graph.initializers[training].dense().any()):
+            raise UnsupportedOperator("Dropout in training mode is random; export the model for inference", node=node.label)
+
+
 def _current(names: Mapping[str, str], name: str) -> str:
     while name in names:
         name = names[name]
@@ -48,9 +56,6 @@ def _is_copy(node: Node, graph: Graph) -> bool:
         return True
     if node.op_type != "Dropout":
         return False
-    training = node.inputs[2] if len(node.inputs) > 2 else ""
-    if training and (training not in graph.initializers or graph.initializers[training].dense().any()):
-        raise UnsupportedOperator("Dropout in training mode is random; export the model for inference", node=node.label)
     mask = node.outputs[1] if len(node.outputs) > 1 else ""
     return not mask or mask not in names_read(graph)
 

@@ -20,7 +20,7 @@ from .constants import element_type, from_constant_node, from_sparse_proto, from
 from .dead import drop_dead
 from .fold import fold
 from .functions import expand
-from .identities import drop_identities
+from .identities import drop_identities, refuse_training
 from .normalise import check_operators, default_opset, normalise
 from .skeleton import strip
 
@@ -61,6 +61,7 @@ def from_onnx(source: str | os.PathLike[str] | bytes | ModelProto) -> Graph:
         metadata=_metadata(model, opset),
         opset=OPSET,
     )
+    refuse_training(graph)
     return drop_dead(drop_identities(graph), sources)
 
 

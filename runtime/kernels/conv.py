@@ -90,7 +90,7 @@ class Conv:
         order, known = np.empty(ORDER, np.int64), self._orders[residual is not None]
         argument = self._fill(order, known, source, target, other, scratch.view(np.float32))
         if len(self._shares) == 1:
-            alone(self._code, argument)
+            self._alone(self._code, argument)
         else:
             workers.share(self._code, argument)
 
@@ -98,6 +98,11 @@ class Conv:
     def _fill(self) -> Callable[..., int]:
         """What fills in an order."""
         return fill_order.once()
+
+    @cached_property
+    def _alone(self) -> Callable[[int, int], None]:
+        """What carries one out on this thread."""
+        return alone.once()
 
     @cached_property
     def _code(self) -> int:

@@ -113,6 +113,7 @@ class _Crew:
     team: np.ndarray
     helpers: tuple[_Helper, ...]
     calls: Iterator[int] = field(default_factory=lambda: count(1))
+    leads: Callable[[np.ndarray, int, int], int] = field(default_factory=lead.once)
 
     @classmethod
     def of(cls, size: int) -> _Crew:
@@ -131,7 +132,7 @@ class _Crew:
         asleep = sum(helper.asleep for helper in self.helpers)
         for _ in range(asleep - self.jobs.qsize()):
             self.jobs.put(_Call())
-        lead(self.team, function, argument)
+        self.leads(self.team, function, argument)
 
     def stop(self) -> None:
         """End the threads."""
