@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Literal, TypeAlias
 
 from ..format_spec.container import Container, Source, map_source, release
@@ -10,7 +11,7 @@ from ..format_spec.graph import Tensor
 from ..format_spec.limits import DEFAULT_LIMITS, Limits
 from ..format_spec.model_file import read_graph
 from ..format_spec.records import TensorRecord
-from .encoded import check_streamable, keep_encoded
+from .encoded import check_streamable, keep_encoded, least_encoded
 from .model import Model
 from .ops._registry import check_supported
 
@@ -39,7 +40,9 @@ def load(source: Source, *, threads: int | None = None, memory: Memory = "expand
         raise PlanError(f"memory={memory!r}: it is 'expanded' or 'streamed'")
     view = map_source(source)
     try:
-        graph = read_graph(Container(view, limits), keep_encoded if memory == "streamed" else decode_lazily)
+        container = Container(view, limits)
+        keep = partial(keep_encoded, least=least_encoded(container))
+        graph = read_graph(container, keep if memory == "streamed" else decode_lazily)
         if not graph.outputs:
             raise PlanError("the file holds tensors and no graph to run: read them with tersor.runtime.load_tensors")
         check_supported(graph)

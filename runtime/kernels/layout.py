@@ -25,8 +25,8 @@ WHOLE, WORTH_WHOLE = 4, 0.3
 VISITED = {1: 30, 2: 75, WHOLE: 40}
 """Cycles that a visit takes beside its entries, by its channels: two walk three lists."""
 
-VISIT_PREPARED = 400
-"""Cycles of preparing one visit."""
+VISIT_PREPARED, ENTRY_PREPARED = 400, {1: 8, 2: 40, WHOLE: 15}
+"""Cycles of preparing one visit, and one weight by the channels of a tile: the entries of two have to be merged."""
 
 NEAR_BYTES = 1 << 19
 """Outputs that stay in the second-level cache; more are written to memory."""
@@ -164,22 +164,22 @@ def tiles(shape: Shape2D, tiling: Tiling) -> int:
 def choose(shape: Shape2D, nonzeros: int, registers: tuple[int, int], *, passing: bool = False) -> Tiling | None:
     """The cheapest way to run a convolution that has ``nonzeros`` weights; ``registers`` as from :func:`host_registers`.
 
-    ``passing`` weights are prepared for each run: for single output channels, which is quicker, and few visits. There is no way
-    for a kernel of more positions than offsets can tell apart.
+    ``passing`` weights are prepared for each run, which counts: for single output channels it is quicker, and for few visits.
+    There is no way for a kernel of more positions than offsets can tell apart.
     """
 
     def cycles(tiling: Tiling) -> float:
-        prepared = VISIT_PREPARED * visits(shape, tiling) if passing else 0
+        prepared = VISIT_PREPARED * visits(shape, tiling) + ENTRY_PREPARED[tiling.T] * nonzeros if passing else 0
         return cost(shape, tiling, nonzeros, registers[1]) + prepared
 
-    return min(_candidates(shape, nonzeros, registers, passing), key=cycles, default=None)
+    return min(_candidates(shape, nonzeros, registers), key=cycles, default=None)
 
 
-def _candidates(shape: Shape2D, nonzeros: int, registers: tuple[int, int], passing: bool) -> Iterator[Tiling]:
+def _candidates(shape: Shape2D, nonzeros: int, registers: tuple[int, int]) -> Iterator[Tiling]:
     count, width = registers
     size, together = shape.C // shape.groups, shape.M // shape.groups
-    kinds = [(T, False) for T in (1, 2) if T == 1 or (together >= T and not passing)]
-    if shape.groups == 1 and together >= WHOLE and not passing and nonzeros > WORTH_WHOLE * shape.dense:
+    kinds = [(T, False) for T in (1, 2) if together >= T or T == 1]
+    if shape.groups == 1 and together >= WHOLE and nonzeros > WORTH_WHOLE * shape.dense:
         kinds.append((WHOLE, True))
     for V, (T, whole) in product(WIDTHS, kinds):
         for R in HEIGHTS:

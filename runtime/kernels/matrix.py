@@ -70,8 +70,7 @@ class Matrix:
         """Entries whose value is not zero."""
         if self.dead is None:
             return int(np.count_nonzero(self.codes))
-        dead = np.flatnonzero(self.dead)
-        return len(self.codes) - int(np.isin(self.codes, dead).sum()) if len(dead) else len(self.codes)
+        return len(self.codes) - (int(np.count_nonzero(self.dead[self.codes])) if self.dead.any() else 0)
 
 
 def matrix_of(tensor: Tensor, row_axes: tuple[int, ...], name: str) -> Matrix:

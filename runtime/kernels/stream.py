@@ -124,27 +124,33 @@ def _walk_rows(
     starts, columns, codes, units, outputs, first_input, channel_of, vector_of, block_of, block_channels, vectors, coded,
     counting, cursor, words,
 ):  # fmt: skip
-    """As :func:`_walk_pairs` where a unit is a row: its entries of one block follow one another."""
+    """As :func:`_walk_pairs` where a unit is a row: its entries of one block follow one another.
+
+    Indices of the inner loops are unsigned: signed ones are looked at for their sign, which takes longer than the rest.
+    """
     for u in range(len(units)):
-        i, end, first = starts[units[u]], starts[units[u] + 1], first_input[u]
+        i, end, first = np.uint64(starts[units[u]]), np.uint64(starts[units[u] + 1]), first_input[u]
         while i < end:
             block = block_of[first + channel_of[columns[i]]]
-            after, base = block_channels[block + 1] - first, (first - block_channels[block]) * vectors
-            at, begin, i, beyond = cursor[block, u, 0], i, i + 1, end
+            after, base = block_channels[block + 1] - first, np.uint32((first - block_channels[block]) * vectors)
+            at, begin, beyond = np.uint64(cursor[block, u, 0]), i, end
+            i += np.uint64(1)
             while i < beyond:
-                middle = (i + beyond) // 2
-                inside = channel_of[columns[middle]] < after
-                i, beyond = (middle + 1, beyond) if inside else (i, middle)
+                middle = (i + beyond) >> np.uint64(1)
+                if channel_of[columns[middle]] < after:
+                    i = middle + np.uint64(1)
+                else:
+                    beyond = middle
             if counting:
                 cursor[block, u, 0] = i - begin
             elif coded:
-                for k in range(i - begin):
-                    code = np.uint32(codes[begin + k]) << np.uint32(16)
-                    words[at + k] = np.uint32(base + vector_of[columns[begin + k]]) | code
+                for k in range(begin, i):
+                    words[at] = (base + vector_of[columns[k]]) | np.uint32(codes[k]) << np.uint32(16)
+                    at += np.uint64(1)
             else:
-                for k in range(i - begin):
-                    words[at + 2 * k] = np.uint32(base + vector_of[columns[begin + k]])
-                    words[at + 2 * k + 1] = np.uint32(codes[begin + k])
+                for k in range(begin, i):
+                    words[at], words[at + np.uint64(1)] = base + vector_of[columns[k]], np.uint32(codes[k])
+                    at += np.uint64(2)
 
 
 @jit

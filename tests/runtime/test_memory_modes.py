@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 
+from tersor.format_spec.container import TENSOR
 from tersor.format_spec.errors import PlanError
 from tersor.format_spec.graph import OPSET, Graph, Node, TensorType, Value
 from tersor.format_spec.tensors import DenseTensor
 from tersor.packer import Recipe, pack
 from tersor.runtime import load
+from tersor.runtime.encoded import KEPT_ENCODED, least_encoded
 
 SHAPE = (2, 3, 9, 9)
 
@@ -47,6 +51,7 @@ def network(pruned) -> Graph:
 @pytest.mark.parametrize("threads", [1, 2])
 def test_same_answers(monkeypatch, network, tmp_path: Path, profile, threads):
     monkeypatch.setattr("tersor.runtime.encoded.KEPT_ENCODED", 1)
+    monkeypatch.setattr("tersor.runtime.encoded.DECODED_SHARE", 0)
     path = tmp_path / "net.tersor"
     pack(network, path, Recipe.lossless(profile=profile))
     x = np.random.default_rng(1).standard_normal(SHAPE).astype(np.float32)
@@ -68,6 +73,20 @@ def test_weights_stay_as_small_as_in_the_file(pruned, tmp_path: Path):
     pack(Graph("net", (x,), (y,), (node,), {"w": DenseTensor.of(weights)}, {}, OPSET), path, Recipe.lossless())
     with load(path, memory="streamed") as model:
         assert next(model.plan().rows()).weight_bytes < 1.2 * path.stat().st_size
+
+
+@pytest.mark.parametrize(
+    ("lengths", "least"),
+    [
+        ([], KEPT_ENCODED),
+        ([2_000_000], KEPT_ENCODED),
+        ([2_000_000, 30_000, 25_000, 90_000], 90_000),
+        ([2_000_000, 30_000, 30_000, 30_000], 30_000),
+    ],
+)
+def test_the_smallest_tensors_are_decoded_once(lengths, least):
+    container: Any = SimpleNamespace(sections=[SimpleNamespace(kind=TENSOR, length=length) for length in lengths])
+    assert least_encoded(container) == least
 
 
 def test_max_profile_must_be_repacked(network, tmp_path: Path):
