@@ -6,6 +6,7 @@ import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -155,15 +156,23 @@ class CodedTensor(ABC):
         if self.leaves_zeros_out:
             ends += begin
 
-    @property
-    @abstractmethod
+    @cached_property
     def kernel(self) -> Kernel:
         """The jitted decoder of this codec, to be called with arguments of this tensor only."""
+        return self.find_kernel()
 
-    @property
-    @abstractmethod
+    @cached_property
     def fixed(self) -> tuple[Any, ...]:
         """What the kernel takes first, whatever the blocks."""
+        return self.list_fixed()
+
+    @abstractmethod
+    def find_kernel(self) -> Kernel:
+        """:attr:`kernel`."""
+
+    @abstractmethod
+    def list_fixed(self) -> tuple[Any, ...]:
+        """:attr:`fixed`."""
 
     @abstractmethod
     def room(self, first: int, stop: int) -> Room:

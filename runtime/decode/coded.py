@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -43,13 +42,11 @@ class HuffmanTensor(CodedTensor):
 class GappedTensor(HuffmanTensor):
     """Of the shared or the sparse codec."""
 
-    @cached_property
-    def kernel(self) -> Kernel:
+    def find_kernel(self) -> Kernel:
         """See the base class."""
         return decode_blocks.once()
 
-    @cached_property
-    def fixed(self) -> tuple[Any, ...]:
+    def list_fixed(self) -> tuple[Any, ...]:
         """The first arguments of :func:`._blocks.decode_blocks`, the same for every block."""
         return *self._coded, int(self.leaves_zeros_out), self.head.k, self.head.width - 1
 
@@ -61,13 +58,11 @@ class GappedTensor(HuffmanTensor):
 class PaperTensor(HuffmanTensor):
     """Of the paper codec."""
 
-    @cached_property
-    def kernel(self) -> Kernel:
+    def find_kernel(self) -> Kernel:
         """See the base class."""
         return decode_paper.once()
 
-    @cached_property
-    def fixed(self) -> tuple[Any, ...]:
+    def list_fixed(self) -> tuple[Any, ...]:
         """The first arguments of :func:`._paper.decode_paper`, the same for every block."""
         return *self._coded, self.head.k
 

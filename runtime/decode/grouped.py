@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -108,8 +108,7 @@ class GroupedTensor(CodedTensor):
 
     models: ModelTables
 
-    @cached_property
-    def kernel(self) -> Kernel:
+    def find_kernel(self) -> Kernel:
         """See the base class."""
         return decode_grouped.once()
 
@@ -117,8 +116,7 @@ class GroupedTensor(CodedTensor):
     def _shift(self) -> int:
         return int(1 << self.head.width > MAX_ALPHABET)
 
-    @cached_property
-    def fixed(self) -> tuple[Any, ...]:
+    def list_fixed(self) -> tuple[Any, ...]:
         """The first arguments of :func:`._masks.decode_grouped`, the same for every block."""
         entries, group, tables = self.entries, self.head.width, group_tables(self.head.width)
         meaning = group, self._shift, tables.masks, tables.sizes, tables.places, class_words()
