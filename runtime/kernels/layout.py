@@ -229,7 +229,7 @@ def cost(shape: Shape2D, tiling: Tiling, nonzeros: int, width: int = 16) -> floa
     load = LOADS[sum(held > size for size in BLOCK_BYTES[:2])] * (1.4 if tiling.shape == "direct" else 1.0)
     walked = (nonzeros - both) * (R * wide * load + 2)
     if tiling.whole:
-        walked = -(-shape.M // T) * channels * shape.taps * (T * R * wide * 0.55 + 2)
+        walked = -(-shape.M // T) * channels * shape.taps * (T * R * wide * 0.5 + 2)
     visited = visits(shape, tiling) * (VISITED[T] + (4 * T * R * wide if blocks > 1 else 0))
     near = 4 * shape.M * shape.OH * shape.OW <= NEAR_BYTES
     stored = shape.M * R * wide * ((4 if near else 13) + 30 * (1 - _inside(shape, tiling)))

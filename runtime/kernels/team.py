@@ -23,7 +23,6 @@ and what that is called with; how often followers were called back to Python."""
 OPEN, JOINED, NUMBER = 1, 2, 1 << 32
 """The work as one number: whether it is open, plus twice the number of followers who joined, plus 2^32 times its number."""
 
-
 POLITE = 1000
 """Looks at a number after which a thread that must wait lets others have its processor."""
 
