@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from statistics import median
 
 import numpy as np
@@ -26,6 +25,7 @@ from tersor.format_spec.records import TensorRecord
 from tersor.format_spec.tensors import SharedTensor
 from tersor.packer.encode import Encoded, encode
 from tersor.runtime.decode.coded import CodedTensor, open_coded
+from tersor.runtime.plan.workers import Workers
 
 BITARRAY_SYMBOLS = 500_000
 
@@ -110,8 +110,9 @@ def sparse(density: float, count: int, repeats: int, peer: str | None) -> None:
     print(f"sparse, density {density:.0%}, {len(codes):,} nonzeros, {coded.block_count} blocks: {bits:.3f} bits a nonzero")
     print(f"  decode           {rate(coded.decode, len(codes), repeats)}")
     print(f"  decode, elapsed  {rate(coded.decode, len(codes), repeats, time.perf_counter)}")
-    with ThreadPoolExecutor(2) as executor:
-        print(f"  decode 2 threads {rate(lambda: coded.decode(executor), len(codes), repeats, time.perf_counter)}")
+    workers = Workers(2)
+    print(f"  decode 2 threads {rate(lambda: coded.decode(workers), len(codes), repeats, time.perf_counter)}")
+    workers.close()
     print(f"  encode           {rate(lambda: encode(tensor), len(codes), repeats)}")
     if peer:
         print(f"  NNCodec decode   {peer_rate(tensor, peer, 3)}")

@@ -26,8 +26,9 @@ if TYPE_CHECKING:
 Room: TypeAlias = "tuple[np.ndarray, ...]"
 Kernel: TypeAlias = "Callable[..., tuple[int, int]]"
 
-ENTRIES_PER_TASK = 1 << 18
-"""Entries that a thread of a parallel decode takes at a time, about: some 0.5 ms of work."""
+RANGES, ENTRIES = 8, (1 << 17, 1 << 19)
+"""Ranges that a parallel decode deals out, and the fewest and most entries of one, about: 0.3 to 1.2 ms of work. Each hand-over
+takes the interpreter's lock."""
 
 BLOCK_DEFECTS = {
     WRONG_LENGTH: "a substream does not hold exactly its symbols",
@@ -142,7 +143,8 @@ class CodedTensor(ABC):
         return Blocks(first * block_majors, *kept, _join(low, high, self.head.k))
 
     def _ranges(self) -> list[tuple[int, int]]:
-        steps = np.arange(0, self.entries.ends[-1], ENTRIES_PER_TASK)
+        count, (least, most) = int(self.entries.ends[-1]), ENTRIES
+        steps = np.arange(0, count, min(most, max(least, count // RANGES)))
         cuts = np.unique([0, *np.searchsorted(self.entries.ends, steps), self.block_count]).tolist()
         return list(pairwise(cuts))
 

@@ -180,7 +180,7 @@ def test_ranges_of_blocks_and_an_executor_give_the_whole() -> None:
 
 
 def test_many_tasks_cover_every_block(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tersor.runtime.decode._opened.ENTRIES_PER_TASK", 100)
+    monkeypatch.setattr("tersor.runtime.decode._opened.ENTRIES", (100, 100))
     with ThreadPoolExecutor(2) as executor:
         tensor = make(64, 64, 0.2, 32)
         coded = open_coded(record(tensor, CodecId.SPARSE), encode(tensor, CodecId.SPARSE, 5, 8), LIMITS)
