@@ -23,9 +23,6 @@ and what that is called with; how often followers were called back to Python."""
 OPEN, JOINED, NUMBER = 1, 2, 1 << 32
 """The work as one number: whether it is open, plus twice the number of followers who joined, plus 2^32 times its number."""
 
-POLITE = 1000
-"""Looks at a number after which a thread that must wait lets others have its processor."""
-
 
 def make_team() -> np.ndarray:
     """A team that nobody leads."""
@@ -50,9 +47,12 @@ def follow(team, calls, patience):
 
 
 @jit
-def lead(team, function, argument):
+def lead(team, function, argument, patience):
     """Call the machine code ``function`` on ``argument``, together with the followers unless somebody else leads them, and wait
-    for those who joined. Returns how many they were."""
+    for those who joined. Returns how many they were.
+
+    After each ``patience`` looks in vain others get the processor: a follower may need it.
+    """
     place = address(team)
     if replace_at(place + 8 * LED, 0, 1) == 0:
         call_at(function, argument)
@@ -66,7 +66,7 @@ def lead(team, function, argument):
     joined, looked = swap_at(work, number * NUMBER) % NUMBER // JOINED, 0
     while seen_at(ended) != joined:
         looked += 1
-        if looked % POLITE == 0:
+        if looked % patience == 0:
             let_others_run()
         else:
             pause()

@@ -19,7 +19,7 @@ import numpy as np
 from ..kernels.team import CALLS, alone, follow, lead, make_team
 
 AWAKE = 500e-6
-"""Seconds that a thread looks for more work before it sleeps."""
+"""Seconds that a thread looks for more work before it sleeps, or for others to end before it lets them have its processor."""
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -113,7 +113,7 @@ class _Crew:
     team: np.ndarray
     helpers: tuple[_Helper, ...]
     calls: Iterator[int] = field(default_factory=lambda: count(1))
-    leads: Callable[[np.ndarray, int, int], int] = field(default_factory=lead.once)
+    leads: Callable[[np.ndarray, int, int, int], int] = field(default_factory=lead.once)
 
     @classmethod
     def of(cls, size: int) -> _Crew:
@@ -132,7 +132,7 @@ class _Crew:
         asleep = sum(helper.asleep for helper in self.helpers)
         for _ in range(asleep - self.jobs.qsize()):
             self.jobs.put(_Call())
-        self.leads(self.team, function, argument)
+        self.leads(self.team, function, argument, _patience())
 
     def stop(self) -> None:
         """End the threads."""

@@ -13,6 +13,8 @@ from tersor.runtime.kernels.team import CALLS, ENDED, LED, WORK, alone, follow, 
 from tersor.runtime.plan.trace import Recorder
 from tersor.runtime.plan.workers import Workers
 
+LOOKS = 1000
+
 
 @jit
 def mark(lanes, order):
@@ -48,7 +50,7 @@ def test_one_thread_does_everything(code):
 
 def test_a_team_without_followers(code):
     team, order = make_team(), order_of(3)
-    assert lead(team, code, order.ctypes.data) == 0
+    assert lead(team, code, order.ctypes.data, LOOKS) == 0
     assert order[2:].tolist() == [1000] * 3
     assert team[LED] == 0
 
@@ -61,7 +63,7 @@ def test_followers_join_what_is_open(code):
         follower.start()
     while joined == 0 or len(orders) < 200:
         orders.append(order_of(40))
-        joined += lead(team, code, orders[-1].ctypes.data)
+        joined += lead(team, code, orders[-1].ctypes.data, LOOKS)
     team[CALLS] = 1
     for follower in followers:
         follower.join()
@@ -73,7 +75,7 @@ def test_followers_join_what_is_open(code):
 def test_who_cannot_lead_works_alone(code):
     team, order = make_team(), order_of(4)
     team[LED] = 1
-    assert lead(team, code, order.ctypes.data) == 0
+    assert lead(team, code, order.ctypes.data, LOOKS) == 0
     assert order[2:].tolist() == [1000] * 4
     assert team[LED] == 1
 
