@@ -83,7 +83,8 @@ def least_encoded(container: Container) -> int:
     """Bytes from which on payloads of this file stay encoded."""
     lengths = sorted(section.length for section in container.sections if section.kind == TENSOR)
     fitting = int(np.count_nonzero(np.cumsum(lengths) <= sum(lengths) * DECODED_SHARE))
-    return max(KEPT_ENCODED, lengths[fitting]) if fitting else KEPT_ENCODED
+    some = 0 < fitting < len(lengths)  # all of them where none has a byte
+    return max(KEPT_ENCODED, lengths[fitting]) if some else KEPT_ENCODED
 
 
 def check_streamable(graph: Graph) -> None:

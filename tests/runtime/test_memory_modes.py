@@ -79,6 +79,7 @@ def test_weights_stay_as_small_as_in_the_file(pruned, tmp_path: Path):
     ("lengths", "least"),
     [
         ([], KEPT_ENCODED),
+        ([0, 0], KEPT_ENCODED),
         ([2_000_000], KEPT_ENCODED),
         ([2_000_000, 30_000, 25_000, 90_000], 90_000),
         ([2_000_000, 30_000, 30_000, 30_000], 30_000),
