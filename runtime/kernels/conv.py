@@ -78,10 +78,25 @@ class Conv:
         overrun = 2 * self.tiling.V * self.shape.strides[1]
         return self.packed_floats + self.sum_floats + -(-(rows * pitch + overrun) // 16) * 16
 
+    @property
+    def scratch_bytes(self) -> int:
+        """Bytes of scratch memory for all threads."""
+        return 4 * self.parts * self.scratch_floats
+
+    @property
+    def density(self) -> float:
+        """Multiplications done, of those of the dense convolution."""
+        return self.stream.nonzeros / max(1, self.shape.dense)
+
+    @property
+    def weight_bytes(self) -> int:
+        """Bytes of weights that a run reads."""
+        return self.stream.bytes
+
     def __call__(
         self, x: np.ndarray, y: np.ndarray, residual: np.ndarray | None, scratch: np.ndarray, workers: Workers
     ) -> None:
-        """Compute ``y`` from ``x``, both C-contiguous; ``scratch`` is ``4 * parts * scratch_floats`` bytes."""
+        """Compute ``y`` from ``x``, both C-contiguous; ``scratch`` is ``scratch_bytes`` long."""
         source, target = x.reshape(-1), y.reshape(-1)
         if self.tiling.shape == "direct" and x.ctypes.data % ALIGNMENT:
             source = aligned_bytes(x.nbytes).view(np.float32)

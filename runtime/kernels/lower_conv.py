@@ -12,10 +12,11 @@ from ..plan.workers import Workers
 from .conv import Conv, affine
 from .fully_connected import fully_connected
 from .host import host_registers
-from .layout import Shape2D, Tiling, choose
+from .layout import Shape2D, Tiling, choose, cost
 from .matrix import Matrix, matrix_of
 from .stream import Stream, make_stream
 from .whole_stream import make_whole_stream
+from .winograd import conv as winograd
 
 WINDOW_ATTRIBUTES = ("strides", "dilations", "pads", "auto_pad")
 
@@ -25,22 +26,42 @@ def lower_conv(site: Site) -> Kernel | None:
     shape = conv_shape(site)
     if shape is None or 1 not in site.constants or not site.all_float32 or (site.type(2) and 2 not in site.constants):
         return None
-    name = site.node.inputs[1]
     if shape.covers_input:
         return fully_connected(site, shape.N, (0,), 1.0, site.array(2))
-    counted = site.prepare(("nonzeros", name), lambda: _matrix(site).nonzeros)
-    flat = shape.flattened
-    tiling = choose(flat, counted, host_registers(), passing=site.passing)
+    nonzeros = site.prepare(("nonzeros", site.node.inputs[1]), lambda: _matrix(site).nonzeros)
+    tiling = choose(shape.flattened, nonzeros, host_registers(), passing=site.passing)
     if tiling is None:
         return None
-    key = ("conv", name, tiling, shape.groups, site.threads)
+    cycles = cost(shape.flattened, tiling, nonzeros, host_registers()[1])
+    return _by_winograd(site, shape, cycles) or _by_tiles(site, shape, tiling)
+
+
+def _by_winograd(site: Site, shape: Shape2D, most: float) -> Kernel | None:
+    """A kernel by Winograd's method where that takes fewer than ``most`` cycles, and weights are prepared for many runs."""
+    if site.passing or not winograd.fits(shape):
+        return None
+    cut = winograd.cut(shape, host_registers())
+    if winograd.cost(shape, cut) >= most:
+        return None
+    key = ("conv", site.node.inputs[1], "winograd", cut.T, cut.V)
+    kernels = site.prepare(key, lambda: winograd.make_kernels(_matrix(site), shape.C, cut.T, cut.V))
+    conv = winograd.WinogradConv(shape, cut, kernels, *_epilogue(site, shape), site.threads)
+    return _kernel(f"conv winograd {cut.T}x{cut.R}x{cut.V}", conv, shape)
+
+
+def _by_tiles(site: Site, shape: Shape2D, tiling: Tiling) -> Kernel:
+    key = ("conv", site.node.inputs[1], tiling, shape.groups, site.threads)
     stream = site.prepare(key, lambda: _stream(_matrix(site), shape, tiling, site.threads))
-    scale, shift = affine(site.epilogue, shape.M, site.array(2))
-    bounds = np.array([site.epilogue.low, site.epilogue.high], np.float32)
-    conv = Conv(flat, tiling, stream, scale, shift, bounds, site.threads)
+    conv = Conv(shape.flattened, tiling, stream, *_epilogue(site, shape), site.threads)
     kind = f"conv {tiling.shape}{' whole' if tiling.whole else ''}"
     label = f"{kind} {tiling.T}x{tiling.R}x{tiling.V}" + ("" if stream.codebook is not None else " fp32")
     return _kernel(label, conv, shape)
+
+
+def _epilogue(site: Site, shape: Shape2D) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(scale, shift, bounds), the convolution's bias taken in."""
+    bounds = np.array([site.epilogue.low, site.epilogue.high], np.float32)
+    return *affine(site.epilogue, shape.M, site.array(2)), bounds
 
 
 def _stream(matrix: Matrix, shape: Shape2D, tiling: Tiling, threads: int) -> Stream:
@@ -53,7 +74,7 @@ def _matrix(site: Site) -> Matrix:
     return matrix_of(site.constants[1], (0,), site.node.inputs[1])
 
 
-def _kernel(label: str, conv: Conv, shape: Shape2D) -> Kernel:
+def _kernel(label: str, conv: Conv | winograd.WinogradConv, shape: Shape2D) -> Kernel:
     def run(inputs: Arrays, outputs: Arrays, scratch: np.ndarray, workers: Workers) -> None:
         x, y = inputs[0], outputs[0]
         assert x is not None
@@ -66,9 +87,9 @@ def _kernel(label: str, conv: Conv, shape: Shape2D) -> Kernel:
         run,
         reads=(0,),
         macs=weights * shape.N * shape.OH * shape.OW,
-        density=conv.stream.nonzeros / weights if weights else 0.0,
-        weight_bytes=conv.stream.bytes,
-        scratch=4 * conv.parts * conv.scratch_floats,
+        density=conv.density,
+        weight_bytes=conv.weight_bytes,
+        scratch=conv.scratch_bytes,
     )
 
 

@@ -19,7 +19,7 @@ def make_whole_stream(matrix: Matrix, channels: int, tiling: Tiling, parts: int)
     Every unit of ``tiling.T`` output channels has a visit in every block. Output channels are cut into ``parts`` of equally
     many units.
     """
-    rows, codebook = _rows(matrix)
+    rows, codebook = whole_rows(matrix)
     units = -(-matrix.rows // tiling.T)
     grid = np.zeros((units * tiling.T, channels, len(tiling.tap_vector)), rows.dtype)
     grid[: matrix.rows] = rows.reshape(matrix.rows, *grid.shape[1:])
@@ -45,7 +45,7 @@ def make_whole_stream(matrix: Matrix, channels: int, tiling: Tiling, parts: int)
     )
 
 
-def _rows(matrix: Matrix) -> tuple[np.ndarray, np.ndarray | None]:
+def whole_rows(matrix: Matrix) -> tuple[np.ndarray, np.ndarray | None]:
     """(rows, columns): uint8 codes with their codebook, or float32 weights without."""
     grid, codebook = listed_whole(matrix)
     rows = grid if matrix.by_rows else grid.T

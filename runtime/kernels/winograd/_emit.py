@@ -1,0 +1,165 @@
+"""Instructions for kernels: vectors of tiles or kernels read, transformed and written. Places are addresses in bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from llvmlite import ir
+
+from .._deferred import intrinsic, types
+from .._memory import clip, pointer
+from .._vector import I64, call, lanes_below, masked_load, masked_store, splat
+from .transforms import OUTPUTS, POINTS, TAPS, Vectors
+
+I8 = ir.IntType(8)
+
+
+def _instruction(signature: Any, emit: Callable[..., None]) -> Any:
+    """An intrinsic's answer: ``emit(vectors, *arguments)``, ``lanes`` being the first of the types."""
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        emit(Vectors(builder, len(signature.args[0])), *arguments[1:])
+        return context.get_dummy_value()
+
+    return signature, codegen
+
+
+def _product(b: Any, number: int, step: Any) -> Any:
+    return b.mul(ir.Constant(I64, number), step)
+
+
+@intrinsic
+def transform_rows(
+    typingctx: Any, lanes: Any, target: Any, pitch: Any, source: Any, width: Any, rows: Any, columns: Any
+) -> Any:
+    """Transform ``V`` columns of six input rows, ``width`` elements apart, to six rows ``pitch`` elements apart.
+
+    Rows and columns whose numbers are not in ``rows`` and ``columns``, (first, last), are zeros, and not read.
+    """
+
+    def emit(v: Vectors, target: Any, pitch: Any, source: Any, width: Any, rows: Any, columns: Any) -> None:
+        b = v.b
+        top, bottom, left, right = (b.extract_value(pair, k) for pair in (rows, columns) for k in (0, 1))
+        inside = b.and_(lanes_below(b, right, v.lanes), b.not_(lanes_below(b, left, v.lanes)))
+        d = []
+        for i in range(POINTS):
+            number = ir.Constant(I64, i)
+            present = b.and_(b.icmp_signed(">=", number, top), b.icmp_signed("<", number, bottom))
+            mask = b.select(present, inside, ir.Constant(inside.type, None))
+            d.append(masked_load(b, b.gep(pointer(b, source), [b.mul(number, width)]), mask, v.type))
+        for i, value in enumerate(v.inputs(d)):
+            v.store(value, pointer(b, target), _product(b, i, pitch))
+
+    return _instruction(types.void(lanes, *[types.intp] * 4, rows, columns), emit)
+
+
+@intrinsic
+def transform_columns(typingctx: Any, lanes: Any, target: Any, step: Any, source: Any) -> Any:
+    """Transform a row of ``V`` tiles, four elements each, to six vectors ``step`` elements apart.
+
+    What is read was just written: as the same vectors, or parts of one, for a processor waits where it lies in two of them.
+    """
+
+    def emit(v: Vectors, target: Any, step: Any, source: Any) -> None:
+        b, place = v.b, pointer(v.b, source)
+        d = v.parted([v.load(place, k * v.lanes) for k in range(OUTPUTS)])
+        for k in range(POINTS - OUTPUTS):
+            after = b.load(b.gep(place, [ir.Constant(I64, OUTPUTS * v.lanes + k)]))
+            d.append(v.moved_up(d[k], after))
+        for j, value in enumerate(v.inputs(d)):
+            v.store(value, pointer(b, target), _product(b, j, step))
+
+    return _instruction(types.void(lanes, *[types.intp] * 3), emit)
+
+
+@intrinsic
+def transform_weights(typingctx: Any, lanes: Any, coded: Any, target: Any, step: Any, source: Any, codebook: Any) -> Any:
+    """Transform ``V`` kernels, nine vectors, to 36 vectors ``step`` elements apart.
+
+    The vectors are codes of 8 bits for ``codebook`` unless ``coded`` is empty, else float32.
+    """
+    read = _looked_up if len(coded) else _as_they_are
+
+    def emit(v: Vectors, _: Any, target: Any, step: Any, source: Any, codebook: Any) -> None:
+        g = [read(v, source, codebook, k * v.lanes) for k in range(TAPS * TAPS)]
+        columns = [v.weights(g[k::TAPS]) for k in range(TAPS)]
+        for i in range(POINTS):
+            for j, value in enumerate(v.weights([column[i] for column in columns])):
+                v.store(value, pointer(v.b, target), _product(v.b, i * POINTS + j, step))
+
+    return _instruction(types.void(lanes, coded, *[types.intp] * 4), emit)
+
+
+def _as_they_are(v: Vectors, source: Any, codebook: Any, at: int) -> Any:
+    return v.load(pointer(v.b, source), at)
+
+
+def _looked_up(v: Vectors, source: Any, codebook: Any, at: int) -> Any:
+    """Element by element: instructions that gather take four times as long on processors with the mitigation of Downfall."""
+    b, codes, values = v.b, v.b.inttoptr(source, I8.as_pointer()), pointer(v.b, codebook)
+    result = ir.Constant(v.type, ir.Undefined)
+    for lane in range(v.lanes):
+        code = b.load(b.gep(codes, [ir.Constant(I64, at + lane)]))
+        result = b.insert_element(result, b.load(b.gep(values, [b.zext(code, I64)])), ir.Constant(I64, lane))
+    return result
+
+
+@intrinsic
+def transform_outputs(
+    typingctx: Any,
+    lanes: Any,
+    source: Any,
+    step: Any,
+    target: Any,
+    residual: Any,
+    added: Any,
+    width: Any,
+    room: Any,
+    affine: Any,
+) -> Any:
+    """Transform the products of ``V`` tiles, 36 vectors ``step`` elements apart, back to four rows of ``4 * V`` outputs.
+
+    Rows are ``width`` elements apart; as many (rows, columns) are stored as there is ``room`` for. ``affine`` are the addresses
+    of scale, shift and bounds. The residual is read if ``added`` is not 0.
+    """
+
+    def emit(
+        v: Vectors, source: Any, step: Any, target: Any, residual: Any, added: Any, width: Any, room: Any, affine: Any
+    ) -> None:
+        b = v.b
+        rows, columns = (b.extract_value(room, k) for k in (0, 1))
+        scale, shift, low = (pointer(b, b.extract_value(affine, k)) for k in range(3))
+        factors = [splat(b, b.load(place), v.lanes) for place in (scale, shift, low, b.gep(low, [ir.Constant(I64, 1)]))]
+        masks = [lanes_below(b, b.sub(columns, ir.Constant(I64, k * v.lanes)), v.lanes) for k in range(OUTPUTS)]
+        with_residual = b.icmp_signed("!=", added, ir.Constant(I64, 0))
+        sums = [
+            v.outputs([v.load(pointer(b, source), _product(b, i * POINTS + j, step)) for i in range(POINTS)])
+            for j in range(POINTS)
+        ]
+        for i in range(OUTPUTS):
+            values = v.joined(v.outputs([column[i] for column in sums]))
+            row, present = _product(b, i, width), b.icmp_signed(">", rows, ir.Constant(I64, i))
+            with b.if_then(present):
+                places = [b.add(row, ir.Constant(I64, k * v.lanes)) for k in range(OUTPUTS)]
+                others = _residual(v, pointer(b, residual), places, masks, with_residual)
+                for value, other, at, mask in zip(values, others, places, masks, strict=True):
+                    scaled = call(b, f"llvm.fma.v{v.lanes}f32", v.type, [value, *factors[:2]])
+                    masked_store(b, clip(b, b.fadd(scaled, other), *factors[2:]), b.gep(pointer(b, target), [at]), mask)
+
+    return _instruction(types.void(lanes, *[types.intp] * 6, room, affine), emit)
+
+
+def _residual(v: Vectors, base: Any, places: list[Any], masks: list[Any], present: Any) -> list[Any]:
+    """Vectors of the residual at some places, zeros where there is none: even a load of no lanes waits for stores there."""
+    b, before = v.b, v.b.block
+    with b.if_then(present):
+        loaded = [masked_load(b, b.gep(base, [at]), mask, v.type) for at, mask in zip(places, masks, strict=True)]
+        inside = b.block
+    joined = []
+    for value in loaded:
+        phi = b.phi(v.type)
+        phi.add_incoming(ir.Constant(v.type, None), before)
+        phi.add_incoming(value, inside)
+        joined.append(phi)
+    return joined

@@ -1,0 +1,154 @@
+"""The pieces of a convolution by Winograd's method: some tiles of an image, for some chunks of output channels.
+
+Of a piece, the inputs are transformed once and stay in the second-level cache. Chunk after chunk, kernels are transformed,
+multiplied with them, and the sums transformed back. Weights are kept as codes: transformed ones take up to 16 times the memory,
+and longer to read than to make.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .._atomic import add_at, call_at, code_of, number_at
+from .._jit import jit
+from .._memory import address, copy_lanes
+from ._emit import transform_columns, transform_outputs, transform_rows, transform_weights
+from .multiply import TASK
+from .transforms import OUTPUTS, POINTS, PRODUCTS, TAPS
+
+NEXT, PLACES = 0, 1
+"""Numbers of an order that threads count up: pieces of work taken, places in scratch memory taken."""
+
+PIECES, WORK, X, Y, OTHER, SCRATCH, GEOMETRY, WEIGHTS, CODEBOOK, SCALE, SHIFT, BOUNDS, CODE, ADDED = range(2, 16)
+"""The other numbers: how many pieces there are; addresses of what each is, of ``x`` (N·C·H·W,), ``y`` and a residual
+(N·M·OH·OW,; that of ``y`` when there is none), float32, of scratch memory, 64-byte aligned, of the geometry, of weights and
+codebook (0 when they are float32), of scale, shift and bounds, and of the code that multiplies, by its vectors; whether there
+is a residual."""
+
+ORDER = 16
+"""Length of an order."""
+
+(C, H, W, M, OH, OW, TOP, LEFT, ACROSS, LINE, INPUTS_STEP, WEIGHTS_STEP, SUMS_STEP, CHUNK, TOGETHER, MOST, PLACE) = range(17)
+"""Numbers of the geometry: sizes, padding, tiles across an image; elements of a row of transformed inputs; elements between the
+inputs, weights and sums of one product and the next; output channels of a chunk, and those multiplied at once; vectors
+multiplied at once, at most; bytes of a place in scratch memory."""
+
+
+@jit
+def winograd_convolver(lanes):
+    """Address of the code that carries out an order, given by its address, with vectors of ``len(lanes)`` tiles."""
+    return code_of(lanes, carry_out)
+
+
+@jit
+def carry_out(lanes, order):
+    """Take pieces of the work of the order at address ``order``, int64 as above, until none is left.
+
+    A piece is (image, first tile, last tile, first chunk of the output channels, last chunk). Each thread takes one of the
+    places in scratch memory.
+    """
+    geometry = number_at(order, GEOMETRY)
+    place = number_at(order, SCRATCH) + add_at(order + 8 * PLACES, 1) * number_at(geometry, PLACE)
+    task = np.empty(TASK, np.int64)
+    piece = add_at(order + 8 * NEXT, 1)
+    while piece < number_at(order, PIECES):
+        _convolve_piece(lanes, order, geometry, task, place, number_at(order, WORK) + 40 * piece)
+        piece = add_at(order + 8 * NEXT, 1)
+
+
+@jit
+def _convolve_piece(lanes, order, geometry, task, line, work):
+    """Compute the piece described at ``work``. Scratch memory: six rows of inputs, transformed inputs, weights, sums."""
+    V, n, first, last = len(lanes), number_at(work, 0), number_at(work, 1), number_at(work, 2)
+    inputs = line + 4 * POINTS * number_at(geometry, LINE)
+    weights = inputs + 4 * PRODUCTS * number_at(geometry, INPUTS_STEP)
+    sums = weights + 4 * PRODUCTS * number_at(geometry, WEIGHTS_STEP)
+    vectors, plane = (last - first + V - 1) // V, 4 * number_at(geometry, H) * number_at(geometry, W)
+    image = number_at(order, X) + n * number_at(geometry, C) * plane
+    for i in range(0, POINTS * number_at(geometry, LINE), V):  # lanes that are no tile's are computed too: of numbers, at least
+        copy_lanes(lanes, line + 4 * i, line, 0, 0)
+    for c in range(number_at(geometry, C)):
+        _transform_channel(lanes, line, inputs + 4 * c * vectors * V, image + c * plane, first, last, geometry)
+    for chunk in range(number_at(work, 3), number_at(work, 4)):
+        begin = chunk * number_at(geometry, CHUNK)
+        end = min(begin + number_at(geometry, CHUNK), number_at(geometry, M))
+        _transform_kernels(lanes, weights, begin, end, order, geometry)
+        _multiply(lanes, inputs, weights, sums, vectors, end - begin, order, geometry, task)
+        for m in range(begin, end):
+            source = sums + 4 * (m - begin) * vectors * V
+            _finish_channel(lanes, source, n * number_at(geometry, M) + m, m, first, last, order, geometry)
+
+
+@jit
+def _transform_channel(lanes, line, target, plane, first, last, geometry):
+    """Transform the inputs of the tiles ``[first, last)`` of one channel; zeros fill up the last vector."""
+    V, height, width, across = len(lanes), number_at(geometry, H), number_at(geometry, W), number_at(geometry, ACROSS)
+    length, step = number_at(geometry, LINE), number_at(geometry, INPUTS_STEP)
+    if (last - first) % V != 0:
+        for i in range(PRODUCTS):
+            copy_lanes(lanes, target + 4 * (i * step + (last - first) // V * V), target, 0, 0)
+    tile = first
+    while tile < last:
+        across_from = tile % across
+        count = min(across - across_from, last - tile)
+        top, left = OUTPUTS * (tile // across) - number_at(geometry, TOP), OUTPUTS * across_from - number_at(geometry, LEFT)
+        for column in range(0, OUTPUTS * count + TAPS - 1, V):
+            begin = left + column
+            columns = (max(0, -begin), max(0, min(V, width - begin)))
+            source = plane + 4 * (top * width + begin)
+            transform_rows(lanes, line + 4 * column, length, source, width, (-top, height - top), columns)
+        for i in range(POINTS):
+            for done in range(0, count, V):
+                place = target + 4 * (POINTS * i * step + tile - first + done)
+                transform_columns(lanes, place, step, line + 4 * (i * length + OUTPUTS * done))
+        tile += count
+
+
+@jit
+def _transform_kernels(lanes, target, begin, end, order, geometry):
+    """Transform the kernels of the output channels ``[begin, end)``, ``begin`` being a multiple of those multiplied at once."""
+    V, together, codebook = len(lanes), number_at(geometry, TOGETHER), number_at(order, CODEBOOK)
+    groups = (number_at(geometry, C) * together + V - 1) // V
+    size = TAPS * TAPS * V * (1 if codebook != 0 else 4)
+    source = number_at(order, WEIGHTS) + begin // together * groups * size
+    for _ in range((end - begin + together - 1) // together * groups):
+        if codebook != 0:
+            transform_weights(lanes, (1,), target, number_at(geometry, WEIGHTS_STEP), source, codebook)
+        else:
+            transform_weights(lanes, (), target, number_at(geometry, WEIGHTS_STEP), source, codebook)
+        source += size
+        target += 4 * V
+
+
+@jit
+def _multiply(lanes, inputs, weights, sums, vectors, channels, order, geometry, task):
+    """Multiply the transformed inputs of ``vectors`` vectors of tiles with the weights of ``channels`` output channels."""
+    V, together, most = len(lanes), number_at(geometry, TOGETHER), number_at(geometry, MOST)
+    parts = (vectors + most - 1) // most
+    task[3], task[4], task[5] = vectors * V, number_at(geometry, C), vectors * V
+    task[6], task[7] = (channels + together - 1) // together, (number_at(geometry, C) * together + V - 1) // V * V
+    for i in range(PRODUCTS):
+        for part in range(parts):
+            begin, end = vectors * part // parts, vectors * (part + 1) // parts
+            task[0] = inputs + 4 * (i * number_at(geometry, INPUTS_STEP) + begin * V)
+            task[1] = weights + 4 * i * number_at(geometry, WEIGHTS_STEP)
+            task[2] = sums + 4 * (i * number_at(geometry, SUMS_STEP) + begin * V)
+            call_at(number_at(number_at(order, CODE), end - begin), address(task))
+
+
+@jit
+def _finish_channel(lanes, sums, channel, m, first, last, order, geometry):
+    """Transform the sums of the tiles ``[first, last)`` back, for output channel ``m``, plane ``channel`` of the outputs."""
+    height, width, across = number_at(geometry, OH), number_at(geometry, OW), number_at(geometry, ACROSS)
+    affine = (number_at(order, SCALE) + 4 * m, number_at(order, SHIFT) + 4 * m, number_at(order, BOUNDS))
+    step = number_at(geometry, SUMS_STEP)
+    tile = first
+    while tile < last:
+        across_from = tile % across
+        count = min(len(lanes), across - across_from, last - tile)
+        row, column = OUTPUTS * (tile // across), OUTPUTS * across_from
+        at = 4 * (channel * height * width + row * width + column)
+        room, source = (height - row, min(OUTPUTS * count, width - column)), sums + 4 * (tile - first)
+        target, residual = number_at(order, Y) + at, number_at(order, OTHER) + at
+        transform_outputs(lanes, source, step, target, residual, number_at(order, ADDED), width, room, affine)
+        tile += count

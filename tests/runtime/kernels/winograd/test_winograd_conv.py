@@ -1,0 +1,124 @@
+"""Winograd's method against the plain convolution, over odd sizes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tersor.format_spec.tensors import DenseTensor
+from tersor.runtime.kernels.conv import affine
+from tersor.runtime.kernels.layout import Shape2D
+from tersor.runtime.kernels.matrix import matrix_of
+from tersor.runtime.kernels.winograd.conv import Cut, WinogradConv, cost, cut, fits, make_kernels, tiles
+from tersor.runtime.ops.conv import conv
+from tersor.runtime.plan.arena import aligned_bytes
+from tersor.runtime.plan.step import PLAIN, Epilogue
+from tersor.runtime.plan.workers import Workers
+
+REGISTERS = {"AVX-512": (32, 16), "AVX2": (16, 8), "NEON": (32, 4)}
+UNBOUNDED = np.array([-np.inf, np.inf], np.float32)
+
+
+@st.composite
+def geometries(draw: st.DrawFn) -> tuple[Shape2D, tuple[int, int]]:
+    """A convolution of 3 x 3, and its padding at the end."""
+    pads = draw(st.tuples(*[st.integers(0, 3)] * 4))
+    H, W = (
+        draw(st.integers(max(1, 3 - a - z), draw(st.sampled_from([6, 40])))) for a, z in zip(pads[:2], pads[2:], strict=True)
+    )
+    N, C, M = draw(st.integers(1, 2)), draw(st.integers(1, 9)), draw(st.integers(1, 19))
+    OH, OW = H + pads[0] + pads[2] - 2, W + pads[1] + pads[3] - 2
+    return Shape2D(N, C, H, W, M, OH, OW, (3, 3), begin=pads[:2]), pads[2:]
+
+
+def made(tensor, shape: Shape2D, chosen: Cut, epilogue: Epilogue = PLAIN, bounds=UNBOUNDED, threads=1) -> WinogradConv:
+    """The convolution with everything chosen."""
+    kernels = make_kernels(matrix_of(tensor, (0,), "w"), shape.C, chosen.T, chosen.V)
+    return WinogradConv(shape, chosen, kernels, *affine(epilogue, shape.M, None), bounds, threads)
+
+
+def scratch_for(kernel: WinogradConv) -> np.ndarray:
+    """Scratch memory full of NaN."""
+    scratch = aligned_bytes(kernel.scratch_bytes)
+    scratch[:] = 255
+    return scratch
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    geometry=geometries(),
+    registers=st.sampled_from(list(REGISTERS.values())),
+    code=st.sampled_from([np.uint8, np.uint16, np.float32]),
+    order=st.sampled_from(["rows", "columns"]),
+    density=st.sampled_from([0.3, 1.0]),
+    threads=st.integers(1, 3),
+    in_place=st.booleans(),
+    seed=st.integers(0, 99),
+)
+def test_equals_reference(share, pruned, geometry, registers, code, order, density, threads, in_place, seed):
+    (shape, end), rng = geometry, np.random.default_rng(seed)
+    w = pruned(rng, (shape.M, shape.C, 3, 3), density)
+    tensor = DenseTensor.of(w) if code is np.float32 else share(w, (0,), order, code, sparse=density < 1)
+    x = rng.standard_normal((shape.N, shape.C, shape.H, shape.W)).astype(np.float32)
+    scale, shift = rng.standard_normal((2, shape.M))
+    residual = rng.standard_normal((shape.N, shape.M, shape.OH, shape.OW)).astype(np.float32)
+    want = conv.reference(x, w, pads=(*shape.begin, *end)) * scale[:, None, None] + shift[:, None, None] + residual
+    bounds = np.array([-0.5, 1.5], np.float32)
+    kernel = made(tensor, shape, cut(shape, registers), Epilogue(scale, shift), bounds, threads)
+    y = residual.copy() if in_place else np.full(want.shape, np.nan, np.float32)
+    kernel(x, y, y if in_place else residual, scratch_for(kernel), Workers(threads))
+    np.testing.assert_allclose(y, np.clip(want, -0.5, 1.5), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("registers", REGISTERS.values(), ids=REGISTERS)
+def test_threads_change_no_bit_and_nothing_outside_is_written(share, pruned, registers):
+    rng = np.random.default_rng(0)
+    shape = Shape2D(N=1, C=20, H=21, W=33, M=40, OH=21, OW=33, kernel=(3, 3), begin=(1, 1))
+    tensor = share(pruned(rng, (40, 20, 3, 3), 1.0), (0,), "rows", np.uint8)
+    x, results = rng.standard_normal((1, 20, 21, 33)).astype(np.float32), []
+    for threads in (1, 2, 3):
+        kernel = made(tensor, shape, cut(shape, registers), threads=threads)
+        guarded = np.full(40 * 21 * 33 + 64, 7, np.float32)
+        kernel(x, guarded[32:-32], None, scratch_for(kernel), Workers(threads))
+        results.append(guarded)
+    assert np.all(results[0][:32] == 7)
+    assert np.all(results[0][-32:] == 7)
+    assert results[0].tobytes() == results[1].tobytes() == results[2].tobytes()
+
+
+def test_loses_a_digit_at_most(pruned):
+    rng, shape = np.random.default_rng(1), Shape2D(1, 128, 16, 16, 16, 16, 16, (3, 3), begin=(1, 1))
+    w, x = pruned(rng, (16, 128, 3, 3), 1.0), np.maximum(rng.standard_normal((1, 128, 16, 16)), 0).astype(np.float32)
+    exact = conv.reference(x.astype(np.float64), w.astype(np.float64), pads=(1, 1, 1, 1))
+    kernel, y = made(DenseTensor.of(w), shape, cut(shape, (32, 16))), np.empty((1, 16, 16, 16), np.float32)
+    kernel(x, y, None, scratch_for(kernel), Workers(1))
+    plain = conv.reference(x, w, pads=(1, 1, 1, 1))
+    assert np.abs(y - exact).max() < 10 * np.abs(plain - exact).max()
+
+
+@pytest.mark.parametrize("registers", REGISTERS.values(), ids=REGISTERS)
+@given(C=st.integers(1, 600), M=st.integers(1, 600), size=st.integers(1, 230))
+def test_a_cut_covers_every_tile(registers, C, M, size):
+    shape = Shape2D(1, C, size, size, M, size, size, (3, 3), begin=(1, 1))
+    found, (down, across) = cut(shape, registers), tiles(shape)
+    assert sum(found.vectors) == -(-down * across // found.V)
+    assert min(found.vectors) > 0
+    assert found.chunk % found.T == 0
+    wide = found.V // registers[1]
+    assert wide * (found.T * found.R + found.R) + 1 <= registers[0]
+    assert cost(shape, found) > 0
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"kernel": (3, 1)}, {"strides": (1, 2)}, {"dilations": (2, 1)}, {"groups": 2}],
+    ids=lambda change: next(iter(change)),
+)
+def test_other_convolutions_do_not_fit(change):
+    shape = Shape2D(1, 4, 8, 8, 4, 6, 6, (3, 3))
+    assert fits(shape)
+    assert not fits(replace(shape, **change))
