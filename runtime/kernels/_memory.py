@@ -136,6 +136,38 @@ def clip(builder: Any, value: Any, low: Any, high: Any) -> Any:
 
 
 @intrinsic
+def float_at(typingctx: Any, address: Any) -> Any:
+    """The float32 at ``address``."""
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.load(pointer(builder, arguments[0]))
+
+    return types.float32(types.intp), codegen
+
+
+@intrinsic
+def put_float(typingctx: Any, target: Any, value: Any) -> Any:
+    """Write a float32."""
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        builder.store(arguments[1], pointer(builder, arguments[0]))
+        return context.get_dummy_value()
+
+    return types.void(types.intp, types.float32), codegen
+
+
+@intrinsic
+def place_at(typingctx: Any, address: Any, index: Any) -> Any:
+    """The uint32 ``index`` places after ``address``, as an int64."""
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        places = builder.inttoptr(arguments[0], I32.as_pointer())
+        return builder.zext(builder.load(builder.gep(places, [arguments[1]])), I64)
+
+    return types.intp(types.intp, types.intp), codegen
+
+
+@intrinsic
 def prefetch_address(typingctx: Any, address: Any) -> Any:
     """Ask for the cache line at ``address``, which need not exist."""
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from llvmlite import ir
 
-from ._deferred import cgutils, intrinsic, types
+from ._deferred import cgutils
 
 I64, I32, F32 = ir.IntType(64), ir.IntType(32), ir.FloatType()
 
@@ -62,15 +62,3 @@ def prefetch_line(builder: Any, pointer: Any, *, write: bool = False) -> None:
     """Ask for the cache line at ``pointer``, which need not exist."""
     hints = [ir.Constant(I32, hint) for hint in (int(write), 3, 1)]
     call(builder, "llvm.prefetch.p0", ir.VoidType(), [builder.bitcast(pointer, ir.IntType(8).as_pointer()), *hints])
-
-
-@intrinsic
-def prefetch(typingctx: Any, array: Any, index: Any) -> Any:
-    """Ask for the cache line of ``array[index]``, which need not exist."""
-    signature = types.void(array, types.intp)
-
-    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        prefetch_line(builder, element_pointer(context, builder, signature.args[0], arguments[0], arguments[1]))
-        return context.get_dummy_value()
-
-    return signature, codegen

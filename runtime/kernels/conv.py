@@ -11,22 +11,9 @@ import numpy as np
 from ..plan.arena import ALIGNMENT, aligned_bytes
 from ..plan.step import Epilogue
 from ..plan.workers import Workers
-from .convolve import (
-    BLOCK_CHANNELS,
-    BLOCK_VISITS,
-    BLOCKS,
-    GEOMETRY,
-    ORDER,
-    PARTS,
-    PIECES,
-    PREPARED,
-    ROW_INPUT,
-    TILE,
-    WORK,
-    convolver,
-    fill_order,
-)
+from .convolve import BLOCK_CHANNELS, BLOCK_VISITS, BLOCKS, GEOMETRY, PARTS, PREPARED, ROW_INPUT, TILE, convolver
 from .layout import SHAPES, Shape2D, Tiling, cost, tiles
+from .order import ORDER, PIECES, WORK, fill_order
 from .stream import Stream
 from .team import alone
 from .visits import TASK, visits

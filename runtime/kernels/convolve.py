@@ -7,40 +7,24 @@ import numpy as np
 from ._atomic import add_at, call_at, code_of, number_at
 from ._jit import jit
 from ._memory import address
+from .order import FACTS, NEXT, OTHER, PIECES, PLACES, SCRATCH, WORK, X, Y
 from .pack import pack_flat, pack_image, pack_line, pack_rows
 from .visits import PARTIAL, RESIDUAL, TASK
 
 ROWS, FLAT, DIRECT = 0, 1, 2
 """Shapes of a tile: ``R`` output rows of ``V`` columns; ``R * V`` positions of the flattened plane; the same, read in place."""
 
-NEXT, PLACES = 0, 1
-"""Numbers of an order that threads count up: pieces of work taken, places in scratch memory taken."""
-
-PIECES, WORK, X, Y, OTHER, SCRATCH, GEOMETRY, ROW_INPUT, TILE, PREPARED, BLOCKS, BLOCK_CHANNELS, BLOCK_VISITS, PARTS = range(
-    2, 16
-)
-"""The other numbers: how many pieces there are, the address of their descriptions; addresses of ``x`` (N·C·H·W,), ``y`` and a
-residual (N·M·OH·OW,; that of ``y`` when there is none), float32, and of scratch memory, 64-byte aligned; those of geometry and
-``row_input``; the code of the tile and what it reads the same in every run, see :mod:`~tersor.runtime.kernels.visits`; blocks,
-and the addresses of what a :class:`~tersor.runtime.kernels.stream.Stream` says of them; parts of the channels."""
-
-ORDER = 16
-"""Length of an order."""
+GEOMETRY, ROW_INPUT, TILE, PREPARED, BLOCKS, BLOCK_CHANNELS, BLOCK_VISITS, PARTS = range(FACTS, FACTS + 8)
+"""Numbers of an order beside those of every one: addresses of geometry and ``row_input``; the code of the tile and what it
+reads the same in every run, see :mod:`~tersor.runtime.kernels.visits`; blocks, and the addresses of what a
+:class:`~tersor.runtime.kernels.stream.Stream` says of them; parts of the channels. ``x`` is (N·C·H·W,), ``y`` and a residual
+are (N·M·OH·OW,)."""
 
 
 @jit
 def convolver(lanes):
     """Address of the code that carries out an order, given by its address, for vectors of ``len(lanes)`` outputs."""
     return code_of(lanes, convolve)
-
-
-@jit
-def fill_order(order, known, x, y, other, scratch):
-    """Make ``order`` that of one run: what is ``known``, and where its arrays are. Returns its address."""
-    for i in range(ORDER):
-        order[i] = known[i]
-    order[X], order[Y], order[OTHER], order[SCRATCH] = address(x), address(y), address(other), address(scratch)
-    return address(order)
 
 
 @jit

@@ -12,11 +12,11 @@ from ..encoded import EncodedTensor
 from ..plan.step import Arrays, Kernel, Site
 from ..plan.workers import Workers
 from .conv import affine
-from .lines import make_lines
+from .lines import make_lines, make_sorted_lines
 from .matrix import Matrix, matrix_of
-from .products import ByLines, BySegments, ByWhole, Finish
-from .segment_tile import LANES, SEGMENT
-from .segments import block_width, make_segments, registers
+from .products import ByLines, ByRuns, ByWhole, Finish
+from .run_tile import LANES
+from .runs import block_width, make_runs
 from .streamed import ByBlocks
 from .whole import make_whole
 
@@ -32,8 +32,14 @@ ROW_CYCLES, COLUMN_CYCLES = 1.8, 2.2
 LINE_CYCLES, SCALING_CYCLES = 20, 0.2
 """Of one core for each line, whose end is mispredicted, and for each codebook entry that a column scales."""
 
-WORTH_SHARING = 200_000
+WORTH_SHARING = 50_000
 """Estimated cycles from which on a second thread saves more than waking it costs."""
+
+MOST_REGISTERS = 4
+"""Registers of 16 vectors that a weight meets at most."""
+
+MOST_PANELS, PACKED_WEIGHTS = 4, 40
+"""Panels of rows for each thread, at most; weights that a packed column must meet in each."""
 
 
 def fully_connected(site: Site, batch: int, row_axes: tuple[int, ...], scale: float, bias: np.ndarray | None) -> Kernel:
@@ -60,22 +66,23 @@ def fully_connected(site: Site, batch: int, row_axes: tuple[int, ...], scale: fl
     }
     kind = min(costs, key=lambda order: costs[order])
     parts = site.threads if costs[kind] >= WORTH_SHARING else 1
+    density = nonzeros / (K * M) if K * M else 0.0
     if kind == "batch":
         count = registers(batch)
-        width = block_width(count)
-        key = ("segments", name, row_axes, width, parts)
-        segments = site.prepare(key, lambda: make_segments(make_lines(matrix(), by_rows=True), width, parts))
-        product = BySegments(segments, count, finish, parts)
-        label, held = f"batch {count}x{LANES} {segments.code.dtype.name}", segments.bytes
+        width, panels = block_width(count * LANES, density), parts * _panels(nonzeros, K, parts)
+        runs = site.prepare(
+            ("runs", name, row_axes, width, panels), lambda: make_runs(make_lines(matrix(), by_rows=True), width, panels)
+        )
+        product = ByRuns(runs, count, finish, (batch, K, M), parts)
+        label, held = f"batch {count}x{LANES} {runs.code.dtype.name}", runs.bytes
     elif nonzeros >= FULL_DENSITY * K * M:
         whole = site.prepare(("whole", name, row_axes), lambda: make_whole(matrix()))
         product = ByWhole(whole, finish, parts)
         label, held = f"{'rows' if whole.by_rows else 'columns'} {whole.code.dtype.name} whole", whole.bytes
     else:
-        lines = site.prepare((kind, name, row_axes), lambda: make_lines(matrix(), by_rows=kind == "rows"))
+        lines = site.prepare((kind, name, row_axes), lambda: make_sorted_lines(matrix(), by_rows=kind == "rows"))
         product = ByLines(lines, finish, parts)
         label, held = f"{kind} {lines.code.dtype.name}", lines.bytes
-    density = nonzeros / (K * M) if K * M else 0.0
     return Kernel(label, _run(product, batch, K, M), (0,), K * M * batch, density, held, product.scratch)
 
 
@@ -115,15 +122,25 @@ def by_columns_cycles(nonzeros: int, K: int, active: float, levels: int = 32) ->
     return K + active * (nonzeros * COLUMN_CYCLES + K * (LINE_CYCLES + levels * SCALING_CYCLES))
 
 
+def registers(batch: int) -> int:
+    """Registers that the vectors of a batch are spread over."""
+    return min(MOST_REGISTERS, -(-batch // LANES))
+
+
+def _panels(nonzeros: int, K: int, parts: int) -> int:
+    """Panels of rows for each thread: several, unless packing the inputs for each of them takes too long."""
+    return 1 if parts == 1 else min(MOST_PANELS, max(1, nonzeros // (PACKED_WEIGHTS * K * parts)))
+
+
 def together_cycles(batch: int, nonzeros: int, K: int, M: int) -> float:
-    """Estimated cycles of a batch in lanes: each segment's products and its sums' load and store, packing, finishing."""
-    count = registers(batch)
-    segments = nonzeros / SEGMENT + M * -(-K // block_width(count)) / 2
+    """Estimated cycles of a batch in lanes: products, each run's sums loaded and stored, packing, finishing."""
+    count, density = registers(batch), nonzeros / max(1, K * M)
     groups = -(-batch // (count * LANES))
-    return groups * (segments * (10 + 6 * count) + (K + 4 * M) * count * LANES / 4)
+    runs = min(nonzeros, M * -(-K // block_width(count * LANES, density)))
+    return groups * (nonzeros * (2 + 1.5 * count) + runs * (15 + 5 * count) + (K + 2 * M) * count * LANES / 2)
 
 
-def _run(product: ByLines | ByWhole | BySegments | ByBlocks, batch: int, K: int, M: int) -> Callable[..., None]:
+def _run(product: ByLines | ByWhole | ByRuns | ByBlocks, batch: int, K: int, M: int) -> Callable[..., None]:
     def run(inputs: Arrays, outputs: Arrays, scratch: np.ndarray, workers: Workers) -> None:
         x, y = inputs[0], outputs[0]
         assert x is not None

@@ -11,10 +11,20 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ._atomic import add_at, code_of, number_at
 from ._jit import jit
-from ._vector import prefetch
+from ._memory import address, copy_lanes, float_at, place_at, prefetch_address, put_float
+from .finish import LANES, finish_line
 from .matrix import Layout, Matrix
+from .order import FACTS, NEXT, OTHER, PIECES, SCRATCH, WORK, X, Y
+from .order import PLACES as DONE
 from .walk import dot, scatter
+
+OUTPUTS, START, MINOR, CODE, CODEBOOK, PLACE, LEVELS, SCALE, SHIFT, BOUNDS = range(10)
+"""Facts, int64: outputs; addresses of the arrays of :class:`SortedLines`; the codebook's length; addresses of scales and
+shifts, padded, and of (low, high)."""
+
+WHOLE = ((),) * LANES
 
 AHEAD = 3
 """Active columns by which the walk asks for entries ahead of time: skipping columns defeats the processor's own prefetching."""
@@ -37,20 +47,56 @@ class Lines(Layout):
     codebook: np.ndarray
 
 
+@dataclass(frozen=True, eq=False)
+class SortedLines(Lines):
+    """Lines in the order of their lengths, so that the processor predicts where loops over them end.
+
+    Line ``i`` is row, or column, ``place[i]``, uint32.
+    """
+
+    place: np.ndarray
+
+
 def make_lines(matrix: Matrix, by_rows: bool) -> Lines:
     """List the nonzeros of ``matrix`` by rows or by columns."""
-    lines, length = (matrix.rows, matrix.columns) if by_rows else (matrix.columns, matrix.rows)
-    narrow = np.uint16 if length <= 1 << 16 else np.uint32
-    crossed, starts, minors = by_rows != matrix.by_rows, matrix.starts, matrix.minors
-    has_zeros = matrix.dead is None or matrix.dead.any()
-    if starts is not None and minors is not None and not crossed and not has_zeros:
-        return Lines(matrix.rows, matrix.columns, by_rows, starts, minors.astype(narrow), matrix.codes, matrix.codebook)
-    start = np.zeros(lines + 1, np.int64)
-    _list(*matrix.listing[:-1], crossed, start[1:], None, None)
-    np.cumsum(start, out=start)
-    minor, code = np.empty(start[-1], narrow), np.empty(start[-1], matrix.codes.dtype)
-    _list(*matrix.listing[:-1], crossed, start[:-1].copy(), minor, code)
-    return Lines(matrix.rows, matrix.columns, by_rows, start, minor, code, matrix.codebook)
+    starts, minors = matrix.starts, matrix.minors
+    if starts is not None and minors is not None and by_rows == matrix.by_rows and not matrix.has_zeros:
+        minors = minors.astype(_narrow(matrix, by_rows))
+        return Lines(matrix.rows, matrix.columns, by_rows, starts, minors, matrix.codes, matrix.codebook)
+    start = _starts(_counts(matrix, by_rows))
+    return Lines(matrix.rows, matrix.columns, by_rows, start, *_listed(matrix, by_rows, start[:-1].copy()), matrix.codebook)
+
+
+def make_sorted_lines(matrix: Matrix, by_rows: bool) -> SortedLines:
+    """List the nonzeros of ``matrix`` by rows or by columns, short ones first."""
+    counts = _counts(matrix, by_rows)
+    place = np.argsort(counts, kind="stable")
+    start, cursor = _starts(counts[place]), np.empty_like(counts)
+    cursor[place] = start[:-1]
+    listed = _listed(matrix, by_rows, cursor)
+    return SortedLines(matrix.rows, matrix.columns, by_rows, start, *listed, matrix.codebook, place.astype(np.uint32))
+
+
+def _narrow(matrix: Matrix, by_rows: bool) -> type[np.unsignedinteger]:
+    return np.uint16 if (matrix.columns if by_rows else matrix.rows) <= 1 << 16 else np.uint32
+
+
+def _starts(counts: np.ndarray) -> np.ndarray:
+    return np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+
+
+def _counts(matrix: Matrix, by_rows: bool) -> np.ndarray:
+    """(lines,) int64: the nonzeros of each line."""
+    counts = np.zeros(matrix.rows if by_rows else matrix.columns, np.int64)
+    _list(*matrix.listing[:-1], by_rows != matrix.by_rows, counts, None, None)
+    return counts
+
+
+def _listed(matrix: Matrix, by_rows: bool, cursor: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(minors, codes), each line's nonzeros from its ``cursor`` on, which is moved to their end."""
+    minor, code = np.empty(matrix.nonzeros, _narrow(matrix, by_rows)), np.empty(matrix.nonzeros, matrix.codes.dtype)
+    _list(*matrix.listing[:-1], by_rows != matrix.by_rows, cursor, minor, code)
+    return minor, code
 
 
 @jit
@@ -82,32 +128,92 @@ def _list(starts, minors, codes, dead, full, minor_length, crossed, cursor, mino
 
 
 @jit
-def multiply_rows(x, start, minor, code, codebook, y):
-    """``y[r] = sum(weight * x[minor])`` over the entries ``start[r]:start[r + 1]``, for every element of ``y``."""
-    for r in range(len(y)):
-        y[r] = dot(x, minor, code, codebook, start[r], start[r + 1])
+def line_multiplier(by_rows, minor, code):
+    """Address of the code that carries out an order for lines that are rows, or, where ``by_rows`` is empty, columns; ``minor``
+    and ``code`` as in :mod:`~tersor.runtime.kernels.walk`."""
+    if len(by_rows):
+        return code_of((minor, code), multiply_rows)
+    return code_of((minor, code), multiply_columns)
 
 
 @jit
-def multiply_columns(x, start, minor, code, codebook, y):
-    """``y[minor] += weight * x[j]`` over the entries ``start[j]:start[j + 1]``, for every element of ``x`` that is not 0."""
-    scaled = np.empty(256, np.float32)
-    active = np.empty(len(x) + 1, np.int64)
+def multiply_rows(kinds, order):
+    """Take pieces of the rows of the order at address ``order`` until none is left. Whoever does the last one finishes all."""
+    facts, x, sums = number_at(order, FACTS), number_at(order, X), number_at(order, SCRATCH)
+    start, minors, codes, codebook, places = _listing(facts)
+    piece = add_at(order + 8 * NEXT, 1)
+    while piece < number_at(order, PIECES):
+        work = number_at(order, WORK) + 8 * piece
+        for i in range(number_at(work, 0), number_at(work, 1)):
+            total = dot(kinds[0], kinds[1], x, minors, codes, codebook, number_at(start, i), number_at(start, i + 1))
+            put_float(sums + 4 * place_at(places, i), total)
+        _finish_last(order, facts, 1)
+        piece = add_at(order + 8 * NEXT, 1)
+
+
+@jit
+def multiply_columns(kinds, order):
+    """Take pieces of the columns of the order at address ``order`` until none is left. Each piece has sums of its own, which
+    whoever does the last one adds up in their order."""
+    facts, pieces = number_at(order, FACTS), number_at(order, PIECES)
+    room = padded(number_at(facts, OUTPUTS))
+    piece = add_at(order + 8 * NEXT, 1)
+    while piece < pieces:
+        sums, work = number_at(order, SCRATCH) + 4 * room * piece, number_at(order, WORK) + 8 * piece
+        for m in range(0, room, LANES):
+            copy_lanes(WHOLE, sums + 4 * m, sums, 0, 0)
+        _add_columns(kinds, facts, number_at(order, X), number_at(work, 0), number_at(work, 1), sums)
+        _finish_last(order, facts, pieces)
+        piece = add_at(order + 8 * NEXT, 1)
+
+
+@jit
+def padded(count):
+    """``count`` as a whole number of vectors."""
+    return (count + LANES - 1) // LANES * LANES
+
+
+@jit
+def _listing(facts):
+    """Addresses of start, minors, codes, codebook and places."""
+    return (
+        number_at(facts, START), number_at(facts, MINOR), number_at(facts, CODE), number_at(facts, CODEBOOK),
+        number_at(facts, PLACE),
+    )  # fmt: skip
+
+
+@jit
+def _finish_last(order, facts, parts):
+    """Note that a piece is done; when it was the last one, add up ``parts`` sums of each output and finish them."""
+    if add_at(order + 8 * DONE, 1) == number_at(order, PIECES) - 1:
+        M, y, other = number_at(facts, OUTPUTS), number_at(order, Y), number_at(order, OTHER)
+        affine = number_at(facts, SCALE), number_at(facts, SHIFT), number_at(facts, BOUNDS)
+        residual = other if other != y else 0
+        finish_line(y, number_at(order, SCRATCH), parts, 4 * padded(M), M, affine[0], affine[1], affine[2], residual)
+
+
+@jit
+def _add_columns(kinds, facts, x, first, last, sums):
+    """Add the products of the lines ``[first, last)`` whose elements of ``x`` are not 0 to ``sums``."""
+    minor, code = kinds
+    start, minors, codes, codebook, places = _listing(facts)
+    levels = number_at(facts, LEVELS)
+    scaled, active = np.empty(256, np.float32), np.empty(last - first + 1, np.int64)
     count = 0
-    for j in range(len(x)):
+    for j in range(first, last):
         active[count] = j
-        count += x[j] != 0 and start[j] < start[j + 1]
-    minor_step, code_step = 64 // minor.itemsize, 64 // code.itemsize
+        count += float_at(x + 4 * place_at(places, j)) != 0 and number_at(start, j) < number_at(start, j + 1)
     for i in range(count):
         j, following = active[i], active[min(i + AHEAD, count - 1)]
-        begin, end = start[j], start[j + 1]
-        for at in range(start[following], start[following + 1], minor_step):
-            prefetch(minor, at)
-        for at in range(start[following], start[following + 1], code_step):
-            prefetch(code, at)
-        if code.itemsize < 4 and len(codebook) <= min(256, end - begin - 1):
-            for k in range(len(codebook)):
-                scaled[k] = codebook[k] * x[j]
-            scatter(y, minor, code, scaled, np.float32(1), begin, end)
+        begin, end, value = number_at(start, j), number_at(start, j + 1), float_at(x + 4 * place_at(places, j))
+        ahead, behind = number_at(start, following), number_at(start, following + 1)
+        for at in range(ahead, behind, 64 // len(minor)):
+            prefetch_address(minors + len(minor) * at)
+        for at in range(ahead, behind, 64 // len(code)):
+            prefetch_address(codes + len(code) * at)
+        if len(code) < 4 and levels <= min(256, end - begin - 1):
+            for k in range(levels):
+                scaled[k] = float_at(codebook + 4 * k) * value
+            scatter(minor, code, sums, minors, codes, address(scaled), np.float32(1), begin, end)
         else:
-            scatter(y, minor, code, codebook, x[j], begin, end)
+            scatter(minor, code, sums, minors, codes, codebook, value, begin, end)

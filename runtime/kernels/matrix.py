@@ -57,6 +57,11 @@ class Matrix:
         return None if self.codes.dtype == np.float32 else self.codebook == 0
 
     @property
+    def has_zeros(self) -> bool:
+        """Whether entries may be zero."""
+        return self.dead is None or bool(self.dead.any())
+
+    @property
     def listing(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray | None, bool, int, bool]:
         """What jitted loops over the entries take: (starts, minors, codes, dead, whether all elements are listed, minor
         length, by_rows)."""

@@ -10,12 +10,18 @@ import numpy as np
 
 from ..plan.workers import Workers
 from ._jit import jit
-from .lines import Lines, multiply_columns, multiply_rows
-from .segment_tile import multiply_segments, scratch_floats
-from .segments import Segments
+from .batch import batch_multiplier, scratch_floats
+from .finish import LANES
+from .lines import SortedLines, line_multiplier
+from .order import FACTS, ORDER, PIECES, WORK, fill_order
+from .runs import Runs
+from .team import alone
 from .whole import Whole, multiply_whole, multiply_whole_rows, multiply_whole_values
 
 EMPTY = np.zeros(0, np.float32)
+
+MOST_PIECES, PIECE = 4, 10_000
+"""Pieces of work for each thread, at most, and the weights of one, at least."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,6 +32,18 @@ class Finish:
     shift: np.ndarray
     low: np.float32
     high: np.float32
+
+    @cached_property
+    def _padded(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Scales and shifts for whole vectors, and (low, high)."""
+        absent = np.zeros(LANES, np.float32)
+        bounds = np.array([self.low, self.high], np.float32)
+        return np.append(self.scale, absent), np.append(self.shift, absent), bounds
+
+    @property
+    def addresses(self) -> list[int]:
+        """Of scales, shifts and bounds, for :func:`~tersor.runtime.kernels.finish.finish_line`."""
+        return [array.ctypes.data for array in self._padded]
 
     def __call__(self, sums: np.ndarray, y: np.ndarray, residual: np.ndarray | None, rows: slice) -> None:
         """``sums`` (parts, rows) are added up into ``y``, which may be their memory; ``y`` and ``residual`` (rows,)."""
@@ -52,57 +70,88 @@ def finish(sums, y, residual, scale, shift, low, high):
 
 
 @dataclass(frozen=True, eq=False)
-class ByLines:
-    """Products of single vectors, one after another; each of ``parts`` threads takes as many weights."""
+class Shared:
+    """Work that threads share out in machine code: the address of the ``code``, and its order as far as it is ``known``."""
 
-    lines: Lines
+    code: int
+    known: np.ndarray
+
+    @cached_property
+    def _fill(self) -> Callable[..., int]:
+        return fill_order.once()
+
+    @cached_property
+    def _alone(self) -> Callable[[int, int], None]:
+        return alone.once()
+
+    def __call__(
+        self, x: np.ndarray, y: np.ndarray, residual: np.ndarray | None, scratch: np.ndarray, workers: Workers
+    ) -> None:
+        """Do it for flat float32 arrays and ``scratch`` bytes; a single piece stays on this thread."""
+        order = np.empty(ORDER, np.int64)
+        argument = self._fill(order, self.known, x, y, y if residual is None else residual, scratch.view(np.float32))
+        if self.known[PIECES] == 1:
+            self._alone(self.code, argument)
+        else:
+            workers.share(self.code, argument)
+
+
+def _order(pieces: int, work: np.ndarray, facts: np.ndarray) -> np.ndarray:
+    order = np.zeros(ORDER, np.int64)
+    order[PIECES], order[WORK], order[FACTS] = pieces, work.ctypes.data, facts.ctypes.data
+    return order
+
+
+def _bytes(count: int) -> tuple[tuple[()], ...]:
+    """A number as kernels are told it: as the length of a tuple."""
+    return ((),) * count
+
+
+@dataclass(frozen=True, eq=False)
+class ByLines:
+    """Products of single vectors, one after another, on ``parts`` threads."""
+
+    lines: SortedLines
     finish: Finish
     parts: int
 
     @cached_property
     def cuts(self) -> np.ndarray:
-        """(parts + 1,): the lines at which parts start."""
-        start = self.lines.start
-        inner = np.searchsorted(start, start[-1] * np.arange(1, self.parts) / self.parts)
-        return np.array([0, *inner, len(start) - 1])
+        """(pieces + 1,) int64: the lines at which pieces start, of about equally many weights.
 
-    @cached_property
-    def _multiply(self) -> Callable[..., None]:
-        return (multiply_rows if self.lines.by_rows else multiply_columns).once()
+        There are more pieces than threads: one that wakes up late leaves more to the others.
+        """
+        start = self.lines.start
+        most = 1 if self.parts == 1 else MOST_PIECES * self.parts
+        pieces = max(self.parts, min(most, int(start[-1]) // PIECE))
+        inner = np.searchsorted(start, start[-1] * np.arange(1, pieces) / pieces)
+        return np.array([0, *inner, len(start) - 1], np.int64)
 
     @property
     def scratch(self) -> int:
-        """Bytes of scratch memory: sums of each thread."""
-        return 0 if self.lines.by_rows else 4 * self.parts * self.lines.rows
+        """Bytes of scratch memory: sums, by columns those of each piece."""
+        sums = -(-self.lines.rows // LANES) * LANES
+        return 4 * sums * (1 if self.lines.by_rows else len(self.cuts) - 1)
+
+    @cached_property
+    def _facts(self) -> np.ndarray:
+        """What the machine code is told of the weights."""
+        lines = self.lines
+        listing = [array.ctypes.data for array in (lines.start, lines.minor, lines.code, lines.codebook, lines.place)]
+        return np.array([lines.rows, *listing, len(lines.codebook), *self.finish.addresses], np.int64)
+
+    @cached_property
+    def _shared(self) -> Shared:
+        lines = self.lines
+        kinds = map(_bytes, (lines.by_rows, lines.minor.itemsize, lines.code.itemsize))
+        return Shared(line_multiplier(*kinds), _order(len(self.cuts) - 1, self.cuts, self._facts))
 
     def __call__(
         self, x: np.ndarray, y: np.ndarray, residual: np.ndarray | None, scratch: np.ndarray, workers: Workers
     ) -> None:
         """``x`` (B, K) and ``y`` (B, M), C-contiguous."""
-        run = self._rows if self.lines.by_rows else self._columns
         for b in range(len(x)):
-            run(x[b], y[b], None if residual is None else residual[b], scratch, workers)
-
-    def _rows(self, x: np.ndarray, y: np.ndarray, residual: np.ndarray | None, scratch: np.ndarray, workers: Workers) -> None:
-        def work(part: int) -> None:
-            lines, rows = self.lines, slice(self.cuts[part], self.cuts[part + 1])
-            self._multiply(x, lines.start[rows.start :], lines.minor, lines.code, lines.codebook, y[rows])
-            self.finish(y[None, rows], y[rows], None if residual is None else residual[rows], rows)
-
-        workers.each(work, self.parts)
-
-    def _columns(
-        self, x: np.ndarray, y: np.ndarray, residual: np.ndarray | None, scratch: np.ndarray, workers: Workers
-    ) -> None:
-        sums = scratch.view(np.float32).reshape(self.parts, -1)
-
-        def work(part: int) -> None:
-            lines, columns = self.lines, slice(self.cuts[part], self.cuts[part + 1])
-            sums[part] = 0
-            self._multiply(x[columns], lines.start[columns.start :], lines.minor, lines.code, lines.codebook, sums[part])
-
-        workers.each(work, self.parts)
-        self.finish(sums, y, residual, slice(None))
+            self._shared(x[b], y[b], None if residual is None else residual[b], scratch, workers)
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,41 +191,44 @@ class ByWhole:
 
 
 @dataclass(frozen=True, eq=False)
-class BySegments:
+class ByRuns:
     """Products of many vectors at once, the vectors in the lanes of registers."""
 
-    segments: Segments
+    runs: Runs
     registers: int
     finish: Finish
+    shape: tuple[int, int, int]
+    """Vectors, inputs, outputs."""
     parts: int
 
     @property
     def part_floats(self) -> int:
         """Floats of scratch memory that one thread needs, whole cache lines."""
-        return scratch_floats(self.registers, self.segments.width, int(np.diff(self.segments.panels).max()))
+        return scratch_floats(self.registers, self.runs.width, int(np.diff(self.runs.panels).max()))
 
     @property
     def scratch(self) -> int:
         """Bytes of scratch memory."""
         return 4 * self.parts * self.part_floats
 
+    @cached_property
+    def _facts(self) -> np.ndarray:
+        """What the machine code is told."""
+        runs, (B, K, M) = self.runs, self.shape
+        arrays = (runs.panels, runs.first, runs.entry, runs.row, runs.length, runs.offset, runs.code, runs.codebook)
+        sizes = [K, M, B, runs.width, len(runs.panels) - 1]
+        listing = [array.ctypes.data for array in arrays]
+        return np.array([*sizes, *listing, *self.finish.addresses, 4 * self.part_floats], np.int64)
+
+    @cached_property
+    def _shared(self) -> Shared:
+        groups = -(-self.shape[0] // (self.registers * LANES))
+        code = batch_multiplier(_bytes(self.registers), _bytes(self.runs.code.itemsize))
+        return Shared(code, _order(groups * (len(self.runs.panels) - 1), self._facts, self._facts))
+
     def __call__(
         self, x: np.ndarray, y: np.ndarray, residual: np.ndarray | None, scratch: np.ndarray, workers: Workers
     ) -> None:
         """``x`` (B, K) and ``y`` (B, M), C-contiguous."""
-        (B, K), M, weights, last = x.shape, y.shape[1], self.segments, self.finish
-        source, target, other = x.reshape(-1), y.reshape(-1), EMPTY if residual is None else residual.reshape(-1)
-        room, size = scratch.view(np.float32), self.part_floats
-        panels = (len(weights.panels) - 1) // self.parts
-
-        def work(part: int) -> None:
-            multiply_segments(
-                (False,) * self.registers, source, target, other, room[part * size : (part + 1) * size], K, M, B,
-                weights.width, weights.panels, part * panels, (part + 1) * panels, weights.start, weights.row,
-                weights.offset, weights.code, weights.codebook, last.scale, last.shift, last.low, last.high,
-            )  # fmt: skip
-
-        workers.each(work, self.parts)
-
-
-Product = Callable[[np.ndarray, np.ndarray, "np.ndarray | None", np.ndarray, Workers], None]
+        other = None if residual is None else residual.reshape(-1)
+        self._shared(x.reshape(-1), y.reshape(-1), other, scratch, workers)

@@ -15,8 +15,12 @@ import numpy as np
 from ..decode.coded import CodedTensor
 from ..plan.workers import Workers
 from ._jit import jit
+from ._memory import address
 from .products import Finish
 from .walk import dot, scatter
+
+WIDE, BYTE = ((),) * 4, ((),)
+"""Bytes of a minor and of a code."""
 
 
 @jit
@@ -26,13 +30,14 @@ def multiply_majors(x, y, first, ends, minor_length, minors, codes, codebook, by
     ``x`` (B, K) and ``y`` (B, M) float32. Without ``minors`` nothing is left out, and ``ends`` only tells how many majors there
     are. By rows the rows of these majors are written, by columns products are added to all.
     """
+    index, entries, values = address(minors), address(codes), address(codebook)
     for b in range(len(x)):
         begin = 0
         for i in range(len(ends)):
             end = ends[i] if len(minors) else (i + 1) * minor_length
             if by_rows:
                 if len(minors):
-                    y[b, first + i] = dot(x[b], minors, codes, codebook, begin, end)
+                    y[b, first + i] = dot(WIDE, BYTE, address(x[b]), index, entries, values, begin, end)
                 else:
                     total = np.float32(0)
                     for j in range(minor_length):
@@ -40,7 +45,7 @@ def multiply_majors(x, y, first, ends, minor_length, minors, codes, codebook, by
                     y[b, first + i] = total
             elif x[b, first + i] != 0:
                 if len(minors):
-                    scatter(y[b], minors, codes, codebook, x[b, first + i], begin, end)
+                    scatter(WIDE, BYTE, address(y[b]), index, entries, values, x[b, first + i], begin, end)
                 else:
                     for j in range(minor_length):
                         y[b, j] += codebook[codes[begin + j]] * x[b, first + i]

@@ -6,29 +6,34 @@ from typing import Any
 
 from llvmlite import ir
 
-from ._deferred import types
-from ._jit import jit
-from ._vector import F32, I32, I64, element_pointer, intrinsic, vector_pointer
+from ._deferred import intrinsic, types
+from ._memory import pointer
+from ._vector import F32, I32, I64, prefetch_line
 
 SIDE = 16
 """Rows and columns of a tile."""
 
 
 @intrinsic
-def transpose_tile(typingctx: Any, x: Any, first: Any, pitch: Any, y: Any, at: Any, y_pitch: Any) -> Any:
-    """``y[at + i * y_pitch + j] = x[first + j * pitch + i]`` for i, j < 16; ``x`` and ``y`` float32.
+def transpose_tile(typingctx: Any, target: Any, target_pitch: Any, source: Any, pitch: Any, rows: Any, ahead: Any) -> Any:
+    """Write element (i, j) of the tile at ``source`` where (j, i) of the tile at ``target`` is, for i, j < 16.
+
+    Places are addresses and rows ``pitch`` bytes apart. Only the first ``rows`` rows are read, at least one: the last of them
+    stands for those that are not there. What lies ``ahead`` bytes further is asked for.
 
     Four rounds of shuffles: round ``s`` swaps the off-diagonal blocks of side ``s`` of every block of side ``2 s``.
     """
-    signature = types.void(x, types.intp, types.intp, y, types.intp, types.intp)
 
     def codegen(context: Any, b: Any, signature: Any, arguments: Any) -> Any:
+        target, target_pitch, source, pitch, present, ahead = arguments
         vector = ir.VectorType(F32, SIDE)
-        source = element_pointer(context, b, signature.args[0], arguments[0], arguments[1])
-        target = element_pointer(context, b, signature.args[3], arguments[3], arguments[4])
-        rows = []
+        last, rows = b.sub(present, ir.Constant(I64, 1)), []
         for i in range(SIDE):
-            value = b.load(vector_pointer(b, source, b.mul(arguments[2], ir.Constant(I64, i)), vector))
+            number = ir.Constant(I64, i)
+            row = b.select(b.icmp_signed("<", number, last), number, last)
+            place = b.add(source, b.mul(pitch, row))
+            prefetch_line(b, pointer(b, b.add(place, ahead)))
+            value = b.load(b.bitcast(pointer(b, place), vector.as_pointer()))
             value.align = 4
             rows.append(value)
         for step in (1, 2, 4, 8):
@@ -40,19 +45,8 @@ def transpose_tile(typingctx: Any, x: Any, first: Any, pitch: Any, y: Any, at: A
                     pair = rows[i], rows[i + step]
                     rows[i], rows[i + step] = (b.shuffle_vector(*pair, mask) for mask in masks)
         for i, value in enumerate(rows):
-            b.store(value, vector_pointer(b, target, b.mul(arguments[5], ir.Constant(I64, i)), vector)).align = 4
+            place = pointer(b, b.add(target, b.mul(target_pitch, ir.Constant(I64, i))))
+            b.store(value, b.bitcast(place, vector.as_pointer())).align = 4
         return context.get_dummy_value()
 
-    return signature, codegen
-
-
-@jit
-def transpose(x, first, pitch, rows, columns, y, at, y_pitch):
-    """``y[at + j * y_pitch + i] = x[first + i * pitch + j]`` for i < ``rows`` and j < ``columns``."""
-    whole_rows, whole_columns = rows - rows % SIDE, columns - columns % SIDE
-    for j in range(0, whole_columns, SIDE):
-        for i in range(0, whole_rows, SIDE):
-            transpose_tile(x, first + i * pitch + j, pitch, y, at + j * y_pitch + i, y_pitch)
-    for i in range(rows):
-        for j in range(whole_columns if i < whole_rows else 0, columns):
-            y[at + j * y_pitch + i] = x[first + i * pitch + j]
+    return types.void(*[types.intp] * 6), codegen

@@ -2,6 +2,9 @@
 
 A row takes an index, a code, a codebook entry and an input for each nonzero; a column adds to scattered outputs. Loads bound
 both, so eight one-byte codes are read as one word; a row has four sums, for its additions to overlap.
+
+Arrays are addresses. The length of the tuple ``minor`` is the bytes of an unsigned index, that of ``code`` those of an index
+into the float32 ``codebook``, or, where it is 4, of a float32 weight.
 """
 
 from __future__ import annotations
@@ -11,8 +14,9 @@ from typing import Any
 
 from llvmlite import ir
 
-from ._deferred import types
-from ._vector import F32, I64, call, element_pointer, intrinsic
+from ._deferred import intrinsic, types
+from ._memory import pointer
+from ._vector import F32, I64, call
 
 TOGETHER = 8
 """Nonzeros of one round."""
@@ -20,12 +24,14 @@ TOGETHER = 8
 SUMS = 4
 """Sums that a row's products are spread over."""
 
+F32_BYTES = 4
+
 
 def _const(value: int) -> Any:
     return ir.Constant(I64, value)
 
 
-def _loop(b: Any, begin: Any, end: Any, step: int, body: Callable[[Any, list[Any]], list[Any]], carried: list[Any]) -> Any:
+def loop(b: Any, begin: Any, end: Any, step: int, body: Callable[[Any, list[Any]], list[Any]], carried: list[Any]) -> Any:
     """Run ``body(i, carried)`` for ``i`` from ``begin`` while ``i + step <= end``; (the next ``i``, what is carried then)."""
     entry, loop, done = b.block, b.append_basic_block("walk"), b.append_basic_block("walked")
     last = b.sub(end, _const(step))
@@ -52,18 +58,31 @@ def _loop(b: Any, begin: Any, end: Any, step: int, body: Callable[[Any, list[Any
     return left[0], left[1:]
 
 
-def _weights(b: Any, code: Any, codebook: Any, i: Any, count: int) -> list[Any]:
+def weights(b: Any, codes: Any, codebook: Any, i: Any, count: int) -> list[Any]:
     """The float32 weights of entries ``i`` to ``i + count``: looked up by code, or the entries themselves."""
-    kind = code.type.pointee
-    if kind == ir.IntType(8) and count == TOGETHER:
-        word = b.load(b.bitcast(b.gep(code, [i]), I64.as_pointer()))
+    kind = codes.type.pointee
+    if kind == ir.IntType(8) and count in (4, 8):
+        whole = ir.IntType(8 * count)
+        word = b.load(b.bitcast(b.gep(codes, [i]), whole.as_pointer()))
         word.align = 1
-        codes = [b.and_(b.lshr(word, _const(8 * n)), _const(255)) for n in range(count)]
+        found = [b.and_(b.lshr(word, ir.Constant(whole, 8 * n)), ir.Constant(whole, 255)) for n in range(count)]
     else:
-        codes = [b.load(b.gep(code, [b.add(i, _const(n))])) for n in range(count)]
+        found = [b.load(b.gep(codes, [b.add(i, _const(n))])) for n in range(count)]
     if kind == F32:
-        return codes
-    return [b.load(b.gep(codebook, [c if c.type == I64 else b.zext(c, I64)])) for c in codes]
+        return found
+    return [b.load(b.gep(codebook, [c if c.type == I64 else b.zext(c, I64)])) for c in found]
+
+
+def listed(b: Any, code: Any, address: Any) -> Any:
+    """The pointer to codes, or weights, that an address is; ``code`` as above."""
+    kind = F32 if len(code) == F32_BYTES else ir.IntType(8 * len(code))
+    return b.inttoptr(address, kind.as_pointer())
+
+
+def opaque(b: Any, place: Any) -> Any:
+    """The same pointer, as one number in a register: where an instruction adds up two, the processor makes two of it."""
+    same = ir.InlineAsm(ir.FunctionType(I64, [I64]), "", "=r,0")
+    return b.inttoptr(b.call(same, [b.ptrtoint(place, I64)]), place.type)
 
 
 def _elements(b: Any, array: Any, index: Any, i: Any, count: int) -> list[Any]:
@@ -72,62 +91,56 @@ def _elements(b: Any, array: Any, index: Any, i: Any, count: int) -> list[Any]:
 
 
 @intrinsic
-def dot(typingctx: Any, x: Any, minor: Any, code: Any, codebook: Any, begin: Any, end: Any) -> Any:
-    """Sum over entries ``[begin, end)`` of weight times ``x[minor]``: float32, ``minor`` unsigned, ``code`` an index into the
-    float32 ``codebook`` or a float32 weight."""
-    signature = types.float32(x, minor, code, codebook, types.intp, types.intp)
+def dot(typingctx: Any, minor: Any, code: Any, x: Any, minors: Any, codes: Any, codebook: Any, begin: Any, end: Any) -> Any:
+    """Sum over entries ``[begin, end)`` of weight times ``x[minor]``: float32."""
+    signature = types.float32(minor, code, *[types.intp] * 6)
 
     def codegen(context: Any, b: Any, signature: Any, arguments: Any) -> Any:
-        first, index, codes, values = (
-            element_pointer(context, b, kind, array, _const(0))
-            for kind, array in zip(signature.args[:4], arguments[:4], strict=True)
-        )
+        first, values = pointer(b, arguments[2]), pointer(b, arguments[5])
+        index, entries = b.inttoptr(arguments[3], ir.IntType(8 * len(minor)).as_pointer()), listed(b, code, arguments[4])
 
         def add(count: int) -> Callable[[Any, list[Any]], list[Any]]:
             def body(i: Any, sums: list[Any]) -> list[Any]:
                 sums = list(sums)
                 inputs = _elements(b, first, index, i, count)
-                for n, (weight, pointer) in enumerate(zip(_weights(b, codes, values, i, count), inputs, strict=True)):
-                    sums[n % SUMS] = call(b, "llvm.fma.f32", F32, [weight, b.load(pointer), sums[n % SUMS]])
+                for n, (weight, place) in enumerate(zip(weights(b, entries, values, i, count), inputs, strict=True)):
+                    sums[n % SUMS] = call(b, "llvm.fma.f32", F32, [weight, b.load(place), sums[n % SUMS]])
                 return sums
 
             return body
 
         zero = ir.Constant(F32, 0.0)
-        i, sums = _loop(b, arguments[4], arguments[5], TOGETHER, add(TOGETHER), [zero] * SUMS)
-        _, rest = _loop(b, i, arguments[5], 1, add(1), [sums[0]])
+        i, sums = loop(b, arguments[6], arguments[7], TOGETHER, add(TOGETHER), [zero] * SUMS)
+        _, rest = loop(b, i, arguments[7], 1, add(1), [sums[0]])
         return b.fadd(b.fadd(rest[0], sums[1]), b.fadd(sums[2], sums[3]))
 
     return signature, codegen
 
 
 @intrinsic
-def scatter(typingctx: Any, y: Any, minor: Any, code: Any, codebook: Any, factor: Any, begin: Any, end: Any) -> Any:
-    """``y[minor] += weight * factor`` for entries ``[begin, end)``, whose minors differ; arrays as for :func:`dot`."""
-    signature = types.void(y, minor, code, codebook, types.float32, types.intp, types.intp)
+def scatter(
+    typingctx: Any, minor: Any, code: Any, y: Any, minors: Any, codes: Any, codebook: Any, factor: Any, begin: Any, end: Any
+) -> Any:
+    """``y[minor] += weight * factor`` for entries ``[begin, end)``, whose minors differ; ``factor`` float32."""
+    signature = types.void(minor, code, *[types.intp] * 4, types.float32, types.intp, types.intp)
 
     def codegen(context: Any, b: Any, signature: Any, arguments: Any) -> Any:
-        first, index, codes, values = (
-            element_pointer(context, b, kind, array, _const(0))
-            for kind, array in zip(signature.args[:4], arguments[:4], strict=True)
-        )
+        first, values = pointer(b, arguments[2]), pointer(b, arguments[5])
+        index, entries = b.inttoptr(arguments[3], ir.IntType(8 * len(minor)).as_pointer()), listed(b, code, arguments[4])
 
         def add(count: int) -> Callable[[Any, list[Any]], list[Any]]:
             def body(i: Any, _: list[Any]) -> list[Any]:
-                outputs = _elements(b, first, index, i, count)
-                weights = _weights(b, codes, values, i, count)
-                sums = [
-                    call(b, "llvm.fma.f32", F32, [weight, arguments[4], b.load(pointer)])
-                    for weight, pointer in zip(weights, outputs, strict=True)
-                ]
-                for value, pointer in zip(sums, outputs, strict=True):
-                    b.store(value, pointer)
+                for n in range(count):
+                    at = b.add(i, _const(n))
+                    place = opaque(b, _elements(b, first, index, at, 1)[0])
+                    (weight,) = weights(b, entries, values, at, 1)
+                    b.store(call(b, "llvm.fma.f32", F32, [weight, arguments[6], b.load(place)]), place)
                 return []
 
             return body
 
-        i, _ = _loop(b, arguments[5], arguments[6], TOGETHER, add(TOGETHER), [])
-        _loop(b, i, arguments[6], 1, add(1), [])
+        i, _ = loop(b, arguments[7], arguments[8], TOGETHER, add(TOGETHER), [])
+        loop(b, i, arguments[8], 1, add(1), [])
         return context.get_dummy_value()
 
     return signature, codegen

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from tersor.format_spec.graph import Node
 from tersor.format_spec.tensors import DenseTensor
 from tersor.runtime.kernels.fully_connected import lower_gemm, lower_matmul
-from tersor.runtime.kernels.lines import make_lines
+from tersor.runtime.kernels.lines import make_lines, make_sorted_lines
 from tersor.runtime.kernels.matrix import matrix_of
-from tersor.runtime.kernels.products import ByLines, BySegments, ByWhole, Finish
-from tersor.runtime.kernels.segments import make_segments
+from tersor.runtime.kernels.products import ByLines, ByRuns, ByWhole, Finish
+from tersor.runtime.kernels.runs import make_runs
 from tersor.runtime.kernels.whole import make_whole
 from tersor.runtime.plan.arena import aligned_bytes
 from tersor.runtime.plan.step import Epilogue, Site
@@ -47,10 +47,10 @@ def test_products(share, pruned, rows, columns, density, code, order, listed, ki
     finish = Finish(scale, shift, np.float32(-1), np.float32(2))
     matrix = matrix_of(tensor, (0,), "w")
     product = {
-        "rows": lambda: ByLines(make_lines(matrix, by_rows=True), finish, parts),
-        "columns": lambda: ByLines(make_lines(matrix, by_rows=False), finish, parts),
+        "rows": lambda: ByLines(make_sorted_lines(matrix, by_rows=True), finish, parts),
+        "columns": lambda: ByLines(make_sorted_lines(matrix, by_rows=False), finish, parts),
         "whole": lambda: ByWhole(make_whole(matrix), finish, parts),
-        "batch": lambda: BySegments(make_segments(make_lines(matrix, by_rows=True), 16, parts), 2, finish, parts),
+        "batch": lambda: ByRuns(make_runs(make_lines(matrix, by_rows=True), 16, parts), 2, finish, (batch, *w.T.shape), parts),
     }[kind]()
     y = np.full((batch, rows), np.nan, np.float32)
     product(x, y, residual, aligned_bytes(product.scratch), Workers(parts))
@@ -71,16 +71,37 @@ def test_large_codebook_of_a_sparse_matrix(share):
 
 
 def test_rows_over_several_panels(monkeypatch, share, pruned):
-    monkeypatch.setattr("tersor.runtime.kernels.segments.PANEL_ROWS", 7)
+    monkeypatch.setattr("tersor.runtime.kernels.runs.PANEL_ROWS", 7)
     rng = np.random.default_rng(4)
     w = pruned(rng, (50, 70), 0.2)
-    segments = make_segments(make_lines(matrix_of(share(w, (0,), "rows", np.uint8), (0,), "w"), by_rows=True), 16, 2)
-    assert len(segments.panels) == 9
+    runs = make_runs(make_lines(matrix_of(share(w, (0,), "rows", np.uint8), (0,), "w"), by_rows=True), 16, 2)
+    assert len(runs.panels) == 9
     ones = np.ones(50, np.float32)
-    product = BySegments(segments, 4, Finish(ones, 0 * ones, np.float32(-np.inf), np.float32(np.inf)), 2)
+    product = ByRuns(runs, 4, Finish(ones, 0 * ones, np.float32(-np.inf), np.float32(np.inf)), (70, 70, 50), 2)
     x, y = rng.standard_normal((70, 70)).astype(np.float32), np.empty((70, 50), np.float32)
     product(x, y, None, aligned_bytes(product.scratch), Workers(2))
     np.testing.assert_allclose(y, x @ w.T, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize(("batch", "kind"), [(1, "rows"), (1, "columns"), (64, "batch")])
+def test_who_takes_which_piece_does_not_matter(share, pruned, batch, kind):
+    rng = np.random.default_rng(5)
+    w = pruned(rng, (300, 900), 0.3)
+    matrix = matrix_of(share(w, (0,), "rows", np.uint8), (0,), "w")
+    scale, shift = rng.standard_normal((2, 300)).astype(np.float32)
+    finish = Finish(scale, shift, np.float32(-1), np.float32(2))
+    if kind == "batch":
+        product = ByRuns(make_runs(make_lines(matrix, by_rows=True), 64, 6), 4, finish, (batch, 900, 300), 2)
+    else:
+        product = ByLines(make_sorted_lines(matrix, by_rows=kind == "rows"), finish, 2)
+        assert len(product.cuts) - 1 == 8
+    x, workers = rng.standard_normal((batch, 900)).astype(np.float32), Workers(2)
+    results = []
+    for _ in range(50):
+        results.append(np.empty((batch, 300), np.float32))
+        product(x, results[-1], None, aligned_bytes(product.scratch), workers)
+    np.testing.assert_allclose(results[0], np.clip(x @ w.T * scale + shift, -1, 2), rtol=1e-4, atol=1e-4)
+    assert all(np.array_equal(results[0], other) for other in results)
 
 
 def gemm_site(tensor, batch, columns, rows, threads, bias=None, **attributes):

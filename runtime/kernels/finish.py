@@ -1,0 +1,71 @@
+"""What becomes of sums: ``clip(sum * scale + shift + residual, low, high)``, a vector at a time. Places are addresses."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import ir
+
+from ._deferred import cgutils, intrinsic, types
+from ._jit import jit
+from ._memory import clip, pointer
+from ._vector import F32, I64, call, lanes_below, masked_load, masked_store, prefetch_line, splat
+
+LANES = 16
+"""Floats that are finished at a time, and that sums, scales and shifts are padded to a multiple of."""
+
+AHEAD = 256
+"""Bytes by which outputs are asked for ahead of time."""
+
+
+@intrinsic
+def _finish_vector(
+    typingctx: Any, y: Any, sums: Any, parts: Any, pitch: Any, count: Any, scale: Any, shift: Any, bounds: Any, residual: Any
+) -> Any:
+    """Finish ``count`` sums, see :func:`finish_line`; a whole vector when there are more."""
+    signature = types.void(*[types.intp] * 9)
+    vector = ir.VectorType(F32, LANES)
+
+    def codegen(context: Any, b: Any, signature: Any, arguments: Any) -> Any:
+        y, sums, parts, pitch, count, scale, shift, bounds, residual = arguments
+
+        def load(address: Any) -> Any:
+            value = b.load(b.bitcast(pointer(b, address), vector.as_pointer()))
+            value.align = 4
+            return value
+
+        total = cgutils.alloca_once_value(b, load(sums))
+        with cgutils.for_range_slice(b, ir.Constant(I64, 1), parts, ir.Constant(I64, 1), I64) as (part, _):
+            b.store(b.fadd(b.load(total), load(b.add(sums, b.mul(part, pitch)))), total)
+        low, high = (splat(b, b.load(b.gep(pointer(b, bounds), [ir.Constant(I64, i)])), LANES) for i in range(2))
+        scaled = call(b, f"llvm.fma.v{LANES}f32", vector, [b.load(total), load(scale), load(shift)])
+        kept = cgutils.alloca_once_value(b, scaled)
+        whole, added = b.icmp_signed(">=", count, ir.Constant(I64, LANES)), b.icmp_signed("!=", residual, ir.Constant(I64, 0))
+        prefetch_line(b, pointer(b, b.add(y, ir.Constant(I64, AHEAD))), write=True)
+        with b.if_else(whole) as (all_lanes, some_lanes):
+            with all_lanes:
+                with b.if_then(added):
+                    b.store(b.fadd(scaled, load(residual)), kept)
+                value = clip(b, b.load(kept), low, high)
+                b.store(value, b.bitcast(pointer(b, y), vector.as_pointer())).align = 4
+            with some_lanes:
+                mask = lanes_below(b, count, LANES)
+                with b.if_then(added):
+                    b.store(b.fadd(scaled, masked_load(b, pointer(b, residual), mask, vector)), kept)
+                masked_store(b, clip(b, b.load(kept), low, high), pointer(b, y), mask)
+        return context.get_dummy_value()
+
+    return signature, codegen
+
+
+@jit
+def finish_line(y, sums, parts, pitch, count, scale, shift, bounds, residual):
+    """Write ``count`` outputs to ``y``, of float32 sums, or of ``parts`` sums each, ``pitch`` bytes apart, which are added up.
+
+    Whole vectors of sums, scales and shifts are read; ``y`` may be ``sums``. ``bounds`` are (low, high); there is no residual
+    where its address is 0.
+    """
+    for i in range(0, count, LANES):
+        at = 4 * i
+        other = residual + at if residual != 0 else residual
+        _finish_vector(y + at, sums + at, parts, pitch, count - i, scale + at, shift + at, bounds, other)
