@@ -15,6 +15,7 @@ import numpy as np
 from ..format_spec.errors import InputError, PlanError
 from ..format_spec.graph import Graph, Value
 from ..format_spec.limits import DEFAULT_LIMITS, Limits
+from .kernels._ahead import expecting
 
 if TYPE_CHECKING:
     from .plan.build import Common
@@ -194,7 +195,10 @@ class Model:
             if self._closed:
                 raise PlanError("the model has been closed")
             found = self._plans.get(shapes)
-            return found if found is not None else self._build(shapes)
+            if found is None:
+                with expecting(self._graph, self.threads):
+                    found = self._build(shapes)
+            return found
 
     def _build(self, shapes: Shapes) -> _Planned:
         from .plan.build import Common, build_plan

@@ -13,12 +13,8 @@ import pickle
 import platform
 import sys
 import time
-from collections.abc import Hashable
 from importlib import import_module
 from pathlib import Path
-from typing import Any
-
-import numpy as np
 
 MACHINE, TRIPLE = "aarch64", "aarch64-unknown-linux-gnu"
 
@@ -36,37 +32,22 @@ def pretend() -> None:
             setattr(module, name, lambda: TRIPLE)
 
 
-def example(kind: Hashable) -> Any:
-    """A value of a kind, see ``tersor.runtime.kernels._jit.kind_of``."""
-    from tersor.runtime.kernels._jit import F_ORDER, WRITEABLE
-
-    if isinstance(kind, type):
-        return kind()
-    assert isinstance(kind, tuple)
-    if not kind or not isinstance(kind[0], np.dtype):
-        return tuple(map(example, kind))
-    dtype, dimensions, flags = kind
-    array = np.zeros((2,) * dimensions, dtype, order="F" if flags & F_ORDER else "C")
-    array.flags.writeable = bool(flags & WRITEABLE)
-    return array
-
-
 def serve(requests: Path) -> None:
     """Compile what is asked for; a request that was served is deleted."""
     from tersor.runtime.kernels import _cache, _compile
-    from tersor.runtime.kernels._jit import kind_of
+    from tersor.runtime.kernels._jit import example_of, kind_of
 
     while True:
         for path in sorted(requests.glob("*.request")):
             module, name, kinds = pickle.loads(path.read_bytes())
-            arguments = tuple(map(example, kinds))
+            arguments = tuple(map(example_of, kinds))
             if tuple(map(kind_of, arguments)) != kinds:
                 raise SystemExit(f"{name}: no example of {kinds}")
             kernel, begin = getattr(import_module(module), name), time.perf_counter()
-            _, code = _compile.compile_for(kernel.py_func, kernel.flags, arguments)
-            if code is None:
+            made = _compile.compile_for(kernel.py_func, kernel.flags, arguments)
+            if not made.everywhere:
                 raise SystemExit(f"{name}: its code cannot be kept")
-            _cache.write(_cache.name_of(kernel.py_func, kernel.flags, kinds), code)
+            _cache.write(_cache.name_of(kernel.py_func, kernel.flags, kinds), made.code)
             path.unlink()
             print(f"{name}: {time.perf_counter() - begin:.1f} s", flush=True)
         time.sleep(0.1)

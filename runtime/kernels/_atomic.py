@@ -85,7 +85,8 @@ def code_of(typingctx: Any, lanes: Any, function: Any) -> Any:
         made.linkage = "internal"
         inside = ir.IRBuilder(made.append_basic_block("entry"))
         called = types.void(lanes, types.intp)
-        compiled = context.compile_subroutine(inside, function.dispatcher.py_func, called)
+        compiled = function.dispatcher.get_compile_result(called)
+        context.active_code_library.add_linking_library(compiled.library)
         values = [context.get_constant_undef(lanes), made.args[0]]
         context.call_internal_no_propagate(inside, compiled.fndesc, called, values)
         inside.ret_void()

@@ -68,6 +68,12 @@ def read(name: str) -> Code | None:
         return None
 
 
+def has(name: str) -> bool:
+    """Whether there is a file called ``name``."""
+    folder = _environment()
+    return folder is not None and (folder / name).is_file()
+
+
 def write(name: str, code: Code) -> None:
     """Keep ``code`` in the file called ``name``, if that is possible."""
     folder = _environment()

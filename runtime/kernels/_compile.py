@@ -5,12 +5,15 @@ from __future__ import annotations
 import gc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from numba import njit, typeof
 from numba.core import types
+from numba.core.compiler_lock import global_compiler_lock
 
 from ._link import Code
+from ._pipeline import PartCompiler, WholeCompiler
 from .host import target
 
 _njit: Any = njit
@@ -25,7 +28,7 @@ def inner_function(function: Callable[..., Any], flags: dict[str, Any]) -> Any:
 
     A constant argument counts as a variable: Numba would compile the function anew for each constant.
     """
-    made = _njit(**flags, **INNER)(function)
+    made = _njit(**flags, **INNER, pipeline_class=PartCompiler)(function)
     resolve = made.get_call_template
 
     def resolve_without_constants(arguments: Any, keywords: Any) -> Any:
@@ -35,25 +38,36 @@ def inner_function(function: Callable[..., Any], flags: dict[str, Any]) -> Any:
     return made
 
 
-def compile_for(
-    function: Callable[..., Any], flags: dict[str, Any], arguments: tuple[Any, ...]
-) -> tuple[Callable[..., Any], Code | None]:
-    """Compile ``function`` for the types of ``arguments``: what to call, and the code to keep.
+@dataclass(frozen=True)
+class Compiled:
+    """Machine code and the Numba environment that it runs in.
 
-    There is no code to keep when it would not work elsewhere: it refers to Python objects, or Numba compiles for another
-    processor than :func:`~tersor.runtime.kernels.host.target`, by which kept code is found again.
+    ``everywhere`` is whether it also works in another process: not when it refers to Python objects, nor when Numba compiles
+    for another processor than :func:`~tersor.runtime.kernels.host.target`, by which kept code is found again.
     """
+
+    code: Code
+    environment: Any
+    everywhere: bool
+
+
+def compile_for(function: Callable[..., Any], flags: dict[str, Any], arguments: tuple[Any, ...]) -> Compiled:
+    """Compile ``function`` for the types of ``arguments``."""
     signature = tuple(map(typeof, arguments))
-    dispatcher = _njit(no_cfunc_wrapper=True, **flags)(function)
-    with _uncollected():
-        entry = dispatcher.compile(signature)
-    result = dispatcher.overloads[signature]
-    library, described = result.library, result.fndesc
+    dispatcher = _njit(no_cfunc_wrapper=True, pipeline_class=WholeCompiler, **flags)(function)
+    with _uncollected(), global_compiler_lock:
+        dispatcher.compile(signature)
+        result = dispatcher.overloads[signature]
+        library, described, environment = result.library, result.fndesc, result.environment
+        machine_code = library.machine_code()
     _, *compiled_for = library.codegen.magic_tuple()
-    if result.environment.consts or tuple(compiled_for) != target():
-        return entry, None
-    _, _, (machine_code, _) = library.serialize_using_object_code()
-    return entry, Code(described.llvm_cpython_wrapper_name, described.env_name, _imports(library), machine_code)
+    code = Code(described.llvm_cpython_wrapper_name, described.env_name, library.imports(), machine_code)
+    return Compiled(code, environment, not environment.consts and tuple(compiled_for) == target())
+
+
+def linked_by_numba(function: Callable[..., Any], flags: dict[str, Any], arguments: tuple[Any, ...]) -> Callable[..., Any]:
+    """``function`` compiled once more, for platforms whose code :func:`~._link.link` cannot link."""
+    return _njit(no_cfunc_wrapper=True, **flags)(function).compile(tuple(map(typeof, arguments)))
 
 
 @contextmanager
@@ -67,10 +81,3 @@ def _uncollected() -> Iterator[None]:
     finally:
         if running:
             gc.enable()
-
-
-def _imports(library: Any) -> tuple[str, ...]:
-    """Names that the code takes from outside."""
-    module = library._final_module
-    declared = [value.name for value in (*module.functions, *module.global_variables) if value.is_declaration]
-    return tuple(name for name in declared if not name.startswith("llvm."))

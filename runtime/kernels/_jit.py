@@ -76,12 +76,24 @@ class Kernel:
         return link(code, self.py_func)
 
     def _compiled(self, name: str, arguments: tuple[Any, ...]) -> Callable[..., Any]:
-        from ._compile import compile_for
+        from ._ahead import made_aside
+        from ._link import link
 
-        entry, code = compile_for(self.py_func, self.flags, arguments)
-        if code is not None:
+        code = made_aside(name)
+        if code is not None and (entry := link(code, self.py_func)) is not None:
             _cache.write(name, code)
-        return entry
+            return entry
+        from ._compile import compile_for, linked_by_numba
+
+        made = compile_for(self.py_func, self.flags, arguments)
+        if made.everywhere:
+            _cache.write(name, made.code)
+        entry = link(made.code, self.py_func, made.environment)
+        return entry or linked_by_numba(self.py_func, self.flags, arguments)
+
+    def has(self, kinds: tuple[Hashable, ...]) -> bool:
+        """Whether there is machine code for arguments of these kinds, in this process or kept."""
+        return kinds in self._entries or _cache.has(_cache.name_of(self.py_func, self.flags, kinds))
 
     @functools.cached_property
     def inner(self) -> Any:
@@ -119,3 +131,16 @@ def kind_of(value: Any) -> Hashable:
     if isinstance(value, tuple):
         return tuple(map(kind_of, value))
     return type(value)
+
+
+def example_of(kind: Hashable) -> Any:
+    """A value of a kind."""
+    if isinstance(kind, type):
+        return kind()
+    assert isinstance(kind, tuple)
+    if not kind or not isinstance(kind[0], np.dtype):
+        return tuple(map(example_of, kind))
+    dtype, dimensions, flags = kind
+    array = np.zeros((2,) * dimensions, dtype, order="F" if flags & F_ORDER else "C")
+    array.flags.writeable = bool(flags & WRITEABLE)
+    return array

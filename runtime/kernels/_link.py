@@ -40,8 +40,11 @@ class Code:
     machine_code: bytes
 
 
-def link(code: Code, function: Callable[..., Any]) -> Callable[..., Any] | None:
-    """The callable that ``code`` is, for the Python ``function`` that it was compiled from; ``None`` when it does not link."""
+def link(code: Code, function: Callable[..., Any], environment: Any = None) -> Callable[..., Any] | None:
+    """The callable that ``code`` is, for the Python ``function`` that it was compiled from; ``None`` when it does not link.
+
+    ``environment`` is the code's Numba environment, where it refers to Python objects.
+    """
     from llvmlite import binding
 
     builder = binding.JITLibraryBuilder().add_object_img(code.machine_code).add_current_process()
@@ -54,7 +57,7 @@ def link(code: Code, function: Callable[..., Any]) -> Callable[..., Any] | None:
     except (RuntimeError, ImportError):
         return None
     dynfunc = _helper("numba._dynfunc")
-    environment = dynfunc.Environment(function.__globals__)
+    environment = environment or dynfunc.Environment(function.__globals__)
     ctypes.c_void_p.from_address(library[code.environment]).value = id(environment)
     module = sys.modules[function.__module__]
     names = (module, function.__name__, function.__doc__ or "")

@@ -1,0 +1,65 @@
+"""Kernels that will be needed: when the first of them has to be compiled, another process begins with the others."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ...format_spec.graph import Graph
+    from ._aside import Aside
+    from ._link import Code
+
+_expected: list[Graph] = []
+_aside: Aside | None = None
+
+
+@contextmanager
+def expecting(graph: Graph, threads: int) -> Iterator[None]:
+    """Meanwhile, if a kernel has to be compiled, begin with others that ``graph`` needs. Who asks for one thread gets one."""
+    if threads > 1:
+        _expected.append(graph)
+    try:
+        yield
+    finally:
+        _expected[:] = (other for other in _expected if other is not graph)
+
+
+def made_aside(file: str) -> Code | None:
+    """The code called ``file`` if another process makes it; only for one thread at a time."""
+    if _expected:
+        graphs = _expected.copy()
+        _expected.clear()
+        _begin(file, graphs)
+    if _aside is None:
+        return None
+    while (task := _aside.spare(file)) is not None:
+        kernel, arguments = task.call
+        kernel.bind(*arguments)
+    return _aside.take(file)
+
+
+def _begin(file: str, graphs: Iterable[Graph]) -> None:
+    from ._aside import Aside, possible
+
+    global _aside
+    if not possible():
+        return
+    from .likely import likely
+
+    tasks = [task for graph in graphs for task in likely(graph) if task.file != file]
+    if tasks and (_aside is None or not _aside.add(tasks)):
+        with suppress(OSError):
+            _aside = Aside(tasks)
+
+
+def _forget() -> None:
+    """A forked process cannot hear what its parent's answers."""
+    global _aside
+    _aside = None
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)

@@ -1,0 +1,107 @@
+"""Which kernels a model needs for certain, as far as its graph and its file's codecs tell without decoding a tensor."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import chain
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from ...format_spec.coding import CodecId
+from ...format_spec.graph import Graph, Node
+from ...format_spec.manifest import graphs
+from ...format_spec.model_file import StoredTensors
+from ..decode._blocks import decode_blocks
+from ..decode._masks import decode_grouped
+from ._aside import Task
+from ._cache import name_of
+from ._jit import Kernel, kind_of
+from .convolve import convolver
+from .host import host_registers
+from .lrn import normalise
+from .order import ORDER, fill_order
+from .pool import mean_of_planes, pool_planes
+from .team import follow, lead, make_team
+from .winograd.transforms import TAPS
+
+Call: TypeAlias = "tuple[Kernel, tuple[Any, ...]]"
+"""A kernel and arguments of the types that it will be called with."""
+
+_users: dict[str, Callable[[Node], Iterator[Call]]] = {}
+
+
+def likely(graph: Graph) -> list[Task]:
+    """Kernels for ``graph`` that are not there yet, in the order in which another process should compile them.
+
+    This process needs the decoder of the first tensor at once, and compiles that itself: it comes last.
+    """
+    decoders = [call for codec in dict.fromkeys(_codecs(graph)) for call in _decoder(codec)]
+    nodes = (node for part in graphs(graph) for node in part.nodes if node.op_type in _users)
+    steps = chain.from_iterable(_users[node.op_type](node) for node in nodes)
+    tasks: dict[str, Task] = {}
+    for kernel, arguments in (*decoders[1:], *steps, *decoders[:1]):
+        kinds = tuple(map(kind_of, arguments))
+        if not kernel.has(kinds):
+            name = name_of(kernel.py_func, kernel.flags, kinds)
+            tasks.setdefault(name, Task(name, kernel.py_func.__module__, kernel.py_func.__name__, kinds))
+    return list(tasks.values())
+
+
+def _codecs(graph: Graph) -> Iterator[int]:
+    for part in graphs(graph):
+        if isinstance(part.initializers, StoredTensors):
+            yield from (stored.record.codec for stored in part.initializers.stored.values())
+
+
+def _of(*op_types: str) -> Callable[[Callable[[Node], Iterator[Call]]], None]:
+    """Register what the decorated function yields for nodes of some types."""
+    return lambda function: _users.update(dict.fromkeys(op_types, function))
+
+
+def _array(dtype: Any, dimensions: int = 1) -> np.ndarray:
+    return np.zeros((0,) * dimensions, dtype)
+
+
+def _decoder(codec: int) -> Iterator[Call]:
+    i, j, u = _array(np.int64), _array(np.int64, 2), _array(np.uint8)
+    table, minors, data = _array(np.uint32, 2), _array(np.uint32), _array(np.uint8)
+    data.flags.writeable = False
+    if codec in (CodecId.SHARED, CodecId.SPARSE):
+        yield decode_blocks, (data, i, i, j, table, i, *[0] * 8, u, i, minors, u, u)
+    elif codec == CodecId.GROUPED:
+        models = _array(bool), table, i, minors, j, _array(np.uint64, 2)
+        yield decode_grouped, (data, i, i, j, 0, 0, i, i, u, _array(np.uint64), *models, *[0] * 6, u, u, i, minors, u, u)
+
+
+@_of("Conv")
+def _conv(node: Node) -> Iterator[Call]:
+    kernel, strides = node.attribute("kernel_shape", [TAPS]), node.attribute("strides", [1])
+    if {*kernel} != {TAPS} or {*strides} != {1} or node.attribute("group", 1) != 1:  # else it may be Winograd's method
+        order, x = np.zeros(ORDER, np.int64), _array(np.float32)
+        yield convolver, (_lanes(),)
+        yield fill_order, (order, order, x, x, x, x)
+    yield lead, (make_team(), 0, 0, 0)
+    yield follow, (make_team(), 0, 0)
+
+
+@_of("LRN")
+def _lrn(node: Node) -> Iterator[Call]:
+    x, constant = _array(np.float32, 3), np.float32(0)
+    yield normalise, (x, x, 0, 0, constant, constant, constant, 0, 0)
+
+
+@_of("MaxPool")
+def _pool(node: Node) -> Iterator[Call]:
+    planes, divisors = _array(np.float32, 3), _array(np.float32)
+    stride = ((),) * min(3, node.attribute("strides", [1])[-1])
+    yield pool_planes, (_lanes(), (), stride, planes, planes, _array(np.int64), divisors, divisors, 0, 0)
+
+
+@_of("GlobalAveragePool")
+def _mean(node: Node) -> Iterator[Call]:
+    yield mean_of_planes, (_array(np.float32, 2), _array(np.float32))
+
+
+def _lanes() -> tuple[tuple[()], ...]:
+    return ((),) * host_registers()[1]

@@ -1,0 +1,212 @@
+"""Another process compiles what it is asked for, and ends whatever happens."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tersor.runtime.kernels import _ahead, _aside
+from tersor.runtime.kernels._aside import Aside, Task, possible
+from tersor.runtime.kernels._jit import example_of, jit, kind_of
+from tersor.runtime.kernels._link import link
+from tersor.runtime.kernels.products import finish
+
+VECTOR, FACTOR = np.ones(3, np.float32), np.float32(9)
+ARGUMENTS = VECTOR[None], VECTOR, VECTOR[:0], VECTOR, VECTOR, np.float32(0), FACTOR
+FINISH = Task("finish", finish.__module__, "finish", tuple(map(kind_of, ARGUMENTS)))
+
+ORPHAN = """
+import os, sys
+from tersor.runtime.kernels._aside import Aside, Task
+aside = Aside([Task("f", "tersor.runtime.decode._blocks", "decode_blocks", ())] * 9)
+print(aside._process.pid, flush=True)
+os.kill(os.getpid(), 9) if sys.argv[1] == "killed" else sys.exit()
+"""
+
+
+def add_one(number):
+    return number + 1
+
+
+def ended(aside: Aside) -> int:
+    """The exit status of a process, waited for."""
+    return aside._process.wait(timeout=60)
+
+
+def begun(*tasks: Task) -> Aside:
+    """A process that is at its first task."""
+    aside = Aside(tasks)
+    with aside._changed:
+        assert aside._changed.wait_for(lambda: aside._current is not None, timeout=60)
+    return aside
+
+
+def test_the_code_runs_here():
+    aside = begun(FINISH)
+    code = aside.take("finish")
+    assert code is not None
+    y = np.ones(3, np.float32)
+    entry = link(code, finish.py_func)
+    assert entry is not None
+    entry(VECTOR[None], y, VECTOR[:0], VECTOR, VECTOR, np.float32(0), FACTOR)
+    assert y.tolist() == [2, 2, 2]
+    assert ended(aside) == 0
+    assert not aside.add([FINISH])
+    assert aside.take("finish") is None
+
+
+def test_what_is_taken_before_its_turn_is_left_to_the_caller():
+    aside = begun(FINISH, Task("second", FINISH.module, FINISH.kernel, FINISH.kinds))
+    assert aside.take("second") is None
+    assert aside.take("finish") is not None
+    assert ended(aside) == 0
+
+
+def test_who_would_wait_takes_the_last_task():
+    aside = begun(FINISH, *(Task(f"{n}", FINISH.module, FINISH.kernel, FINISH.kinds) for n in range(2)))
+    assert aside.spare("another") is None
+    assert [aside.spare("finish").file for _ in range(2)] == ["1", "0"]
+    assert aside.spare("finish") is None
+    assert aside.take("finish") is not None
+    assert ended(aside) == 0
+
+
+@pytest.mark.parametrize("task", [Task("f", "tersor.no_such_module", "f", ()), Task("f", finish.__module__, "finish", (int,))])
+def test_a_process_that_fails_leaves_the_rest_to_the_caller(task):
+    aside = begun(task, FINISH)
+    assert aside.take("f") is None
+    ended(aside)
+    assert aside.take("finish") is None
+
+
+def test_no_interpreter_that_starts_at_all(monkeypatch, tmp_path):
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    with pytest.raises(OSError, match="python"):
+        Aside([FINISH])
+
+
+@pytest.mark.skipif(os.name != "posix", reason="looks for a process by its number")
+@pytest.mark.parametrize("how", ["killed", "ended"])
+def test_the_process_does_not_outlive_its_parent(how):
+    done = subprocess.run([sys.executable, "-c", ORPHAN, how], capture_output=True, text=True, check=False)
+    assert done.returncode == (-signal.SIGKILL if how == "killed" else 0)
+    assert done.stderr == ""
+    for _ in range(600):
+        if not running(int(done.stdout)):
+            return
+        time.sleep(0.1)
+    raise AssertionError("it still runs")
+
+
+def running(number: int) -> bool:
+    """Whether a process does more than wait for somebody to ask for its exit status."""
+    try:
+        return Path(f"/proc/{number}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+@pytest.mark.parametrize(
+    ("name", "processors", "expected"),
+    [("python3", 2, True), ("Python.exe", 8, True), ("python3", 1, False), ("blender", 2, False), ("", 2, False)],
+)
+def test_where_another_process_is_possible(monkeypatch, name, processors, expected):
+    monkeypatch.setattr(sys, "executable", f"/bin/{name}" if name else None)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(processors)), raising=False)
+    assert possible() is expected
+    monkeypatch.setattr(sys, "frozen", True, raising=False)
+    assert not possible()
+
+
+def test_examples_have_their_kinds():
+    array = np.zeros((3, 4))
+    frozen = array.copy()
+    frozen.flags.writeable = False
+    for value in (array, frozen, array.T, array[0], 1, 1.0, True, None, FACTOR, ((), (1,)), array.astype(">f8")):
+        assert kind_of(example_of(kind_of(value))) == kind_of(value)
+
+
+class Recorded:
+    """Stands for another process that has made nothing."""
+
+    def __init__(self, tasks):
+        self.tasks = list(tasks)
+
+    def add(self, tasks):
+        self.tasks += tasks
+        return True
+
+    def spare(self, file):
+        return None
+
+    def take(self, file):
+        return None
+
+
+@pytest.fixture
+def foreseen(monkeypatch):
+    monkeypatch.setattr(_ahead, "_aside", None)
+    monkeypatch.setattr(_aside, "Aside", Recorded)
+    monkeypatch.setattr(_aside, "possible", lambda: True)
+    monkeypatch.setattr("tersor.runtime.kernels._cache.cache_folder", lambda: None)
+    monkeypatch.setattr("tersor.runtime.kernels.likely.likely", lambda graph: [Task(graph, "m", "k", ())])
+
+
+@pytest.mark.usefixtures("foreseen")
+def test_tasks_are_handed_out_when_a_kernel_has_to_be_compiled_and_once():
+    with _ahead.expecting("one", 2), _ahead.expecting("alone", 1):
+        assert _ahead._aside is None
+        assert jit(add_one)(1) == 2
+        with _ahead.expecting("other", 2):
+            assert jit(add_one)(1.5) == 2.5
+        assert jit(add_one)(np.float32(1)) == 2
+    assert [task.file for task in _ahead._aside.tasks] == ["one", "other"]
+    assert _ahead._expected == []
+
+
+@pytest.mark.usefixtures("foreseen")
+def test_nothing_is_handed_out_afterwards():
+    with _ahead.expecting("one", 2):
+        pass
+    assert jit(add_one)(1) == 2
+    assert _ahead._aside is None
+
+
+@pytest.mark.usefixtures("foreseen")
+def test_waiting_is_spent_on_other_kernels(monkeypatch):
+    kernel = jit(add_one)
+    monkeypatch.setattr(sys.modules[__name__], "spare_kernel", kernel, raising=False)
+    spare = iter([Task("spare", __name__, "spare_kernel", (int,)), None])
+    monkeypatch.setattr(Recorded, "spare", lambda self, file: next(spare, None))
+    with _ahead.expecting("one", 2):
+        assert jit(add_one)(1.5) == 2.5
+    assert list(kernel._entries) == [(int,)]
+
+
+@pytest.mark.usefixtures("foreseen")
+def test_a_process_that_cannot_be_started_is_done_without(monkeypatch):
+    def refuse(tasks):
+        raise PermissionError
+
+    monkeypatch.setattr(_aside, "Aside", refuse)
+    with _ahead.expecting("one", 2):
+        assert jit(add_one)(1) == 2
+    assert _ahead._aside is None
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+def test_a_forked_process_compiles_for_itself(monkeypatch):
+    monkeypatch.setattr(_ahead, "_aside", object())
+    child = os.fork()
+    if child == 0:
+        os._exit(_ahead._aside is not None)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert _ahead._aside is not None

@@ -1,0 +1,92 @@
+"""What is foreseen of a model is what it needs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from tersor.format_spec.graph import OPSET, Graph, Node, TensorType, Value
+from tersor.format_spec.tensors import DenseTensor
+from tersor.packer import Recipe, pack
+from tersor.runtime import load
+from tersor.runtime.kernels import _cache
+from tersor.runtime.kernels._jit import Kernel, kind_of
+from tersor.runtime.kernels.likely import likely
+
+SHAPE = (1, 16, 20, 20)
+
+
+@pytest.fixture
+def network(pruned) -> Graph:
+    """A convolutional network with every operator of which something is foreseen."""
+    rng = np.random.default_rng(0)
+    weights = pruned(rng, (256, 16, 5, 5), 0.2), pruned(rng, (32, 256, 3, 3), 0.2)
+    nodes = (
+        Node("Conv", "a", ("x", "first"), ("a",), {"kernel_shape": (5, 5), "pads": (2, 2, 2, 2)}),
+        Node("LRN", "n", ("a",), ("n",), {"size": 5}),
+        Node("MaxPool", "p", ("n",), ("p",), {"kernel_shape": (3, 3), "strides": (2, 2)}),
+        Node("Conv", "b", ("p", "second"), ("b",)),
+        Node("MaxPool", "q", ("b",), ("q",), {"kernel_shape": (2, 2)}),
+        Node("GlobalAveragePool", "m", ("q",), ("m",)),
+    )
+    values = (Value("x", TensorType("float32", SHAPE)),), (Value("m", TensorType("float32", (1, 32, 1, 1))),)
+    tensors = dict(zip(("first", "second"), map(DenseTensor.of, weights), strict=True))
+    return Graph("net", *values, nodes, tensors, {}, OPSET)
+
+
+@pytest.fixture
+def called(monkeypatch) -> set[tuple[str, ...]]:
+    """(module, name, *kinds) of every kernel that is looked up."""
+    found, bind = set(), Kernel.bind
+
+    def note(self, *arguments):
+        found.add((self.py_func.__module__, self.py_func.__name__, *map(kind_of, arguments)))
+        return bind(self, *arguments)
+
+    monkeypatch.setattr(Kernel, "bind", note)
+    return found
+
+
+def test_everything_that_is_foreseen_is_used(network, tmp_path, monkeypatch, called):
+    path = tmp_path / "net.tersor"
+    pack(network, path, Recipe.lossless())
+    called.clear()
+    with load(path, threads=2) as model:
+        with monkeypatch.context() as context:
+            context.setattr(Kernel, "has", lambda *_: False)
+            tasks = likely(model._graph)
+        model.run({"x": np.ones(SHAPE, np.float32)})
+    foreseen = {(task.module, task.kernel, *task.kinds) for task in tasks}
+    assert foreseen <= called
+    names = [task.kernel for task in tasks]
+    assert {"convolver", "fill_order", "lead", "follow", "normalise", "pool_planes", "mean_of_planes"} < set(names)
+    assert names[-1].startswith("decode_")
+    assert names.count("pool_planes") == 2
+    assert len(tasks) == len({task.file for task in tasks})
+
+
+def test_of_convolutions_that_may_be_made_by_winograds_method_little_is_foreseen(network, monkeypatch):
+    monkeypatch.setattr(Kernel, "has", lambda *_: False)
+    convolution = network.nodes[3]
+    assert [task.kernel for task in likely(replace(network, nodes=(convolution,)))] == ["lead", "follow"]
+    for attributes in ({"strides": (2, 1)}, {"group": 2}, {"kernel_shape": (1, 1)}):
+        changed = replace(network, nodes=(replace(convolution, attributes=attributes),))
+        assert "convolver" in [task.kernel for task in likely(changed)]
+
+
+def test_nothing_is_foreseen_of_what_is_there(network, tmp_path, monkeypatch):
+    path = tmp_path / "net.tersor"
+    pack(network, path, Recipe.lossless())
+    with load(path, threads=2) as model:
+        model.run({"x": np.ones(SHAPE, np.float32)})
+        assert likely(model._graph) == []
+
+
+def test_decoders_that_are_needed_later_come_first(monkeypatch):
+    monkeypatch.setattr("tersor.runtime.kernels.likely._codecs", lambda graph: iter([6, 1, 8, 6, 5]))
+    monkeypatch.setattr(Kernel, "has", lambda *_: False)
+    monkeypatch.setattr(_cache, "cache_folder", lambda: None)
+    tasks = likely(Graph("empty", (), (), (), {}, {}, OPSET))
+    assert [task.kernel for task in tasks] == ["decode_grouped", "decode_blocks"]
