@@ -20,6 +20,7 @@ class _Module:
 
 types: Any = _Module("numba.core.types")
 cgutils: Any = _Module("numba.core.cgutils")
+arrayobj: Any = _Module("numba.np.arrayobj")
 
 
 class _Intrinsic:

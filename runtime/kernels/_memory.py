@@ -10,7 +10,7 @@ from typing import Any
 
 from llvmlite import ir
 
-from ._deferred import intrinsic, types
+from ._deferred import arrayobj, intrinsic, types
 from ._vector import (
     F32,
     I32,
@@ -143,6 +143,20 @@ def float_at(typingctx: Any, address: Any) -> Any:
         return builder.load(pointer(builder, arguments[0]))
 
     return types.float32(types.intp), codegen
+
+
+@intrinsic
+def floats_at(typingctx: Any, address: Any, count: Any) -> Any:
+    """The ``count`` float32 at ``address`` as an array."""
+    kind = types.Array(types.float32, 1, "C")
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        array = context.make_array(kind)(context, builder)
+        shape, strides = ([value] for value in (arguments[1], ir.Constant(I64, 4)))
+        arrayobj.populate_array(array, pointer(builder, arguments[0]), shape, strides, ir.Constant(I64, 4), None)
+        return array._getvalue()
+
+    return kind(types.intp, types.intp), codegen
 
 
 @intrinsic

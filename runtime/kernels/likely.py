@@ -19,9 +19,9 @@ from ._cache import name_of
 from ._jit import Kernel, kind_of
 from .convolve import convolver
 from .host import host_registers
-from .lrn import normalise
+from .lrn import normaliser
 from .order import ORDER, fill_order
-from .pool import mean_of_planes, pool_planes
+from .pool import mean_of_planes, pooler
 from .team import follow, lead, make_team
 from .winograd.transforms import TAPS
 
@@ -87,15 +87,12 @@ def _conv(node: Node) -> Iterator[Call]:
 
 @_of("LRN")
 def _lrn(node: Node) -> Iterator[Call]:
-    x, constant = _array(np.float32, 3), np.float32(0)
-    yield normalise, (x, x, 0, 0, constant, constant, constant, 0, 0)
+    yield normaliser, ((),)
 
 
 @_of("MaxPool")
 def _pool(node: Node) -> Iterator[Call]:
-    planes, divisors = _array(np.float32, 3), _array(np.float32)
-    stride = ((),) * min(3, node.attribute("strides", [1])[-1])
-    yield pool_planes, (_lanes(), (), stride, planes, planes, _array(np.int64), divisors, divisors, 0, 0)
+    yield pooler, (_lanes(), (), ((),) * min(3, node.attribute("strides", [1])[-1]))
 
 
 @_of("GlobalAveragePool")

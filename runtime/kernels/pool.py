@@ -10,34 +10,57 @@ import numpy as np
 
 from ..plan.step import Arrays, Kernel, Site
 from ..plan.workers import Workers
+from ._atomic import add_at, code_of, number_at
 from ._fold import fold_columns, fold_rows
 from ._jit import jit
-from ._memory import address
+from ._memory import address, float_at
 from .host import host_registers
+from .order import FACTS, NEXT, PIECES, WORK, X, Y
+from .shared import EMPTY, Shared, evenly
 
-PLANES_PER_PART = 16
-"""Fewer planes than this are not worth another thread."""
+MOST_PIECES, PIECE = 4, 10_000
+"""Pieces of work for each thread, at most, and the elements in the windows of one, at least."""
 
 
 @jit
-def pool_planes(lanes, adds, kind, x, y, geometry, divisor_h, divisor_w, first, last):
-    """Pool the planes ``[first, last)`` of ``x`` (planes, H, W) into ``y`` (planes, OH, OW), both C-contiguous.
+def pooler(lanes, adds, kind):
+    """Address of the code that carries out an order, see :func:`pool_planes`."""
+    return code_of((lanes, adds, kind), pool_planes)
 
-    Rows of a window are folded first, into a line with margins for the padding; then its columns. ``geometry`` is int64 (KH,
-    KW, stride_h, stride_w, dilation_h, dilation_w, top, left). The maximum is taken, or, where ``adds`` is not empty, the
-    sum, divided by ``divisor_h[oh] * divisor_w[ow]``. ``lanes`` is as long as the vectors are wide, ``kind`` as the columns'
-    stride up to 2, or 3.
+
+@jit
+def pool_planes(kinds, order):
+    """Take pieces of the planes of the order at address ``order`` until none is left: ``x`` is (planes, H, W), ``y`` (planes,
+    OH, OW).
+
+    Facts are int64 (KH, KW, stride_h, stride_w, dilation_h, dilation_w, top, left, H, W, OH, OW), then the addresses of
+    divisors. The maximum is taken, or, where ``adds`` is not empty, the sum, divided by ``divisor_h[oh] * divisor_w[ow]``.
+    ``lanes`` is as long as the vectors are wide, ``kind`` as the columns' stride up to 2, or 3.
     """
-    V = len(lanes)
-    KH, KW, stride_h, stride_w = geometry[0], geometry[1], geometry[2], geometry[3]
-    dilation_h, dilation_w, top, left = geometry[4], geometry[5], geometry[6], geometry[7]
-    _, H, W = x.shape
-    _, OH, OW = y.shape
-    start = np.float32(0) if len(adds) else np.float32(-np.inf)
+    facts, V = number_at(order, FACTS), len(kinds[0])
+    KW, stride_w, dilation_w = number_at(facts, 1), number_at(facts, 3), number_at(facts, 5)
+    left, W, OW = number_at(facts, 7), number_at(facts, 9), number_at(facts, 11)
+    start = np.float32(0) if len(kinds[1]) else np.float32(-np.inf)
     room = (OW + V - 1) // V * V
     reach = room * stride_w if stride_w <= 2 else (OW - 1) * stride_w + 1
     line = np.full(max(reach + (KW - 1) * dilation_w, left + W + V), start, np.float32)
-    source, columns, target, divisors = address(x), address(line), address(y), address(divisor_w)
+    piece = add_at(order + 8 * NEXT, 1)
+    while piece < number_at(order, PIECES):
+        work = number_at(order, WORK) + 8 * piece
+        _pool(kinds, facts, number_at(order, X), number_at(order, Y), address(line), number_at(work, 0), number_at(work, 1))
+        piece = add_at(order + 8 * NEXT, 1)
+
+
+@jit
+def _pool(kinds, facts, source, target, columns, first, last):
+    """Pool the planes ``[first, last)``: rows of a window are folded first, into a line at ``columns`` with margins for the
+    padding; then its columns."""
+    lanes, adds, kind = kinds
+    V = len(lanes)
+    KH, KW, stride_h, stride_w = number_at(facts, 0), number_at(facts, 1), number_at(facts, 2), number_at(facts, 3)
+    dilation_h, dilation_w, top, left = number_at(facts, 4), number_at(facts, 5), number_at(facts, 6), number_at(facts, 7)
+    H, W, OH, OW = number_at(facts, 8), number_at(facts, 9), number_at(facts, 10), number_at(facts, 11)
+    divisor_h, divisor_w = number_at(facts, 12), number_at(facts, 13)
     for plane in range(first, last):
         for oh in range(OH):
             ih = oh * stride_h - top
@@ -51,7 +74,7 @@ def pool_planes(lanes, adds, kind, x, y, geometry, divisor_h, divisor_w, first, 
                 begin = columns + 4 * ow * stride_w
                 fold_columns(
                     lanes, adds, kind, result + 4 * ow, begin, stride_w, dilation_w, KW, min(V, OW - ow),
-                    divisor_h[oh], divisors + 4 * ow,
+                    float_at(divisor_h + 4 * oh), divisor_w + 4 * ow,
                 )  # fmt: skip
 
 
@@ -77,7 +100,6 @@ def lower_pool(site: Site) -> Kernel | None:
     seen = window(x[1][2:], attributes["kernel_shape"], **{k: attributes[k] for k in names if k in attributes})
     one, zero = (1,) * (4 - len(x[1])), (0,) * (4 - len(x[1]))
     parts = (one + seen.kernel, one + seen.strides, one + seen.dilations, zero + seen.begin)
-    geometry = np.array([n for part in parts for n in part], np.int64)
     average = node.op_type == "AveragePool"
     if average and seen.kernel == x[1][2:] and set(seen.output) == {1} and not any((*seen.begin, *seen.end)):
         return _mean(prod(x[1][:2]))
@@ -85,21 +107,18 @@ def lower_pool(site: Site) -> Kernel | None:
     divisors = [np.ones(1, np.float32)] * len(one) + counts
     source = (prod(x[1][:2]), *one, *x[1][2:])
     target = (prod(x[1][:2]), *one, *seen.output)
-    threads = max(1, min(site.threads, source[0] // PLANES_PER_PART))
-    pool = pool_planes.once()
-    lanes, adds, kind = (((),) * n for n in (host_registers()[1], average, min(3, seen.strides[-1])))
+    places = [divisor.ctypes.data for divisor in divisors]
+    facts = np.array([*(n for part in parts for n in part), *source[1:], *target[1:], *places], np.int64)
+    kinds = [((),) * n for n in (host_registers()[1], average, min(3, seen.strides[-1]))]
+    most = min(source[0], MOST_PIECES * site.threads, prod(target) * prod(seen.kernel) // PIECE)
+    pieces = 1 if site.threads == 1 else max(1, most)
+    shared = Shared(lambda: pooler(*kinds), pieces, evenly(source[0], pieces), facts, tuple(divisors))
 
     def run(inputs: Arrays, outputs: Arrays, scratch: np.ndarray, workers: Workers) -> None:
         planes, pooled = inputs[0], outputs[0]
         assert planes is not None
         assert pooled is not None
-        a, b = planes.reshape(source), pooled.reshape(target)
-
-        def work(part: int) -> None:
-            first, last = source[0] * part // threads, source[0] * (part + 1) // threads
-            pool(lanes, adds, kind, a, b, geometry, divisors[0], divisors[1], first, last)
-
-        workers.each(work, threads)
+        shared(planes.reshape(-1), pooled.reshape(-1), None, EMPTY, workers)
 
     return Kernel("pool " + ("average" if average else "max"), run, (0,))
 

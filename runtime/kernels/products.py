@@ -13,9 +13,8 @@ from ._jit import jit
 from .batch import batch_multiplier, scratch_floats
 from .finish import LANES
 from .lines import SortedLines, line_multiplier
-from .order import FACTS, ORDER, PIECES, WORK, fill_order
 from .runs import Runs
-from .team import alone
+from .shared import Shared
 from .whole import Whole, multiply_whole, multiply_whole_rows, multiply_whole_values
 
 EMPTY = np.zeros(0, np.float32)
@@ -69,39 +68,6 @@ def finish(sums, y, residual, scale, shift, low, high):
         y[i] = high if value > high else value
 
 
-@dataclass(frozen=True, eq=False)
-class Shared:
-    """Work that threads share out in machine code: the address of the ``code``, and its order as far as it is ``known``."""
-
-    code: int
-    known: np.ndarray
-
-    @cached_property
-    def _fill(self) -> Callable[..., int]:
-        return fill_order.once()
-
-    @cached_property
-    def _alone(self) -> Callable[[int, int], None]:
-        return alone.once()
-
-    def __call__(
-        self, x: np.ndarray, y: np.ndarray, residual: np.ndarray | None, scratch: np.ndarray, workers: Workers
-    ) -> None:
-        """Do it for flat float32 arrays and ``scratch`` bytes; a single piece stays on this thread."""
-        order = np.empty(ORDER, np.int64)
-        argument = self._fill(order, self.known, x, y, y if residual is None else residual, scratch.view(np.float32))
-        if self.known[PIECES] == 1:
-            self._alone(self.code, argument)
-        else:
-            workers.share(self.code, argument)
-
-
-def _order(pieces: int, work: np.ndarray, facts: np.ndarray) -> np.ndarray:
-    order = np.zeros(ORDER, np.int64)
-    order[PIECES], order[WORK], order[FACTS] = pieces, work.ctypes.data, facts.ctypes.data
-    return order
-
-
 def _bytes(count: int) -> tuple[tuple[()], ...]:
     """A number as kernels are told it: as the length of a tuple."""
     return ((),) * count
@@ -134,17 +100,13 @@ class ByLines:
         return 4 * sums * (1 if self.lines.by_rows else len(self.cuts) - 1)
 
     @cached_property
-    def _facts(self) -> np.ndarray:
-        """What the machine code is told of the weights."""
-        lines = self.lines
-        listing = [array.ctypes.data for array in (lines.start, lines.minor, lines.code, lines.codebook, lines.place)]
-        return np.array([lines.rows, *listing, len(lines.codebook), *self.finish.addresses], np.int64)
-
-    @cached_property
     def _shared(self) -> Shared:
         lines = self.lines
-        kinds = map(_bytes, (lines.by_rows, lines.minor.itemsize, lines.code.itemsize))
-        return Shared(line_multiplier(*kinds), _order(len(self.cuts) - 1, self.cuts, self._facts))
+        kinds = [_bytes(count) for count in (lines.by_rows, lines.minor.itemsize, lines.code.itemsize)]
+        listing = [array.ctypes.data for array in (lines.start, lines.minor, lines.code, lines.codebook, lines.place)]
+        facts = np.array([lines.rows, *listing, len(lines.codebook), *self.finish.addresses], np.int64)
+        kept = lines, self.finish
+        return Shared(lambda: line_multiplier(*kinds), len(self.cuts) - 1, self.cuts, facts, kept)
 
     def __call__(
         self, x: np.ndarray, y: np.ndarray, residual: np.ndarray | None, scratch: np.ndarray, workers: Workers
@@ -212,19 +174,15 @@ class ByRuns:
         return 4 * self.parts * self.part_floats
 
     @cached_property
-    def _facts(self) -> np.ndarray:
-        """What the machine code is told."""
+    def _shared(self) -> Shared:
         runs, (B, K, M) = self.runs, self.shape
         arrays = (runs.panels, runs.first, runs.entry, runs.row, runs.length, runs.offset, runs.code, runs.codebook)
         sizes = [K, M, B, runs.width, len(runs.panels) - 1]
         listing = [array.ctypes.data for array in arrays]
-        return np.array([*sizes, *listing, *self.finish.addresses, 4 * self.part_floats], np.int64)
-
-    @cached_property
-    def _shared(self) -> Shared:
-        groups = -(-self.shape[0] // (self.registers * LANES))
-        code = batch_multiplier(_bytes(self.registers), _bytes(self.runs.code.itemsize))
-        return Shared(code, _order(groups * (len(self.runs.panels) - 1), self._facts, self._facts))
+        facts = np.array([*sizes, *listing, *self.finish.addresses, 4 * self.part_floats], np.int64)
+        groups, kinds = -(-B // (self.registers * LANES)), (_bytes(self.registers), _bytes(runs.code.itemsize))
+        pieces = groups * (len(runs.panels) - 1)
+        return Shared(lambda: batch_multiplier(*kinds), pieces, runs.panels, facts, (runs, self.finish))
 
     def __call__(
         self, x: np.ndarray, y: np.ndarray, residual: np.ndarray | None, scratch: np.ndarray, workers: Workers

@@ -61,9 +61,9 @@ def test_everything_that_is_foreseen_is_used(network, tmp_path, monkeypatch, cal
     foreseen = {(task.module, task.kernel, *task.kinds) for task in tasks}
     assert foreseen <= called
     names = [task.kernel for task in tasks]
-    assert {"convolver", "fill_order", "lead", "follow", "normalise", "pool_planes", "mean_of_planes"} < set(names)
+    assert {"convolver", "fill_order", "lead", "follow", "normaliser", "pooler", "mean_of_planes"} < set(names)
     assert names[-1].startswith("decode_")
-    assert names.count("pool_planes") == 2
+    assert names.count("pooler") == 2
     assert len(tasks) == len({task.file for task in tasks})
 
 
