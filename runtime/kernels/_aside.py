@@ -15,6 +15,7 @@ import subprocess
 import sys
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from queue import SimpleQueue
@@ -25,6 +26,9 @@ from ._link import Code
 
 if TYPE_CHECKING:
     from ._jit import Kernel
+
+PATIENCE = 2.0
+"""Seconds that one waits for a kernel. Most take less from beginning to end."""
 
 SCRIPT = "import pickle, sys; sys.path[:], name = pickle.load(sys.stdin.buffer); __import__(name, fromlist='*').serve()"
 
@@ -65,25 +69,30 @@ class Aside:
             return not self._ended
 
     def take(self, file: str) -> Code | None:
-        """The code for a task, waited for if it is being made; ``None`` when the caller has to make it."""
+        """The code for a task, waited for if it is being made; ``None`` when the caller has to make it.
+
+        A process that keeps its caller waiting has no processor, whatever it was promised: it is ended.
+        """
         with self._changed:
             self._waiting = [task for task in self._waiting if task.file != file]
-            while self._current is not None and self._current.file == file:
-                self._changed.wait()
+            if not self._changed.wait_for(lambda: not self._makes(file), PATIENCE):
+                self._process.kill()
             return self._made.pop(file, None)
 
     def spare(self, file: str) -> Task | None:
         """The last task that nobody has taken, for who would have to wait for ``file`` otherwise."""
         with self._changed:
-            waits = self._current is not None and self._current.file == file
-            return self._waiting.pop() if waits and self._waiting else None
+            return self._waiting.pop() if self._makes(file) and self._waiting else None
+
+    def _makes(self, file: str) -> bool:
+        return self._current is not None and self._current.file == file
 
     def _follow(self) -> None:
         """Hand out tasks until there are none or the process has gone."""
         process = self._process
         assert process.stdin is not None
         assert process.stdout is not None
-        atexit.register(_end, process)
+        end = atexit.register(partial(_end, process))
         with (
             contextlib.suppress(OSError, EOFError, pickle.UnpicklingError),
             process.stdin as requests,
@@ -99,7 +108,7 @@ class Aside:
             self._waiting.clear()
         self._next()
         process.wait()
-        atexit.unregister(_end)
+        atexit.unregister(end)
 
     def _next(self) -> Task | None:
         with self._changed:

@@ -29,7 +29,7 @@ def copy_run(lanes, target, row, first, stride, W, count):
                 copy_vector(lanes, target, source)
             else:
                 copy_lanes(lanes, target, source, max(0, -column), max(0, min(V, W - column)))
-        elif stride in (2, 4):
+        elif stride == 2 or stride == 4:
             _copy_spaced(lanes, target, source, stride, max(0, -column), max(0, min(stride * V, W - column)))
         else:
             copy_strided(lanes, target, source, stride, -column, W - column)
@@ -116,7 +116,7 @@ def pack_flat(lanes, target, image, pitch, ow, count, room, geometry):
                 while done < end:
                     if stride_w == 1:
                         copy_vector(lanes, target + 4 * done, source)
-                    elif stride_w in (2, 4):
+                    elif stride_w == 2 or stride_w == 4:
                         _copy_spaced(lanes, target + 4 * done, source, stride_w, 0, V * stride_w)
                     else:
                         copy_strided(lanes, target + 4 * done, source, stride_w, 0, V * stride_w)

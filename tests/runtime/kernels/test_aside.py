@@ -69,6 +69,14 @@ def test_what_is_taken_before_its_turn_is_left_to_the_caller():
     assert ended(aside) == 0
 
 
+def test_nobody_waits_for_long(monkeypatch):
+    monkeypatch.setattr(_aside, "PATIENCE", 0.0)
+    aside = begun(FINISH, FINISH)
+    assert aside.take("finish") is None
+    assert ended(aside) != 0
+    assert aside.take("finish") is None
+
+
 def test_who_would_wait_takes_the_last_task():
     aside = begun(FINISH, *(Task(f"{n}", FINISH.module, FINISH.kernel, FINISH.kinds) for n in range(2)))
     assert aside.spare("another") is None
