@@ -51,12 +51,7 @@ class Conv:
     @cached_property
     def image(self) -> tuple[int, int]:
         """Rows and pitch of a channel's padded copy, from which flat tiles are packed; no pitch where none is needed."""
-        s, tiling = self.shape, self.tiling
-        if tiling.shape != "flat" or (s.pointwise and s.H == 1):
-            return 0, 0
-        extent = [(k - 1) * d + 1 for k, d in zip(s.kernel, s.dilations, strict=True)]
-        rows = min(s.OH, (tiling.R * tiling.V + s.OW - 2) // s.OW + 1)
-        return (rows - 1) * s.strides[0] + extent[0], (s.OW - 1) * s.strides[1] + extent[1]
+        return self.shape.image(self.tiling.R * self.tiling.V) if self.tiling.shape == "flat" else (0, 0)
 
     @cached_property
     def scratch_floats(self) -> int:
@@ -128,14 +123,14 @@ class Conv:
     def _tile(self) -> int:
         """The address of the tile's code."""
         tiling, coded = self.tiling, self.stream.codebook is not None
-        return visits(*(((),) * length for length in (tiling.T, tiling.R, tiling.V, coded, tiling.whole)))
+        return visits(*(((),) * length for length in (tiling.T, tiling.R, tiling.V, coded)))
 
     @cached_property
     def _task(self) -> np.ndarray:
         """What the tile's code reads the same in every run."""
         stream, (scale, shift) = self.stream, self._padded
         weights = (stream.words, stream.codebook, stream.start, stream.channel, stream.flags)
-        addresses = [0 if array is None else array.ctypes.data for array in (*weights, shift, self.bounds, stream.offsets)]
+        addresses = [0 if array is None else array.ctypes.data for array in (*weights, shift, self.bounds)]
         task = np.array([0] * (TASK - len(addresses)) + addresses, np.int64)
         task[2] = scale.ctypes.data
         return task

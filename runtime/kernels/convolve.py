@@ -8,7 +8,7 @@ from ._atomic import add_at, call_at, code_of, number_at
 from ._jit import jit
 from ._memory import address
 from .order import FACTS, NEXT, OTHER, PIECES, PLACES, SCRATCH, WORK, X, Y
-from .pack import pack_flat, pack_image, pack_line, pack_rows
+from .pack import pack_positions, pack_rows
 from .visits import PARTIAL, RESIDUAL, TASK
 
 ROWS, FLAT, DIRECT = 0, 1, 2
@@ -72,6 +72,7 @@ def _convolve_tile(lanes, order, task, packed, t, first_part, last_part):
     task[7] = (RESIDUAL if with_residual else 0) | (0 if inside else PARTIAL)
     task[10], task[11] = (OW - ow, 0) if shape == ROWS else (out - first, V)
     task[12] = min(R, OH - oh if shape == ROWS else (out - first + V - 1) // V)
+    image = packed + 4 * (number_at(geometry, 16) + number_at(geometry, 18))
     channels, visits, cuts = number_at(order, BLOCK_CHANNELS), number_at(order, BLOCK_VISITS), number_at(order, PARTS) + 1
     for b in range(number_at(order, BLOCKS)):
         task[8], task[9] = number_at(visits, b * cuts + first_part), number_at(visits, b * cuts + last_part)
@@ -85,24 +86,5 @@ def _convolve_tile(lanes, order, task, packed, t, first_part, last_part):
             for c in range(count):
                 target = pack_rows(lanes, target, source + 4 * c * plane, oh, ow, geometry, number_at(order, ROW_INPUT))
         elif shape == FLAT:
-            _pack_positions(lanes, packed, source, count, first, columns, geometry)
+            pack_positions(lanes, packed, image, source, count, first, columns, geometry)
         call_at(number_at(order, TILE), address(task))
-
-
-@jit
-def _pack_positions(lanes, packed, source, channels, first, columns, geometry):
-    """Pack the inputs that ``columns`` positions of the flattened output from ``first`` on meet, of some channels from
-    ``source`` on."""
-    plane, OW = number_at(geometry, 1) * number_at(geometry, 2), number_at(geometry, 5)
-    stride_h, top, pitch = number_at(geometry, 6), number_at(geometry, 8), number_at(geometry, 19)
-    row, column, count = first // OW, first % OW, min(columns, number_at(geometry, 4) * OW - first)
-    rows = (column + count - 1) // OW * stride_h + (number_at(geometry, 10) - 1) * number_at(geometry, 12) + 1
-    image = packed + 4 * (number_at(geometry, 16) + number_at(geometry, 18))
-    target = packed
-    for c in range(channels):
-        channel_at = source + 4 * c * plane
-        if pitch == 0:
-            target = pack_line(lanes, target, channel_at + 4 * first, count, columns)
-        else:
-            pack_image(lanes, image, channel_at, row * stride_h - top, rows, pitch, geometry)
-            target = pack_flat(lanes, target, image, pitch, column, count, columns, geometry)

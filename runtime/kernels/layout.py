@@ -19,13 +19,10 @@ WIDTHS = (8, 16)
 LOADS = (1.0, 1.5, 1.9)
 """Cycles of a load, when there are many, by the :data:`BLOCK_BYTES` that the inputs of a block fit."""
 
-WHOLE, WORTH_WHOLE = 4, 0.3
-"""Output channels of a whole tile, and the density below which none is considered."""
-
-VISITED = {1: 30, 2: 75, WHOLE: 40}
+VISITED = {1: 30, 2: 75}
 """Cycles that a visit takes beside its entries, by its channels: two walk three lists."""
 
-VISIT_PREPARED, ENTRY_PREPARED = 400, {1: 8, 2: 40, WHOLE: 15}
+VISIT_PREPARED, ENTRY_PREPARED = 400, {1: 8, 2: 40}
 """Cycles of preparing one visit, and one weight by the channels of a tile: the entries of two have to be merged."""
 
 NEAR_BYTES = 1 << 19
@@ -75,6 +72,15 @@ class Shape2D:
         """Positions in the kernel."""
         return self.kernel[0] * self.kernel[1]
 
+    def image(self, count: int) -> tuple[int, int]:
+        """Rows and pitch of the padded copy of a channel from which ``count`` positions of the flattened output are packed; no
+        pitch where none is needed."""
+        if self.pointwise and self.H == 1:
+            return 0, 0
+        extent = [(k - 1) * d + 1 for k, d in zip(self.kernel, self.dilations, strict=True)]
+        rows = min(self.OH, (count + self.OW - 2) // self.OW + 1)
+        return (rows - 1) * self.strides[0] + extent[0], (self.OW - 1) * self.strides[1] + extent[1]
+
     @property
     def dense(self) -> int:
         """Weights, zeros included."""
@@ -86,8 +92,7 @@ class Tiling:
     """What weights are prepared for: it does not depend on the size of the image, except that a direct tile has its pitch.
 
     A tile is ``T`` output channels, ``R`` vectors of ``V`` outputs each, of a ``shape`` of :data:`SHAPES`. ``block`` is how
-    many input channels are packed at once. ``plane`` is the vectors between two channels that are read in place. ``whole``
-    tiles walk zeros too, for as many channels at once as :data:`WHOLE`.
+    many input channels are packed at once. ``plane`` is the vectors between two channels that are read in place.
     """
 
     T: int
@@ -99,7 +104,6 @@ class Tiling:
     stride_h: int = 1
     dilation_h: int = 1
     plane: int = 0
-    whole: bool = False
 
     @cached_property
     def phases(self) -> dict[int, tuple[int, int]]:
@@ -169,23 +173,19 @@ def choose(shape: Shape2D, nonzeros: int, registers: tuple[int, int], *, passing
     """
 
     def cycles(tiling: Tiling) -> float:
-        prepared = VISIT_PREPARED * visits(shape, tiling) + ENTRY_PREPARED[tiling.T] * nonzeros if passing else 0
-        return cost(shape, tiling, nonzeros, registers[1]) + prepared
+        return cost(shape, tiling, nonzeros, registers[1], passing=passing)
 
-    return min(_candidates(shape, nonzeros, registers), key=cycles, default=None)
+    return min(_candidates(shape, registers), key=cycles, default=None)
 
 
-def _candidates(shape: Shape2D, nonzeros: int, registers: tuple[int, int]) -> Iterator[Tiling]:
+def _candidates(shape: Shape2D, registers: tuple[int, int]) -> Iterator[Tiling]:
     count, width = registers
     size, together = shape.C // shape.groups, shape.M // shape.groups
-    kinds = [(T, False) for T in (1, 2) if together >= T or T == 1]
-    if shape.groups == 1 and together >= WHOLE and nonzeros > WORTH_WHOLE * shape.dense:
-        kinds.append((WHOLE, True))
-    for V, (T, whole) in product(WIDTHS, kinds):
+    for V, T in product(WIDTHS, [T for T in (1, 2) if together >= T or T == 1]):
         for R in HEIGHTS:
             if T * R * max(1, V // width) > count - 3 - T:
                 break
-            tiling = Tiling(T, R, V, "rows", 1, shape.kernel, shape.strides[0], shape.dilations[0], whole=whole)
+            tiling = Tiling(T, R, V, "rows", 1, shape.kernel, shape.strides[0], shape.dilations[0])
             if R <= shape.OH and shape.OH > 1:
                 yield from _blocked(tiling, size)
             if R * V < shape.OH * shape.OW + V:
@@ -212,7 +212,7 @@ def balanced(channels: int, most: int) -> int:
     return -(-channels // -(-channels // most))
 
 
-def cost(shape: Shape2D, tiling: Tiling, nonzeros: int, width: int = 16) -> float:
+def cost(shape: Shape2D, tiling: Tiling, nonzeros: int, width: int = 16, *, passing: bool = False) -> float:
     """Estimated cycles of one core whose vectors have ``width`` lanes.
 
     An entry costs its loads, which take longer than its multiply-adds; read in place, inputs lie further apart. A visit
@@ -228,14 +228,13 @@ def cost(shape: Shape2D, tiling: Tiling, nonzeros: int, width: int = 16) -> floa
     held = min(tiling.block, channels) * (R * V if tiling.shape == "direct" else tiling.vectors * V) * 4
     load = LOADS[sum(held > size for size in BLOCK_BYTES[:2])] * (1.4 if tiling.shape == "direct" else 1.0)
     walked = (nonzeros - both) * (R * wide * load + 2)
-    if tiling.whole:
-        walked = -(-shape.M // T) * channels * shape.taps * (T * R * wide * 0.5 + 2)
     visited = visits(shape, tiling) * (VISITED[T] + (4 * T * R * wide if blocks > 1 else 0))
     near = 4 * shape.M * shape.OH * shape.OW <= NEAR_BYTES
     stored = shape.M * R * wide * ((4 if near else 13) + 30 * (1 - _inside(shape, tiling)))
     stride = shape.strides[1]
     packed = shape.C * tiling.packed * wide * (14 if stride == 1 else 24 if stride == 2 else 1.5 * V)
-    return tiles(shape, tiling) * (walked + visited + stored + packed + 1000)
+    prepared = VISIT_PREPARED * visits(shape, tiling) + ENTRY_PREPARED[T] * nonzeros if passing else 0
+    return tiles(shape, tiling) * (walked + visited + stored + packed + 1000) + prepared
 
 
 def _inside(shape: Shape2D, tiling: Tiling) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -10,51 +10,70 @@ import numpy as np
 from ..plan.step import Arrays, Kernel, Site
 from ..plan.workers import Workers
 from .conv import Conv, affine
+from .dense.conv import DenseConv, cost_dense, cut_dense, dense_weights
 from .fully_connected import fully_connected
 from .host import host_registers
 from .layout import Shape2D, Tiling, choose, cost
 from .matrix import Matrix, matrix_of
-from .stream import Stream, make_stream
-from .whole_stream import make_whole_stream
-from .winograd import conv as winograd
+from .pieces import Cut, InPieces
+from .stream import make_stream
+from .winograd.conv import WinogradConv, cost_winograd, cut_winograd, fits, winograd_weights
+
+PREPARED = 10
+"""Cycles of bringing one weight, zeros included, into the order of a dense convolution."""
 
 WINDOW_ATTRIBUTES = ("strides", "dilations", "pads", "auto_pad")
 
 
 def lower_conv(site: Site) -> Kernel | None:
-    """A kernel for a float32 Conv with constant weights in one or two dimensions."""
+    """A kernel for a float32 Conv with constant weights in one or two dimensions: the one that is estimated to be quickest."""
     shape = conv_shape(site)
     if shape is None or 1 not in site.constants or not site.all_float32 or (site.type(2) and 2 not in site.constants):
         return None
     if shape.covers_input:
         return fully_connected(site, shape.N, (0,), 1.0, site.array(2))
+    return min(_ways(site, shape), key=lambda way: way[0], default=(0.0, lambda: None))[1]()
+
+
+def _ways(site: Site, shape: Shape2D) -> Iterator[tuple[float, Callable[[], Kernel | None]]]:
+    """Ways to run a convolution: estimated cycles, and what makes the kernel."""
+    flat, registers = shape.flattened, host_registers()
     nonzeros = site.prepare(("nonzeros", site.node.inputs[1]), lambda: _matrix(site).nonzeros)
-    tiling = choose(shape.flattened, nonzeros, host_registers(), passing=site.passing)
-    if tiling is None:
-        return None
-    cycles = cost(shape.flattened, tiling, nonzeros, host_registers()[1])
-    return _by_winograd(site, shape, cycles) or _by_tiles(site, shape, tiling)
-
-
-def _by_winograd(site: Site, shape: Shape2D, most: float) -> Kernel | None:
-    """A kernel by Winograd's method where that takes fewer than ``most`` cycles, and weights are prepared for many runs."""
-    if site.passing or not winograd.fits(shape):
-        return None
-    cut = winograd.cut(shape, host_registers())
-    if winograd.cost(shape, cut) >= most:
-        return None
-    key = ("conv", site.node.inputs[1], "winograd", cut.T, cut.V)
-    kernels = site.prepare(key, lambda: winograd.make_kernels(_matrix(site), shape.C, cut.T, cut.V))
-    conv = winograd.WinogradConv(shape, cut, kernels, *_epilogue(site, shape), site.threads)
-    return _kernel(f"conv winograd {cut.T}x{cut.R}x{cut.V}", conv, shape)
+    tiling = choose(flat, nonzeros, registers, passing=site.passing)
+    if tiling is not None:
+        yield cost(flat, tiling, nonzeros, registers[1], passing=site.passing), lambda: _by_tiles(site, shape, tiling)
+    if shape.groups == 1 and tiling is not None:
+        cut = cut_dense(flat, registers)
+        prepared = PREPARED * shape.dense if site.passing else 0
+        yield cost_dense(flat, cut) + prepared, lambda: _dense(site, shape, cut)
+    if fits(shape) and not site.passing:
+        tiled = cut_winograd(shape, registers)
+        yield cost_winograd(shape, tiled), lambda: _by_winograd(site, shape, tiled)
 
 
 def _by_tiles(site: Site, shape: Shape2D, tiling: Tiling) -> Kernel:
     key = ("conv", site.node.inputs[1], tiling, shape.groups, site.threads)
-    stream = site.prepare(key, lambda: _stream(_matrix(site), shape, tiling, site.threads))
+    stream = site.prepare(key, lambda: make_stream(_matrix(site), shape.C, shape.groups, tiling, site.threads))
     conv = Conv(shape.flattened, tiling, stream, *_epilogue(site, shape), site.threads)
-    kind = f"conv {tiling.shape}{' whole' if tiling.whole else ''}"
-    label = f"{kind} {tiling.T}x{tiling.R}x{tiling.V}" + ("" if stream.codebook is not None else " fp32")
+    label = f"conv {tiling.shape} {tiling.T}x{tiling.R}x{tiling.V}" + ("" if stream.codebook is not None else " fp32")
+    return _kernel(label, conv, shape)
+
+
+def _dense(site: Site, shape: Shape2D, cut: Cut) -> Kernel:
+    key = ("conv", site.node.inputs[1], "dense", cut.T)
+    weights = site.prepare(key, lambda: dense_weights(_matrix(site), cut.T))
+    return _in_pieces(site, shape, "dense", DenseConv(shape.flattened, cut, *weights, *_epilogue(site, shape), site.threads))
+
+
+def _by_winograd(site: Site, shape: Shape2D, cut: Cut) -> Kernel:
+    key = ("conv", site.node.inputs[1], "winograd", cut.T, cut.V)
+    weights = site.prepare(key, lambda: winograd_weights(_matrix(site), shape.C, cut.T, cut.V))
+    return _in_pieces(site, shape, "winograd", WinogradConv(shape, cut, *weights, *_epilogue(site, shape), site.threads))
+
+
+def _in_pieces(site: Site, shape: Shape2D, kind: str, conv: InPieces) -> Kernel:
+    cut = conv.cut
+    label = f"conv {kind} {cut.T}x{cut.R}x{cut.V}" + ("" if conv.codebook is not None else " fp32")
     return _kernel(label, conv, shape)
 
 
@@ -64,17 +83,11 @@ def _epilogue(site: Site, shape: Shape2D) -> tuple[np.ndarray, np.ndarray, np.nd
     return *affine(site.epilogue, shape.M, site.array(2)), bounds
 
 
-def _stream(matrix: Matrix, shape: Shape2D, tiling: Tiling, threads: int) -> Stream:
-    if tiling.whole:
-        return make_whole_stream(matrix, shape.C, tiling, threads)
-    return make_stream(matrix, shape.C, shape.groups, tiling, threads)
-
-
 def _matrix(site: Site) -> Matrix:
     return matrix_of(site.constants[1], (0,), site.node.inputs[1])
 
 
-def _kernel(label: str, conv: Conv | winograd.WinogradConv, shape: Shape2D) -> Kernel:
+def _kernel(label: str, conv: Conv | InPieces, shape: Shape2D) -> Kernel:
     def run(inputs: Arrays, outputs: Arrays, scratch: np.ndarray, workers: Workers) -> None:
         x, y = inputs[0], outputs[0]
         assert x is not None

@@ -145,3 +145,20 @@ def pack_line(lanes, target, line, count, room):
         copy_lanes(lanes, target + 4 * done, line + 4 * done, 0, max(0, count - done))
         done += V
     return target + 4 * room
+
+
+@jit
+def pack_positions(lanes, target, image, source, channels, first, columns, geometry):
+    """Pack the inputs that ``columns`` positions of the flattened output from ``first`` on meet, of some channels from
+    ``source`` on. There is room for a channel, as :func:`pack_image` copies it, at ``image``."""
+    plane, OW = number_at(geometry, 1) * number_at(geometry, 2), number_at(geometry, 5)
+    stride_h, top, pitch = number_at(geometry, 6), number_at(geometry, 8), number_at(geometry, 19)
+    row, column, count = first // OW, first % OW, min(columns, number_at(geometry, 4) * OW - first)
+    rows = (column + count - 1) // OW * stride_h + (number_at(geometry, 10) - 1) * number_at(geometry, 12) + 1
+    for c in range(channels):
+        channel_at = source + 4 * c * plane
+        if pitch == 0:
+            target = pack_line(lanes, target, channel_at + 4 * first, count, columns)
+        else:
+            pack_image(lanes, image, channel_at, row * stride_h - top, rows, pitch, geometry)
+            target = pack_flat(lanes, target, image, pitch, column, count, columns, geometry)

@@ -22,7 +22,7 @@ class Stream(Layout):
     uint32 holds the entries and ``start`` int64 where those of each visit begin: of its one channel, or with pairs of channels
     those of both, of the first and of the second. An entry is one word: the offset in packed vectors in its low 16 bits, then
     a ``codebook`` index of 8 bits for each channel that it is for. Without a codebook it is a word for the offset and one for
-    each float32 weight. Of a whole tile, entries have no offsets but those of ``offsets`` uint32, the same for every visit.
+    each float32 weight.
     """
 
     block_channels: np.ndarray
@@ -32,7 +32,6 @@ class Stream(Layout):
     start: np.ndarray
     words: np.ndarray
     codebook: np.ndarray | None
-    offsets: np.ndarray
     nonzeros: int
 
 
@@ -66,8 +65,8 @@ def make_stream(matrix: Matrix, channels: int, groups: int, tiling: Tiling, part
     cursor[block, unit] = start[:-1].reshape(-1, lists)
     walk(*rows, *place, coded, False, cursor, words)
     channel = np.append(units[unit], 0)
-    codebook, offsets = matrix.codebook if coded else None, np.empty(0, np.uint32)
-    return Stream(block_channels, cut, channel, flags, start, words, codebook, offsets, len(rows[1]))
+    codebook = matrix.codebook if coded else None
+    return Stream(block_channels, cut, channel, flags, start, words, codebook, len(rows[1]))
 
 
 def cut_channels(channels: int, groups: int, block: int) -> np.ndarray:

@@ -3,14 +3,12 @@
 A *visit* walks the nonzero weights of the tile's channels in one block of inputs. Inputs lie so that the vectors which one
 weight meets are ``R`` consecutive, aligned vectors: a weight is an offset and a codebook index, and costs ``R`` fused
 multiply-adds whatever the kernel, stride, dilation or padding. With ``T = 2`` the inputs that both channels need are loaded
-once for both: loads, not multiplications, are what a core runs out of. A *whole* tile has a weight at every position, most of
-them nonzero, and each input serves all of its channels. ``T``, ``R`` and ``V`` are compile-time constants
-carried by the lengths of tuples.
+once for both: loads, not multiplications, are what a core runs out of. ``T``, ``R`` and ``V`` are
+compile-time constants carried by the lengths of tuples.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, TypeAlias
 
 from llvmlite import ir
@@ -47,11 +45,8 @@ class Tile:
         joined = [self._join([(zero, entry), (value, load)]) for value in loaded]
         return [joined[t * self.rows : (t + 1) * self.rows] for t in range(self.channels)]
 
-    def walk(
-        self, sums: list[list[Any]], inputs: Any, begin: Any, end: Any, size: int, entry: Callable[[Any], Entry]
-    ) -> list[list[Any]]:
-        """Add weight times input to every channel of ``sums`` for the entries, ``size`` words each, in the words
-        ``[begin, end)``."""
+    def walk(self, sums: list[list[Any]], inputs: Any, begin: Any, end: Any, weights: Weights) -> list[list[Any]]:
+        """Add weight times input to every channel of ``sums`` for the entries in the words ``[begin, end)``."""
         b = self.b
         before, loop, done = b.block, b.append_basic_block("walk"), b.append_basic_block("walked")
         b.cbranch(b.icmp_signed("<", begin, end), loop, done)
@@ -59,15 +54,15 @@ class Tile:
         i = b.phi(I64)
         i.add_incoming(begin, before)
         phis = [[b.phi(self.vector) for _ in channel] for channel in sums]
-        offset, weights = entry(i)
+        offset, factors = weights.read(i, len(sums))
         source = b.gep(inputs, [b.mul(offset, ir.Constant(I64, self.lanes))])
         added = [[] for _ in sums]
         for r in range(self.rows):
             value = self._load(source, r * self.lanes)
-            for t, weight in enumerate(weights):
-                factors = [splat(b, weight, self.lanes), value, phis[t][r]]
-                added[t].append(call(b, f"llvm.fma.v{self.lanes}f32", self.vector, factors))
-        following = b.add(i, ir.Constant(I64, size))
+            for t, weight in enumerate(factors):
+                operands = [splat(b, weight, self.lanes), value, phis[t][r]]
+                added[t].append(call(b, f"llvm.fma.v{self.lanes}f32", self.vector, operands))
+        following = b.add(i, ir.Constant(I64, weights.size(len(sums))))
         i.add_incoming(following, loop)
         b.cbranch(b.icmp_signed("<", following, end), loop, done)
         b.position_at_end(done)
@@ -131,46 +126,20 @@ class Tile:
 class Weights:
     """Emits how the entries of a visit are read."""
 
-    def __init__(self, builder: Any, words: Any, codebook: Any, offsets: Any) -> None:
-        """``codebook`` is ``None`` where weights are in the words themselves, ``offsets`` where offsets are."""
-        self.b, self.words, self.codebook, self.offsets = builder, words, codebook, offsets
+    def __init__(self, builder: Any, words: Any, codebook: Any) -> None:
+        """``codebook`` is ``None`` where weights are in the words themselves."""
+        self.b, self.words, self.codebook = builder, words, codebook
 
     def size(self, channels: int) -> int:
         """Words of an entry for so many channels."""
-        if self.codebook is not None:
-            return 1
-        return channels if self.offsets is not None else 1 + channels
+        return 1 + channels if self.codebook is None else 1
 
-    def reader(self, begin: Any, channels: int) -> Callable[[Any], Entry]:
-        """What reads the entry at a word, of a visit whose words start at ``begin``: (vector offset, a weight a channel)."""
-        read = self._sparse if self.offsets is None else self._whole
-
-        def entry(i: Any) -> Entry:
-            return read(i, begin, channels)
-
-        return entry
-
-    def _sparse(self, i: Any, begin: Any, channels: int) -> Entry:
+    def read(self, i: Any, channels: int) -> Entry:
+        """The entry at word ``i``: (vector offset, a weight a channel)."""
         b = self.b
         word = b.load(b.gep(self.words, [i]))
         if self.codebook is None:
-            return b.zext(word, I64), self._values(b.add(i, ir.Constant(I64, 1)), channels)
+            places = [b.gep(self.words, [b.add(i, ir.Constant(I64, 1 + t))]) for t in range(channels)]
+            return b.zext(word, I64), [b.load(b.bitcast(place, F32.as_pointer())) for place in places]
         codes = [b.trunc(b.lshr(word, ir.Constant(I32, 16 + 8 * t)), I8) for t in range(channels)]
-        return b.zext(b.trunc(word, I16), I64), [self._looked_up(code) for code in codes]
-
-    def _whole(self, i: Any, begin: Any, channels: int) -> Entry:
-        b = self.b
-        number = b.udiv(b.sub(i, begin), ir.Constant(I64, self.size(channels)))
-        offset = b.zext(b.load(b.gep(self.offsets, [number])), I64)
-        if self.codebook is None:
-            return offset, self._values(i, channels)
-        # Bytes are loaded one by one: shifts would take the place of multiplications.
-        codes = b.bitcast(b.gep(self.words, [i]), I8.as_pointer())
-        return offset, [self._looked_up(b.load(b.gep(codes, [ir.Constant(I64, t)]))) for t in range(channels)]
-
-    def _values(self, first: Any, channels: int) -> list[Any]:
-        places = [self.b.gep(self.words, [self.b.add(first, ir.Constant(I64, t))]) for t in range(channels)]
-        return [self.b.load(self.b.bitcast(place, F32.as_pointer())) for place in places]
-
-    def _looked_up(self, code: Any) -> Any:
-        return self.b.load(self.b.gep(self.codebook, [self.b.zext(code, I64)]))
+        return b.zext(b.trunc(word, I16), I64), [b.load(b.gep(self.codebook, [b.zext(code, I64)])) for code in codes]

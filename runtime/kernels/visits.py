@@ -18,23 +18,23 @@ added; the tile reaches over an edge, and only some lanes are stored."""
 PRESENT = 4
 """From this bit on, the flags of a visit hold how many of the ``T`` channels there are."""
 
-TASK = 21
+TASK = 20
 """Length of a task, int64: what the tile's code reads.
 
 Addresses of inputs (offsets count vectors from there), sums, scales, outputs and residual (of channel 0), then elements
 between the outputs of two channels and between the vectors of one; flags that a last visit gets; first and last visit. Three
 numbers say what is left of a partial tile: lanes of its first vector, how many fewer each next vector has, and vectors that
 have any. From
-13 on, the same in every run: addresses of words, codebook, start, channel, flags, shifts, bounds (low, high) and offsets.
+13 on, the same in every run: addresses of words, codebook, start, channel, flags, shifts and bounds (low, high).
 """
 
 I32, I8 = ir.IntType(32), ir.IntType(8)
 
 
-def emit_visits(b: Any, task: Any, tile: Tile, *, coded: bool, whole: bool) -> None:
+def emit_visits(b: Any, task: Any, tile: Tile, *, coded: bool) -> None:
     """Emit the loop over the visits that a task lists."""
     T, R, V = tile.channels, tile.rows, tile.lanes
-    members = [(0, 1), (0,), (1,)] if T == 2 and not whole else [tuple(range(T))]
+    members = [(0, 1), (0,), (1,)] if T == 2 else [(0,)]
     fields = b.inttoptr(task, I64.as_pointer())
 
     def field(index: int, kind: Any = None) -> Any:
@@ -46,7 +46,7 @@ def emit_visits(b: Any, task: Any, tile: Tile, *, coded: bool, whole: bool) -> N
     start, channels_of, flags_of, shift, bounds = (
         field(i, kind) for i, kind in ((15, I64), (16, I64), (17, I8), (18, F32), (19, F32))
     )
-    weights = Weights(b, field(13, I32), field(14, F32) if coded else None, field(20, I32) if whole else None)
+    weights = Weights(b, field(13, I32), field(14, F32) if coded else None)
 
     with cgutils.for_range_slice(b, first_visit, last_visit, ir.Constant(I64, 1), I64) as (number, _):
         own = b.zext(b.load(b.gep(flags_of, [number])), I64)
@@ -78,8 +78,7 @@ def emit_visits(b: Any, task: Any, tile: Tile, *, coded: bool, whole: bool) -> N
         cuts = [b.load(b.gep(first, [ir.Constant(I64, k)])) for k in range(len(members) + 1)]
         total = tile.start(kept, flag(own, FIRST))
         for which, begin, end in zip(members, cuts, cuts[1:], strict=False):
-            reader, size = weights.reader(begin, len(which)), weights.size(len(which))
-            walked = tile.walk([total[t] for t in which], inputs, begin, end, size, reader)
+            walked = tile.walk([total[t] for t in which], inputs, begin, end, weights)
             for t, sums_of_channel in zip(which, walked, strict=True):
                 total[t] = sums_of_channel
 
@@ -116,28 +115,27 @@ def emit_visits(b: Any, task: Any, tile: Tile, *, coded: bool, whole: bool) -> N
 
 
 @intrinsic
-def _address(typingctx: Any, channels: Any, rows: Any, lanes: Any, coded: Any, whole: Any) -> Any:
+def _address(typingctx: Any, channels: Any, rows: Any, lanes: Any, coded: Any) -> Any:
     """The address of the function that makes visits."""
     T, R, V = len(channels), len(rows), len(lanes)
 
     def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         kind = ir.FunctionType(ir.VoidType(), [I64])
-        function = ir.Function(builder.module, kind, f"tersor_visits_{T}_{R}_{V}_{len(coded)}{len(whole)}")
+        function = ir.Function(builder.module, kind, f"tersor_visits_{T}_{R}_{V}_{len(coded)}")
         function.linkage = "internal"
         inside = ir.IRBuilder(function.append_basic_block("entry"))
-        emit_visits(inside, function.args[0], Tile(inside, T, R, V), coded=bool(len(coded)), whole=bool(len(whole)))
+        emit_visits(inside, function.args[0], Tile(inside, T, R, V), coded=bool(len(coded)))
         inside.ret_void()
         return builder.ptrtoint(function, I64)
 
-    return types.intp(channels, rows, lanes, coded, whole), codegen
+    return types.intp(channels, rows, lanes, coded), codegen
 
 
 @jit
-def visits(channels, rows, lanes, coded, whole):
+def visits(channels, rows, lanes, coded):
     """Address of a function that makes the visits of a task, given by its address: ``len(channels)`` output channels from the
     given one on, for ``len(rows)`` vectors of ``len(lanes)`` outputs.
 
-    ``coded`` is empty where weights are in the words themselves, ``whole`` where each has its own offset. The address is good
-    as long as the process.
+    ``coded`` is empty where weights are in the words themselves. The address is good as long as the process.
     """
-    return _address(channels, rows, lanes, coded, whole)
+    return _address(channels, rows, lanes, coded)

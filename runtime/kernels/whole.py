@@ -53,6 +53,15 @@ def _with_zero(matrix: Matrix) -> tuple[np.ndarray, np.ndarray]:
     return codes, codebook
 
 
+def whole_rows(matrix: Matrix) -> tuple[np.ndarray, np.ndarray | None]:
+    """(rows, columns): uint8 codes with their codebook, or float32 weights without."""
+    grid, codebook = listed_whole(matrix)
+    rows = grid if matrix.by_rows else grid.T
+    if rows.dtype == np.uint8:
+        return rows, codebook
+    return (rows if rows.dtype == np.float32 else codebook[rows]), None
+
+
 @jit
 def multiply_whole(x, code, codebook, first, y):
     """``y[i] = sum(codebook[code[j, first + i]] * x[j])`` over the elements of ``x`` that are not 0."""

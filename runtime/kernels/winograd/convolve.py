@@ -12,21 +12,28 @@ import numpy as np
 from .._atomic import add_at, call_at, code_of, number_at
 from .._jit import jit
 from .._memory import address, copy_lanes
+from ..multiply import FIRST, INPUTS, PITCH, ROWS, STEP, SUMS, TASK, UNIT, UNITS
+from ..multiply import WEIGHTS as KERNELS
+from ..pieces import (
+    ADDED,
+    BOUNDS,
+    CODE,
+    CODEBOOK,
+    GEOMETRY,
+    NEXT,
+    OTHER,
+    PIECES,
+    PLACES,
+    SCALE,
+    SCRATCH,
+    SHIFT,
+    WEIGHTS,
+    WORK,
+    X,
+    Y,
+)
 from ._emit import transform_columns, transform_outputs, transform_rows, transform_weights
-from .multiply import TASK
 from .transforms import OUTPUTS, POINTS, PRODUCTS, TAPS
-
-NEXT, PLACES = 0, 1
-"""Numbers of an order that threads count up: pieces of work taken, places in scratch memory taken."""
-
-PIECES, WORK, X, Y, OTHER, SCRATCH, GEOMETRY, WEIGHTS, CODEBOOK, SCALE, SHIFT, BOUNDS, CODE, ADDED = range(2, 16)
-"""The other numbers: how many pieces there are; addresses of what each is, of ``x`` (N·C·H·W,), ``y`` and a residual
-(N·M·OH·OW,; that of ``y`` when there is none), float32, of scratch memory, 64-byte aligned, of the geometry, of weights and
-codebook (0 when they are float32), of scale, shift and bounds, and of the code that multiplies, by its vectors; whether there
-is a residual."""
-
-ORDER = 16
-"""Length of an order."""
 
 (C, H, W, M, OH, OW, TOP, LEFT, ACROSS, LINE, INPUTS_STEP, WEIGHTS_STEP, SUMS_STEP, CHUNK, TOGETHER, MOST, PLACE) = range(17)
 """Numbers of the geometry: sizes, padding, tiles across an image; elements of a row of transformed inputs; elements between the
@@ -42,7 +49,7 @@ def winograd_convolver(lanes):
 
 @jit
 def carry_out(lanes, order):
-    """Take pieces of the work of the order at address ``order``, int64 as above, until none is left.
+    """Take pieces of the work of the order at address ``order``, see :mod:`~tersor.runtime.kernels.pieces`, until none is left.
 
     A piece is (image, first tile, last tile, first chunk of the output channels, last chunk). Each thread takes one of the
     places in scratch memory.
@@ -125,14 +132,14 @@ def _multiply(lanes, inputs, weights, sums, vectors, channels, order, geometry, 
     """Multiply the transformed inputs of ``vectors`` vectors of tiles with the weights of ``channels`` output channels."""
     V, together, most = len(lanes), number_at(geometry, TOGETHER), number_at(geometry, MOST)
     parts = (vectors + most - 1) // most
-    task[3], task[4], task[5] = vectors * V, number_at(geometry, C), vectors * V
-    task[6], task[7] = (channels + together - 1) // together, (number_at(geometry, C) * together + V - 1) // V * V
+    task[STEP], task[ROWS], task[PITCH], task[FIRST] = vectors * V, number_at(geometry, C), vectors * V, 1
+    task[UNITS], task[UNIT] = (channels + together - 1) // together, (number_at(geometry, C) * together + V - 1) // V * V
     for i in range(PRODUCTS):
         for part in range(parts):
             begin, end = vectors * part // parts, vectors * (part + 1) // parts
-            task[0] = inputs + 4 * (i * number_at(geometry, INPUTS_STEP) + begin * V)
-            task[1] = weights + 4 * i * number_at(geometry, WEIGHTS_STEP)
-            task[2] = sums + 4 * (i * number_at(geometry, SUMS_STEP) + begin * V)
+            task[INPUTS] = inputs + 4 * (i * number_at(geometry, INPUTS_STEP) + begin * V)
+            task[KERNELS] = weights + 4 * i * number_at(geometry, WEIGHTS_STEP)
+            task[SUMS] = sums + 4 * (i * number_at(geometry, SUMS_STEP) + begin * V)
             call_at(number_at(number_at(order, CODE), end - begin), address(task))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from itertools import pairwise
 from unittest.mock import patch
 
@@ -13,18 +12,16 @@ from hypothesis import strategies as st
 
 from tersor.format_spec.tensors import DenseTensor
 from tersor.runtime.kernels.conv import Conv, affine
-from tersor.runtime.kernels.layout import MOST_VECTORS, WHOLE, Shape2D, Tiling, choose, tiles
-from tersor.runtime.kernels.matrix import Matrix, matrix_of
-from tersor.runtime.kernels.stream import Stream, cut_channels, make_stream
-from tersor.runtime.kernels.whole_stream import make_whole_stream
+from tersor.runtime.kernels.layout import MOST_VECTORS, Shape2D, Tiling, choose, tiles
+from tersor.runtime.kernels.matrix import matrix_of
+from tersor.runtime.kernels.stream import cut_channels, make_stream
 from tersor.runtime.ops.conv import conv
 from tersor.runtime.plan.arena import aligned_bytes
 from tersor.runtime.plan.step import Epilogue
 from tersor.runtime.plan.workers import Workers
 
 TILES = (
-    (1, 1, 8, np.uint8), (1, 3, 8, np.uint16), (2, 2, 16, np.uint8), (2, 3, 8, np.float32), (WHOLE, 2, 16, np.uint8),
-    (WHOLE, 1, 8, np.uint16),
+    (1, 1, 8, np.uint8), (1, 3, 8, np.uint16), (2, 2, 16, np.uint8), (2, 3, 8, np.float32),
 )  # fmt: skip
 """Channels, heights and widths of tiles, and kinds of code: few, for each is compiled."""
 
@@ -47,13 +44,6 @@ def geometries(draw: st.DrawFn) -> tuple[Shape2D, tuple[int, int]]:
     return shape, end
 
 
-def ordered(matrix: Matrix, shape: Shape2D, tiling: Tiling, threads: int) -> Stream:
-    """The weights in the order of the tiling."""
-    if tiling.whole:
-        return make_whole_stream(matrix, shape.C, tiling, threads)
-    return make_stream(matrix, shape.C, shape.groups, tiling, threads)
-
-
 @settings(max_examples=120, deadline=None)
 @given(
     geometry=geometries(),
@@ -67,8 +57,6 @@ def ordered(matrix: Matrix, shape: Shape2D, tiling: Tiling, threads: int) -> Str
 )
 def test_equals_reference(share, pruned, geometry, tile, density, order, kind, block, threads, seed):
     (shape, end), (T, R, V, code), rng = geometry, tile, np.random.default_rng(seed)
-    whole = T == WHOLE
-    shape = replace(shape, groups=1) if whole else shape
     w = pruned(rng, (shape.M, shape.C // shape.groups, *shape.kernel), density)
     tensor = DenseTensor.of(w) if code is np.float32 else share(w, (0,), order, code, sparse=density < 1)
     x = rng.standard_normal((shape.N, shape.C, shape.H, shape.W)).astype(np.float32)
@@ -77,8 +65,8 @@ def test_equals_reference(share, pruned, geometry, tile, density, order, kind, b
     residual = rng.standard_normal((shape.N, shape.M, shape.OH, shape.OW)).astype(np.float32)
     want = conv.reference(x, w, **attributes) * scale[:, None, None] + shift[:, None, None] + residual
     flat = shape.flattened
-    tiling = Tiling(T, R, V, kind, block, flat.kernel, flat.strides[0], flat.dilations[0], whole=whole)
-    stream = ordered(matrix_of(tensor, (0,), "w"), shape, tiling, threads)
+    tiling = Tiling(T, R, V, kind, block, flat.kernel, flat.strides[0], flat.dilations[0])
+    stream = make_stream(matrix_of(tensor, (0,), "w"), shape.C, shape.groups, tiling, threads)
     factors = affine(Epilogue(scale, shift), shape.M, None)
     kernel = Conv(flat, tiling, stream, *factors, np.array([-0.5, 1.5], np.float32), threads)
     y = np.full(want.shape, np.nan, np.float32)
@@ -164,7 +152,6 @@ def test_choice_fits_registers_and_offsets(geometry, density, registers):
     tiling = choose(shape, nonzeros, registers)
     assert tiling is not None
     assert tiling.T * tiling.R * max(1, tiling.V // registers[1]) <= registers[0] - 4
-    assert not tiling.whole or shape.groups == 1
     assert tiling.block * tiling.vectors <= MOST_VECTORS
     assert tiling.shape != "direct" or shape.OH * shape.OW % (tiling.R * tiling.V) == 0
     assert tiles(shape, tiling) >= 1
@@ -182,14 +169,6 @@ def test_tiles_suit_planes(shape, density, kind):
     tiling = choose(shape, int(shape.M * shape.C * shape.taps * density), (32, 16))
     assert tiling is not None
     assert tiling.shape == kind
-
-
-def test_dense_weights_share_inputs_between_channels():
-    shape = Shape2D(N=1, C=256, H=14, W=14, M=256, OH=14, OW=14, kernel=(3, 3), begin=(1, 1))
-    tiling = choose(shape, 256 * 256 * 9, (32, 16))
-    assert tiling is not None
-    assert tiling.whole
-    assert tiling.T == WHOLE
 
 
 def test_a_kernel_of_too_many_positions_gets_no_tile():

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from typing import Any
 
 import llvmlite.binding as llvm
 import pytest
 from llvmlite import ir
 
-from tersor.runtime.kernels.layout import WHOLE
+from tersor.runtime.kernels.multiply import emit_units
+from tersor.runtime.kernels.pieces import register_tile
 from tersor.runtime.kernels.tile import Tile
 from tersor.runtime.kernels.visits import emit_visits
 
@@ -20,16 +23,20 @@ TARGETS = {
 }
 """Triple, processor, features, (T, R, V), and the instruction that multiplies and adds a whole register."""
 
+LANES = {"AVX-512": 16, "AVX2": 8, "NEON": 4}
+"""Elements of a register."""
 
-def assembly(triple: str, processor: str, features: str, tile: tuple[int, int, int], *, whole: bool) -> str:
-    """The machine code of a tile's visits, coded weights, as text."""
+
+def assembly(name: str, emit: Callable[[Any, Any], None]) -> str:
+    """The machine code, as text, of a function of an address whose body ``emit(builder, address)`` emits."""
+    triple, processor, features, *_ = TARGETS[name]
     llvm.initialize_all_targets()
     llvm.initialize_all_asmprinters()
     module = ir.Module()
     module.triple = triple
-    function = ir.Function(module, ir.FunctionType(ir.VoidType(), [ir.IntType(64)]), "visits")
+    function = ir.Function(module, ir.FunctionType(ir.VoidType(), [ir.IntType(64)]), "tile")
     builder = ir.IRBuilder(function.append_basic_block("entry"))
-    emit_visits(builder, function.args[0], Tile(builder, *tile), coded=True, whole=whole)
+    emit(builder, function.args[0])
     builder.ret_void()
     machine = llvm.Target.from_triple(triple).create_target_machine(cpu=processor, features=features, opt=3)
     parsed = llvm.parse_assembly(str(module))
@@ -37,15 +44,21 @@ def assembly(triple: str, processor: str, features: str, tile: tuple[int, int, i
     return machine.emit_assembly(parsed)
 
 
-@pytest.mark.parametrize("whole", [False, True])
 @pytest.mark.parametrize("name", TARGETS)
-def test_registers_are_multiplied_and_added_whole(name, whole):
-    triple, processor, features, tile, instruction = TARGETS[name]
-    tile = (WHOLE, max(1, tile[1] * tile[0] // 2 // WHOLE), tile[2]) if whole else tile
-    code = assembly(triple, processor, features, tile, whole=whole)
-    T, R, V = tile
-    registers = R * V // {"AVX-512": 16, "AVX2": 8, "NEON": 4}[name]
+def test_registers_are_multiplied_and_added_whole(name):
+    *_, (T, R, V), instruction = TARGETS[name]
+    code = assembly(name, lambda b, task: emit_visits(b, task, Tile(b, T, R, V), coded=True))
     walked = 4 if T == 2 else T  # with pairs: two of both channels, one of each alone
     scaled = 2 * T  # with and without a residual
-    assert len(re.findall(instruction, code)) >= registers * (walked + scaled)
+    assert len(re.findall(instruction, code)) >= R * V // LANES[name] * (walked + scaled)
     assert not re.search(r"\bfmaf?\b", code), "a library's function multiplies"
+
+
+@pytest.mark.parametrize("coded", [False, True])
+@pytest.mark.parametrize("name", TARGETS)
+def test_dense_products_stay_in_registers(name, coded):
+    T, R, V = register_tile((16 if name == "AVX2" else 32, LANES[name]))
+    code = assembly(name, lambda b, task: emit_units(b, task, T, R, V, coded=coded))
+    loop = max(re.split(r"^\.?L\w+:", code, flags=re.MULTILINE), key=lambda part: len(re.findall(TARGETS[name][-1], part)))
+    assert len(re.findall(TARGETS[name][-1], loop)) == T * R * V // LANES[name]
+    assert not re.search(r"(zmm|ymm).*\(%rsp\)|\(%rsp\).*(zmm|ymm)|q\d+, \[sp", loop), "sums are spilled"

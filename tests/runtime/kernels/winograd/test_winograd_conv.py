@@ -13,7 +13,8 @@ from tersor.format_spec.tensors import DenseTensor
 from tersor.runtime.kernels.conv import affine
 from tersor.runtime.kernels.layout import Shape2D
 from tersor.runtime.kernels.matrix import matrix_of
-from tersor.runtime.kernels.winograd.conv import Cut, WinogradConv, cost, cut, fits, make_kernels, tiles
+from tersor.runtime.kernels.pieces import Cut
+from tersor.runtime.kernels.winograd.conv import WinogradConv, cost_winograd, cut_winograd, fits, tiles, winograd_weights
 from tersor.runtime.ops.conv import conv
 from tersor.runtime.plan.arena import aligned_bytes
 from tersor.runtime.plan.step import PLAIN, Epilogue
@@ -37,8 +38,8 @@ def geometries(draw: st.DrawFn) -> tuple[Shape2D, tuple[int, int]]:
 
 def made(tensor, shape: Shape2D, chosen: Cut, epilogue: Epilogue = PLAIN, bounds=UNBOUNDED, threads=1) -> WinogradConv:
     """The convolution with everything chosen."""
-    kernels = make_kernels(matrix_of(tensor, (0,), "w"), shape.C, chosen.T, chosen.V)
-    return WinogradConv(shape, chosen, kernels, *affine(epilogue, shape.M, None), bounds, threads)
+    weights = winograd_weights(matrix_of(tensor, (0,), "w"), shape.C, chosen.T, chosen.V)
+    return WinogradConv(shape, chosen, *weights, *affine(epilogue, shape.M, None), bounds, threads)
 
 
 def scratch_for(kernel: WinogradConv) -> np.ndarray:
@@ -68,7 +69,7 @@ def test_equals_reference(share, pruned, geometry, registers, code, order, densi
     residual = rng.standard_normal((shape.N, shape.M, shape.OH, shape.OW)).astype(np.float32)
     want = conv.reference(x, w, pads=(*shape.begin, *end)) * scale[:, None, None] + shift[:, None, None] + residual
     bounds = np.array([-0.5, 1.5], np.float32)
-    kernel = made(tensor, shape, cut(shape, registers), Epilogue(scale, shift), bounds, threads)
+    kernel = made(tensor, shape, cut_winograd(shape, registers), Epilogue(scale, shift), bounds, threads)
     y = residual.copy() if in_place else np.full(want.shape, np.nan, np.float32)
     kernel(x, y, y if in_place else residual, scratch_for(kernel), Workers(threads))
     np.testing.assert_allclose(y, np.clip(want, -0.5, 1.5), rtol=1e-4, atol=1e-4)
@@ -81,7 +82,7 @@ def test_threads_change_no_bit_and_nothing_outside_is_written(share, pruned, reg
     tensor = share(pruned(rng, (40, 20, 3, 3), 1.0), (0,), "rows", np.uint8)
     x, results = rng.standard_normal((1, 20, 21, 33)).astype(np.float32), []
     for threads in (1, 2, 3):
-        kernel = made(tensor, shape, cut(shape, registers), threads=threads)
+        kernel = made(tensor, shape, cut_winograd(shape, registers), threads=threads)
         guarded = np.full(40 * 21 * 33 + 64, 7, np.float32)
         kernel(x, guarded[32:-32], None, scratch_for(kernel), Workers(threads))
         results.append(guarded)
@@ -94,7 +95,7 @@ def test_loses_a_digit_at_most(pruned):
     rng, shape = np.random.default_rng(1), Shape2D(1, 128, 16, 16, 16, 16, 16, (3, 3), begin=(1, 1))
     w, x = pruned(rng, (16, 128, 3, 3), 1.0), np.maximum(rng.standard_normal((1, 128, 16, 16)), 0).astype(np.float32)
     exact = conv.reference(x.astype(np.float64), w.astype(np.float64), pads=(1, 1, 1, 1))
-    kernel, y = made(DenseTensor.of(w), shape, cut(shape, (32, 16))), np.empty((1, 16, 16, 16), np.float32)
+    kernel, y = made(DenseTensor.of(w), shape, cut_winograd(shape, (32, 16))), np.empty((1, 16, 16, 16), np.float32)
     kernel(x, y, None, scratch_for(kernel), Workers(1))
     plain = conv.reference(x, w, pads=(1, 1, 1, 1))
     assert np.abs(y - exact).max() < 10 * np.abs(plain - exact).max()
@@ -104,13 +105,14 @@ def test_loses_a_digit_at_most(pruned):
 @given(C=st.integers(1, 600), M=st.integers(1, 600), size=st.integers(1, 230))
 def test_a_cut_covers_every_tile(registers, C, M, size):
     shape = Shape2D(1, C, size, size, M, size, size, (3, 3), begin=(1, 1))
-    found, (down, across) = cut(shape, registers), tiles(shape)
-    assert sum(found.vectors) == -(-down * across // found.V)
-    assert min(found.vectors) > 0
+    found, (down, across) = cut_winograd(shape, registers), tiles(shape)
+    assert found.total == -(-down * across // found.V)
+    assert 1 <= found.pieces <= found.total
+    assert max(found.counts) <= found.R
     assert found.chunk % found.T == 0
     wide = found.V // registers[1]
     assert wide * (found.T * found.R + found.R) + 1 <= registers[0]
-    assert cost(shape, found) > 0
+    assert cost_winograd(shape, found) > 0
 
 
 @pytest.mark.parametrize(

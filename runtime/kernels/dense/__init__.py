@@ -1,0 +1,1 @@
+"""Convolution by weights that are mostly there: a product of dense matrices."""

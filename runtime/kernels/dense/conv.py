@@ -1,0 +1,109 @@
+"""A dense convolution: how it is cut, what it costs, and the weights in its order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cached_property
+
+import numpy as np
+
+from ..layout import Shape2D, balanced
+from ..matrix import Matrix
+from ..pieces import Cut, InPieces, register_tile
+from ..whole import whole_rows
+from .convolve import dense_convolver
+
+VECTORS = 28
+"""Vectors of a piece, at most."""
+
+INPUT_BYTES, SUM_BYTES = 600 << 10, 400 << 10
+"""Packed inputs of a block, and sums of a piece, at most: both stay in a second-level cache of 1 MiB."""
+
+CHUNK = 16
+"""Output channels whose sums are finished while they are in the first-level cache."""
+
+
+def cut_dense(shape: Shape2D, registers: tuple[int, int]) -> Cut:
+    """How a convolution is cut for a processor, ``registers`` being those of :func:`host_registers`: into the largest pieces
+    whose sums, of a chunk where all their inputs are one block, else of all output channels, are few enough."""
+    T, R, V = register_tile(registers)
+    total, chunk = -(-shape.OH * shape.OW // V), min(CHUNK, -(-shape.M // T) * T)
+
+    def of(vectors: int) -> Cut:
+        block = balanced(shape.C, max(1, INPUT_BYTES // (4 * vectors * V * shape.taps)))
+        return Cut(T, R, V, total, -(-total // vectors), chunk, block)
+
+    cuts = [of(vectors) for vectors in range(min(VECTORS, total), 0, -1)]
+    return next((cut for cut in cuts if 4 * kept(shape, cut) * cut.most * V <= SUM_BYTES), cuts[-1])
+
+
+def kept(shape: Shape2D, cut: Cut) -> int:
+    """Output channels whose sums are kept at once."""
+    return cut.chunk if cut.block == shape.C else -(-shape.M // cut.chunk) * cut.chunk
+
+
+def cost_dense(shape: Shape2D, cut: Cut) -> float:
+    """Estimated cycles of one core, on the scale of :func:`tersor.runtime.kernels.layout.cost`."""
+    vectors, wide = shape.N * cut.total, cut.V / 16
+    packed = 14 if shape.strides[1] == 1 else 24 if shape.strides[1] == 2 else 1.5 * cut.V
+    of_vector = cut.cycles * shape.dense + packed * shape.C * shape.taps + 25 * shape.M
+    return wide * of_vector * vectors + shape.N * cut.pieces * 2000
+
+
+def dense_weights(matrix: Matrix, T: int) -> tuple[np.ndarray, np.ndarray | None]:
+    """Weights whose rows are output channels: (units, columns, T), uint8 codes for the codebook, or float32. A unit is ``T``
+    output channels."""
+    rows, codebook = whole_rows(matrix)
+    units = -(-matrix.rows // T)
+    grid = np.zeros((units * T, matrix.columns), rows.dtype)
+    grid[: matrix.rows] = rows
+    return np.ascontiguousarray(grid.reshape(units, T, -1).transpose(0, 2, 1)), codebook
+
+
+class DenseConv(InPieces):
+    """A convolution as a product of matrices; pieces are of positions of the flattened output."""
+
+    @property
+    def density(self) -> float:
+        """Zeros are multiplied too."""
+        return 1.0
+
+    @property
+    def multiplies_codes(self) -> bool:
+        """They are."""
+        return self.codebook is not None
+
+    @property
+    def elements(self) -> int:
+        """Outputs of a channel."""
+        return self.shape.OH * self.shape.OW
+
+    @property
+    def place_bytes(self) -> int:
+        """Packed inputs, sums, and the image of a channel with what vectors reach over its end."""
+        rows, pitch = self._image
+        overrun = 2 * self.cut.V * self.shape.strides[1]
+        return 4 * (sum(self._floats) + -(-(rows * pitch + overrun) // 16) * 16)
+
+    def geometry(self) -> Iterable[int]:
+        """In the order of :mod:`.convolve` and :mod:`~tersor.runtime.kernels.pack`."""
+        s, cut = self.shape, self.cut
+        sizes = (s.C, s.H, s.W, s.M, s.OH, s.OW, *s.strides, *s.begin, *s.kernel, *s.dilations)
+        packing = (0, 0, 0, 0, 0, self._image[1])
+        return (*sizes, *packing, s.taps, cut.block, cut.chunk, cut.T, cut.R, *self._floats, self.place_bytes)
+
+    def convolver(self) -> int:
+        """The address of the kernel."""
+        return dense_convolver(((),) * self.cut.V)
+
+    @cached_property
+    def _floats(self) -> tuple[int, int]:
+        """Elements of packed inputs and of sums, whole cache lines."""
+        s, cut = self.shape, self.cut
+        lanes = cut.most * cut.V
+        return -(-(cut.block * s.taps * lanes + cut.V) // 16) * 16, kept(s, cut) * lanes
+
+    @cached_property
+    def _image(self) -> tuple[int, int]:
+        """Rows and pitch of a channel's padded copy; no pitch where none is needed."""
+        return self.shape.image(self.cut.most * self.cut.V)

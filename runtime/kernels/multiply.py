@@ -1,0 +1,114 @@
+"""The register tile of dense products: sums for ``T`` output channels and ``R`` vectors, over inputs that lie row after row."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import ir
+
+from ._deferred import cgutils, intrinsic, types
+from ._jit import jit
+from ._vector import F32, I64, call, splat, vector_pointer
+
+I8 = ir.IntType(8)
+
+INPUTS, WEIGHTS, SUMS, STEP, ROWS, PITCH, UNITS, UNIT, FIRST, CODEBOOK = range(10)
+"""Numbers of a task, int64: addresses of inputs, weights and sums; elements from one row of inputs to the next; how many there
+are; elements from the sums of one output channel to those of the next; units of ``T`` output channels; elements from the
+weights of one unit, (rows, T), to those of the next; whether sums start from zero (else from what they are);
+the address of the codebook that weights are codes of 8 bits for, where they are."""
+
+TASK = 10
+"""Length of a task."""
+
+
+def emit_units(b: Any, task: Any, T: int, R: int, V: int, *, coded: bool) -> None:
+    """Emit the loop over the units of a task."""
+    fields = b.inttoptr(task, I64.as_pointer())
+    inputs, weights, sums, step, rows, pitch, units, unit, first, codebook = (
+        b.load(b.gep(fields, [ir.Constant(I64, i)])) for i in range(TASK)
+    )
+    inputs, sums, codebook = (b.inttoptr(place, F32.as_pointer()) for place in (inputs, sums, codebook))
+    weights = b.inttoptr(weights, (I8 if coded else F32).as_pointer())
+    vector, together = ir.VectorType(F32, V), ir.Constant(I64, T)
+    with cgutils.for_range(b, units, intp=I64) as loop:
+        target = b.gep(sums, [b.mul(b.mul(loop.index, together), pitch)])
+        channels = [b.gep(target, [b.mul(ir.Constant(I64, t), pitch)]) for t in range(T)]
+        places = [[vector_pointer(b, channel, ir.Constant(I64, r * V), vector) for r in range(R)] for channel in channels]
+        start = _start(b, places, b.icmp_signed("!=", first, ir.Constant(I64, 0)), vector)
+        totals = _walk(b, inputs, b.gep(weights, [b.mul(loop.index, unit)]), codebook if coded else None, step, rows, start)
+        for row, values in zip(places, totals, strict=True):
+            for place, value in zip(row, values, strict=True):
+                b.store(value, place).align = 4 * V
+
+
+def _start(b: Any, places: list[list[Any]], first: Any, vector: Any) -> list[list[Any]]:
+    """Zeros when ``first``, else what is at the places."""
+    before = b.block
+    with b.if_then(b.not_(first)):
+        loaded = [[b.load(place) for place in row] for row in places]
+        for value in (value for row in loaded for value in row):
+            value.align = 4 * vector.count
+        inside = b.block
+    start = [[b.phi(vector) for _ in row] for row in loaded]
+    for phis, values in zip(start, loaded, strict=True):
+        for phi, value in zip(phis, values, strict=True):
+            phi.add_incoming(ir.Constant(vector, None), before)
+            phi.add_incoming(value, inside)
+    return start
+
+
+def _walk(b: Any, inputs: Any, weights: Any, codebook: Any, step: Any, rows: Any, start: list[list[Any]]) -> list[list[Any]]:
+    """Emit the loop over rows of inputs, of which there is one at least; returns the sums."""
+    T, R, vector = len(start), len(start[0]), start[0][0].type
+    before, walk, walked = b.block, b.append_basic_block("walk"), b.append_basic_block("walked")
+    b.branch(walk)
+    b.position_at_end(walk)
+    number = b.phi(I64)
+    number.add_incoming(ir.Constant(I64, 0), before)
+    totals = [[b.phi(vector) for _ in range(R)] for _ in range(T)]
+    source = b.gep(inputs, [b.mul(number, step)])
+    values = [b.load(vector_pointer(b, source, ir.Constant(I64, r * vector.count), vector)) for r in range(R)]
+    for value in values:
+        value.align = 4 * vector.count
+    first = b.mul(number, ir.Constant(I64, T))
+    for t in range(T):
+        weight = b.load(b.gep(weights, [b.add(first, ir.Constant(I64, t))]))
+        if codebook is not None:
+            weight = b.load(b.gep(codebook, [b.zext(weight, I64)]))
+        weight = splat(b, weight, vector.count)
+        for r, phi in enumerate(totals[t]):
+            totals[t][r] = call(b, f"llvm.fma.v{vector.count}f32", vector, [weight, values[r], phi])
+            phi.add_incoming(start[t][r], before)
+            phi.add_incoming(totals[t][r], walk)
+    following = b.add(number, ir.Constant(I64, 1))
+    number.add_incoming(following, walk)
+    b.cbranch(b.icmp_signed("<", following, rows), walk, walked)
+    b.position_at_end(walked)
+    return totals
+
+
+@intrinsic
+def _address(typingctx: Any, together: Any, rows: Any, lanes: Any, coded: Any) -> Any:
+    """The address of the function that carries out tasks."""
+    T, R, V = len(together), len(rows), len(lanes)
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        function = ir.Function(
+            builder.module, ir.FunctionType(ir.VoidType(), [I64]), f"tersor_products_{T}_{R}_{V}_{len(coded)}"
+        )
+        function.linkage = "internal"
+        inside = ir.IRBuilder(function.append_basic_block("entry"))
+        emit_units(inside, function.args[0], T, R, V, coded=bool(len(coded)))
+        inside.ret_void()
+        return builder.ptrtoint(function, I64)
+
+    return types.intp(together, rows, lanes, coded), codegen
+
+
+@jit
+def multiplier(together, rows, lanes, coded):
+    """Address of a function that carries out a task, given by its address: for ``len(together)`` output channels at once and
+    ``len(rows)`` vectors of ``len(lanes)`` elements. ``coded`` is empty where weights are float32. The address is good as long
+    as the process."""
+    return _address(together, rows, lanes, coded)

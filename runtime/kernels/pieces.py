@@ -1,0 +1,184 @@
+"""Convolutions whose pieces threads carry out one by one, each with a place of its own in scratch memory: what they have in
+common. An order tells the machine code what to do: numbers, int64, and addresses in bytes."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from ..plan.workers import Workers
+from .layout import Shape2D
+from .multiply import multiplier
+from .team import alone
+
+NEXT, PLACES = 0, 1
+"""Numbers of an order that threads count up: pieces of work taken, places in scratch memory taken."""
+
+PIECES, WORK, X, Y, OTHER, SCRATCH, GEOMETRY, WEIGHTS, CODEBOOK, SCALE, SHIFT, BOUNDS, CODE, ADDED = range(2, 16)
+"""The other numbers: how many pieces there are; addresses of what each is, of ``x`` (N·C·H·W,), ``y`` and a residual
+(N·M·OH·OW,; that of ``y`` when there is none), float32, of scratch memory, 64-byte aligned, of the geometry, of weights and
+codebook (0 when they are float32), of scale, shift and bounds, and of the code that multiplies, by its vectors; whether there
+is a residual."""
+
+ORDER = 16
+"""Length of an order."""
+
+
+@dataclass(frozen=True)
+class Cut:
+    """How the outputs are cut: ``T`` output channels and at most ``R`` vectors of ``V`` elements multiplied at once; the
+    ``total`` vectors of an image in ``pieces`` of about the same size, ``chunk`` output channels of which are done at a time;
+    ``block`` input channels."""
+
+    T: int
+    R: int
+    V: int
+    total: int
+    pieces: int
+    chunk: int
+    block: int
+
+    @property
+    def most(self) -> int:
+        """Vectors of the largest piece."""
+        return -(-self.total // self.pieces)
+
+    @property
+    def counts(self) -> frozenset[int]:
+        """Numbers of vectors that are multiplied at once."""
+        sizes = {self.total // self.pieces, self.most}
+        parts = {(n, -(-n // self.R)) for n in sizes}
+        return frozenset(count for n, among in parts for count in (n // among, -(-n // among)))
+
+    @property
+    def cycles(self) -> float:
+        """Estimated cycles of a vector of products: the fewer vectors are multiplied at once, the more of them are loads."""
+        at_once = self.total / self.pieces / -(-self.most // self.R)
+        return 0.62 * (1 + 0.6 / at_once)
+
+
+TOGETHER = (8, 4)
+"""Output channels multiplied at once: as many as leave registers for more than one vector."""
+
+
+def register_tile(registers: tuple[int, int]) -> tuple[int, int, int]:
+    """(T, R, V) for a processor, ``registers`` being those of :func:`~tersor.runtime.kernels.host.host_registers`: sums, inputs
+    and one weight have registers."""
+    count, width = registers
+    V = max(8, width)
+    most = {T: (count - 1) // (V // width) // (T + 1) for T in TOGETHER}
+    T = next((T for T in TOGETHER if most[T] > 1), TOGETHER[-1])
+    return T, max(1, most[T]), V
+
+
+@dataclass(frozen=True, eq=False)
+class InPieces(ABC):
+    """A convolution with everything chosen: call it on arrays.
+
+    ``weights`` are uint8 codes for ``codebook``, or float32, in the order of the kernel; ``parts`` threads share the work.
+    """
+
+    shape: Shape2D
+    cut: Cut
+    weights: np.ndarray
+    codebook: np.ndarray | None
+    scale: np.ndarray
+    shift: np.ndarray
+    bounds: np.ndarray
+    parts: int
+
+    def __call__(
+        self, x: np.ndarray, y: np.ndarray, residual: np.ndarray | None, scratch: np.ndarray, workers: Workers
+    ) -> None:
+        """Compute ``y`` from ``x``, both C-contiguous; ``scratch`` is ``scratch_bytes`` long."""
+        order = self._known.copy()
+        order[X], order[Y], order[SCRATCH] = x.ctypes.data, y.ctypes.data, scratch.ctypes.data
+        order[OTHER], order[ADDED] = (y if residual is None else residual).ctypes.data, residual is not None
+        if len(self._work) == 1:
+            alone(self._kernel, order.ctypes.data)
+        else:
+            workers.share(self._kernel, order.ctypes.data)
+
+    @property
+    @abstractmethod
+    def density(self) -> float:
+        """Multiplications done, of those of the dense convolution."""
+
+    @property
+    @abstractmethod
+    def place_bytes(self) -> int:
+        """Bytes of a place in scratch memory, whole cache lines."""
+
+    @property
+    @abstractmethod
+    def elements(self) -> int:
+        """Elements of an image that pieces share out among them."""
+
+    @property
+    @abstractmethod
+    def multiplies_codes(self) -> bool:
+        """Whether weights are looked up where they are multiplied."""
+
+    @abstractmethod
+    def geometry(self) -> Iterable[int]:
+        """What the kernel knows of the shape."""
+
+    @abstractmethod
+    def convolver(self) -> int:
+        """The address of the kernel."""
+
+    @property
+    def weight_bytes(self) -> int:
+        """Bytes of weights that a run reads."""
+        return self.weights.nbytes + (0 if self.codebook is None else self.codebook.nbytes)
+
+    @property
+    def scratch_bytes(self) -> int:
+        """Bytes of scratch memory for all threads."""
+        return self.parts * self.place_bytes
+
+    @cached_property
+    def _kernel(self) -> int:
+        return self.convolver()
+
+    @cached_property
+    def _geometry(self) -> np.ndarray:
+        return np.array([*self.geometry()], np.int64)
+
+    @cached_property
+    def _known(self) -> np.ndarray:
+        """An order without the arrays of a run."""
+        known = np.zeros(ORDER, np.int64)
+        tables = {WORK: self._work, GEOMETRY: self._geometry, WEIGHTS: self.weights, CODE: self._multipliers}
+        tables |= {SCALE: self.scale, SHIFT: self.shift, BOUNDS: self.bounds}
+        for place, table in tables.items():
+            known[place] = table.ctypes.data
+        known[PIECES] = len(self._work)
+        known[CODEBOOK] = 0 if self.codebook is None else self.codebook.ctypes.data
+        return known
+
+    @cached_property
+    def _multipliers(self) -> np.ndarray:
+        """The addresses of the code that multiplies as many vectors as the index says, 0 where none is needed."""
+        codes = np.zeros(self.cut.R + 1, np.int64)
+        for count in self.cut.counts:
+            codes[count] = multiplier(((),) * self.cut.T, ((),) * count, ((),) * self.cut.V, ((),) * self.multiplies_codes)
+        return codes
+
+    @cached_property
+    def _work(self) -> np.ndarray:
+        """Pieces, int64: (image, first element, last element, first chunk of output channels, last chunk).
+
+        With few pieces of an image, each thread does some chunks, and all of them prepare the same inputs.
+        """
+        cut, images, pieces = self.cut, self.shape.N, self.cut.pieces
+        chunks = -(-self.shape.M // cut.chunk)
+        shares = 1 if images * pieces >= 3 * self.parts else min(self.parts, chunks)
+        ends = np.minimum(cut.total * np.arange(pieces + 1) // pieces * cut.V, self.elements)
+        cuts = chunks * np.arange(shares + 1) // shares
+        n, piece, share = np.indices((images, pieces, shares)).reshape(3, -1)
+        return np.stack([n, ends[piece], ends[piece + 1], cuts[share], cuts[share + 1]], axis=1)

@@ -1,0 +1,112 @@
+"""Dense convolution against the plain one, over odd geometries."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tersor.format_spec.tensors import DenseTensor
+from tersor.runtime.kernels.conv import affine
+from tersor.runtime.kernels.dense.conv import DenseConv, cost_dense, cut_dense, dense_weights, kept
+from tersor.runtime.kernels.layout import Shape2D
+from tersor.runtime.kernels.matrix import matrix_of
+from tersor.runtime.kernels.pieces import Cut
+from tersor.runtime.ops.conv import conv
+from tersor.runtime.plan.arena import aligned_bytes
+from tersor.runtime.plan.step import PLAIN, Epilogue
+from tersor.runtime.plan.workers import Workers
+
+REGISTERS = {"AVX-512": (32, 16), "AVX2": (16, 8), "NEON": (32, 4)}
+UNBOUNDED = np.array([-np.inf, np.inf], np.float32)
+
+
+@st.composite
+def geometries(draw: st.DrawFn) -> tuple[Shape2D, tuple[int, int]]:
+    """A convolution of at least one output, and its padding at the end."""
+    pair = st.tuples(st.integers(1, 4), st.integers(1, 4))
+    kernel, strides, dilations = draw(pair), draw(pair), draw(st.tuples(st.integers(1, 3), st.integers(1, 3)))
+    begin, end = draw(st.tuples(st.integers(0, 3), st.integers(0, 3))), draw(st.tuples(st.integers(0, 3), st.integers(0, 3)))
+    extent = [(k - 1) * d + 1 for k, d in zip(kernel, dilations, strict=True)]
+    least = [max(1, e - b - z) for e, b, z in zip(extent, begin, end, strict=True)]
+    size = [draw(st.integers(n, n + draw(st.sampled_from([3, 20])))) for n in least]
+    out = [(n + b + z - e) // s + 1 for n, b, z, e, s in zip(size, begin, end, extent, strides, strict=True)]
+    shape = Shape2D(
+        N=draw(st.integers(1, 2)), C=draw(st.integers(1, 9)), H=size[0], W=size[1], M=draw(st.integers(1, 35)),
+        OH=out[0], OW=out[1], kernel=kernel, strides=strides, dilations=dilations, begin=begin,
+    )  # fmt: skip
+    return shape, end
+
+
+def made(tensor, shape: Shape2D, chosen: Cut, epilogue: Epilogue = PLAIN, bounds=UNBOUNDED, threads=1) -> DenseConv:
+    """The convolution with everything chosen."""
+    weights = dense_weights(matrix_of(tensor, (0,), "w"), chosen.T)
+    return DenseConv(shape.flattened, chosen, *weights, *affine(epilogue, shape.M, None), bounds, threads)
+
+
+def scratch_for(kernel: DenseConv) -> np.ndarray:
+    """Scratch memory full of NaN."""
+    scratch = aligned_bytes(kernel.scratch_bytes)
+    scratch[:] = 255
+    return scratch
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    geometry=geometries(),
+    registers=st.sampled_from(list(REGISTERS.values())),
+    code=st.sampled_from([np.uint8, np.uint16, np.float32]),
+    order=st.sampled_from(["rows", "columns"]),
+    density=st.sampled_from([0.3, 1.0]),
+    pieces=st.integers(1, 4),
+    block=st.integers(1, 9),
+    threads=st.integers(1, 3),
+    in_place=st.booleans(),
+    seed=st.integers(0, 99),
+)
+def test_equals_reference(share, pruned, geometry, registers, code, order, density, pieces, block, threads, in_place, seed):
+    (shape, end), rng = geometry, np.random.default_rng(seed)
+    w = pruned(rng, (shape.M, shape.C, *shape.kernel), density)
+    tensor = DenseTensor.of(w) if code is np.float32 else share(w, (0,), order, code, sparse=density < 1)
+    x = rng.standard_normal((shape.N, shape.C, shape.H, shape.W)).astype(np.float32)
+    scale, shift = rng.standard_normal((2, shape.M))
+    residual = rng.standard_normal((shape.N, shape.M, shape.OH, shape.OW)).astype(np.float32)
+    attributes = {"strides": shape.strides, "dilations": shape.dilations, "pads": (*shape.begin, *end)}
+    want = conv.reference(x, w, **attributes) * scale[:, None, None] + shift[:, None, None] + residual
+    chosen = cut_dense(shape.flattened, registers)
+    chosen = replace(chosen, pieces=min(pieces, chosen.total), block=min(block, shape.C))
+    kernel = made(tensor, shape, chosen, Epilogue(scale, shift), np.array([-0.5, 1.5], np.float32), threads)
+    y = residual.copy() if in_place else np.full(want.shape, np.nan, np.float32)
+    kernel(x, y, y if in_place else residual, scratch_for(kernel), Workers(threads))
+    np.testing.assert_allclose(y, np.clip(want, -0.5, 1.5), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("registers", REGISTERS.values(), ids=REGISTERS)
+def test_threads_change_no_bit_and_nothing_outside_is_written(share, pruned, registers):
+    rng = np.random.default_rng(0)
+    shape = Shape2D(N=1, C=20, H=21, W=33, M=40, OH=11, OW=17, kernel=(3, 3), strides=(2, 2), begin=(1, 1))
+    tensor = share(pruned(rng, (40, 20, 3, 3), 1.0), (0,), "rows", np.uint8)
+    x, results = rng.standard_normal((1, 20, 21, 33)).astype(np.float32), []
+    for threads in (1, 2, 3):
+        kernel = made(tensor, shape, cut_dense(shape, registers), threads=threads)
+        guarded = np.full(40 * 11 * 17 + 64, 7, np.float32)
+        kernel(x, guarded[32:-32], None, scratch_for(kernel), Workers(threads))
+        results.append(guarded)
+    assert np.all(results[0][:32] == 7)
+    assert np.all(results[0][-32:] == 7)
+    assert results[0].tobytes() == results[1].tobytes() == results[2].tobytes()
+
+
+@pytest.mark.parametrize("registers", REGISTERS.values(), ids=REGISTERS)
+@given(C=st.integers(1, 6000), M=st.integers(1, 6000), size=st.integers(1, 5000), kernel=st.integers(1, 11))
+def test_any_shape_is_cut_at_once(registers, C, M, size, kernel):
+    shape = Shape2D(1, C, size, size, M, size, size, (kernel, kernel), begin=(kernel // 2, kernel // 2))
+    found = cut_dense(shape, registers)
+    assert 1 <= found.pieces <= found.total
+    assert 1 <= found.block <= C
+    assert kept(shape, found) >= min(M, found.chunk)
+    assert max(found.counts) <= found.R
+    assert cost_dense(shape, found) > 0
