@@ -9,7 +9,7 @@ import numpy as np
 
 from ..plan.step import Arrays, Kernel, Site
 from ..plan.workers import Workers
-from .conv import Conv, affine
+from .conv import WORTH_SHARING, Conv, affine
 from .dense.conv import DenseConv, cost_dense, cut_dense, dense_weights
 from .fully_connected import fully_connected
 from .host import host_registers
@@ -45,10 +45,15 @@ def _ways(site: Site, shape: Shape2D) -> Iterator[tuple[float, Callable[[], Kern
     if shape.groups == 1 and tiling is not None:
         cut = cut_dense(flat, registers)
         prepared = PREPARED * shape.dense if site.passing else 0
-        yield cost_dense(flat, cut) + prepared, lambda: _dense(site, shape, cut)
+        yield (cycles := cost_dense(flat, cut)) + prepared, lambda: _dense(site, shape, cut, _parts(site, cycles))
     if fits(shape) and not site.passing:
         tiled = cut_winograd(shape, registers)
-        yield cost_winograd(shape, tiled), lambda: _by_winograd(site, shape, tiled)
+        yield (needed := cost_winograd(shape, tiled)), lambda: _by_winograd(site, shape, tiled, _parts(site, needed))
+
+
+def _parts(site: Site, cycles: float) -> int:
+    """Threads that share work of so many estimated cycles."""
+    return site.threads if cycles >= WORTH_SHARING else 1
 
 
 def _by_tiles(site: Site, shape: Shape2D, tiling: Tiling) -> Kernel:
@@ -59,16 +64,16 @@ def _by_tiles(site: Site, shape: Shape2D, tiling: Tiling) -> Kernel:
     return _kernel(label, conv, shape)
 
 
-def _dense(site: Site, shape: Shape2D, cut: Cut) -> Kernel:
+def _dense(site: Site, shape: Shape2D, cut: Cut, parts: int) -> Kernel:
     key = ("conv", site.node.inputs[1], "dense", cut.T)
     weights = site.prepare(key, lambda: dense_weights(_matrix(site), cut.T))
-    return _in_pieces(site, shape, "dense", DenseConv(shape.flattened, cut, *weights, *_epilogue(site, shape), site.threads))
+    return _in_pieces(site, shape, "dense", DenseConv(shape.flattened, cut, *weights, *_epilogue(site, shape), parts))
 
 
-def _by_winograd(site: Site, shape: Shape2D, cut: Cut) -> Kernel:
+def _by_winograd(site: Site, shape: Shape2D, cut: Cut, parts: int) -> Kernel:
     key = ("conv", site.node.inputs[1], "winograd", cut.T, cut.V)
     weights = site.prepare(key, lambda: winograd_weights(_matrix(site), shape.C, cut.T, cut.V))
-    return _in_pieces(site, shape, "winograd", WinogradConv(shape, cut, *weights, *_epilogue(site, shape), site.threads))
+    return _in_pieces(site, shape, "winograd", WinogradConv(shape, cut, *weights, *_epilogue(site, shape), parts))
 
 
 def _in_pieces(site: Site, shape: Shape2D, kind: str, conv: InPieces) -> Kernel:

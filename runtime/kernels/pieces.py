@@ -98,7 +98,7 @@ class InPieces(ABC):
         order = self._known.copy()
         order[X], order[Y], order[SCRATCH] = x.ctypes.data, y.ctypes.data, scratch.ctypes.data
         order[OTHER], order[ADDED] = (y if residual is None else residual).ctypes.data, residual is not None
-        if len(self._work) == 1:
+        if self.parts == 1 or len(self._work) == 1:
             alone(self._kernel, order.ctypes.data)
         else:
             workers.share(self._kernel, order.ctypes.data)

@@ -97,9 +97,10 @@ class Tile:
         """As :meth:`store` for the first ``count`` lanes of one vector of sums in scratch memory; the residual counts where
         ``added`` (i1)."""
         b = self.b
-        mask = lanes_below(b, count, self.lanes)
-        none = ir.Constant(mask.type, None)
-        other = masked_load(b, residual, b.select(added, mask, none), self.vector)
+        mask, before = lanes_below(b, count, self.lanes), b.block
+        with b.if_then(added):  # even a load of no lanes waits for stores there
+            loaded, inside = masked_load(b, residual, mask, self.vector), b.block
+        other = self._join([(ir.Constant(self.vector, None), before), (loaded, inside)])
         factors = [splat(b, factor, self.lanes) for factor in affine]
         masked_store(b, self._finished(self._load(kept, 0), other, factors), target, mask)
 

@@ -45,7 +45,7 @@ def kept(shape: Shape2D, cut: Cut) -> int:
 def cost_dense(shape: Shape2D, cut: Cut) -> float:
     """Estimated cycles of one core, on the scale of :func:`tersor.runtime.kernels.layout.cost`."""
     vectors, wide = shape.N * cut.total, cut.V / 16
-    packed = 14 if shape.strides[1] == 1 else 24 if shape.strides[1] == 2 else 1.5 * cut.V
+    packed = 14 if shape.strides[1] == 1 else 18 if shape.strides[1] == 2 else 1.5 * cut.V
     of_vector = cut.cycles * shape.dense + packed * shape.C * shape.taps + 25 * shape.M
     return wide * of_vector * vectors + shape.N * cut.pieces * 2000
 
