@@ -1,10 +1,10 @@
 """Convolutions whose pieces threads carry out one by one, each with a place of its own in scratch memory: what they have in
-common. An order tells the machine code what to do: numbers, int64, and addresses in bytes."""
+common."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -13,19 +13,13 @@ import numpy as np
 from ..plan.workers import Workers
 from .layout import Shape2D
 from .multiply import multiplier
+from .order import FACTS, ORDER, PIECES, WORK, fill_order
 from .team import alone
 
-NEXT, PLACES = 0, 1
-"""Numbers of an order that threads count up: pieces of work taken, places in scratch memory taken."""
-
-PIECES, WORK, X, Y, OTHER, SCRATCH, GEOMETRY, WEIGHTS, CODEBOOK, SCALE, SHIFT, BOUNDS, CODE, ADDED = range(2, 16)
-"""The other numbers: how many pieces there are; addresses of what each is, of ``x`` (N·C·H·W,), ``y`` and a residual
-(N·M·OH·OW,; that of ``y`` when there is none), float32, of scratch memory, 64-byte aligned, of the geometry, of weights and
-codebook (0 when they are float32), of scale, shift and bounds, and of the code that multiplies, by its vectors; whether there
-is a residual."""
-
-ORDER = 16
-"""Length of an order."""
+GEOMETRY, WEIGHTS, CODEBOOK, SCALE, SHIFT, BOUNDS, CODE, ADDED = range(FACTS, FACTS + 8)
+"""Numbers of an order beside those of every one: addresses of the geometry, of weights and codebook (0 when they are float32),
+of scale, shift and bounds, and of the code that multiplies, by its vectors; whether there is a residual. ``x`` is (N·C·H·W,),
+``y`` and a residual are (N·M·OH·OW,)."""
 
 
 @dataclass(frozen=True)
@@ -95,13 +89,14 @@ class InPieces(ABC):
         self, x: np.ndarray, y: np.ndarray, residual: np.ndarray | None, scratch: np.ndarray, workers: Workers
     ) -> None:
         """Compute ``y`` from ``x``, both C-contiguous; ``scratch`` is ``scratch_bytes`` long."""
-        order = self._known.copy()
-        order[X], order[Y], order[SCRATCH] = x.ctypes.data, y.ctypes.data, scratch.ctypes.data
-        order[OTHER], order[ADDED] = (y if residual is None else residual).ctypes.data, residual is not None
+        target, known = y.reshape(-1), self._known[residual is not None]
+        other = target if residual is None else residual.reshape(-1)
+        order = np.empty(ORDER, np.int64)
+        argument = self._fill(order, known, x.reshape(-1), target, other, scratch.view(np.float32))
         if self.parts == 1 or len(self._work) == 1:
-            alone(self._kernel, order.ctypes.data)
+            self._alone(self._kernel, argument)
         else:
-            workers.share(self._kernel, order.ctypes.data)
+            workers.share(self._kernel, argument)
 
     @property
     @abstractmethod
@@ -142,6 +137,14 @@ class InPieces(ABC):
         return self.parts * self.place_bytes
 
     @cached_property
+    def _fill(self) -> Callable[..., int]:
+        return fill_order.once()
+
+    @cached_property
+    def _alone(self) -> Callable[[int, int], None]:
+        return alone.once()
+
+    @cached_property
     def _kernel(self) -> int:
         return self.convolver()
 
@@ -151,14 +154,14 @@ class InPieces(ABC):
 
     @cached_property
     def _known(self) -> np.ndarray:
-        """An order without the arrays of a run."""
-        known = np.zeros(ORDER, np.int64)
+        """(2, ORDER) int64: orders without the arrays of a run, without and with a residual."""
+        known = np.zeros((2, ORDER), np.int64)
         tables = {WORK: self._work, GEOMETRY: self._geometry, WEIGHTS: self.weights, CODE: self._multipliers}
         tables |= {SCALE: self.scale, SHIFT: self.shift, BOUNDS: self.bounds}
         for place, table in tables.items():
-            known[place] = table.ctypes.data
-        known[PIECES] = len(self._work)
-        known[CODEBOOK] = 0 if self.codebook is None else self.codebook.ctypes.data
+            known[:, place] = table.ctypes.data
+        known[:, PIECES], known[1, ADDED] = len(self._work), 1
+        known[:, CODEBOOK] = 0 if self.codebook is None else self.codebook.ctypes.data
         return known
 
     @cached_property

@@ -14,25 +14,9 @@ from .._memory import address
 from ..multiply import CODEBOOK as LOOKED_UP
 from ..multiply import FIRST, INPUTS, PITCH, ROWS, STEP, SUMS, TASK, UNIT, UNITS
 from ..multiply import WEIGHTS as MULTIPLIED
+from ..order import NEXT, OTHER, PIECES, PLACES, SCRATCH, WORK, X, Y
 from ..pack import pack_positions
-from ..pieces import (
-    ADDED,
-    BOUNDS,
-    CODE,
-    CODEBOOK,
-    GEOMETRY,
-    NEXT,
-    OTHER,
-    PIECES,
-    PLACES,
-    SCALE,
-    SCRATCH,
-    SHIFT,
-    WEIGHTS,
-    WORK,
-    X,
-    Y,
-)
+from ..pieces import ADDED, BOUNDS, CODE, CODEBOOK, GEOMETRY, SCALE, SHIFT, WEIGHTS
 from ._emit import finish_vector
 
 C, H, W, M, OH, OW, TAPS, BLOCK, CHUNK, TOGETHER, MOST, PACKED, SUM, PLACE = (0, 1, 2, 3, 4, 5, *range(20, 28))

@@ -14,24 +14,8 @@ from .._jit import jit
 from .._memory import address, copy_lanes
 from ..multiply import FIRST, INPUTS, PITCH, ROWS, STEP, SUMS, TASK, UNIT, UNITS
 from ..multiply import WEIGHTS as KERNELS
-from ..pieces import (
-    ADDED,
-    BOUNDS,
-    CODE,
-    CODEBOOK,
-    GEOMETRY,
-    NEXT,
-    OTHER,
-    PIECES,
-    PLACES,
-    SCALE,
-    SCRATCH,
-    SHIFT,
-    WEIGHTS,
-    WORK,
-    X,
-    Y,
-)
+from ..order import NEXT, OTHER, PIECES, PLACES, SCRATCH, WORK, X, Y
+from ..pieces import ADDED, BOUNDS, CODE, CODEBOOK, GEOMETRY, SCALE, SHIFT, WEIGHTS
 from ._emit import transform_columns, transform_outputs, transform_rows, transform_weights
 from .transforms import OUTPUTS, POINTS, PRODUCTS, TAPS
 
