@@ -89,7 +89,7 @@ class InPieces(ABC):
         self, x: np.ndarray, y: np.ndarray, residual: np.ndarray | None, scratch: np.ndarray, workers: Workers
     ) -> None:
         """Compute ``y`` from ``x``, both C-contiguous; ``scratch`` is ``scratch_bytes`` long."""
-        target, known = y.reshape(-1), self._known[residual is not None]
+        target, known = y.reshape(-1), self._known[int(residual is not None)]
         other = target if residual is None else residual.reshape(-1)
         order = np.empty(ORDER, np.int64)
         argument = self._fill(order, known, x.reshape(-1), target, other, scratch.view(np.float32))
