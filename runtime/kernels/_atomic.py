@@ -7,6 +7,7 @@ change.
 from __future__ import annotations
 
 import os
+import sys
 from typing import Any
 
 from llvmlite import ir
@@ -108,6 +109,18 @@ def pause(typingctx: Any) -> Any:
         return context.get_dummy_value()
 
     return types.void(), codegen
+
+
+@intrinsic
+def processor(typingctx: Any) -> Any:
+    """The number of the processor that this thread runs on, where Linux tells; else -1."""
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        if sys.platform != "linux":
+            return ir.Constant(I64, -1)
+        return builder.sext(call(builder, "sched_getcpu", I32, []), I64)
+
+    return types.intp(), codegen
 
 
 @intrinsic

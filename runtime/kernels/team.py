@@ -9,33 +9,44 @@ from __future__ import annotations
 
 import numpy as np
 
-from ._atomic import add_at, call_at, let_others_run, pause, replace_at, seen_at, swap_at
+from ._atomic import add_at, call_at, let_others_run, pause, processor, replace_at, seen_at, swap_at
 from ._jit import jit
 from ._memory import address
 
 LINE = 8
 """Numbers in a cache line: those that different threads wait for lie in lines of their own."""
 
-LED, WORK, ENDED, FUNCTION, ARGUMENT, CALLS = (LINE * k for k in range(6))
+LED, WORK, ENDED, FUNCTION, ARGUMENT, CALLS, PROCESSOR = (LINE * k for k in range(7))
 """Places in a team, int64: whether somebody leads; the work, see below; how many who joined have ended; the address of its code
-and what that is called with; how often followers were called back to Python."""
+and what that is called with; how often followers were called back to Python; the processor of who led last, or -1."""
 
 OPEN, JOINED, NUMBER = 1, 2, 1 << 32
 """The work as one number: whether it is open, plus twice the number of followers who joined, plus 2^32 times its number."""
 
 
+LOOKS = 64
+"""Looks for work between two at the processor."""
+
+
 def make_team() -> np.ndarray:
     """A team that nobody leads."""
-    return np.zeros(6 * LINE, np.int64)
+    team = np.zeros(7 * LINE, np.int64)
+    team[PROCESSOR] = -1
+    return team
 
 
 @jit
 def follow(team, calls, patience):
     """Join the work of ``team`` as it comes, until there was none for ``patience`` looks, or :data:`CALLS` is no longer
-    ``calls``."""
+    ``calls``.
+
+    On the processor of who leads it gives up at once: looking there would only hold that one up.
+    """
     place = address(team)
     work, done, looked = place + 8 * WORK, -1, 0
     while looked < patience and seen_at(place + 8 * CALLS) == calls:
+        if looked % LOOKS == 0 and 0 <= processor() == seen_at(place + 8 * PROCESSOR):
+            return
         now = seen_at(work)
         if now & OPEN != 0 and now // NUMBER != done and replace_at(work, now, now + JOINED):
             done, looked = now // NUMBER, 0
@@ -60,6 +71,7 @@ def lead(team, function, argument, patience):
     work, ended = place + 8 * WORK, place + 8 * ENDED
     swap_at(place + 8 * FUNCTION, function)
     swap_at(place + 8 * ARGUMENT, argument)
+    swap_at(place + 8 * PROCESSOR, processor())
     number = seen_at(work) // NUMBER + 1
     swap_at(work, number * NUMBER + OPEN)
     call_at(function, argument)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from threading import Thread
 
 import numpy as np
@@ -9,7 +11,7 @@ import pytest
 
 from tersor.runtime.kernels._atomic import add_at, code_of, number_at
 from tersor.runtime.kernels._jit import jit
-from tersor.runtime.kernels.team import CALLS, ENDED, LED, WORK, alone, follow, lead, make_team
+from tersor.runtime.kernels.team import CALLS, ENDED, LED, PROCESSOR, WORK, alone, follow, lead, make_team
 from tersor.runtime.plan.trace import Recorder
 from tersor.runtime.plan.workers import Workers
 
@@ -83,7 +85,17 @@ def test_who_cannot_lead_works_alone(code):
 def test_followers_lose_patience():
     team = make_team()
     follow(team, 0, 10)
-    assert not team.any()
+    assert np.array_equal(team, make_team())
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells processors")
+def test_followers_leave_the_processor_of_who_leads(code):
+    team, usable = make_team(), os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(usable)})
+    lead(team, code, order_of(3).ctypes.data, LOOKS)
+    assert team[PROCESSOR] == min(usable)
+    follow(team, 0, 1 << 60)  # returns
+    os.sched_setaffinity(0, usable)
 
 
 @pytest.mark.parametrize("count", [1, 2, 4])
