@@ -166,9 +166,12 @@ def _receive(tasks: SimpleQueue[Task]) -> None:
 
 
 def _compile(task: Task) -> Code | None:
-    """The code for a task; ``None`` when it is nothing to hand over."""
+    """The code for a task; ``None`` when it is nothing to hand over, or fails: whoever needs the kernel will see the error."""
     from ._compile import compile_for
 
-    kernel, arguments = task.call
-    made = compile_for(kernel.py_func, kernel.flags, arguments)
+    try:
+        kernel, arguments = task.call
+        made = compile_for(kernel.py_func, kernel.flags, arguments)
+    except Exception:
+        return None
     return made.code if made.everywhere else None

@@ -87,11 +87,21 @@ def test_who_would_wait_takes_the_last_task():
 
 
 @pytest.mark.parametrize("task", [Task("f", "tersor.no_such_module", "f", ()), Task("f", finish.__module__, "finish", (int,))])
-def test_a_process_that_fails_leaves_the_rest_to_the_caller(task):
+def test_a_kernel_that_fails_is_left_to_the_caller(task):
     aside = begun(task, FINISH)
     assert aside.take("f") is None
+    with aside._changed:
+        assert aside._changed.wait_for(lambda: aside._ended, timeout=60)
+    assert aside.take("finish") is not None
+    assert ended(aside) == 0
+
+
+def test_a_process_that_ends_leaves_the_rest_to_the_caller():
+    aside = begun(FINISH, Task("second", FINISH.module, FINISH.kernel, FINISH.kinds))
+    aside._process.kill()
     ended(aside)
     assert aside.take("finish") is None
+    assert aside.take("second") is None
 
 
 def test_no_interpreter_that_starts_at_all(monkeypatch, tmp_path):
