@@ -132,9 +132,14 @@ def _start() -> subprocess.Popen[bytes]:
         OSError: it cannot be started.
     """
     command = [sys.executable, "-I", *["-B"] * sys.dont_write_bytecode, "-c", SCRIPT]
-    windowless = getattr(subprocess, "CREATE_NO_WINDOW", 0)
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
-    return subprocess.Popen(command, start_new_session=os.name == "posix", creationflags=windowless, **pipes)
+    return subprocess.Popen(
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        start_new_session=os.name == "posix",
+        creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
+    )
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

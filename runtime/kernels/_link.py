@@ -56,7 +56,7 @@ def link(code: Code, function: Callable[..., Any], environment: Any = None) -> C
         library = builder.export_symbol(code.wrapper).export_symbol(code.environment).link(_linker(), f"tersor{next(_numbers)}")
     except (RuntimeError, ImportError):
         return None
-    dynfunc = _helper("numba._dynfunc")
+    dynfunc = helper("numba._dynfunc")
     environment = environment or dynfunc.Environment(function.__globals__)
     ctypes.c_void_p.from_address(library[code.environment]).value = id(environment)
     module = sys.modules[function.__module__]
@@ -80,13 +80,13 @@ def _symbols() -> Mapping[str, int]:
     errors = (value for value in vars(builtins).values() if isinstance(value, type) and issubclass(value, BaseException))
     found.update((f"PyExc_{error.__name__}", id(error)) for error in errors)
     for module, prefix in HELPERS.items():
-        for name, address in _helper(module).c_helpers.items():
+        for name, address in helper(module).c_helpers.items():
             found[name if name.startswith("_") else prefix + name] = address
     return found
 
 
 @cache
-def _helper(name: str) -> ModuleType:
+def helper(name: str) -> ModuleType:
     """One of Numba's extension modules, its package not imported.
 
     Raises:

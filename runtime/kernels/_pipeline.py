@@ -9,15 +9,16 @@ single loop of an expression of whole arrays.
 from __future__ import annotations
 
 from functools import cache
-from typing import Any
+from typing import Any, Literal
 
-from numba import _dynfunc
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import CompilerBase, DefaultPassBuilder
 from numba.core.compiler_machinery import PassManager, register_pass
 from numba.core.registry import cpu_target
 from numba.core.typed_passes import NativeLowering, NopythonRewrites
 from numba.core.untyped_passes import InlineClosureLikes
+
+from ._link import helper
 
 LEFT_OUT = (InlineClosureLikes, NopythonRewrites)
 
@@ -60,14 +61,15 @@ class _LowerPart(NativeLowering):
     _name = "tersor_lower_part"
     library: type[Part] = Part
 
-    def run_pass(self, state: Any) -> bool:
+    def run_pass(self, state: Any) -> Literal[True]:
         state.library = self.library(state.targetctx.codegen(), state.func_id.func_qualname)
         state.targetctx.get_abi_sizeof = _size_of
         state.flags.no_compile = True
         super().run_pass(state)
         lowered = state["cr"]
         name = lowered.fndesc
-        entry = _dynfunc.make_function(name.lookup_module(), name.qualname, "", 0, lowered.env, (state.library,))
+        make_function = helper("numba._dynfunc").make_function
+        entry = make_function(name.lookup_module(), name.qualname, "", 0, lowered.env, (state.library,))
         state["cr"] = lowered._replace(cfunc=entry)  # nobody calls it: Numba finds a function by it
         state.targetctx.insert_user_function(entry, name, [state.library])
         return True
@@ -105,4 +107,5 @@ class WholeCompiler(PartCompiler):
 @cache
 def _size_of(kind: Any) -> int:
     """Bytes of an LLVM type. Numba asks for that of each variable, for debuggers, and finds it by parsing a module."""
-    return kind.get_abi_size(cpu_target.target_context.target_data)
+    context: Any = cpu_target.target_context
+    return kind.get_abi_size(context.target_data)

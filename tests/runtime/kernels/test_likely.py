@@ -22,7 +22,7 @@ SHAPE = (1, 16, 20, 20)
 def network(pruned) -> Graph:
     """A convolutional network with every operator of which something is foreseen."""
     rng = np.random.default_rng(0)
-    weights = pruned(rng, (256, 16, 5, 5), 0.2), pruned(rng, (32, 256, 3, 3), 0.2)
+    first, second = pruned(rng, (256, 16, 5, 5), 0.2), pruned(rng, (32, 256, 3, 3), 0.2)
     nodes = (
         Node("Conv", "a", ("x", "first"), ("a",), {"kernel_shape": (5, 5), "pads": (2, 2, 2, 2)}),
         Node("LRN", "n", ("a",), ("n",), {"size": 5}),
@@ -32,7 +32,7 @@ def network(pruned) -> Graph:
         Node("GlobalAveragePool", "m", ("q",), ("m",)),
     )
     values = (Value("x", TensorType("float32", SHAPE)),), (Value("m", TensorType("float32", (1, 32, 1, 1))),)
-    tensors = dict(zip(("first", "second"), map(DenseTensor.of, weights), strict=True))
+    tensors = {"first": DenseTensor.of(first), "second": DenseTensor.of(second)}
     return Graph("net", *values, nodes, tensors, {}, OPSET)
 
 
