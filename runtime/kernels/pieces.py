@@ -69,6 +69,11 @@ def register_tile(registers: tuple[int, int]) -> tuple[int, int, int]:
     return T, max(1, most[T]), V
 
 
+def kept(shape: Shape2D, cut: Cut) -> int:
+    """Output channels whose sums are kept at once: those of a chunk where one block holds all input channels, else all."""
+    return cut.chunk if cut.block >= shape.C else -(-shape.M // cut.chunk) * cut.chunk
+
+
 @dataclass(frozen=True, eq=False)
 class InPieces(ABC):
     """A convolution with everything chosen: call it on arrays.

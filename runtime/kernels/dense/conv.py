@@ -9,7 +9,7 @@ import numpy as np
 
 from ..layout import Shape2D, balanced
 from ..matrix import Matrix
-from ..pieces import Cut, InPieces, register_tile
+from ..pieces import Cut, InPieces, kept, register_tile
 from ..whole import whole_rows
 from .convolve import dense_convolver
 
@@ -35,11 +35,6 @@ def cut_dense(shape: Shape2D, registers: tuple[int, int]) -> Cut:
 
     cuts = [of(vectors) for vectors in range(min(VECTORS, total), 0, -1)]
     return next((cut for cut in cuts if 4 * kept(shape, cut) * cut.most * V <= SUM_BYTES), cuts[-1])
-
-
-def kept(shape: Shape2D, cut: Cut) -> int:
-    """Output channels whose sums are kept at once."""
-    return cut.chunk if cut.block == shape.C else -(-shape.M // cut.chunk) * cut.chunk
 
 
 def cost_dense(shape: Shape2D, cut: Cut) -> float:

@@ -7,15 +7,16 @@ from functools import cached_property
 
 import numpy as np
 
-from ..layout import Shape2D
+from ..layout import Shape2D, balanced
 from ..matrix import Matrix
-from ..pieces import Cut, InPieces, register_tile
+from ..pieces import Cut, InPieces, kept, register_tile
 from ..whole import whole_rows
 from .convolve import winograd_convolver
 from .transforms import OUTPUTS, POINTS, PRODUCTS, TAPS
 
-VECTORS, INPUT_BYTES = 3, 1800 << 10
-"""Vectors of a piece, and the most bytes of its transformed inputs: one vector less where they are more."""
+VECTORS, INPUT_BYTES = 3, 900 << 10
+"""Vectors of a piece, about, and the bytes of the transformed inputs of a block of channels, at most: they stay in a
+second-level cache of 1 MiB."""
 
 CHUNK = 16
 """Output channels whose kernels and sums stay in a second-level cache between the steps."""
@@ -39,20 +40,22 @@ def cut_winograd(shape: Shape2D, registers: tuple[int, int]) -> Cut:
     T, R, V = register_tile(registers)
     down, across = tiles(shape)
     total = -(-down * across // V)
-    wanted = VECTORS if 4 * PRODUCTS * V * shape.C * VECTORS <= INPUT_BYTES else VECTORS - 1
-    return Cut(T, R, V, total, max(1, round(total / wanted)), min(CHUNK, -(-shape.M // T) * T), shape.C)
+    pieces = max(1, round(total / VECTORS))
+    per = V // T
+    block = balanced(shape.C, max(per, INPUT_BYTES // (4 * PRODUCTS * V * -(-total // pieces))))
+    return Cut(T, R, V, total, pieces, min(CHUNK, -(-shape.M // T) * T), -(-block // per) * per)
 
 
 def cost_winograd(shape: Shape2D, cut: Cut) -> float:
     """Estimated cycles of one core, on the scale of :func:`tersor.runtime.kernels.layout.cost`.
 
-    Kernels are transformed for every piece, which takes longer when those of a chunk fill the second-level cache, as the inputs
-    that are multiplied do.
+    Products take longer where sums of several blocks of input channels are added up: all of them do not fit a second-level
+    cache. Kernels are transformed for every piece.
     """
     kernels, wide = shape.C * shape.M, cut.V / 16
-    of_vector = 1000 * shape.C + 500 * shape.M + 1.25 * PRODUCTS * cut.cycles * kernels
-    of_piece = kernels / 16 * (600 if 4 * PRODUCTS * shape.C * cut.chunk <= INPUT_BYTES else 1200)
-    return shape.N * (cut.total * wide * of_vector + cut.pieces * of_piece)
+    of_product = cut.cycles * (1.1 if cut.block >= shape.C else 1.35)
+    of_vector = 1000 * shape.C + 500 * shape.M + PRODUCTS * of_product * kernels
+    return shape.N * (cut.total * wide * of_vector + cut.pieces * 25 * kernels)
 
 
 def winograd_weights(matrix: Matrix, channels: int, T: int, V: int) -> tuple[np.ndarray, np.ndarray | None]:
@@ -95,7 +98,7 @@ class WinogradConv(InPieces):
         """In the order of :mod:`.convolve`."""
         s, cut = self.shape, self.cut
         sizes = (s.C, s.H, s.W, s.M, s.OH, s.OW, *s.begin, tiles(s)[1], self._line, *self._steps)
-        return (*sizes, cut.chunk, cut.T, cut.R, self.place_bytes)
+        return (*sizes, cut.block, cut.chunk, cut.T, cut.R, self.place_bytes)
 
     def convolver(self) -> int:
         """The address of the kernel."""
@@ -110,6 +113,6 @@ class WinogradConv(InPieces):
     def _steps(self) -> tuple[int, int, int]:
         """Elements between the inputs, the weights and the sums of one product and the next."""
         cut = self.cut
-        lanes = cut.most * cut.V
-        weights = cut.chunk // cut.T * self.weights.shape[1] * cut.V
-        return self.shape.C * lanes + cut.V + PAD, weights + PAD, cut.chunk * lanes + PAD
+        lanes, block = cut.most * cut.V, min(cut.block, self.shape.C)
+        weights = cut.chunk // cut.T * -(-block * cut.T // cut.V) * cut.V
+        return block * lanes + cut.V + PAD, weights + PAD, kept(self.shape, cut) * lanes + PAD

@@ -19,7 +19,8 @@ from ..pieces import ADDED, BOUNDS, CODE, CODEBOOK, GEOMETRY, SCALE, SHIFT, WEIG
 from ._emit import transform_columns, transform_outputs, transform_rows, transform_weights
 from .transforms import OUTPUTS, POINTS, PRODUCTS, TAPS
 
-(C, H, W, M, OH, OW, TOP, LEFT, ACROSS, LINE, INPUTS_STEP, WEIGHTS_STEP, SUMS_STEP, CHUNK, TOGETHER, MOST, PLACE) = range(17)
+C, H, W, M, OH, OW, TOP, LEFT, ACROSS, LINE, INPUTS_STEP, WEIGHTS_STEP, SUMS_STEP = range(13)
+BLOCK, CHUNK, TOGETHER, MOST, PLACE = range(13, 18)
 """Numbers of the geometry: sizes, padding, tiles across an image; elements of a row of transformed inputs; elements between the
 inputs, weights and sums of one product and the next; output channels of a chunk, and those multiplied at once; vectors
 multiplied at once, at most; bytes of a place in scratch memory."""
@@ -49,7 +50,8 @@ def carry_out(lanes, order):
 
 @jit
 def _convolve_piece(lanes, order, geometry, task, line, work):
-    """Compute the piece described at ``work``. Scratch memory: six rows of inputs, transformed inputs, weights, sums."""
+    """Compute the piece described at ``work``. Scratch memory: six rows of inputs, transformed inputs, weights, sums; the last
+    of one chunk where one block holds all input channels, else of all output channels."""
     V, n, first, last = len(lanes), number_at(work, 0), number_at(work, 1), number_at(work, 2)
     inputs = line + 4 * POINTS * number_at(geometry, LINE)
     weights = inputs + 4 * PRODUCTS * number_at(geometry, INPUTS_STEP)
@@ -58,16 +60,21 @@ def _convolve_piece(lanes, order, geometry, task, line, work):
     image = number_at(order, X) + n * number_at(geometry, C) * plane
     for i in range(0, POINTS * number_at(geometry, LINE), V):  # lanes that are no tile's are computed too: of numbers, at least
         copy_lanes(lanes, line + 4 * i, line, 0, 0)
-    for c in range(number_at(geometry, C)):
-        _transform_channel(lanes, line, inputs + 4 * c * vectors * V, image + c * plane, first, last, geometry)
-    for chunk in range(number_at(work, 3), number_at(work, 4)):
-        begin = chunk * number_at(geometry, CHUNK)
-        end = min(begin + number_at(geometry, CHUNK), number_at(geometry, M))
-        _transform_kernels(lanes, weights, begin, end, order, geometry)
-        _multiply(lanes, inputs, weights, sums, vectors, end - begin, order, geometry, task)
-        for m in range(begin, end):
-            source = sums + 4 * (m - begin) * vectors * V
-            _finish_channel(lanes, source, n * number_at(geometry, M) + m, m, first, last, order, geometry)
+    channels, block, chunk = number_at(geometry, C), number_at(geometry, BLOCK), number_at(geometry, CHUNK)
+    first_channel, stop = number_at(work, 3) * chunk, min(number_at(work, 4) * chunk, number_at(geometry, M))
+    kept = 4 * vectors * V if block < channels else 0
+    for c in range(0, channels, block):
+        count = min(block, channels - c)
+        for i in range(count):
+            _transform_channel(lanes, line, inputs + 4 * i * vectors * V, image + (c + i) * plane, first, last, geometry)
+        for begin in range(first_channel, stop, chunk):
+            end, target = min(begin + chunk, stop), sums + (begin - first_channel) * kept
+            _transform_kernels(lanes, weights, begin, end, c, count, order, geometry)
+            _multiply(lanes, inputs, weights, target, vectors, end - begin, c, count, order, geometry, task)
+            if c + count == channels:
+                for m in range(begin, end):
+                    source = target + 4 * (m - begin) * vectors * V
+                    _finish_channel(lanes, source, n * number_at(geometry, M) + m, m, first, last, order, geometry)
 
 
 @jit
@@ -96,28 +103,31 @@ def _transform_channel(lanes, line, target, plane, first, last, geometry):
 
 
 @jit
-def _transform_kernels(lanes, target, begin, end, order, geometry):
-    """Transform the kernels of the output channels ``[begin, end)``, ``begin`` being a multiple of those multiplied at once."""
+def _transform_kernels(lanes, target, begin, end, c, count, order, geometry):
+    """Transform the kernels of the output channels ``[begin, end)`` and of ``count`` input channels from ``c`` on; ``begin``
+    and ``c`` are multiples of those that one unit, and one vector of it, has."""
     V, together, codebook = len(lanes), number_at(geometry, TOGETHER), number_at(order, CODEBOOK)
-    groups = (number_at(geometry, C) * together + V - 1) // V
+    all_groups, groups = (number_at(geometry, C) * together + V - 1) // V, (count * together + V - 1) // V
     size = TAPS * TAPS * V * (1 if codebook != 0 else 4)
-    source = number_at(order, WEIGHTS) + begin // together * groups * size
-    for _ in range((end - begin + together - 1) // together * groups):
-        if codebook != 0:
-            transform_weights(lanes, (1,), target, number_at(geometry, WEIGHTS_STEP), source, codebook)
-        else:
-            transform_weights(lanes, (), target, number_at(geometry, WEIGHTS_STEP), source, codebook)
-        source += size
-        target += 4 * V
+    for unit in range(begin // together, (end + together - 1) // together):
+        source = number_at(order, WEIGHTS) + (unit * all_groups + c * together // V) * size
+        for _ in range(groups):
+            if codebook != 0:
+                transform_weights(lanes, (1,), target, number_at(geometry, WEIGHTS_STEP), source, codebook)
+            else:
+                transform_weights(lanes, (), target, number_at(geometry, WEIGHTS_STEP), source, codebook)
+            source += size
+            target += 4 * V
 
 
 @jit
-def _multiply(lanes, inputs, weights, sums, vectors, channels, order, geometry, task):
-    """Multiply the transformed inputs of ``vectors`` vectors of tiles with the weights of ``channels`` output channels."""
+def _multiply(lanes, inputs, weights, sums, vectors, channels, c, count, order, geometry, task):
+    """Add the products of ``count`` input channels from ``c`` on, ``vectors`` vectors of tiles, to the sums of ``channels``
+    output channels."""
     V, together, most = len(lanes), number_at(geometry, TOGETHER), number_at(geometry, MOST)
     parts = (vectors + most - 1) // most
-    task[STEP], task[ROWS], task[PITCH], task[FIRST] = vectors * V, number_at(geometry, C), vectors * V, 1
-    task[UNITS], task[UNIT] = (channels + together - 1) // together, (number_at(geometry, C) * together + V - 1) // V * V
+    task[STEP], task[ROWS], task[PITCH], task[FIRST] = vectors * V, count, vectors * V, c == 0
+    task[UNITS], task[UNIT] = (channels + together - 1) // together, (count * together + V - 1) // V * V
     for i in range(PRODUCTS):
         for part in range(parts):
             begin, end = vectors * part // parts, vectors * (part + 1) // parts

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from tersor.format_spec.tensors import DenseTensor
 from tersor.runtime.kernels.conv import affine
-from tersor.runtime.kernels.dense.conv import DenseConv, cost_dense, cut_dense, dense_weights, kept
+from tersor.runtime.kernels.dense.conv import DenseConv, cost_dense, cut_dense, dense_weights
 from tersor.runtime.kernels.layout import Shape2D
 from tersor.runtime.kernels.matrix import matrix_of
-from tersor.runtime.kernels.pieces import Cut
+from tersor.runtime.kernels.pieces import Cut, kept
 from tersor.runtime.ops.conv import conv
 from tersor.runtime.plan.arena import aligned_bytes
 from tersor.runtime.plan.step import PLAIN, Epilogue
