@@ -26,6 +26,9 @@ shifts, padded, and of (low, high)."""
 
 WHOLE = ((),) * LANES
 
+WINDOW = 2048
+"""Lines that are sorted together: what they meet, inputs or outputs, stays in the first-level cache."""
+
 AHEAD = 3
 """Active columns by which the walk asks for entries ahead of time: skipping columns defeats the processor's own prefetching."""
 
@@ -49,7 +52,7 @@ class Lines(Layout):
 
 @dataclass(frozen=True, eq=False)
 class SortedLines(Lines):
-    """Lines in the order of their lengths, so that the processor predicts where loops over them end.
+    """Neighbouring lines in the order of their lengths, so that the processor predicts where loops over them end.
 
     Line ``i`` is row, or column, ``place[i]``, uint32.
     """
@@ -68,9 +71,9 @@ def make_lines(matrix: Matrix, by_rows: bool) -> Lines:
 
 
 def make_sorted_lines(matrix: Matrix, by_rows: bool) -> SortedLines:
-    """List the nonzeros of ``matrix`` by rows or by columns, short ones first."""
+    """List the nonzeros of ``matrix`` by rows or by columns, short ones first among :data:`WINDOW` neighbours."""
     counts = _counts(matrix, by_rows)
-    place = np.argsort(counts, kind="stable")
+    place = np.argsort(np.arange(len(counts)) // WINDOW * (1 + counts.max(initial=0)) + counts, kind="stable")
     start, cursor = _starts(counts[place]), np.empty_like(counts)
     cursor[place] = start[:-1]
     listed = _listed(matrix, by_rows, cursor)

@@ -40,13 +40,13 @@ def follow(team, calls, patience):
     """Join the work of ``team`` as it comes, until there was none for ``patience`` looks, or :data:`CALLS` is no longer
     ``calls``.
 
-    On the processor of who leads it gives up at once: looking there would only hold that one up.
+    Returns whether it gave up because this thread is on the processor of who leads, whom it would only hold up.
     """
     place = address(team)
     work, done, looked = place + 8 * WORK, -1, 0
     while looked < patience and seen_at(place + 8 * CALLS) == calls:
         if looked % LOOKS == 0 and 0 <= processor() == seen_at(place + 8 * PROCESSOR):
-            return
+            return True
         now = seen_at(work)
         if now & OPEN != 0 and now // NUMBER != done and replace_at(work, now, now + JOINED):
             done, looked = now // NUMBER, 0
@@ -55,6 +55,7 @@ def follow(team, calls, patience):
         else:
             pause()
             looked += 1
+    return False
 
 
 @jit

@@ -6,6 +6,7 @@ import os
 import time
 import weakref
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
 from itertools import count
@@ -16,7 +17,7 @@ from typing import TypeAlias, TypeVar
 
 import numpy as np
 
-from ..kernels.team import CALLS, alone, follow, lead, make_team
+from ..kernels.team import CALLS, PROCESSOR, alone, follow, lead, make_team
 
 AWAKE = 500e-6
 """Seconds that a thread looks for more work before it sleeps, or for others to end before it lets them have its processor."""
@@ -95,17 +96,33 @@ class _Helper:
     """A thread that does jobs, and after each follows its team for a while."""
 
     def __init__(self, jobs: Jobs, team: np.ndarray, name: str) -> None:
-        self.asleep = True
-        Thread(target=self._serve, args=(jobs, team), name=name, daemon=True).start()
+        self.asleep, self.left = True, -1
+        self._thread = Thread(target=self._serve, args=(jobs, team), name=name, daemon=True)
+        self._thread.start()
 
     def _serve(self, jobs: Jobs, team: np.ndarray) -> None:
         while (job := jobs.get()) is not None:
             self.asleep = False
             job.help()
             calls = int(team[CALLS])
-            if jobs.empty():
+            if jobs.empty() and follow(team, calls, _patience()) and self.leave(int(team[PROCESSOR])):
                 follow(team, calls, _patience())
             self.asleep = True
+
+    def leave(self, processor: int) -> bool:
+        """Keep the thread off the processor of who leads, where it would wait for that one; ``False`` when it has no other.
+
+        Schedulers wake threads where they ran, or where who wakes them does, when no processor is idle.
+        """
+        number = self._thread.native_id
+        if not hasattr(os, "sched_setaffinity") or number is None:
+            return True
+        others = os.sched_getaffinity(os.getpid()) - {processor}
+        if others:
+            with suppress(OSError):  # what is usable may change meanwhile
+                os.sched_setaffinity(number, others)
+        self.left = processor
+        return bool(others)
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,8 +149,11 @@ class _Crew:
 
     def lead(self, function: int, argument: int) -> None:
         """Call machine code on all threads that are free."""
-        asleep = sum(helper.asleep for helper in self.helpers)
-        for _ in range(asleep - self.jobs.qsize()):
+        asleep, processor = [helper for helper in self.helpers if helper.asleep], int(self.team[PROCESSOR])
+        for helper in asleep:
+            if helper.left != processor:
+                helper.leave(processor)
+        for _ in range(len(asleep) - self.jobs.qsize()):
             self.jobs.put(_Call())
         self.leads(self.team, function, argument, _patience())
 

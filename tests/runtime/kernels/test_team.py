@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from threading import Thread
+from threading import enumerate as enumerate_threads
 
 import numpy as np
 import pytest
@@ -89,13 +91,28 @@ def test_followers_lose_patience():
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells processors")
-def test_followers_leave_the_processor_of_who_leads(code):
+def test_followers_give_up_on_the_processor_of_who_leads(code):
     team, usable = make_team(), os.sched_getaffinity(0)
     os.sched_setaffinity(0, {min(usable)})
     lead(team, code, order_of(3).ctypes.data, LOOKS)
     assert team[PROCESSOR] == min(usable)
-    follow(team, 0, 1 << 60)  # returns
+    assert follow(team, 0, 1 << 60)
+    team[PROCESSOR] = -1
+    assert not follow(team, 0, 10)
     os.sched_setaffinity(0, usable)
+
+
+@pytest.mark.skipif(sys.platform != "linux" or len(os.sched_getaffinity(0)) < 2, reason="there is one processor")
+def test_helpers_wake_on_another_processor(code):
+    workers, usable, end = Workers(2), os.sched_getaffinity(0), time.monotonic() + 60
+    left: set[int] = set()
+    while not left and time.monotonic() < end:
+        workers.share(code, order_of(3).ctypes.data)
+        time.sleep(0.005)
+        helpers = [thread.native_id for thread in enumerate_threads() if thread.name == "tersor 1"]
+        left = usable - set.intersection(*(os.sched_getaffinity(number) for number in helpers if number))
+    workers.close()
+    assert left
 
 
 @pytest.mark.parametrize("count", [1, 2, 4])
