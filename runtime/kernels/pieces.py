@@ -55,17 +55,13 @@ class Cut:
         return 0.62 * (1 + 0.6 / at_once)
 
 
-TOGETHER = (8, 4)
-"""Output channels multiplied at once: as many as leave registers for more than one vector."""
-
-
-def register_tile(registers: tuple[int, int]) -> tuple[int, int, int]:
+def register_tile(registers: tuple[int, int], together: int) -> tuple[int, int, int]:
     """(T, R, V) for a processor, ``registers`` being those of :func:`~tersor.runtime.kernels.host.host_registers`: sums, inputs
-    and one weight have registers."""
+    and one weight have registers. ``T`` is ``together`` output channels unless that leaves registers for one vector only."""
     count, width = registers
     V = max(8, width)
-    most = {T: (count - 1) // (V // width) // (T + 1) for T in TOGETHER}
-    T = next((T for T in TOGETHER if most[T] > 1), TOGETHER[-1])
+    most = {T: (count - 1) // (V // width) // (T + 1) for T in (together, 4)}
+    T = together if most[together] > 1 else 4
     return T, max(1, most[T]), V
 
 

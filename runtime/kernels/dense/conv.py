@@ -19,6 +19,9 @@ VECTORS = 28
 INPUT_BYTES, SUM_BYTES = 600 << 10, 400 << 10
 """Packed inputs of a block, and sums of a piece, at most: both stay in a second-level cache of 1 MiB."""
 
+TOGETHER = 4
+"""Output channels multiplied at once: looking up a code takes two loads, which as many vectors as possible should share."""
+
 CHUNK = 16
 """Output channels whose sums are finished while they are in the first-level cache."""
 
@@ -26,7 +29,7 @@ CHUNK = 16
 def cut_dense(shape: Shape2D, registers: tuple[int, int]) -> Cut:
     """How a convolution is cut for a processor, ``registers`` being those of :func:`host_registers`: into the largest pieces
     whose sums, of a chunk where all their inputs are one block, else of all output channels, are few enough."""
-    T, R, V = register_tile(registers)
+    T, R, V = register_tile(registers, TOGETHER)
     total, chunk = -(-shape.OH * shape.OW // V), min(CHUNK, -(-shape.M // T) * T)
 
     def of(vectors: int) -> Cut:

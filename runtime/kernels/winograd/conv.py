@@ -18,6 +18,9 @@ VECTORS, INPUT_BYTES = 3, 900 << 10
 """Vectors of a piece, about, and the bytes of the transformed inputs of a block of channels, at most: they stay in a
 second-level cache of 1 MiB."""
 
+TOGETHER = 8
+"""Output channels multiplied at once: inputs come from the second-level cache, and each should serve many of them."""
+
 CHUNK = 16
 """Output channels whose kernels and sums stay in a second-level cache between the steps."""
 
@@ -37,7 +40,7 @@ def fits(shape: Shape2D) -> bool:
 
 def cut_winograd(shape: Shape2D, registers: tuple[int, int]) -> Cut:
     """How a convolution is cut for a processor, ``registers`` being those of :func:`host_registers`."""
-    T, R, V = register_tile(registers)
+    T, R, V = register_tile(registers, TOGETHER)
     down, across = tiles(shape)
     total = -(-down * across // V)
     pieces = max(1, round(total / VECTORS))
