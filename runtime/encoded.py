@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 KEPT_ENCODED = 1 << 14
 """Bytes from which on a payload is decoded when it is needed, and then again. Smaller ones, biases mostly, are decoded once."""
 
-DECODED_SHARE = 1 / 32
+DECODED_SHARE = 1 / 16
 """Share of a file's bytes of weights, the smallest tensors', that are decoded once as well: first layers have few weights and
 many places to bring them to. The executing layout takes three to six times the bytes."""
 

@@ -81,8 +81,8 @@ def test_weights_stay_as_small_as_in_the_file(pruned, tmp_path: Path):
         ([], KEPT_ENCODED),
         ([0, 0], KEPT_ENCODED),
         ([2_000_000], KEPT_ENCODED),
-        ([2_000_000, 30_000, 25_000, 90_000], 90_000),
-        ([2_000_000, 30_000, 30_000, 30_000], 30_000),
+        ([2_000_000, 60_000, 50_000, 180_000], 180_000),
+        ([2_000_000, 60_000, 60_000, 60_000], 60_000),
     ],
 )
 def test_the_smallest_tensors_are_decoded_once(lengths, least):
