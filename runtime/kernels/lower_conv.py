@@ -45,10 +45,13 @@ def _ways(site: Site, shape: Shape2D) -> Iterator[tuple[float, Callable[[], Kern
     if shape.groups == 1 and tiling is not None:
         cut = cut_dense(flat, registers)
         prepared = PREPARED * shape.dense if site.passing else 0
-        yield (cycles := cost_dense(flat, cut)) + prepared, lambda: _dense(site, shape, cut, _parts(site, cycles))
+        yield (cycles := cost_dense(flat, cut, registers[1])) + prepared, lambda: _dense(site, shape, cut, _parts(site, cycles))
     if fits(shape) and not site.passing:
         tiled = cut_winograd(shape, registers)
-        yield (needed := cost_winograd(shape, tiled)), lambda: _by_winograd(site, shape, tiled, _parts(site, needed))
+        yield (
+            (needed := cost_winograd(shape, tiled, registers[1])),
+            lambda: _by_winograd(site, shape, tiled, _parts(site, needed)),
+        )
 
 
 def _parts(site: Site, cycles: float) -> int:

@@ -40,9 +40,10 @@ def cut_dense(shape: Shape2D, registers: tuple[int, int]) -> Cut:
     return next((cut for cut in cuts if 4 * kept(shape, cut) * cut.most * V <= SUM_BYTES), cuts[-1])
 
 
-def cost_dense(shape: Shape2D, cut: Cut) -> float:
-    """Estimated cycles of one core, on the scale of :func:`tersor.runtime.kernels.layout.cost`."""
-    vectors, wide = shape.N * cut.total, cut.V / 16
+def cost_dense(shape: Shape2D, cut: Cut, width: int) -> float:
+    """Estimated cycles of one core whose vectors have ``width`` lanes, on the scale of
+    :func:`tersor.runtime.kernels.layout.cost`."""
+    vectors, wide = shape.N * cut.total, cut.V // width
     packed = 14 if shape.strides[1] == 1 else 18 if shape.strides[1] == 2 else 1.5 * cut.V
     of_vector = cut.cycles * shape.dense + packed * shape.C * shape.taps + 25 * shape.M
     return wide * of_vector * vectors + shape.N * cut.pieces * 2000

@@ -49,16 +49,17 @@ def cut_winograd(shape: Shape2D, registers: tuple[int, int]) -> Cut:
     return Cut(T, R, V, total, pieces, min(CHUNK, -(-shape.M // T) * T), -(-block // per) * per)
 
 
-def cost_winograd(shape: Shape2D, cut: Cut) -> float:
-    """Estimated cycles of one core, on the scale of :func:`tersor.runtime.kernels.layout.cost`.
+def cost_winograd(shape: Shape2D, cut: Cut, width: int) -> float:
+    """Estimated cycles of one core whose vectors have ``width`` lanes, on the scale of
+    :func:`tersor.runtime.kernels.layout.cost`.
 
     Products take longer where sums of several blocks of input channels are added up: all of them do not fit a second-level
     cache. Kernels are transformed for every piece.
     """
-    kernels, wide = shape.C * shape.M, cut.V / 16
+    kernels, wide = shape.C * shape.M, cut.V // width
     of_product = cut.cycles * (1.1 if cut.block >= shape.C else 1.35)
     of_vector = 1000 * shape.C + 500 * shape.M + PRODUCTS * of_product * kernels
-    return shape.N * (cut.total * wide * of_vector + cut.pieces * 25 * kernels)
+    return shape.N * (cut.total * wide * of_vector + cut.pieces * 400 * kernels * wide / cut.V)
 
 
 def winograd_weights(matrix: Matrix, channels: int, T: int, V: int) -> tuple[np.ndarray, np.ndarray | None]:

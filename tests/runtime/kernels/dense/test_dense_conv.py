@@ -109,4 +109,4 @@ def test_any_shape_is_cut_at_once(registers, C, M, size, kernel):
     assert 1 <= found.block <= C
     assert kept(shape, found) >= min(M, found.chunk)
     assert max(found.counts) <= found.R
-    assert cost_dense(shape, found) > 0
+    assert cost_dense(shape, found, registers[1]) > 0

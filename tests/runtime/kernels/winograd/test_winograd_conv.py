@@ -112,7 +112,7 @@ def test_a_cut_covers_every_tile(registers, C, M, size):
     assert found.chunk % found.T == 0
     wide = found.V // registers[1]
     assert wide * (found.T * found.R + found.R) + 1 <= registers[0]
-    assert cost_winograd(shape, found) > 0
+    assert cost_winograd(shape, found, registers[1]) > 0
 
 
 @pytest.mark.parametrize(
