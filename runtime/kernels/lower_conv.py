@@ -69,14 +69,18 @@ def _by_tiles(site: Site, shape: Shape2D, tiling: Tiling) -> Kernel:
 
 def _dense(site: Site, shape: Shape2D, cut: Cut, parts: int) -> Kernel:
     key = ("conv", site.node.inputs[1], "dense", cut.T)
-    weights = site.prepare(key, lambda: dense_weights(_matrix(site), cut.T))
-    return _in_pieces(site, shape, "dense", DenseConv(shape.flattened, cut, *weights, *_epilogue(site, shape), parts))
+    weights, codebook = site.prepare(key, lambda: dense_weights(_matrix(site), cut.T))
+    scale, shift, bounds = _epilogue(site, shape)
+    conv = DenseConv(shape.flattened, cut, weights, codebook, scale, shift, bounds, parts)
+    return _in_pieces(site, shape, "dense", conv)
 
 
 def _by_winograd(site: Site, shape: Shape2D, cut: Cut, parts: int) -> Kernel:
     key = ("conv", site.node.inputs[1], "winograd", cut.T, cut.V)
-    weights = site.prepare(key, lambda: winograd_weights(_matrix(site), shape.C, cut.T, cut.V))
-    return _in_pieces(site, shape, "winograd", WinogradConv(shape, cut, *weights, *_epilogue(site, shape), parts))
+    weights, codebook = site.prepare(key, lambda: winograd_weights(_matrix(site), shape.C, cut.T, cut.V))
+    scale, shift, bounds = _epilogue(site, shape)
+    conv = WinogradConv(shape, cut, weights, codebook, scale, shift, bounds, parts)
+    return _in_pieces(site, shape, "winograd", conv)
 
 
 def _in_pieces(site: Site, shape: Shape2D, kind: str, conv: InPieces) -> Kernel:

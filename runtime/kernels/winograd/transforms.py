@@ -95,8 +95,8 @@ class Vectors:
     def parted(self, parts: Sequence[Any]) -> list[Any]:
         """Of four consecutive vectors: those of every fourth element, from the first, second, third and fourth on."""
         evens, odds = range(0, 2 * self.lanes, 2), range(1, 2 * self.lanes, 2)
-        halves = [[self._picked(*pair, which) for pair in (parts[:2], parts[2:])] for which in (evens, odds)]
-        return [self._picked(*halves[k % 2], (evens, odds)[k // 2]) for k in range(4)]
+        halves = [[self._picked(parts[k], parts[k + 1], which) for k in (0, 2)] for which in (evens, odds)]
+        return [self._picked(halves[k % 2][0], halves[k % 2][1], (evens, odds)[k // 2]) for k in range(4)]
 
     def joined(self, parts: Sequence[Any]) -> list[Any]:
         """The opposite of :meth:`parted`."""
