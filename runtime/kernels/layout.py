@@ -232,7 +232,7 @@ def cost(shape: Shape2D, tiling: Tiling, nonzeros: int, width: int = 16, *, pass
     near = 4 * shape.M * shape.OH * shape.OW <= NEAR_BYTES
     stored = shape.M * R * wide * ((4 if near else 13) + 30 * (1 - _inside(shape, tiling)))
     stride = shape.strides[1]
-    packed = shape.C * tiling.packed * wide * (14 if stride == 1 else 60 if stride == 2 else 1.5 * V)
+    packed = shape.C * tiling.packed * wide * (14 if stride == 1 else 24 if stride == 2 else 1.5 * V)
     prepared = VISIT_PREPARED * visits(shape, tiling) + ENTRY_PREPARED[T] * nonzeros if passing else 0
     return tiles(shape, tiling) * (walked + visited + stored + packed + 1000) + prepared
 
