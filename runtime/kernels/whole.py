@@ -24,12 +24,12 @@ class Whole(Layout):
 
 def make_whole(matrix: Matrix) -> Whole:
     """Codes column after column; unshared weights stay in the order that they have."""
-    grid, codebook = listed_whole(matrix)
+    grid, codebook = _listed(matrix)
     by_rows = matrix.by_rows and grid.dtype == np.float32
     return Whole(by_rows, np.ascontiguousarray(grid if by_rows or not matrix.by_rows else grid.T), codebook)
 
 
-def listed_whole(matrix: Matrix) -> tuple[np.ndarray, np.ndarray]:
+def _listed(matrix: Matrix) -> tuple[np.ndarray, np.ndarray]:
     """(codes or float32 weights (majors, minor length), codebook), zeros included."""
     codes, codebook = matrix.codes, matrix.codebook
     if matrix.starts is not None and matrix.minors is not None:
@@ -55,7 +55,7 @@ def _with_zero(matrix: Matrix) -> tuple[np.ndarray, np.ndarray]:
 
 def whole_rows(matrix: Matrix) -> tuple[np.ndarray, np.ndarray | None]:
     """(rows, columns): uint8 codes with their codebook, or float32 weights without."""
-    grid, codebook = listed_whole(matrix)
+    grid, codebook = _listed(matrix)
     rows = grid if matrix.by_rows else grid.T
     if rows.dtype == np.uint8:
         return rows, codebook
