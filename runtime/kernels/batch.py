@@ -105,5 +105,5 @@ def _finish(order, facts, panel, first, count, lanes, sums, tile):
                 at = 4 * ((first + lane + i) * M + m)
                 finish_line(
                     y + at, tile + 4 * i * FINISHED, 1, 0, height, number_at(facts, SCALE) + 4 * m,
-                    number_at(facts, SHIFT) + 4 * m, number_at(facts, BOUNDS), other + at if other != y else 0,
+                    number_at(facts, SHIFT) + 4 * m, number_at(facts, BOUNDS), other + at if other != 0 else 0,
                 )  # fmt: skip

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
-from ..plan.arena import ALIGNMENT, aligned_bytes
 from ..plan.step import Epilogue
-from ..plan.workers import Workers
 from .convolve import BLOCK_CHANNELS, BLOCK_VISITS, BLOCKS, GEOMETRY, PARTS, PREPARED, ROW_INPUT, TILE, convolver
 from .layout import SHAPES, Shape2D, Tiling, cost, tiles
-from .order import ORDER, PIECES, WORK, fill_order
+from .order import CODE, PIECES, SHARED, WORK, Ordered, order_of
 from .stream import Stream
-from .team import alone
 from .visits import TASK, visits
 
 WORTH_SHARING = 50_000
@@ -26,8 +22,8 @@ MOST_PIECES, PIECE = 8, 40_000
 
 
 @dataclass(frozen=True, eq=False)
-class Conv:
-    """A convolution with everything chosen: call it on arrays."""
+class Conv(Ordered):
+    """A convolution with everything chosen."""
 
     shape: Shape2D
     tiling: Tiling
@@ -75,49 +71,15 @@ class Conv:
         """Bytes of weights that a run reads."""
         return self.stream.bytes
 
-    def __call__(
-        self, x: np.ndarray, y: np.ndarray, residual: np.ndarray | None, scratch: np.ndarray, workers: Workers
-    ) -> None:
-        """Compute ``y`` from ``x``, both C-contiguous; ``scratch`` is ``scratch_bytes`` long."""
-        source, target = x.reshape(-1), y.reshape(-1)
-        if self.tiling.shape == "direct" and x.ctypes.data % ALIGNMENT:
-            source = aligned_bytes(x.nbytes).view(np.float32)
-            source[:] = x.reshape(-1)
-        other = target if residual is None else residual.reshape(-1)
-        order, known = np.empty(ORDER, np.int64), self._orders[residual is not None]
-        argument = self._fill(order, known, source, target, other, scratch.view(np.float32))
-        if len(self._shares) == 1:
-            self._alone(self._code, argument)
-        else:
-            workers.share(self._code, argument)
-
     @cached_property
-    def _fill(self) -> Callable[..., int]:
-        """What fills in an order."""
-        return fill_order.once()
-
-    @cached_property
-    def _alone(self) -> Callable[[int, int], None]:
-        """What carries one out on this thread."""
-        return alone.once()
-
-    @cached_property
-    def _code(self) -> int:
-        """The address of the kernel."""
-        return convolver(((),) * self.tiling.V)
-
-    @cached_property
-    def _orders(self) -> tuple[np.ndarray, np.ndarray]:
-        """Orders without the arrays of a run: without and with a residual."""
+    def known(self) -> np.ndarray:
+        """As :attr:`Ordered.known`; the scratch memory has ``scratch_bytes``."""
         stream, shares = self.stream, self._shares
-        both = np.zeros((2, ORDER), np.int64)
-        both[:, PIECES], both[:, WORK] = len(shares), shares.ctypes.data
-        both[:, ROW_INPUT] = self.tiling.row_input.ctypes.data
-        both[:, TILE], both[:, PREPARED] = self._tile, self._task.ctypes.data
-        both[:, BLOCKS], both[:, PARTS] = len(stream.block_channels) - 1, self.parts
-        both[:, BLOCK_CHANNELS], both[:, BLOCK_VISITS] = stream.block_channels.ctypes.data, stream.block_visits.ctypes.data
-        both[:, GEOMETRY] = [table.ctypes.data for table in self._tables]
-        return both[0], both[1]
+        tables = {WORK: shares, GEOMETRY: self._geometry, ROW_INPUT: self.tiling.row_input, PREPARED: self._task}
+        tables |= {BLOCK_CHANNELS: stream.block_channels, BLOCK_VISITS: stream.block_visits}
+        numbers = {CODE: convolver(((),) * self.tiling.V), SHARED: len(shares) > 1, PIECES: len(shares)}
+        numbers |= {TILE: self._tile, BLOCKS: len(stream.block_channels) - 1, PARTS: self.parts}
+        return order_of(numbers | {place: table.ctypes.data for place, table in tables.items()})
 
     @cached_property
     def _tile(self) -> int:
@@ -142,13 +104,12 @@ class Conv:
         return np.concatenate([self.scale, absent]), np.concatenate([self.shift, absent])
 
     @cached_property
-    def _tables(self) -> tuple[np.ndarray, np.ndarray]:
-        """The kernel's geometry, without and with a residual."""
+    def _geometry(self) -> np.ndarray:
+        """What the kernel knows of the shape."""
         s = self.shape
         sizes = (s.C, s.H, s.W, s.M, s.OH, s.OW, *s.strides, *s.begin, *s.kernel, *s.dilations)
-        known = (*sizes, SHAPES[self.tiling.shape], self.tiling.R, self.packed_floats)
-        rest = (self.sum_floats, self.image[1], len(self.tiling.row_input), self.scratch_floats)
-        return np.array([*known, False, *rest], np.int64), np.array([*known, True, *rest], np.int64)
+        tile = (SHAPES[self.tiling.shape], self.tiling.R, self.packed_floats, self.sum_floats)
+        return np.array([*sizes, *tile, self.image[1], len(self.tiling.row_input), self.scratch_floats], np.int64)
 
     @cached_property
     def _shares(self) -> np.ndarray:

@@ -35,7 +35,7 @@ def convolve(lanes, order):
     scratch memory: packed block, sums, image of one channel. The geometry is described where it is made, in
     :class:`~tersor.runtime.kernels.conv.Conv`.
     """
-    scratch_bytes = 4 * number_at(number_at(order, GEOMETRY), 21)
+    scratch_bytes = 4 * number_at(number_at(order, GEOMETRY), 20)
     scratch = number_at(order, SCRATCH) + add_at(order + 8 * PLACES, 1) * scratch_bytes
     task, prepared = np.empty(TASK, np.int64), number_at(order, PREPARED)
     for i in range(TASK):  # an assignment of arrays would take seconds to compile, for its error message
@@ -56,7 +56,7 @@ def _convolve_tile(lanes, order, task, packed, t, first_part, last_part):
     V, geometry = len(lanes), number_at(order, GEOMETRY)
     C, H, W = number_at(geometry, 0), number_at(geometry, 1), number_at(geometry, 2)
     M, OH, OW = number_at(geometry, 3), number_at(geometry, 4), number_at(geometry, 5)
-    shape, R, with_residual = number_at(geometry, 14), number_at(geometry, 15), number_at(geometry, 17)
+    shape, R, other = number_at(geometry, 14), number_at(geometry, 15), number_at(order, OTHER)
     plane, out = H * W, OH * OW
     columns = V if shape == ROWS else R * V
     strips = (OW + V - 1) // V if shape == ROWS else (out + columns - 1) // columns
@@ -67,12 +67,13 @@ def _convolve_tile(lanes, order, task, packed, t, first_part, last_part):
     inside = oh + R <= OH and ow + V <= OW if shape == ROWS else first + columns <= out
     place = 4 * (n * M * out + first)
     task[1] = packed + 4 * number_at(geometry, 16)
-    task[3], task[4] = number_at(order, Y) + place, number_at(order, OTHER) + place
+    task[3] = number_at(order, Y) + place
+    task[4] = other + place if other != 0 else task[3]
     task[5], task[6] = out, OW if shape == ROWS else V
-    task[7] = (RESIDUAL if with_residual else 0) | (0 if inside else PARTIAL)
+    task[7] = (RESIDUAL if other != 0 else 0) | (0 if inside else PARTIAL)
     task[10], task[11] = (OW - ow, 0) if shape == ROWS else (out - first, V)
     task[12] = min(R, OH - oh if shape == ROWS else (out - first + V - 1) // V)
-    image = packed + 4 * (number_at(geometry, 16) + number_at(geometry, 18))
+    image = packed + 4 * (number_at(geometry, 16) + number_at(geometry, 17))
     channels, visits, cuts = number_at(order, BLOCK_CHANNELS), number_at(order, BLOCK_VISITS), number_at(order, PARTS) + 1
     for b in range(number_at(order, BLOCKS)):
         task[8], task[9] = number_at(visits, b * cuts + first_part), number_at(visits, b * cuts + last_part)

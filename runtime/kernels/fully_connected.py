@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from math import prod
+from typing import TypeAlias
 
 import numpy as np
 
 from ...format_spec.coding import MAX_ALPHABET, CodecId
 from ..encoded import EncodedTensor
-from ..plan.step import Arrays, Kernel, Site
+from ..plan.step import Arrays, Kernel, Orders, Run, Site
 from ..plan.workers import Workers
 from .conv import affine
 from .lines import make_lines, make_sorted_lines
@@ -83,7 +83,10 @@ def fully_connected(site: Site, batch: int, row_axes: tuple[int, ...], scale: fl
         lines = site.prepare((kind, name, row_axes), lambda: make_sorted_lines(matrix(), by_rows=kind == "rows"))
         product = ByLines(lines, finish, parts)
         label, held = f"{kind} {lines.code.dtype.name}", lines.bytes
-    return Kernel(label, _run(product, batch, K, M), (0,), K * M * batch, density, held, product.scratch)
+    facts = {"reads": (0,), "macs": K * M * batch, "density": density, "weight_bytes": held, "scratch": product.scratch}
+    if isinstance(product, ByWhole):
+        return Kernel(label, _run(product, batch, K, M), **facts)
+    return Kernel.of_orders(label, _orders(product, batch, K, M), **facts)
 
 
 def _finish(site: Site, M: int, scale: float, bias: np.ndarray | None) -> Finish:
@@ -140,16 +143,30 @@ def together_cycles(batch: int, nonzeros: int, K: int, M: int) -> float:
     return groups * (nonzeros * (2 + 1.5 * count) + runs * (15 + 5 * count) + (K + 2 * M) * count * LANES / 2)
 
 
-def _run(product: ByLines | ByWhole | ByRuns | ByBlocks, batch: int, K: int, M: int) -> Callable[..., None]:
+Matrices: TypeAlias = "tuple[np.ndarray, np.ndarray, np.ndarray | None]"
+"""``x`` (B, K), ``y`` (B, M), and a residual as large as ``y`` where there is one."""
+
+
+def _matrices(inputs: Arrays, outputs: Arrays, batch: int, K: int, M: int) -> Matrices:
+    x, y = inputs[0], outputs[0]
+    assert x is not None
+    assert y is not None
+    residual = inputs[1] if len(inputs) > 1 else None
+    return x.reshape(batch, K), y.reshape(batch, M), None if residual is None else residual.reshape(batch, M)
+
+
+def _run(product: ByWhole | ByBlocks, batch: int, K: int, M: int) -> Run:
     def run(inputs: Arrays, outputs: Arrays, scratch: np.ndarray, workers: Workers) -> None:
-        x, y = inputs[0], outputs[0]
-        assert x is not None
-        assert y is not None
-        residual = inputs[1] if len(inputs) > 1 else None
-        other = None if residual is None else residual.reshape(batch, M)
-        product(x.reshape(batch, K), y.reshape(batch, M), other, scratch, workers)
+        product(*_matrices(inputs, outputs, batch, K, M), scratch, workers)
 
     return run
+
+
+def _orders(product: ByLines | ByRuns, batch: int, K: int, M: int) -> Orders:
+    def orders(inputs: Arrays, outputs: Arrays, scratch: np.ndarray) -> np.ndarray:
+        return product.orders(*_matrices(inputs, outputs, batch, K, M), scratch)
+
+    return orders
 
 
 def suits(site: Site) -> bool:

@@ -20,9 +20,9 @@ from ._jit import Kernel, kind_of
 from .convolve import convolver
 from .host import host_registers
 from .lrn import normaliser
-from .order import ORDER, fill_order
-from .pool import mean_of_planes, pooler
-from .team import follow, lead, make_team
+from .pool import pooler
+from .rowwise import averager, normaliser_of_rows
+from .team import carry_out, follow, make_team
 from .winograd.transforms import TAPS
 
 Call: TypeAlias = "tuple[Kernel, tuple[Any, ...]]"
@@ -78,10 +78,8 @@ def _decoder(codec: int) -> Iterator[Call]:
 def _conv(node: Node) -> Iterator[Call]:
     kernel, strides = node.attribute("kernel_shape", [TAPS]), node.attribute("strides", [1])
     if {*kernel} != {TAPS} or {*strides} != {1} or node.attribute("group", 1) != 1:  # else it may be Winograd's method
-        order, x = np.zeros(ORDER, np.int64), _array(np.float32)
         yield convolver, (_lanes(),)
-        yield fill_order, (order, order, x, x, x, x)
-    yield lead, (make_team(), 0, 0, 0)
+    yield carry_out, (make_team(), 0, 0, 0)
     yield follow, (make_team(), 0, 0)
 
 
@@ -97,7 +95,12 @@ def _pool(node: Node) -> Iterator[Call]:
 
 @_of("GlobalAveragePool")
 def _mean(node: Node) -> Iterator[Call]:
-    yield mean_of_planes, (_array(np.float32, 2), _array(np.float32))
+    yield averager, ((),)
+
+
+@_of("Softmax")
+def _softmax(node: Node) -> Iterator[Call]:
+    yield normaliser_of_rows, ((),)
 
 
 def _lanes() -> tuple[tuple[()], ...]:

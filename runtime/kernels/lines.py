@@ -191,8 +191,7 @@ def _finish_last(order, facts, parts):
     if add_at(order + 8 * DONE, 1) == number_at(order, PIECES) - 1:
         M, y, other = number_at(facts, OUTPUTS), number_at(order, Y), number_at(order, OTHER)
         affine = number_at(facts, SCALE), number_at(facts, SHIFT), number_at(facts, BOUNDS)
-        residual = other if other != y else 0
-        finish_line(y, number_at(order, SCRATCH), parts, 4 * padded(M), M, affine[0], affine[1], affine[2], residual)
+        finish_line(y, number_at(order, SCRATCH), parts, 4 * padded(M), M, affine[0], affine[1], affine[2], other)
 
 
 @jit

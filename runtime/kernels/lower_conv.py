@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..plan.step import Arrays, Kernel, Site
-from ..plan.workers import Workers
+from ..plan.step import Kernel, Site
 from .conv import WORTH_SHARING, Conv, affine
 from .dense.conv import DenseConv, cost_dense, cut_dense, dense_weights
 from .fully_connected import fully_connected
@@ -16,6 +15,7 @@ from .host import host_registers
 from .layout import Shape2D, Tiling, choose, cost
 from .matrix import Matrix, matrix_of
 from .pieces import Cut, InPieces
+from .shared import one_order
 from .stream import make_stream
 from .winograd.conv import WinogradConv, cost_winograd, cut_winograd, fits, winograd_weights
 
@@ -100,16 +100,10 @@ def _matrix(site: Site) -> Matrix:
 
 
 def _kernel(label: str, conv: Conv | InPieces, shape: Shape2D) -> Kernel:
-    def run(inputs: Arrays, outputs: Arrays, scratch: np.ndarray, workers: Workers) -> None:
-        x, y = inputs[0], outputs[0]
-        assert x is not None
-        assert y is not None
-        conv(x, y, inputs[1] if len(inputs) > 1 else None, scratch, workers)
-
     weights = shape.M * (shape.C // shape.groups) * shape.taps
-    return Kernel(
+    return Kernel.of_orders(
         label,
-        run,
+        one_order(conv),
         reads=(0,),
         macs=weights * shape.N * shape.OH * shape.OW,
         density=conv.density,

@@ -6,13 +6,12 @@ from math import prod
 
 import numpy as np
 
-from ..plan.step import Arrays, Kernel, Site
-from ..plan.workers import Workers
+from ..plan.step import Kernel, Site
 from ._atomic import add_at, code_of, number_at
 from ._jit import jit
 from ._memory import floats_at
 from .order import FACTS, NEXT, PIECES, WORK, X, Y
-from .shared import EMPTY, Shared, evenly
+from .shared import Shared, evenly, one_order
 
 CHUNK = 256
 """Positions normalised together: their sums stay in the first-level cache."""
@@ -84,11 +83,4 @@ def lower_lrn(site: Site) -> Kernel | None:
     pieces = 1 if site.threads == 1 else min(MOST_PIECES * site.threads, items)
     facts = np.array([*shape[1:], (size - 1) // 2, size, constants.ctypes.data], np.int64)
     shared = Shared(lambda: normaliser(()), pieces, evenly(items, pieces), facts, (constants,))
-
-    def run(inputs: Arrays, outputs: Arrays, scratch: np.ndarray, workers: Workers) -> None:
-        source, target = inputs[0], outputs[0]
-        assert source is not None
-        assert target is not None
-        shared(source.reshape(-1), target.reshape(-1), None, EMPTY, workers)
-
-    return Kernel("lrn", run, (0,))
+    return Kernel.of_orders("lrn", one_order(shared), reads=(0,))

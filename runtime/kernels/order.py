@@ -1,29 +1,47 @@
-"""Orders: what threads carry out together, taking pieces of it one by one.
+"""Orders: what machine code carries out, on one thread or on several that take pieces of it one by one.
 
-An order is int64 numbers, given to machine code by its address, see :mod:`~tersor.runtime.kernels.team`.
+An order is int64 numbers, given to its code by its address, see :mod:`~tersor.runtime.kernels.team`. It is the same in every
+run but for the addresses of arrays.
 """
 
 from __future__ import annotations
 
-from ._jit import jit
-from ._memory import address
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+
+import numpy as np
 
 NEXT, PLACES = 0, 1
-"""Numbers that threads count up: pieces of work taken, places in scratch memory taken, or pieces done."""
+"""Numbers that threads count up, from 0 in each run: pieces of work taken, places in scratch memory taken, or pieces done."""
 
-PIECES, WORK, X, Y, OTHER, SCRATCH, FACTS = range(2, 9)
-"""The other numbers: how many pieces there are, and the address of their description; addresses of inputs, outputs, a residual
-(that of the outputs when there is none) and scratch memory, float32, the last 64-byte aligned; that of what is the same in
-every run."""
+CODE, SHARED, PIECES, WORK, X, Y, OTHER, SCRATCH, FACTS = range(2, 11)
+"""The other numbers: the address of the code; whether several threads share it; how many pieces there are, and the address of
+their description; addresses of inputs, outputs, a residual (0 when there is none) and scratch memory, float32, the last 64-byte
+aligned; that of what is the same in every run."""
 
-ORDER = 16
-"""Length of an order."""
+ORDER = FACTS + 8
+"""Length of an order: some have more numbers that are the same in every run."""
 
 
-@jit
-def fill_order(order, known, x, y, other, scratch):
-    """Make ``order`` that of one run: what is ``known``, and where its arrays are. Returns its address."""
-    for i in range(ORDER):
-        order[i] = known[i]
-    order[X], order[Y], order[OTHER], order[SCRATCH] = address(x), address(y), address(other), address(scratch)
-    return address(order)
+class Ordered(ABC):
+    """Work that is done by carrying out an order."""
+
+    @property
+    @abstractmethod
+    def known(self) -> np.ndarray:
+        """(ORDER,) int64: an order without the arrays of a run. What it points to lives as long as this object."""
+
+    def order(self, x: np.ndarray, y: np.ndarray, residual: np.ndarray | None, scratch: np.ndarray) -> np.ndarray:
+        """The order (ORDER,) int64 for float32 arrays, C-contiguous, and scratch bytes, which the caller keeps alive."""
+        order = self.known.copy()
+        for place, array in ((X, x), (Y, y), (OTHER, residual), (SCRATCH, scratch)):
+            order[place] = 0 if array is None else array.ctypes.data
+        return order
+
+
+def order_of(numbers: Mapping[int, int]) -> np.ndarray:
+    """(ORDER,) int64: ``numbers`` by their places, and zeros."""
+    order = np.zeros(ORDER, np.int64)
+    for place, number in numbers.items():
+        order[place] = number
+    return order

@@ -63,7 +63,7 @@ def pack_rows(lanes, target, plane, oh, ow, geometry, row_input):
     V = len(lanes)
     H, W, stride_h, stride_w = number_at(geometry, 1), number_at(geometry, 2), number_at(geometry, 6), number_at(geometry, 7)
     top, left, kernel_w = number_at(geometry, 8), number_at(geometry, 9), number_at(geometry, 11)
-    dilation_w, rows = number_at(geometry, 13), number_at(geometry, 20)
+    dilation_w, rows = number_at(geometry, 13), number_at(geometry, 19)
     ahead = 4 * H * W * ((PREFETCHED + rows - 1) // rows)
     for kw in range(kernel_w):
         first = ow * stride_w - left + kw * dilation_w
@@ -152,7 +152,7 @@ def pack_positions(lanes, target, image, source, channels, first, columns, geome
     """Pack the inputs that ``columns`` positions of the flattened output from ``first`` on meet, of some channels from
     ``source`` on. There is room for a channel, as :func:`pack_image` copies it, at ``image``."""
     plane, OW = number_at(geometry, 1) * number_at(geometry, 2), number_at(geometry, 5)
-    stride_h, top, pitch = number_at(geometry, 6), number_at(geometry, 8), number_at(geometry, 19)
+    stride_h, top, pitch = number_at(geometry, 6), number_at(geometry, 8), number_at(geometry, 18)
     row, column, count = first // OW, first % OW, min(columns, number_at(geometry, 4) * OW - first)
     rows = (column + count - 1) // OW * stride_h + (number_at(geometry, 10) - 1) * number_at(geometry, 12) + 1
     for c in range(channels):

@@ -3,23 +3,21 @@ common."""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from abc import abstractmethod
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
-from ..plan.workers import Workers
 from .layout import Shape2D
 from .multiply import multiplier
-from .order import FACTS, ORDER, PIECES, WORK, fill_order
-from .team import alone
+from .order import CODE, FACTS, PIECES, SHARED, WORK, Ordered, order_of
 
-GEOMETRY, WEIGHTS, CODEBOOK, SCALE, SHIFT, BOUNDS, CODE, ADDED = range(FACTS, FACTS + 8)
+GEOMETRY, WEIGHTS, CODEBOOK, SCALE, SHIFT, BOUNDS, MULTIPLIERS = range(FACTS, FACTS + 7)
 """Numbers of an order beside those of every one: addresses of the geometry, of weights and codebook (0 when they are float32),
-of scale, shift and bounds, and of the code that multiplies, by its vectors; whether there is a residual. ``x`` is (N·C·H·W,),
-``y`` and a residual are (N·M·OH·OW,)."""
+of scale, shift and bounds, and of the addresses of the code that multiplies, by its vectors. ``x`` is (N, C, H, W), ``y`` and a
+residual are (N, M, OH, OW)."""
 
 
 @dataclass(frozen=True)
@@ -71,8 +69,8 @@ def kept(shape: Shape2D, cut: Cut) -> int:
 
 
 @dataclass(frozen=True, eq=False)
-class InPieces(ABC):
-    """A convolution with everything chosen: call it on arrays.
+class InPieces(Ordered):
+    """A convolution with everything chosen.
 
     ``weights`` are uint8 codes for ``codebook``, or float32, in the order of the kernel; ``parts`` threads share the work.
     """
@@ -85,19 +83,6 @@ class InPieces(ABC):
     shift: np.ndarray
     bounds: np.ndarray
     parts: int
-
-    def __call__(
-        self, x: np.ndarray, y: np.ndarray, residual: np.ndarray | None, scratch: np.ndarray, workers: Workers
-    ) -> None:
-        """Compute ``y`` from ``x``, both C-contiguous; ``scratch`` is ``scratch_bytes`` long."""
-        target, known = y.reshape(-1), self._known[int(residual is not None)]
-        other = target if residual is None else residual.reshape(-1)
-        order = np.empty(ORDER, np.int64)
-        argument = self._fill(order, known, x.reshape(-1), target, other, scratch.view(np.float32))
-        if self.parts == 1 or len(self._work) == 1:
-            self._alone(self._kernel, argument)
-        else:
-            workers.share(self._kernel, argument)
 
     @property
     @abstractmethod
@@ -124,8 +109,8 @@ class InPieces(ABC):
         """What the kernel knows of the shape."""
 
     @abstractmethod
-    def convolver(self) -> int:
-        """The address of the kernel."""
+    def code(self) -> int:
+        """The address of the code."""
 
     @property
     def weight_bytes(self) -> int:
@@ -138,32 +123,19 @@ class InPieces(ABC):
         return self.parts * self.place_bytes
 
     @cached_property
-    def _fill(self) -> Callable[..., int]:
-        return fill_order.once()
-
-    @cached_property
-    def _alone(self) -> Callable[[int, int], None]:
-        return alone.once()
-
-    @cached_property
-    def _kernel(self) -> int:
-        return self.convolver()
+    def known(self) -> np.ndarray:
+        """As :attr:`Ordered.known`; the scratch memory has ``scratch_bytes``."""
+        tables = {WORK: self._work, GEOMETRY: self._geometry, WEIGHTS: self.weights, MULTIPLIERS: self._multipliers}
+        tables |= {SCALE: self.scale, SHIFT: self.shift, BOUNDS: self.bounds}
+        if self.codebook is not None:
+            tables[CODEBOOK] = self.codebook
+        pieces = len(self._work)
+        numbers = {CODE: self.code(), SHARED: min(pieces, self.parts) > 1, PIECES: pieces}
+        return order_of(numbers | {place: table.ctypes.data for place, table in tables.items()})
 
     @cached_property
     def _geometry(self) -> np.ndarray:
         return np.array([*self.geometry()], np.int64)
-
-    @cached_property
-    def _known(self) -> np.ndarray:
-        """(2, ORDER) int64: orders without the arrays of a run, without and with a residual."""
-        known = np.zeros((2, ORDER), np.int64)
-        tables = {WORK: self._work, GEOMETRY: self._geometry, WEIGHTS: self.weights, CODE: self._multipliers}
-        tables |= {SCALE: self.scale, SHIFT: self.shift, BOUNDS: self.bounds}
-        for place, table in tables.items():
-            known[:, place] = table.ctypes.data
-        known[:, PIECES], known[1, ADDED] = len(self._work), 1
-        known[:, CODEBOOK] = 0 if self.codebook is None else self.codebook.ctypes.data
-        return known
 
     @cached_property
     def _multipliers(self) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Maximum and average pooling over windows in one or two dimensions, and means of whole planes."""
+"""Maximum and average pooling over windows in one or two dimensions."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from ..plan.step import Arrays, Kernel, Site
-from ..plan.workers import Workers
+from ..plan.step import Kernel, Site
 from ._atomic import add_at, code_of, number_at
 from ._fold import fold_columns, fold_rows
 from ._jit import jit
 from ._memory import address, float_at
 from .host import host_registers
 from .order import FACTS, NEXT, PIECES, WORK, X, Y
-from .shared import EMPTY, Shared, evenly
+from .rowwise import mean_of_rows
+from .shared import Shared, evenly, one_order
 
 MOST_PIECES, PIECE = 4, 10_000
 """Pieces of work for each thread, at most, and the elements in the windows of one, at least."""
@@ -78,16 +78,6 @@ def _pool(kinds, facts, source, target, columns, first, last):
                 )  # fmt: skip
 
 
-@jit(fastmath={"reassoc"})
-def mean_of_planes(x, y):
-    """Mean of each row of ``x`` (planes, elements) into ``y`` (planes,)."""
-    for plane in range(len(x)):
-        total = np.float32(0)
-        for i in range(x.shape[1]):
-            total += x[plane, i]
-        y[plane] = total / np.float32(x.shape[1])
-
-
 def lower_pool(site: Site) -> Kernel | None:
     """A kernel for a float32 MaxPool (without indices) or AveragePool in one or two dimensions."""
     from ..ops._window import window
@@ -102,7 +92,7 @@ def lower_pool(site: Site) -> Kernel | None:
     parts = (one + seen.kernel, one + seen.strides, one + seen.dilations, zero + seen.begin)
     average = node.op_type == "AveragePool"
     if average and seen.kernel == x[1][2:] and set(seen.output) == {1} and not any((*seen.begin, *seen.end)):
-        return _mean(prod(x[1][:2]))
+        return mean_of_rows(prod(x[1][:2]), prod(x[1][2:]), site.threads)
     counts = _divisors(seen, x[1][2:], bool(attributes.get("count_include_pad", 0)))
     divisors = [np.ones(1, np.float32)] * len(one) + counts
     source = (prod(x[1][:2]), *one, *x[1][2:])
@@ -113,14 +103,7 @@ def lower_pool(site: Site) -> Kernel | None:
     most = min(source[0], MOST_PIECES * site.threads, prod(target) * prod(seen.kernel) // PIECE)
     pieces = 1 if site.threads == 1 else max(1, most)
     shared = Shared(lambda: pooler(*kinds), pieces, evenly(source[0], pieces), facts, tuple(divisors))
-
-    def run(inputs: Arrays, outputs: Arrays, scratch: np.ndarray, workers: Workers) -> None:
-        planes, pooled = inputs[0], outputs[0]
-        assert planes is not None
-        assert pooled is not None
-        shared(planes.reshape(-1), pooled.reshape(-1), None, EMPTY, workers)
-
-    return Kernel("pool " + ("average" if average else "max"), run, (0,))
+    return Kernel.of_orders("pool " + ("average" if average else "max"), one_order(shared), reads=(0,))
 
 
 def _divisors(seen: Any, spatial: tuple[int, ...], include_pad: bool) -> list[np.ndarray]:
@@ -132,23 +115,3 @@ def _divisors(seen: Any, spatial: tuple[int, ...], include_pad: bool) -> list[np
         low, high = (-seen.begin[axis], size + seen.end[axis]) if include_pad else (0, size)
         found.append(np.maximum(((places >= low) & (places < high)).sum(axis=1), 1).astype(np.float32))
     return found
-
-
-def lower_global_average(site: Site) -> Kernel | None:
-    """A kernel for a float32 GlobalAveragePool."""
-    x = site.type(0)
-    if x is None or x[0] != np.float32 or 0 in x[1]:
-        return None
-    return _mean(prod(x[1][:2]))
-
-
-def _mean(planes: int) -> Kernel:
-    mean = mean_of_planes.once()
-
-    def run(inputs: Arrays, outputs: Arrays, scratch: np.ndarray, workers: Workers) -> None:
-        source, target = inputs[0], outputs[0]
-        assert source is not None
-        assert target is not None
-        mean(source.reshape(planes, -1), target.reshape(planes))
-
-    return Kernel("mean of planes", run, (0,))

@@ -99,6 +99,11 @@ class ByLines:
         sums = -(-self.lines.rows // LANES) * LANES
         return 4 * sums * (1 if self.lines.by_rows else len(self.cuts) - 1)
 
+    def orders(self, x: np.ndarray, y: np.ndarray, residual: np.ndarray | None, scratch: np.ndarray) -> np.ndarray:
+        """For ``x`` (B, K) and ``y`` (B, M), C-contiguous: an order for each vector."""
+        others = [None] * len(x) if residual is None else residual
+        return np.array([self._shared.order(x[b], y[b], others[b], scratch) for b in range(len(x))])
+
     @cached_property
     def _shared(self) -> Shared:
         lines = self.lines
@@ -107,13 +112,6 @@ class ByLines:
         facts = np.array([lines.rows, *listing, len(lines.codebook), *self.finish.addresses], np.int64)
         kept = lines, self.finish
         return Shared(lambda: line_multiplier(*kinds), len(self.cuts) - 1, self.cuts, facts, kept)
-
-    def __call__(
-        self, x: np.ndarray, y: np.ndarray, residual: np.ndarray | None, scratch: np.ndarray, workers: Workers
-    ) -> None:
-        """``x`` (B, K) and ``y`` (B, M), C-contiguous."""
-        for b in range(len(x)):
-            self._shared(x[b], y[b], None if residual is None else residual[b], scratch, workers)
 
 
 @dataclass(frozen=True, eq=False)
@@ -173,6 +171,10 @@ class ByRuns:
         """Bytes of scratch memory."""
         return 4 * self.parts * self.part_floats
 
+    def orders(self, x: np.ndarray, y: np.ndarray, residual: np.ndarray | None, scratch: np.ndarray) -> np.ndarray:
+        """For ``x`` (B, K) and ``y`` (B, M), C-contiguous."""
+        return self._shared.order(x, y, residual, scratch)[None]
+
     @cached_property
     def _shared(self) -> Shared:
         runs, (B, K, M) = self.runs, self.shape
@@ -183,10 +185,3 @@ class ByRuns:
         groups, kinds = -(-B // (self.registers * LANES)), (_bytes(self.registers), _bytes(runs.code.itemsize))
         pieces = groups * (len(runs.panels) - 1)
         return Shared(lambda: batch_multiplier(*kinds), pieces, runs.panels, facts, (runs, self.finish))
-
-    def __call__(
-        self, x: np.ndarray, y: np.ndarray, residual: np.ndarray | None, scratch: np.ndarray, workers: Workers
-    ) -> None:
-        """``x`` (B, K) and ``y`` (B, M), C-contiguous."""
-        other = None if residual is None else residual.reshape(-1)
-        self._shared(x.reshape(-1), y.reshape(-1), other, scratch, workers)

@@ -1,4 +1,4 @@
-"""Orders from Python: filled in for a run, and carried out by the threads that are free."""
+"""Kernels whose work is orders, which threads carry out in machine code."""
 
 from __future__ import annotations
 
@@ -8,16 +8,12 @@ from functools import cached_property
 
 import numpy as np
 
-from ..plan.workers import Workers
-from .order import FACTS, ORDER, PIECES, WORK, fill_order
-from .team import alone
-
-EMPTY = np.zeros(0, np.uint8)
-"""For work that needs no scratch memory."""
+from ..plan.step import Arrays, Orders
+from .order import CODE, FACTS, PIECES, SHARED, WORK, Ordered, order_of
 
 
 @dataclass(frozen=True, eq=False)
-class Shared:
+class Shared(Ordered):
     """Work that threads share out in machine code.
 
     ``compiled`` returns the address of the code. ``work`` int64 describes the ``pieces``, ``facts`` int64 are what the code is
@@ -31,34 +27,22 @@ class Shared:
     kept: tuple[object, ...] = ()
 
     @cached_property
-    def _code(self) -> int:
-        return self.compiled()
+    def known(self) -> np.ndarray:
+        """A single piece stays on one thread."""
+        addresses = {WORK: self.work.ctypes.data, FACTS: self.facts.ctypes.data}
+        return order_of({CODE: self.compiled(), SHARED: self.pieces > 1, PIECES: self.pieces, **addresses})
 
-    @cached_property
-    def _known(self) -> np.ndarray:
-        """The order without the arrays of a run."""
-        order = np.zeros(ORDER, np.int64)
-        order[PIECES], order[WORK], order[FACTS] = self.pieces, self.work.ctypes.data, self.facts.ctypes.data
-        return order
 
-    @cached_property
-    def _fill(self) -> Callable[..., int]:
-        return fill_order.once()
+def one_order(work: Ordered) -> Orders:
+    """The order of ``work`` for a kernel that reads an input, and a residual where there is one."""
 
-    @cached_property
-    def _alone(self) -> Callable[[int, int], None]:
-        return alone.once()
+    def orders(inputs: Arrays, outputs: Arrays, scratch: np.ndarray) -> np.ndarray:
+        x, y = inputs[0], outputs[0]
+        assert x is not None
+        assert y is not None
+        return work.order(x, y, inputs[1] if len(inputs) > 1 else None, scratch)[None]
 
-    def __call__(
-        self, x: np.ndarray, y: np.ndarray, residual: np.ndarray | None, scratch: np.ndarray, workers: Workers
-    ) -> None:
-        """Do it for flat float32 arrays and ``scratch`` bytes; a single piece stays on this thread."""
-        order = np.empty(ORDER, np.int64)
-        argument = self._fill(order, self._known, x, y, y if residual is None else residual, scratch.view(np.float32))
-        if self.pieces == 1:
-            self._alone(self._code, argument)
-        else:
-            workers.share(self._code, argument)
+    return orders
 
 
 def evenly(count: int, pieces: int) -> np.ndarray:

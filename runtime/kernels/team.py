@@ -9,16 +9,18 @@ from __future__ import annotations
 
 import numpy as np
 
-from ._atomic import add_at, call_at, let_others_run, pause, processor, replace_at, seen_at, swap_at
+from ._atomic import add_at, call_at, let_others_run, number_at, pause, processor, replace_at, seen_at, swap_at
 from ._jit import jit
 from ._memory import address
+from .order import CODE, NEXT, ORDER, PLACES, SHARED
 
 LINE = 8
 """Numbers in a cache line: those that different threads wait for lie in lines of their own."""
 
-LED, WORK, ENDED, FUNCTION, ARGUMENT, CALLS, PROCESSOR = (LINE * k for k in range(7))
+LED, WORK, ENDED, FUNCTION, ARGUMENT, CALLS, PROCESSOR, BUSY = (LINE * k for k in range(8))
 """Places in a team, int64: whether somebody leads; the work, see below; how many who joined have ended; the address of its code
-and what that is called with; how often followers were called back to Python; the processor of who led last, or -1."""
+and what that is called with; how often followers were called back to Python; the processor of who led last, or -1; how
+many threads carry out orders."""
 
 OPEN, JOINED, NUMBER = 1, 2, 1 << 32
 """The work as one number: whether it is open, plus twice the number of followers who joined, plus 2^32 times its number."""
@@ -30,21 +32,26 @@ LOOKS = 64
 
 def make_team() -> np.ndarray:
     """A team that nobody leads."""
-    team = np.zeros(7 * LINE, np.int64)
+    team = np.zeros(8 * LINE, np.int64)
     team[PROCESSOR] = -1
     return team
 
 
 @jit
 def follow(team, calls, patience):
-    """Join the work of ``team`` as it comes, until there was none for ``patience`` looks, or :data:`CALLS` is no longer
-    ``calls``.
+    """Join the work of ``team`` as it comes, until there was none for ``patience`` looks and nobody is busy with orders, or
+    :data:`CALLS` is no longer ``calls``.
 
     Returns whether it gave up because this thread is on the processor of who leads, whom it would only hold up.
     """
     place = address(team)
     work, done, looked = place + 8 * WORK, -1, 0
-    while looked < patience and seen_at(place + 8 * CALLS) == calls:
+    while seen_at(place + 8 * CALLS) == calls:
+        if looked == patience:
+            if seen_at(place + 8 * BUSY) == 0:
+                return False
+            let_others_run()
+            looked = 0
         if looked % LOOKS == 0 and 0 <= processor() == seen_at(place + 8 * PROCESSOR):
             return True
         now = seen_at(work)
@@ -86,6 +93,22 @@ def lead(team, function, argument, patience):
     swap_at(ended, 0)
     swap_at(place + 8 * LED, 0)
     return joined
+
+
+@jit
+def carry_out(team, orders, count, patience):
+    """Carry out ``count`` orders in turn, the first one at address ``orders``; what threads share is led, see :func:`lead`."""
+    busy = address(team) + 8 * BUSY
+    add_at(busy, 1)
+    for i in range(count):
+        order = orders + 8 * ORDER * i
+        swap_at(order + 8 * NEXT, 0)
+        swap_at(order + 8 * PLACES, 0)
+        if number_at(order, SHARED) != 0:
+            lead(team, number_at(order, CODE), order, patience)
+        else:
+            call_at(number_at(order, CODE), order)
+    add_at(busy, -1)
 
 
 @jit

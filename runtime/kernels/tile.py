@@ -58,7 +58,7 @@ class Tile:
         source = b.gep(inputs, [b.mul(offset, ir.Constant(I64, self.lanes))])
         added = [[] for _ in sums]
         for r in range(self.rows):
-            value = self._load(source, r * self.lanes)
+            value = self._load(source, r * self.lanes, 4)
             for t, weight in enumerate(factors):
                 operands = [splat(b, weight, self.lanes), value, phis[t][r]]
                 added[t].append(call(b, f"llvm.fma.v{self.lanes}f32", self.vector, operands))
@@ -112,9 +112,9 @@ class Tile:
     def _place(self, t: int, r: int) -> int:
         return (t * self.rows + r) * self.lanes
 
-    def _load(self, base: Any, at: int) -> Any:
+    def _load(self, base: Any, at: int, alignment: int | None = None) -> Any:
         value = self.b.load(vector_pointer(self.b, base, ir.Constant(I64, at), self.vector))
-        value.align = 4 * self.lanes
+        value.align = alignment or 4 * self.lanes
         return value
 
     def _join(self, incoming: list[tuple[Any, Any]]) -> Any:

@@ -11,10 +11,18 @@ if TYPE_CHECKING:
     from ..plan.step import Kernel, Site
 
 
-@lowering(*FILLS, kernel="numpy in place")
+@lowering(*(op_type for op_type in FILLS if op_type != "Softmax"), kernel="numpy in place")
 def lower(site: Site) -> Kernel | None:
     """Fill the output in place."""
     return lower_elementwise(site)
+
+
+@lowering("Softmax", kernel="row by row, or numpy in place")
+def lower_exponentials(site: Site) -> Kernel | None:
+    """Row by row where rows lie in memory one after another, else in place."""
+    from ..kernels.rowwise import lower_softmax
+
+    return lower_softmax(site) or lower_elementwise(site)
 
 
 @lowering("BatchNormalization", kernel="scale and shift in place")

@@ -18,10 +18,10 @@ def lower_windows(site: Site) -> Kernel | None:
     return lower_pool(site)
 
 
-@lowering("GlobalAveragePool", kernel="pooling by planes")
+@lowering("GlobalAveragePool", kernel="row by row")
 def lower_global(site: Site) -> Kernel | None:
     """Average plane by plane."""
-    from ..kernels.pool import lower_global_average
+    from ..kernels.rowwise import lower_global_average
 
     return lower_global_average(site)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import count
 from math import prod
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy as np
 from ...format_spec.errors import InputError
 from .arena import aligned_bytes
 from .plan import Plan, Slot
+from .section import Placed, parts_of
 from .workers import Workers
 
 
@@ -24,7 +26,9 @@ class Execution:
             self._values[index] = array
         self._late = [i for i, slot in enumerate(plan.slots) if slot.root != i and slot.kind in ("input", "output")]
         self._make_views()
-        self._scratch = [self._arena[s.scratch : s.scratch + s.kernel.scratch] for s in plan.steps]
+        late = {index for index, value in enumerate(self._values) if value is None}
+        scratch = [self._arena[s.scratch : s.scratch + s.kernel.scratch] for s in plan.steps]
+        self._parts = tuple(parts_of([*map(Placed, count(), plan.steps, scratch)], late))
 
     def _make_views(self) -> None:
         slots = self._plan.slots
@@ -46,17 +50,9 @@ class Execution:
         values = self._values.copy()
         owners = self._bind(values, inputs, out)
         with np.errstate(all="ignore"):
-            self._execute(values, workers)
+            for part in self._parts:
+                part.run(values, workers)
         return {name: self._result(name, values, index in owners, out) for name, index in self._plan.outputs.items()}
-
-    def _execute(self, values: list[np.ndarray | None], workers: Workers) -> None:
-        """Run the steps one after another on ``values``, the array of each slot."""
-        for number, (step, scratch) in enumerate(zip(self._plan.steps, self._scratch, strict=True)):
-            read = [values[i] if i >= 0 else None for i in step.inputs]
-            made = step.kernel.run(read, [values[i] if i >= 0 else None for i in step.outputs], scratch, workers)
-            for index, value in zip(step.outputs, made or (), strict=False):
-                _keep(values, index, value)
-            workers.finished(number)
 
     def _bind(
         self, values: list[np.ndarray | None], inputs: Mapping[str, np.ndarray], out: Mapping[str, np.ndarray]
@@ -88,17 +84,6 @@ class Execution:
         if not owned:
             np.copyto(given, value)
         return given
-
-
-def _keep(values: list[np.ndarray | None], index: int, value: np.ndarray) -> None:
-    """Make ``value`` that of the slot ``index`` (none when it is -1). What has memory keeps it: there may be views into it."""
-    if index < 0:
-        return
-    place = values[index]
-    if place is None:
-        values[index] = value
-    else:
-        np.copyto(place, value)
 
 
 def shape_of(slot: Slot) -> tuple[int, ...]:

@@ -25,6 +25,10 @@ Run: TypeAlias = "Callable[[Arrays, Arrays, np.ndarray, Workers], Sequence[np.nd
 """(inputs, outputs to fill, scratch bytes, workers). Arrays of static type are C-contiguous; only a kernel whose output
 types are unknown to the plan gets ``None`` for outputs, and returns the arrays."""
 
+Orders: TypeAlias = "Callable[[Arrays, Arrays, np.ndarray], np.ndarray]"
+"""(inputs, outputs, scratch bytes) to orders (n, ORDER) int64, see :mod:`~tersor.runtime.kernels.order`, to be carried out in
+turn. They hold as long as the arrays stay where they are."""
+
 
 @dataclass(frozen=True, eq=False)
 class Epilogue:
@@ -67,6 +71,7 @@ class Kernel:
     ``weight_bytes`` bytes of prepared weights that a run reads
     ``scratch``  bytes of uninitialised, 64-byte aligned memory that ``run`` needs while it runs
     ``streams``  whether ``run`` decodes the weights; ``weight_bytes`` are encoded ones then
+    ``orders``   what ``run`` has carried out, where that is all it does
     """
 
     name: str
@@ -77,6 +82,16 @@ class Kernel:
     weight_bytes: int = 0
     scratch: int = 0
     streams: bool = False
+    orders: Orders | None = None
+
+    @classmethod
+    def of_orders(cls, name: str, orders: Orders, **facts: Any) -> Kernel:
+        """A kernel that is machine code alone; ``facts`` are other fields."""
+
+        def run(inputs: Arrays, outputs: Arrays, scratch: np.ndarray, workers: Workers) -> None:
+            workers.carry_out(orders(inputs, outputs, scratch))
+
+        return cls(name, run, orders=orders, **facts)
 
 
 @dataclass(frozen=True, eq=False)

@@ -30,7 +30,7 @@ def decoding_kernel(site: Site, lower: Callable[[Site], Kernel | None]) -> Kerne
 
     encoded = [tensor for index in site.constants if isinstance(tensor := site.constants[index], EncodedTensor)]
     held = sum(tensor.bytes for tensor in encoded)
-    return replace(found, name=f"decoded for {found.name}", run=run, weight_bytes=held, streams=True)
+    return replace(found, name=f"decoded for {found.name}", run=run, weight_bytes=held, streams=True, orders=None)
 
 
 def _decoded(site: Site, workers: Workers) -> Site:

@@ -9,6 +9,9 @@ from statistics import median
 from threading import get_ident
 from typing import Any
 
+import numpy as np
+
+from ..kernels.order import CODE, NEXT, PLACES, SHARED
 from ..kernels.team import alone
 from .plan import Row
 from .workers import Workers
@@ -94,9 +97,20 @@ class Recorder(Workers):
 
         self._workers.each(noted, parts)
 
-    def share(self, function: int, argument: int) -> None:
-        """As :meth:`Workers.share`."""
-        self.each(lambda _: alone(function, argument), self.count)
+    def carry_out(self, orders: np.ndarray, steps: Sequence[tuple[int, int]] = ()) -> None:
+        """As :meth:`Workers.carry_out`, one order after another."""
+        begin = 0
+        for step, end in steps or ((None, len(orders)),):
+            for order in orders[begin:end]:
+                self._carry_out(order)
+            if step is not None:
+                self.finished(step)
+            begin = end
+
+    def _carry_out(self, order: np.ndarray) -> None:
+        order[[NEXT, PLACES]] = 0
+        code, argument = int(order[CODE]), order.ctypes.data
+        self.each(lambda _: alone(code, argument), self.count if order[SHARED] else 1)
 
     def finished(self, step: int) -> None:
         """Note that step number ``step`` has ended, and the next one begins."""

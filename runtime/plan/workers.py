@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 import weakref
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
@@ -17,7 +17,8 @@ from typing import TypeAlias, TypeVar
 
 import numpy as np
 
-from ..kernels.team import CALLS, PROCESSOR, alone, follow, lead, make_team
+from ..kernels.order import SHARED
+from ..kernels.team import CALLS, PROCESSOR, carry_out, follow, make_team
 
 AWAKE = 500e-6
 """Seconds that a thread looks for more work before it sleeps, or for others to end before it lets them have its processor."""
@@ -133,7 +134,7 @@ class _Crew:
     team: np.ndarray
     helpers: tuple[_Helper, ...]
     calls: Iterator[int] = field(default_factory=lambda: count(1))
-    leads: Callable[[np.ndarray, int, int, int], int] = field(default_factory=lead.once)
+    carries_out: Callable[[np.ndarray, int, int, int], None] = field(default_factory=carry_out.once)
 
     @classmethod
     def of(cls, size: int) -> _Crew:
@@ -147,15 +148,20 @@ class _Crew:
             self.jobs.put(job)
         self.team[CALLS] = next(self.calls)
 
-    def lead(self, function: int, argument: int) -> None:
-        """Call machine code on all threads that are free."""
+    def carry_out(self, orders: np.ndarray) -> None:
+        """Carry out orders, those that are shared on all threads that are free."""
+        if orders[:, SHARED].any():
+            self._wake()
+        self.carries_out(self.team, orders.ctypes.data, len(orders), _patience())
+
+    def _wake(self) -> None:
+        """Have the helpers follow."""
         asleep, processor = [helper for helper in self.helpers if helper.asleep], int(self.team[PROCESSOR])
         for helper in asleep:
             if helper.left != processor:
                 helper.leave(processor)
         for _ in range(len(asleep) - self.jobs.qsize()):
             self.jobs.put(_Call())
-        self.leads(self.team, function, argument, _patience())
 
     def stop(self) -> None:
         """End the threads."""
@@ -188,15 +194,12 @@ class Workers:
         job.help()
         job.wait()
 
-    def share(self, function: int, argument: int) -> None:
-        """Call the machine code at the address ``function`` on ``argument``, on as many of the threads as are free.
+    def carry_out(self, orders: np.ndarray, steps: Sequence[tuple[int, int]] = ()) -> None:
+        """Carry out ``orders`` (n, ORDER) int64 in turn, those that are shared on as many of the threads as are free.
 
-        The code must take its pieces of work itself, by counting them, so that one call alone does all of it.
+        ``steps`` says which steps of a plan they are: (step, end of its orders).
         """
-        if self.count == 1:
-            alone(function, argument)
-        else:
-            (self._crew or self._started()).lead(function, argument)
+        (self._crew or self._started()).carry_out(orders)
 
     def map(self, function: Callable[[T], R], items: Iterable[T]) -> list[R]:
         """``[function(item) for item in items]``, the items spread over the threads."""

@@ -9,7 +9,13 @@ from typing import TypeAlias
 import numpy as np
 import pytest
 
+from tersor.format_spec.graph import Node
 from tersor.format_spec.tensors import Order, SharedTensor, to_scan
+from tersor.runtime.kernels.order import Ordered
+from tersor.runtime.ops._registry import find_operator
+from tersor.runtime.plan.arena import aligned_bytes
+from tersor.runtime.plan.step import Kernel, Site
+from tersor.runtime.plan.workers import Workers
 
 Share: TypeAlias = Callable[..., SharedTensor]
 
@@ -47,3 +53,33 @@ def pruned() -> Callable[..., np.ndarray]:
         return np.where(kept, rng.choice(values, shape), np.float32(0)).astype(np.float32)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def both() -> Callable[..., tuple[np.ndarray, np.ndarray]]:
+    """``both(lower, node, x, threads=1)``: what the kernel makes of float32 ``x``, and what the operator's reference does."""
+
+    def call(
+        lower: Callable[[Site], Kernel | None], node: Node, x: np.ndarray, threads: int = 1
+    ) -> tuple[np.ndarray, np.ndarray]:
+        want = find_operator(node)(x, **node.attributes)[0]
+        float32 = np.dtype(np.float32)
+        kernel = lower(Site(node, ((float32, x.shape),), ((float32, want.shape),), threads=threads))
+        assert kernel is not None
+        got = np.full(want.shape, np.nan, np.float32)
+        kernel.run([x], [got], np.zeros(0, np.uint8), Workers(threads))
+        return got, want
+
+    return call
+
+
+@pytest.fixture(scope="session")
+def carry_out() -> Callable[..., None]:
+    """``carry_out(work, x, y, residual, threads=1)``: its order, with scratch memory full of NaN."""
+
+    def call(work: Ordered, x: np.ndarray, y: np.ndarray, residual: np.ndarray | None, threads: int = 1) -> None:
+        scratch = aligned_bytes(work.scratch_bytes)
+        scratch[:] = 255
+        Workers(threads).carry_out(work.order(x, y, residual, scratch)[None])
+
+    return call

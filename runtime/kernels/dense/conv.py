@@ -88,10 +88,10 @@ class DenseConv(InPieces):
         """In the order of :mod:`.convolve` and :mod:`~tersor.runtime.kernels.pack`."""
         s, cut = self.shape, self.cut
         sizes = (s.C, s.H, s.W, s.M, s.OH, s.OW, *s.strides, *s.begin, *s.kernel, *s.dilations)
-        packing = (0, 0, 0, 0, 0, self._image[1])
+        packing = (0, 0, 0, 0, self._image[1])
         return (*sizes, *packing, s.taps, cut.block, cut.chunk, cut.T, cut.R, *self._floats, self.place_bytes)
 
-    def convolver(self) -> int:
+    def code(self) -> int:
         """The address of the kernel."""
         return dense_convolver(((),) * self.cut.V)
 

@@ -16,10 +16,10 @@ from ..multiply import FIRST, INPUTS, PITCH, ROWS, STEP, SUMS, TASK, UNIT, UNITS
 from ..multiply import WEIGHTS as MULTIPLIED
 from ..order import NEXT, OTHER, PIECES, PLACES, SCRATCH, WORK, X, Y
 from ..pack import pack_positions
-from ..pieces import ADDED, BOUNDS, CODE, CODEBOOK, GEOMETRY, SCALE, SHIFT, WEIGHTS
+from ..pieces import BOUNDS, CODEBOOK, GEOMETRY, MULTIPLIERS, SCALE, SHIFT, WEIGHTS
 from ._emit import finish_vector
 
-C, H, W, M, OH, OW, TAPS, BLOCK, CHUNK, TOGETHER, MOST, PACKED, SUM, PLACE = (0, 1, 2, 3, 4, 5, *range(20, 28))
+C, H, W, M, OH, OW, TAPS, BLOCK, CHUNK, TOGETHER, MOST, PACKED, SUM, PLACE = (0, 1, 2, 3, 4, 5, *range(19, 27))
 """Numbers of the geometry, beside those that packing reads: positions in the kernel; input channels of a block; output channels
 of a chunk, and those multiplied at once; vectors multiplied at once, at most; elements of packed inputs and of sums in scratch
 memory; bytes of a place there."""
@@ -83,7 +83,7 @@ def _multiply_chunk(lanes, packed, sums, m, together, c, count, columns, order, 
     for part in range(parts):
         begin, end = vectors * part // parts, vectors * (part + 1) // parts
         task[INPUTS], task[MULTIPLIED], task[SUMS] = packed + 4 * begin * V, weights, sums + 4 * begin * V
-        call_at(number_at(number_at(order, CODE), end - begin), address(task))
+        call_at(number_at(number_at(order, MULTIPLIERS), end - begin), address(task))
 
 
 @jit
@@ -95,5 +95,5 @@ def _finish(lanes, sums, n, m, together, first, last, order, geometry):
         plane = 4 * ((n * number_at(geometry, M) + m + t) * out + first)
         target, residual = number_at(order, Y) + plane, number_at(order, OTHER) + plane
         for i in range(0, last - first, V):
-            finish_vector(lanes, target + 4 * i, sums, residual + 4 * i, number_at(order, ADDED), last - first - i, affine)
+            finish_vector(lanes, target + 4 * i, sums, residual + 4 * i, number_at(order, OTHER), last - first - i, affine)
             sums += 4 * V

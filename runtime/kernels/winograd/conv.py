@@ -104,7 +104,7 @@ class WinogradConv(InPieces):
         sizes = (s.C, s.H, s.W, s.M, s.OH, s.OW, *s.begin, tiles(s)[1], self._line, *self._steps)
         return (*sizes, cut.block, cut.chunk, cut.T, cut.R, self.place_bytes)
 
-    def convolver(self) -> int:
+    def code(self) -> int:
         """The address of the kernel."""
         return winograd_convolver(((),) * self.cut.V)
 

@@ -15,7 +15,7 @@ from .._memory import address, copy_lanes
 from ..multiply import FIRST, INPUTS, PITCH, ROWS, STEP, SUMS, TASK, UNIT, UNITS
 from ..multiply import WEIGHTS as KERNELS
 from ..order import NEXT, OTHER, PIECES, PLACES, SCRATCH, WORK, X, Y
-from ..pieces import ADDED, BOUNDS, CODE, CODEBOOK, GEOMETRY, SCALE, SHIFT, WEIGHTS
+from ..pieces import BOUNDS, CODEBOOK, GEOMETRY, MULTIPLIERS, SCALE, SHIFT, WEIGHTS
 from ._emit import transform_columns, transform_outputs, transform_rows, transform_weights
 from .transforms import OUTPUTS, POINTS, PRODUCTS, TAPS
 
@@ -29,11 +29,11 @@ multiplied at once, at most; bytes of a place in scratch memory."""
 @jit
 def winograd_convolver(lanes):
     """Address of the code that carries out an order, given by its address, with vectors of ``len(lanes)`` tiles."""
-    return code_of(lanes, carry_out)
+    return code_of(lanes, convolve_pieces)
 
 
 @jit
-def carry_out(lanes, order):
+def convolve_pieces(lanes, order):
     """Take pieces of the work of the order at address ``order``, see :mod:`~tersor.runtime.kernels.pieces`, until none is left.
 
     A piece is (image, first tile, last tile, first chunk of the output channels, last chunk). Each thread takes one of the
@@ -134,7 +134,7 @@ def _multiply(lanes, inputs, weights, sums, vectors, channels, c, count, order, 
             task[INPUTS] = inputs + 4 * (i * number_at(geometry, INPUTS_STEP) + begin * V)
             task[KERNELS] = weights + 4 * i * number_at(geometry, WEIGHTS_STEP)
             task[SUMS] = sums + 4 * (i * number_at(geometry, SUMS_STEP) + begin * V)
-            call_at(number_at(number_at(order, CODE), end - begin), address(task))
+            call_at(number_at(number_at(order, MULTIPLIERS), end - begin), address(task))
 
 
 @jit
@@ -151,5 +151,5 @@ def _finish_channel(lanes, sums, channel, m, first, last, order, geometry):
         at = 4 * (channel * height * width + row * width + column)
         room, source = (height - row, min(OUTPUTS * count, width - column)), sums + 4 * (tile - first)
         target, residual = number_at(order, Y) + at, number_at(order, OTHER) + at
-        transform_outputs(lanes, source, step, target, residual, number_at(order, ADDED), width, room, affine)
+        transform_outputs(lanes, source, step, target, residual, number_at(order, OTHER), width, room, affine)
         tile += count

@@ -18,7 +18,6 @@ from tersor.runtime.kernels.stream import cut_channels, make_stream
 from tersor.runtime.ops.conv import conv
 from tersor.runtime.plan.arena import aligned_bytes
 from tersor.runtime.plan.step import Epilogue
-from tersor.runtime.plan.workers import Workers
 
 TILES = (
     (1, 1, 8, np.uint8), (1, 3, 8, np.uint16), (2, 2, 16, np.uint8), (2, 3, 8, np.float32),
@@ -55,7 +54,7 @@ def geometries(draw: st.DrawFn) -> tuple[Shape2D, tuple[int, int]]:
     threads=st.integers(1, 3),
     seed=st.integers(0, 99),
 )
-def test_equals_reference(share, pruned, geometry, tile, density, order, kind, block, threads, seed):
+def test_equals_reference(share, pruned, carry_out, geometry, tile, density, order, kind, block, threads, seed):
     (shape, end), (T, R, V, code), rng = geometry, tile, np.random.default_rng(seed)
     w = pruned(rng, (shape.M, shape.C // shape.groups, *shape.kernel), density)
     tensor = DenseTensor.of(w) if code is np.float32 else share(w, (0,), order, code, sparse=density < 1)
@@ -70,16 +69,14 @@ def test_equals_reference(share, pruned, geometry, tile, density, order, kind, b
     factors = affine(Epilogue(scale, shift), shape.M, None)
     kernel = Conv(flat, tiling, stream, *factors, np.array([-0.5, 1.5], np.float32), threads)
     y = np.full(want.shape, np.nan, np.float32)
-    scratch = aligned_bytes(4 * threads * kernel.scratch_floats)
-    scratch[:] = 255
     with patch("tersor.runtime.kernels.conv.WORTH_SHARING", 0):
-        kernel(x, y, residual, scratch, Workers(threads))
+        carry_out(kernel, x, y, residual, threads)
     np.testing.assert_allclose(y, np.clip(want, -0.5, 1.5), rtol=1e-4, atol=1e-4)
     assert stream.nonzeros == np.count_nonzero(w)
 
 
 @pytest.mark.parametrize("kind", ["rows", "flat"])
-def test_nothing_outside_the_output_is_written(share, pruned, kind):
+def test_nothing_outside_the_output_is_written(share, pruned, carry_out, kind):
     rng = np.random.default_rng(0)
     shape = Shape2D(N=1, C=3, H=5, W=11, M=2, OH=5, OW=11, kernel=(3, 3), begin=(1, 1))
     tiling = Tiling(2, 2, 16, kind, 2, (3, 3))
@@ -88,7 +85,7 @@ def test_nothing_outside_the_output_is_written(share, pruned, kind):
     kernel = Conv(shape, tiling, stream, *affine(Epilogue(), 2, None), np.array([-np.inf, np.inf], np.float32), 1)
     guarded = np.full(110 + 64, 7, np.float32)
     x = rng.standard_normal((1, 3, 5, 11)).astype(np.float32)
-    kernel(x, guarded[32:-32], None, aligned_bytes(4 * kernel.scratch_floats), Workers(1))
+    carry_out(kernel, x, guarded[32:-32], None)
     assert np.all(guarded[:32] == 7)
     assert np.all(guarded[-32:] == 7)
     np.testing.assert_allclose(guarded[32:-32].reshape(1, 2, 5, 11), conv.reference(x, w, pads=(1, 1, 1, 1)), atol=1e-5)
@@ -97,7 +94,7 @@ def test_nothing_outside_the_output_is_written(share, pruned, kind):
 @pytest.mark.parametrize("density", [0.1, 1.0])
 @pytest.mark.parametrize("T", [1, 2])
 @pytest.mark.parametrize("shifted", [0, 4], ids=["aligned", "unaligned"])
-def test_inputs_read_in_place(share, pruned, T, density, shifted):
+def test_inputs_read_in_place(share, pruned, carry_out, T, density, shifted):
     rng = np.random.default_rng(T)
     shape = Shape2D(N=2, C=5, H=1, W=64, M=3, OH=1, OW=64)
     tiling = Tiling(T, 2, 16, "direct", 3, plane=4)
@@ -106,7 +103,7 @@ def test_inputs_read_in_place(share, pruned, T, density, shifted):
     stream = make_stream(matrix_of(share(w, (0,), "rows", np.uint8), (0,), "w"), 5, 1, tiling, 1)
     kernel = Conv(shape, tiling, stream, *affine(Epilogue(), 3, None), np.array([-np.inf, np.inf], np.float32), 1)
     y = np.full((2, 3, 1, 64), np.nan, np.float32)
-    kernel(x, y, None, aligned_bytes(4 * kernel.scratch_floats), Workers(1))
+    carry_out(kernel, x, y, None)
     np.testing.assert_allclose(y, conv.reference(x, w), rtol=1e-5, atol=1e-5)
 
 
@@ -115,7 +112,7 @@ STRIDED_AND_PADDED = Shape2D(N=1, C=6, H=1, W=3, M=12, OH=1, OW=3, strides=(1, 2
 
 
 @pytest.mark.parametrize("shape", [STRIDED, STRIDED_AND_PADDED])
-def test_a_strided_row_is_not_read_as_it_lies(shape):
+def test_a_strided_row_is_not_read_as_it_lies(carry_out, shape):
     tiling = choose(shape, shape.M * shape.C // shape.groups, (32, 16))
     assert tiling is not None
     assert tiling.shape != "direct"
@@ -125,7 +122,7 @@ def test_a_strided_row_is_not_read_as_it_lies(shape):
     stream = make_stream(matrix_of(DenseTensor.of(w), (0,), "w"), shape.C, shape.groups, tiling, 1)
     kernel = Conv(shape, tiling, stream, *affine(Epilogue(), shape.M, None), np.array([-np.inf, np.inf], np.float32), 1)
     y = np.full((1, shape.M, 1, shape.OW), np.nan, np.float32)
-    kernel(x, y, None, aligned_bytes(4 * kernel.scratch_floats), Workers(1))
+    carry_out(kernel, x, y, None)
     pads = (*shape.begin, *shape.begin)
     want = conv.reference(x, w, strides=shape.strides, pads=pads, group=shape.groups)
     np.testing.assert_allclose(y, want[..., : shape.OW], rtol=1e-4, atol=1e-4)

@@ -22,6 +22,14 @@ from tersor.runtime.plan.workers import Workers
 F32 = np.dtype(np.float32)
 
 
+def multiply(product, x, y, residual, workers):
+    scratch = aligned_bytes(product.scratch)
+    if isinstance(product, ByWhole):
+        product(x, y, residual, scratch, workers)
+    else:
+        workers.carry_out(product.orders(x, y, residual, scratch))
+
+
 @settings(max_examples=150, deadline=None)
 @given(
     rows=st.integers(1, 40),
@@ -53,7 +61,7 @@ def test_products(share, pruned, rows, columns, density, code, order, listed, ki
         "batch": lambda: ByRuns(make_runs(make_lines(matrix, by_rows=True), 16, parts), 2, finish, (batch, *w.T.shape), parts),
     }[kind]()
     y = np.full((batch, rows), np.nan, np.float32)
-    product(x, y, residual, aligned_bytes(product.scratch), Workers(parts))
+    multiply(product, x, y, residual, Workers(parts))
     np.testing.assert_allclose(y, np.clip(x @ w.T * scale + shift + residual, -1, 2), rtol=1e-4, atol=1e-4)
 
 
@@ -79,7 +87,7 @@ def test_rows_over_several_panels(monkeypatch, share, pruned):
     ones = np.ones(50, np.float32)
     product = ByRuns(runs, 4, Finish(ones, 0 * ones, np.float32(-np.inf), np.float32(np.inf)), (70, 70, 50), 2)
     x, y = rng.standard_normal((70, 70)).astype(np.float32), np.empty((70, 50), np.float32)
-    product(x, y, None, aligned_bytes(product.scratch), Workers(2))
+    multiply(product, x, y, None, Workers(2))
     np.testing.assert_allclose(y, x @ w.T, rtol=1e-4, atol=1e-4)
 
 
@@ -99,7 +107,7 @@ def test_who_takes_which_piece_does_not_matter(share, pruned, batch, kind):
     results = []
     for _ in range(50):
         results.append(np.empty((batch, 300), np.float32))
-        product(x, results[-1], None, aligned_bytes(product.scratch), workers)
+        multiply(product, x, results[-1], None, workers)
     np.testing.assert_allclose(results[0], np.clip(x @ w.T * scale + shift, -1, 2), rtol=1e-4, atol=1e-4)
     assert all(np.array_equal(results[0], other) for other in results)
 

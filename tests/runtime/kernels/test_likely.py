@@ -30,8 +30,9 @@ def network(pruned) -> Graph:
         Node("Conv", "b", ("p", "second"), ("b",)),
         Node("MaxPool", "q", ("b",), ("q",), {"kernel_shape": (2, 2)}),
         Node("GlobalAveragePool", "m", ("q",), ("m",)),
+        Node("Softmax", "s", ("m",), ("s",), {"axis": 1}),
     )
-    values = (Value("x", TensorType("float32", SHAPE)),), (Value("m", TensorType("float32", (1, 32, 1, 1))),)
+    values = (Value("x", TensorType("float32", SHAPE)),), (Value("s", TensorType("float32", (1, 32, 1, 1))),)
     tensors = {"first": DenseTensor.of(first), "second": DenseTensor.of(second)}
     return Graph("net", *values, nodes, tensors, {}, OPSET)
 
@@ -61,7 +62,7 @@ def test_everything_that_is_foreseen_is_used(network, tmp_path, monkeypatch, cal
     foreseen = {(task.module, task.kernel, *task.kinds) for task in tasks}
     assert foreseen <= called
     names = [task.kernel for task in tasks]
-    assert {"convolver", "fill_order", "lead", "follow", "normaliser", "pooler", "mean_of_planes"} < set(names)
+    assert {"convolver", "carry_out", "follow", "normaliser", "pooler", "averager", "normaliser_of_rows"} < set(names)
     assert names[-1].startswith("decode_")
     assert names.count("pooler") == 2
     assert len(tasks) == len({task.file for task in tasks})
@@ -70,7 +71,7 @@ def test_everything_that_is_foreseen_is_used(network, tmp_path, monkeypatch, cal
 def test_of_convolutions_that_may_be_made_by_winograds_method_little_is_foreseen(network, monkeypatch):
     monkeypatch.setattr(Kernel, "has", lambda *_: False)
     convolution = network.nodes[3]
-    assert [task.kernel for task in likely(replace(network, nodes=(convolution,)))] == ["lead", "follow"]
+    assert [task.kernel for task in likely(replace(network, nodes=(convolution,)))] == ["carry_out", "follow"]
     for attributes in ({"strides": (2, 1)}, {"group": 2}, {"kernel_shape": (1, 1)}):
         changed = replace(network, nodes=(replace(convolution, attributes=attributes),))
         assert "convolver" in [task.kernel for task in likely(changed)]

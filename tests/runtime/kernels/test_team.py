@@ -13,8 +13,10 @@ import pytest
 
 from tersor.runtime.kernels._atomic import add_at, code_of, number_at
 from tersor.runtime.kernels._jit import jit
-from tersor.runtime.kernels.team import CALLS, ENDED, LED, PROCESSOR, WORK, alone, follow, lead, make_team
-from tersor.runtime.plan.trace import Recorder
+from tersor.runtime.kernels.order import CODE, NEXT, PIECES, SHARED, WORK, order_of
+from tersor.runtime.kernels.team import BUSY, CALLS, ENDED, LED, PROCESSOR, alone, carry_out, follow, lead, make_team
+from tersor.runtime.kernels.team import WORK as IN_WORK
+from tersor.runtime.plan.trace import STEPS, Recorder
 from tersor.runtime.plan.workers import Workers
 
 LOOKS = 1000
@@ -22,12 +24,12 @@ LOOKS = 1000
 
 @jit
 def mark(lanes, order):
-    """Take pieces, counted in the first number, of as many as the second says; count each in a number of its own."""
-    piece = add_at(order, 1)
-    while piece < number_at(order, 1):
+    """Take the pieces of an order; count each in a number of its own, from where its work is on."""
+    piece = add_at(order + 8 * NEXT, 1)
+    while piece < number_at(order, PIECES):
         for _ in range(1000):
-            add_at(order + 8 * (2 + piece), 1)
-        piece = add_at(order, 1)
+            add_at(number_at(order, WORK) + 8 * piece, 1)
+        piece = add_at(order + 8 * NEXT, 1)
 
 
 @jit
@@ -36,9 +38,16 @@ def marker(lanes):
     return code_of(lanes, mark)
 
 
-def order_of(pieces: int) -> np.ndarray:
-    """What :func:`mark` is called with."""
-    return np.array([0, pieces, *[0] * pieces], np.int64)
+class Job:
+    """Work for :func:`mark`: an order, and how often each of its pieces was done, in thousands."""
+
+    def __init__(self, code: int, pieces: int) -> None:
+        self._done = np.zeros(pieces, np.int64)
+        self.order = order_of({CODE: code, SHARED: 1, PIECES: pieces, WORK: self._done.ctypes.data})
+
+    @property
+    def done(self) -> list[float]:
+        return (self._done / 1000).tolist()
 
 
 @pytest.fixture(scope="module")
@@ -47,40 +56,64 @@ def code() -> int:
 
 
 def test_one_thread_does_everything(code):
-    order = order_of(5)
-    alone(code, order.ctypes.data)
-    assert order[2:].tolist() == [1000] * 5
+    job = Job(code, 5)
+    alone(code, job.order.ctypes.data)
+    assert job.done == [1] * 5
 
 
 def test_a_team_without_followers(code):
-    team, order = make_team(), order_of(3)
-    assert lead(team, code, order.ctypes.data, LOOKS) == 0
-    assert order[2:].tolist() == [1000] * 3
+    team, job = make_team(), Job(code, 3)
+    assert lead(team, code, job.order.ctypes.data, LOOKS) == 0
+    assert job.done == [1] * 3
     assert team[LED] == 0
 
 
+@pytest.mark.parametrize("shared", [0, 1])
+def test_orders_in_a_row(code, shared):
+    team, jobs = make_team(), [Job(code, pieces) for pieces in (3, 1, 7)]
+    orders = np.array([job.order for job in jobs])
+    orders[:, SHARED] = shared
+    for times in (1, 2):  # an order can be carried out again
+        carry_out(team, orders.ctypes.data, len(orders), LOOKS)
+        assert [job.done for job in jobs] == [[times] * 3, [times], [times] * 7]
+    assert np.array_equal(team[[LED, ENDED, BUSY]], [0, 0, 0])
+
+
+def test_followers_stay_while_orders_are_carried_out():
+    team, gave_up = make_team(), []
+    follow(team, 0, 1)
+    team[BUSY] = 1
+    follower = Thread(target=lambda: gave_up.append(follow(team, 0, 10)))
+    follower.start()
+    time.sleep(0.05)
+    assert follower.is_alive()
+    team[BUSY] = 0
+    follower.join(60)
+    assert gave_up == [False]
+
+
 def test_followers_join_what_is_open(code):
-    team, orders, joined = make_team(), [], 0
+    team, jobs, joined = make_team(), [], 0
     follow(team, 0, 1)  # compiled before threads need it
     followers = [Thread(target=follow, args=(team, 0, 1 << 60)) for _ in range(2)]
     for follower in followers:
         follower.start()
-    while joined == 0 or len(orders) < 200:
-        orders.append(order_of(40))
-        joined += lead(team, code, orders[-1].ctypes.data, LOOKS)
+    while joined == 0 or len(jobs) < 200:
+        jobs.append(Job(code, 40))
+        joined += lead(team, code, jobs[-1].order.ctypes.data, LOOKS)
     team[CALLS] = 1
     for follower in followers:
         follower.join()
-    assert all(order[2:].tolist() == [1000] * 40 for order in orders)
-    assert joined <= 2 * len(orders)
-    assert team[LED] == team[ENDED] == team[WORK] % 2 == 0
+    assert all(job.done == [1] * 40 for job in jobs)
+    assert joined <= 2 * len(jobs)
+    assert team[LED] == team[ENDED] == team[IN_WORK] % 2 == 0
 
 
 def test_who_cannot_lead_works_alone(code):
-    team, order = make_team(), order_of(4)
+    team, job = make_team(), Job(code, 4)
     team[LED] = 1
-    assert lead(team, code, order.ctypes.data, LOOKS) == 0
-    assert order[2:].tolist() == [1000] * 4
+    assert lead(team, code, job.order.ctypes.data, LOOKS) == 0
+    assert job.done == [1] * 4
     assert team[LED] == 1
 
 
@@ -94,7 +127,8 @@ def test_followers_lose_patience():
 def test_followers_give_up_on_the_processor_of_who_leads(code):
     team, usable = make_team(), os.sched_getaffinity(0)
     os.sched_setaffinity(0, {min(usable)})
-    lead(team, code, order_of(3).ctypes.data, LOOKS)
+    job = Job(code, 3)
+    lead(team, code, job.order.ctypes.data, LOOKS)
     assert team[PROCESSOR] == min(usable)
     assert follow(team, 0, 1 << 60)
     team[PROCESSOR] = -1
@@ -107,7 +141,7 @@ def test_helpers_wake_on_another_processor(code):
     workers, usable, end = Workers(2), os.sched_getaffinity(0), time.monotonic() + 60
     left: set[int] = set()
     while not left and time.monotonic() < end:
-        workers.share(code, order_of(3).ctypes.data)
+        workers.carry_out(Job(code, 3).order[None])
         time.sleep(0.005)
         helpers = [thread.native_id for thread in enumerate_threads() if thread.name == "tersor 1"]
         left = usable - set.intersection(*(os.sched_getaffinity(number) for number in helpers if number))
@@ -117,25 +151,28 @@ def test_helpers_wake_on_another_processor(code):
 
 @pytest.mark.parametrize("count", [1, 2, 4])
 def test_workers_share_work_of_many_callers(code, count):
-    workers, orders = Workers(count), [[order_of(9) for _ in range(50)] for _ in range(6)]
+    workers, jobs = Workers(count), [[Job(code, 9) for _ in range(50)] for _ in range(6)]
 
-    def run(own: list[np.ndarray]) -> None:
-        for order in own:
-            workers.share(code, order.ctypes.data)
+    def run(own: list[Job]) -> None:
+        for job in own[:25]:
+            workers.carry_out(job.order[None])
+        workers.carry_out(np.array([job.order for job in own[25:]]))
 
-    callers = [Thread(target=run, args=(own,)) for own in orders]
+    callers = [Thread(target=run, args=(own,)) for own in jobs]
     for caller in callers:
         caller.start()
     for caller in callers:
         caller.join()
     workers.close()
-    assert all(order[2:].tolist() == [1000] * 9 for own in orders for order in own)
+    assert all(job.done == [1] * 9 for own in jobs for job in own)
 
 
 def test_a_recorder_notes_who_shares(code):
-    workers, order = Workers(2), order_of(6)
+    workers, jobs = Workers(2), [Job(code, 6), Job(code, 2), Job(code, 1)]
     recorder = Recorder(workers)
-    recorder.share(code, order.ctypes.data)
+    recorder.carry_out(np.array([job.order for job in jobs]), [(0, 1), (1, 3)])
     workers.close()
-    assert order[2:].tolist() == [1000] * 6
-    assert "thread 0" in {span.lane for span in recorder.spans()}
+    assert [job.done for job in jobs] == [[1] * 6, [1] * 2, [1]]
+    spans = recorder.spans()
+    assert [span.step for span in spans if span.lane == STEPS] == [0, 1]
+    assert "thread 0" in {span.lane for span in spans}

@@ -16,9 +16,7 @@ from tersor.runtime.kernels.layout import Shape2D
 from tersor.runtime.kernels.matrix import matrix_of
 from tersor.runtime.kernels.pieces import Cut, kept
 from tersor.runtime.ops.conv import conv
-from tersor.runtime.plan.arena import aligned_bytes
 from tersor.runtime.plan.step import PLAIN, Epilogue
-from tersor.runtime.plan.workers import Workers
 
 REGISTERS = {"AVX-512": (32, 16), "AVX2": (16, 8), "NEON": (32, 4)}
 UNBOUNDED = np.array([-np.inf, np.inf], np.float32)
@@ -47,13 +45,6 @@ def made(tensor, shape: Shape2D, chosen: Cut, epilogue: Epilogue = PLAIN, bounds
     return DenseConv(shape.flattened, chosen, *weights, *affine(epilogue, shape.M, None), bounds, threads)
 
 
-def scratch_for(kernel: DenseConv) -> np.ndarray:
-    """Scratch memory full of NaN."""
-    scratch = aligned_bytes(kernel.scratch_bytes)
-    scratch[:] = 255
-    return scratch
-
-
 @settings(max_examples=60, deadline=None)
 @given(
     geometry=geometries(),
@@ -67,7 +58,9 @@ def scratch_for(kernel: DenseConv) -> np.ndarray:
     in_place=st.booleans(),
     seed=st.integers(0, 99),
 )
-def test_equals_reference(share, pruned, geometry, registers, code, order, density, pieces, block, threads, in_place, seed):
+def test_equals_reference(
+    share, pruned, carry_out, geometry, registers, code, order, density, pieces, block, threads, in_place, seed
+):
     (shape, end), rng = geometry, np.random.default_rng(seed)
     w = pruned(rng, (shape.M, shape.C, *shape.kernel), density)
     tensor = DenseTensor.of(w) if code is np.float32 else share(w, (0,), order, code, sparse=density < 1)
@@ -80,12 +73,12 @@ def test_equals_reference(share, pruned, geometry, registers, code, order, densi
     chosen = replace(chosen, pieces=min(pieces, chosen.total), block=min(block, shape.C))
     kernel = made(tensor, shape, chosen, Epilogue(scale, shift), np.array([-0.5, 1.5], np.float32), threads)
     y = residual.copy() if in_place else np.full(want.shape, np.nan, np.float32)
-    kernel(x, y, y if in_place else residual, scratch_for(kernel), Workers(threads))
+    carry_out(kernel, x, y, y if in_place else residual, threads)
     np.testing.assert_allclose(y, np.clip(want, -0.5, 1.5), rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("registers", REGISTERS.values(), ids=REGISTERS)
-def test_threads_change_no_bit_and_nothing_outside_is_written(share, pruned, registers):
+def test_threads_change_no_bit_and_nothing_outside_is_written(share, pruned, carry_out, registers):
     rng = np.random.default_rng(0)
     shape = Shape2D(N=1, C=20, H=21, W=33, M=40, OH=11, OW=17, kernel=(3, 3), strides=(2, 2), begin=(1, 1))
     tensor = share(pruned(rng, (40, 20, 3, 3), 1.0), (0,), "rows", np.uint8)
@@ -93,7 +86,7 @@ def test_threads_change_no_bit_and_nothing_outside_is_written(share, pruned, reg
     for threads in (1, 2, 3):
         kernel = made(tensor, shape, cut_dense(shape, registers), threads=threads)
         guarded = np.full(40 * 11 * 17 + 64, 7, np.float32)
-        kernel(x, guarded[32:-32], None, scratch_for(kernel), Workers(threads))
+        carry_out(kernel, x, guarded[32:-32], None, threads)
         results.append(guarded)
     assert np.all(results[0][:32] == 7)
     assert np.all(results[0][-32:] == 7)

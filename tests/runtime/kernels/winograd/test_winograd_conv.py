@@ -16,9 +16,7 @@ from tersor.runtime.kernels.matrix import matrix_of
 from tersor.runtime.kernels.pieces import Cut
 from tersor.runtime.kernels.winograd.conv import WinogradConv, cost_winograd, cut_winograd, fits, tiles, winograd_weights
 from tersor.runtime.ops.conv import conv
-from tersor.runtime.plan.arena import aligned_bytes
 from tersor.runtime.plan.step import PLAIN, Epilogue
-from tersor.runtime.plan.workers import Workers
 
 REGISTERS = {"AVX-512": (32, 16), "AVX2": (16, 8), "NEON": (32, 4)}
 UNBOUNDED = np.array([-np.inf, np.inf], np.float32)
@@ -42,13 +40,6 @@ def made(tensor, shape: Shape2D, chosen: Cut, epilogue: Epilogue = PLAIN, bounds
     return WinogradConv(shape, chosen, *weights, *affine(epilogue, shape.M, None), bounds, threads)
 
 
-def scratch_for(kernel: WinogradConv) -> np.ndarray:
-    """Scratch memory full of NaN."""
-    scratch = aligned_bytes(kernel.scratch_bytes)
-    scratch[:] = 255
-    return scratch
-
-
 @settings(max_examples=60, deadline=None)
 @given(
     geometry=geometries(),
@@ -60,7 +51,7 @@ def scratch_for(kernel: WinogradConv) -> np.ndarray:
     in_place=st.booleans(),
     seed=st.integers(0, 99),
 )
-def test_equals_reference(share, pruned, geometry, registers, code, order, density, threads, in_place, seed):
+def test_equals_reference(share, pruned, carry_out, geometry, registers, code, order, density, threads, in_place, seed):
     (shape, end), rng = geometry, np.random.default_rng(seed)
     w = pruned(rng, (shape.M, shape.C, 3, 3), density)
     tensor = DenseTensor.of(w) if code is np.float32 else share(w, (0,), order, code, sparse=density < 1)
@@ -71,12 +62,12 @@ def test_equals_reference(share, pruned, geometry, registers, code, order, densi
     bounds = np.array([-0.5, 1.5], np.float32)
     kernel = made(tensor, shape, cut_winograd(shape, registers), Epilogue(scale, shift), bounds, threads)
     y = residual.copy() if in_place else np.full(want.shape, np.nan, np.float32)
-    kernel(x, y, y if in_place else residual, scratch_for(kernel), Workers(threads))
+    carry_out(kernel, x, y, y if in_place else residual, threads)
     np.testing.assert_allclose(y, np.clip(want, -0.5, 1.5), rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("registers", REGISTERS.values(), ids=REGISTERS)
-def test_threads_change_no_bit_and_nothing_outside_is_written(share, pruned, registers):
+def test_threads_change_no_bit_and_nothing_outside_is_written(share, pruned, carry_out, registers):
     rng = np.random.default_rng(0)
     shape = Shape2D(N=1, C=20, H=21, W=33, M=40, OH=21, OW=33, kernel=(3, 3), begin=(1, 1))
     tensor = share(pruned(rng, (40, 20, 3, 3), 1.0), (0,), "rows", np.uint8)
@@ -84,19 +75,19 @@ def test_threads_change_no_bit_and_nothing_outside_is_written(share, pruned, reg
     for threads in (1, 2, 3):
         kernel = made(tensor, shape, cut_winograd(shape, registers), threads=threads)
         guarded = np.full(40 * 21 * 33 + 64, 7, np.float32)
-        kernel(x, guarded[32:-32], None, scratch_for(kernel), Workers(threads))
+        carry_out(kernel, x, guarded[32:-32], None, threads)
         results.append(guarded)
     assert np.all(results[0][:32] == 7)
     assert np.all(results[0][-32:] == 7)
     assert results[0].tobytes() == results[1].tobytes() == results[2].tobytes()
 
 
-def test_loses_a_digit_at_most(pruned):
+def test_loses_a_digit_at_most(pruned, carry_out):
     rng, shape = np.random.default_rng(1), Shape2D(1, 128, 16, 16, 16, 16, 16, (3, 3), begin=(1, 1))
     w, x = pruned(rng, (16, 128, 3, 3), 1.0), np.maximum(rng.standard_normal((1, 128, 16, 16)), 0).astype(np.float32)
     exact = conv.reference(x.astype(np.float64), w.astype(np.float64), pads=(1, 1, 1, 1))
     kernel, y = made(DenseTensor.of(w), shape, cut_winograd(shape, (32, 16))), np.empty((1, 16, 16, 16), np.float32)
-    kernel(x, y, None, scratch_for(kernel), Workers(1))
+    carry_out(kernel, x, y, None)
     plain = conv.reference(x, w, pads=(1, 1, 1, 1))
     assert np.abs(y - exact).max() < 10 * np.abs(plain - exact).max()
 

@@ -1,0 +1,50 @@
+"""Means and softmax of rows against the references."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tersor.format_spec.graph import Node
+from tersor.runtime.kernels.rowwise import lower_global_average, lower_softmax
+from tersor.runtime.plan.step import Site
+from tersor.runtime.plan.workers import Workers
+
+F32 = np.dtype(np.float32)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("shape", [(1, 1, 1, 1), (2, 3, 5, 7), (1, 4, 33), (1, 640, 20, 20)])
+def test_mean_of_planes(both, shape, threads):
+    x = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
+    got, want = both(lower_global_average, Node("GlobalAveragePool", "mean", ("x",), ("y",)), x, threads)
+    np.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-6)
+
+
+@given(rows=st.integers(1, 5), elements=st.integers(1, 300), spread=st.sampled_from([0.1, 3, 300]), seed=st.integers(0, 99))
+def test_softmax(both, rows, elements, spread, seed):
+    x = np.random.default_rng(seed).standard_normal((rows, elements, 1)).astype(np.float32) * np.float32(spread)
+    got, want = both(lower_softmax, Node("Softmax", "softmax", ("x",), ("y",), {"axis": 1}), x)
+    np.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-36)
+
+
+def test_softmax_on_threads(both):
+    x = np.random.default_rng(0).standard_normal((64, 9000)).astype(np.float32)
+    got, want = both(lower_softmax, Node("Softmax", "softmax", ("x",), ("y",)), x, threads=2)
+    np.testing.assert_allclose(got, want, rtol=1e-5)
+
+
+def test_softmax_of_what_is_not_a_number():
+    rows = np.array([[np.nan, 1, 2], [np.inf, 1, 2], [-np.inf] * 3, [-np.inf, 0, 0]], np.float32)
+    kernel = lower_softmax(Site(Node("Softmax", "softmax", ("x",), ("y",)), ((F32, (4, 3)),), ((F32, (4, 3)),)))
+    got = np.empty_like(rows)
+    kernel.run([rows], [got], np.zeros(0, np.uint8), Workers(1))
+    assert np.isnan(got[:3]).all()
+    assert got[3].tolist() == [0, 0.5, 0.5]
+
+
+def test_softmax_across_memory_is_declined():
+    kind = (F32, (2, 3, 4))
+    assert lower_softmax(Site(Node("Softmax", "softmax", ("x",), ("y",), {"axis": 1}), (kind,), (kind,))) is None
