@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import reduce
 from math import inf
 from typing import Any
 
@@ -11,6 +12,9 @@ from llvmlite import ir
 from ._deferred import cgutils, intrinsic, types
 from ._memory import gather, pointer
 from ._vector import F32, I32, I64, lanes_below, masked_load, masked_store, splat
+
+USUAL = (2, 3)
+"""Rows and columns of most windows."""
 
 
 class _Fold:
@@ -22,12 +26,32 @@ class _Fold:
         self.neutral = ir.Constant(self.vector, [0.0 if adds else -inf] * width)
 
     def over(self, count: Any, load: Callable[[Any], Any]) -> Any:
-        """Fold ``load(i)`` for ``i`` below ``count``."""
-        b, total = self.b, cgutils.alloca_once_value(self.b, self.neutral)
+        """Fold ``load(i)`` for ``i`` below ``count``: without a loop where that is one of the :data:`USUAL`."""
+        b, others, done = self.b, self.b.append_basic_block("fold"), self.b.append_basic_block("folded")
+        choice, folded = b.switch(count, others), []
+        for usual in USUAL:
+            block = b.append_basic_block(f"fold_{usual}")
+            choice.add_case(ir.Constant(I64, usual), block)
+            b.position_at_end(block)
+            folded.append((reduce(self._both, [load(ir.Constant(I64, i)) for i in range(usual)]), b.block))
+            b.branch(done)
+        b.position_at_end(others)
+        total = cgutils.alloca_once(b, self.vector)
+        b.store(self.neutral, total)
         with cgutils.for_range(b, count, intp=I64) as loop:
-            value, had = load(loop.index), b.load(total)
-            b.store(b.fadd(had, value) if self.adds else b.select(b.fcmp_ordered(">", value, had), value, had), total)
-        return b.load(total)
+            value = load(loop.index)
+            b.store(self._both(b.load(total), value), total)
+        folded.append((b.load(total), b.block))
+        b.branch(done)
+        b.position_at_end(done)
+        result = b.phi(self.vector)
+        for value, block in folded:
+            result.add_incoming(value, block)
+        return result
+
+    def _both(self, had: Any, value: Any) -> Any:
+        b = self.b
+        return b.fadd(had, value) if self.adds else b.select(b.fcmp_ordered(">", value, had), value, had)
 
     def load(self, place: Any, index: int = 0) -> Any:
         """Vector number ``index`` from ``place`` on."""

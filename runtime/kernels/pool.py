@@ -18,6 +18,10 @@ from .order import FACTS, NEXT, PIECES, WORK, X, Y
 from .rowwise import mean_of_rows
 from .shared import Shared, evenly, one_order
 
+H, W, OH, OW, DILATION_H, TAPS, STRIDE, DILATION_W, LEFT, ROWS, DIVISOR_H, DIVISOR_W = range(12)
+"""Facts, int64: sizes of planes of inputs and outputs; dilation of rows; columns of a window, their stride, dilation and
+padding; addresses of the rows of windows, (first, count) int64, and of divisors of rows and columns, float32."""
+
 MOST_PIECES, PIECE = 4, 10_000
 """Pieces of work for each thread, at most, and the elements in the windows of one, at least."""
 
@@ -33,49 +37,48 @@ def pool_planes(kinds, order):
     """Take pieces of the planes of the order at address ``order`` until none is left: ``x`` is (planes, H, W), ``y`` (planes,
     OH, OW).
 
-    Facts are int64 (KH, KW, stride_h, stride_w, dilation_h, dilation_w, top, left, H, W, OH, OW), then the addresses of
-    divisors. The maximum is taken, or, where ``adds`` is not empty, the sum, divided by ``divisor_h[oh] * divisor_w[ow]``.
-    ``lanes`` is as long as the vectors are wide, ``kind`` as the columns' stride up to 2, or 3.
+    The maximum is taken, or, where ``adds`` is not empty, the sum, divided by ``divisor_h[oh] * divisor_w[ow]``. ``lanes`` is
+    as long as the vectors are wide, ``kind`` as the columns' stride up to 2, or 3.
     """
-    facts, V = number_at(order, FACTS), len(kinds[0])
-    KW, stride_w, dilation_w = number_at(facts, 1), number_at(facts, 3), number_at(facts, 5)
-    left, W, OW = number_at(facts, 7), number_at(facts, 9), number_at(facts, 11)
-    start = np.float32(0) if len(kinds[1]) else np.float32(-np.inf)
-    room = (OW + V - 1) // V * V
-    reach = room * stride_w if stride_w <= 2 else (OW - 1) * stride_w + 1
-    line = np.full(max(reach + (KW - 1) * dilation_w, left + W + V), start, np.float32)
+    facts = number_at(order, FACTS)
+    line = np.full(_reach(len(kinds[0]), facts), np.float32(0 if len(kinds[1]) else -np.inf))
+    plane, pooled = 4 * number_at(facts, H) * number_at(facts, W), 4 * number_at(facts, OH) * number_at(facts, OW)
     piece = add_at(order + 8 * NEXT, 1)
     while piece < number_at(order, PIECES):
         work = number_at(order, WORK) + 8 * piece
-        _pool(kinds, facts, number_at(order, X), number_at(order, Y), address(line), number_at(work, 0), number_at(work, 1))
+        for n in range(number_at(work, 0), number_at(work, 1)):
+            for oh in range(number_at(facts, OH)):
+                _pool_row(kinds, facts, number_at(order, X) + n * plane, number_at(order, Y) + n * pooled, oh, address(line))
         piece = add_at(order + 8 * NEXT, 1)
 
 
 @jit
-def _pool(kinds, facts, source, target, columns, first, last):
-    """Pool the planes ``[first, last)``: rows of a window are folded first, into a line at ``columns`` with margins for the
-    padding; then its columns."""
+def _reach(V, facts):
+    """Elements of a line of folded rows, with margins for the padding."""
+    stride, left, width = number_at(facts, STRIDE), number_at(facts, LEFT), number_at(facts, W)
+    outputs = number_at(facts, OW)
+    reach = (outputs + V - 1) // V * V * stride if stride <= 2 else (outputs - 1) * stride + 1
+    return max(reach + (number_at(facts, TAPS) - 1) * number_at(facts, DILATION_W), left + width + V)
+
+
+@jit
+def _pool_row(kinds, facts, plane, pooled, oh, line):
+    """Pool the plane at address ``plane`` into row ``oh`` of that at ``pooled``: rows of windows are folded first, into a line
+    at the address ``line``; then its columns."""
     lanes, adds, kind = kinds
-    V = len(lanes)
-    KH, KW, stride_h, stride_w = number_at(facts, 0), number_at(facts, 1), number_at(facts, 2), number_at(facts, 3)
-    dilation_h, dilation_w, top, left = number_at(facts, 4), number_at(facts, 5), number_at(facts, 6), number_at(facts, 7)
-    H, W, OH, OW = number_at(facts, 8), number_at(facts, 9), number_at(facts, 10), number_at(facts, 11)
-    divisor_h, divisor_w = number_at(facts, 12), number_at(facts, 13)
-    for plane in range(first, last):
-        for oh in range(OH):
-            ih = oh * stride_h - top
-            skipped = max(0, (dilation_h - 1 - ih) // dilation_h)
-            rows = min(KH, (H - 1 - ih) // dilation_h + 1) - skipped
-            row = source + 4 * (plane * H + ih + skipped * dilation_h) * W
-            for iw in range(0, W, V):
-                fold_rows(lanes, adds, columns + 4 * (left + iw), row + 4 * iw, 4 * dilation_h * W, rows, W - iw)
-            result = target + 4 * (plane * OH + oh) * OW
-            for ow in range(0, OW, V):
-                begin = columns + 4 * ow * stride_w
-                fold_columns(
-                    lanes, adds, kind, result + 4 * ow, begin, stride_w, dilation_w, KW, min(V, OW - ow),
-                    float_at(divisor_h + 4 * oh), divisor_w + 4 * ow,
-                )  # fmt: skip
+    V, width, outputs, rows = len(lanes), number_at(facts, W), number_at(facts, OW), number_at(facts, ROWS) + 16 * oh
+    row, step = plane + 4 * number_at(rows, 0) * width, 4 * number_at(facts, DILATION_H) * width
+    for iw in range(0, width, V):
+        place = line + 4 * (number_at(facts, LEFT) + iw)
+        fold_rows(lanes, adds, place, row + 4 * iw, step, number_at(rows, 1), width - iw)
+    stride, dilation, columns = number_at(facts, STRIDE), number_at(facts, DILATION_W), number_at(facts, TAPS)
+    factor, divisors = float_at(number_at(facts, DIVISOR_H) + 4 * oh), number_at(facts, DIVISOR_W)
+    for ow in range(0, outputs, V):
+        target = pooled + 4 * (oh * outputs + ow)
+        fold_columns(
+            lanes, adds, kind, target, line + 4 * ow * stride, stride, dilation, columns, min(V, outputs - ow), factor,
+            divisors + 4 * ow,
+        )  # fmt: skip
 
 
 def lower_pool(site: Site) -> Kernel | None:
@@ -89,21 +92,29 @@ def lower_pool(site: Site) -> Kernel | None:
     names = ("auto_pad", "ceil_mode", "dilations", "pads", "strides")
     seen = window(x[1][2:], attributes["kernel_shape"], **{k: attributes[k] for k in names if k in attributes})
     one, zero = (1,) * (4 - len(x[1])), (0,) * (4 - len(x[1]))
-    parts = (one + seen.kernel, one + seen.strides, one + seen.dilations, zero + seen.begin)
     average = node.op_type == "AveragePool"
     if average and seen.kernel == x[1][2:] and set(seen.output) == {1} and not any((*seen.begin, *seen.end)):
         return mean_of_rows(prod(x[1][:2]), prod(x[1][2:]), site.threads)
     counts = _divisors(seen, x[1][2:], bool(attributes.get("count_include_pad", 0)))
     divisors = [np.ones(1, np.float32)] * len(one) + counts
-    source = (prod(x[1][:2]), *one, *x[1][2:])
-    target = (prod(x[1][:2]), *one, *seen.output)
-    places = [divisor.ctypes.data for divisor in divisors]
-    facts = np.array([*(n for part in parts for n in part), *source[1:], *target[1:], *places], np.int64)
+    source, target = (prod(x[1][:2]), *one, *x[1][2:]), (prod(x[1][:2]), *one, *seen.output)
+    columns = (seen.kernel[-1], seen.strides[-1], seen.dilations[-1], seen.begin[-1])
+    down = [(*one, *axes)[0] for axes in (seen.kernel, seen.strides, seen.dilations)]
+    rows = _rows(source[1], target[1], *down, (*zero, *seen.begin)[0])
+    places = [table.ctypes.data for table in (rows, *divisors)]
+    facts = np.array([*source[1:], *target[1:], down[2], *columns, *places], np.int64)
     kinds = [((),) * n for n in (host_registers()[1], average, min(3, seen.strides[-1]))]
     most = min(source[0], MOST_PIECES * site.threads, prod(target) * prod(seen.kernel) // PIECE)
     pieces = 1 if site.threads == 1 else max(1, most)
-    shared = Shared(lambda: pooler(*kinds), pieces, evenly(source[0], pieces), facts, tuple(divisors))
+    shared = Shared(lambda: pooler(*kinds), pieces, evenly(source[0], pieces), facts, (rows, *divisors))
     return Kernel.of_orders("pool " + ("average" if average else "max"), one_order(shared), reads=(0,))
+
+
+def _rows(size: int, outputs: int, kernel: int, stride: int, dilation: int, top: int) -> np.ndarray:
+    """(outputs, 2) int64: the first input row of each window, and how many of its rows there are."""
+    begin = np.arange(outputs, dtype=np.int64) * stride - top
+    skipped = np.maximum(0, (dilation - 1 - begin) // dilation)
+    return np.stack([begin + skipped * dilation, np.minimum(kernel, (size - 1 - begin) // dilation + 1) - skipped], axis=1)
 
 
 def _divisors(seen: Any, spatial: tuple[int, ...], include_pad: bool) -> list[np.ndarray]:

@@ -63,10 +63,14 @@ def _convolve_piece(lanes, order, geometry, task, line, work):
     channels, block, chunk = number_at(geometry, C), number_at(geometry, BLOCK), number_at(geometry, CHUNK)
     first_channel, stop = number_at(work, 3) * chunk, min(number_at(work, 4) * chunk, number_at(geometry, M))
     kept = 4 * vectors * V if block < channels else 0
+    across = number_at(geometry, ACROSS)
+    place = (first // across, first % across)  # once for all channels: a division takes as long as a vector of tiles
     for c in range(0, channels, block):
         count = min(block, channels - c)
         for i in range(count):
-            _transform_channel(lanes, line, inputs + 4 * i * vectors * V, image + (c + i) * plane, first, last, geometry)
+            _transform_channel(
+                lanes, line, inputs + 4 * i * vectors * V, image + (c + i) * plane, place, last - first, geometry
+            )
         for begin in range(first_channel, stop, chunk):
             end, target = min(begin + chunk, stop), sums + (begin - first_channel) * kept
             _transform_kernels(lanes, weights, begin, end, c, count, order, geometry)
@@ -74,32 +78,31 @@ def _convolve_piece(lanes, order, geometry, task, line, work):
             if c + count == channels:
                 for m in range(begin, end):
                     source = target + 4 * (m - begin) * vectors * V
-                    _finish_channel(lanes, source, n * number_at(geometry, M) + m, m, first, last, order, geometry)
+                    _finish_channel(lanes, source, n * number_at(geometry, M) + m, m, place, last - first, order, geometry)
 
 
 @jit
-def _transform_channel(lanes, line, target, plane, first, last, geometry):
-    """Transform the inputs of the tiles ``[first, last)`` of one channel; zeros fill up the last vector."""
+def _transform_channel(lanes, line, target, plane, place, tiles, geometry):
+    """Transform the inputs of ``tiles`` tiles of one channel from the (row, column) ``place`` on; zeros fill up the last
+    vector."""
     V, height, width, across = len(lanes), number_at(geometry, H), number_at(geometry, W), number_at(geometry, ACROSS)
     length, step = number_at(geometry, LINE), number_at(geometry, INPUTS_STEP)
-    if (last - first) % V != 0:
+    if tiles % V != 0:
         for i in range(PRODUCTS):
-            copy_lanes(lanes, target + 4 * (i * step + (last - first) // V * V), target, 0, 0)
-    tile = first
-    while tile < last:
-        across_from = tile % across
-        count = min(across - across_from, last - tile)
-        top, left = OUTPUTS * (tile // across) - number_at(geometry, TOP), OUTPUTS * across_from - number_at(geometry, LEFT)
-        for column in range(0, OUTPUTS * count + TAPS - 1, V):
-            begin = left + column
-            columns = (max(0, -begin), max(0, min(V, width - begin)))
-            source = plane + 4 * (top * width + begin)
-            transform_rows(lanes, line + 4 * column, length, source, width, (-top, height - top), columns)
+            copy_lanes(lanes, target + 4 * (i * step + tiles // V * V), target, 0, 0)
+    (row, column), made = place, 0
+    while made < tiles:
+        count = min(across - column, tiles - made)
+        top, left = OUTPUTS * row - number_at(geometry, TOP), OUTPUTS * column - number_at(geometry, LEFT)
+        for begin in range(0, OUTPUTS * count + TAPS - 1, V):
+            columns = (max(0, -left - begin), max(0, min(V, width - left - begin)))
+            source = plane + 4 * (top * width + left + begin)
+            transform_rows(lanes, line + 4 * begin, length, source, width, (-top, height - top), columns)
         for i in range(POINTS):
             for done in range(0, count, V):
-                place = target + 4 * (POINTS * i * step + tile - first + done)
-                transform_columns(lanes, place, step, line + 4 * (i * length + OUTPUTS * done))
-        tile += count
+                to = target + 4 * (POINTS * i * step + made + done)
+                transform_columns(lanes, to, step, line + 4 * (i * length + OUTPUTS * done))
+        row, column, made = row + 1, 0, made + count
 
 
 @jit
@@ -128,28 +131,32 @@ def _multiply(lanes, inputs, weights, sums, vectors, channels, c, count, order, 
     parts = (vectors + most - 1) // most
     task[STEP], task[ROWS], task[PITCH], task[FIRST] = vectors * V, count, vectors * V, c == 0
     task[UNITS], task[UNIT] = (channels + together - 1) // together, (count * together + V - 1) // V * V
+    least, larger = vectors // parts, vectors % parts
     for i in range(PRODUCTS):
+        begin = 0
         for part in range(parts):
-            begin, end = vectors * part // parts, vectors * (part + 1) // parts
+            these = least + (part < larger)
             task[INPUTS] = inputs + 4 * (i * number_at(geometry, INPUTS_STEP) + begin * V)
             task[KERNELS] = weights + 4 * i * number_at(geometry, WEIGHTS_STEP)
             task[SUMS] = sums + 4 * (i * number_at(geometry, SUMS_STEP) + begin * V)
-            call_at(number_at(number_at(order, MULTIPLIERS), end - begin), address(task))
+            call_at(number_at(number_at(order, MULTIPLIERS), these), address(task))
+            begin += these
 
 
 @jit
-def _finish_channel(lanes, sums, channel, m, first, last, order, geometry):
-    """Transform the sums of the tiles ``[first, last)`` back, for output channel ``m``, plane ``channel`` of the outputs."""
+def _finish_channel(lanes, sums, channel, m, place, tiles, order, geometry):
+    """Transform the sums of ``tiles`` tiles back, from the (row, column) ``place`` on: of output channel ``m``, plane
+    ``channel`` of the outputs."""
     height, width, across = number_at(geometry, OH), number_at(geometry, OW), number_at(geometry, ACROSS)
     affine = (number_at(order, SCALE) + 4 * m, number_at(order, SHIFT) + 4 * m, number_at(order, BOUNDS))
     step = number_at(geometry, SUMS_STEP)
-    tile = first
-    while tile < last:
-        across_from = tile % across
-        count = min(len(lanes), across - across_from, last - tile)
-        row, column = OUTPUTS * (tile // across), OUTPUTS * across_from
-        at = 4 * (channel * height * width + row * width + column)
-        room, source = (height - row, min(OUTPUTS * count, width - column)), sums + 4 * (tile - first)
+    (row, column), made = place, 0
+    while made < tiles:
+        count = min(len(lanes), across - column, tiles - made)
+        at = 4 * (channel * height * width + OUTPUTS * (row * width + column))
+        room = (height - OUTPUTS * row, min(OUTPUTS * count, width - OUTPUTS * column))
         target, residual = number_at(order, Y) + at, number_at(order, OTHER) + at
-        transform_outputs(lanes, source, step, target, residual, number_at(order, OTHER), width, room, affine)
-        tile += count
+        transform_outputs(lanes, sums + 4 * made, step, target, residual, number_at(order, OTHER), width, room, affine)
+        column, made = column + count, made + count
+        if column == across:
+            row, column = row + 1, 0
