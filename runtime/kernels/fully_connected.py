@@ -29,8 +29,8 @@ ACTIVE = 0.4
 ROW_CYCLES, COLUMN_CYCLES = 1.8, 2.2
 """Of one core for each weight that is multiplied: index, code, codebook entry, and activation or sum are a load each."""
 
-LINE_CYCLES, SCALING_CYCLES = 20, 0.2
-"""Of one core for each line, whose end is mispredicted, and for each codebook entry that a column scales."""
+LINE_CYCLES = 20
+"""Of one core for each line, whose end is mispredicted."""
 
 WORTH_SHARING = 50_000
 """Estimated cycles from which on a second thread saves more than waking it costs."""
@@ -77,15 +77,13 @@ def fully_connected(site: Site, batch: int, row_axes: tuple[int, ...], scale: fl
         label, held = f"batch {count}x{LANES} {runs.code.dtype.name}", runs.bytes
     elif nonzeros >= FULL_DENSITY * K * M:
         whole = site.prepare(("whole", name, row_axes), lambda: make_whole(matrix()))
-        product = ByWhole(whole, finish, parts)
+        product = ByWhole(whole, (K, M), finish, parts)
         label, held = f"{'rows' if whole.by_rows else 'columns'} {whole.code.dtype.name} whole", whole.bytes
     else:
         lines = site.prepare((kind, name, row_axes), lambda: make_sorted_lines(matrix(), by_rows=kind == "rows"))
         product = ByLines(lines, finish, parts)
         label, held = f"{kind} {lines.code.dtype.name}", lines.bytes
     facts = {"reads": (0,), "macs": K * M * batch, "density": density, "weight_bytes": held, "scratch": product.scratch}
-    if isinstance(product, ByWhole):
-        return Kernel(label, _run(product, batch, K, M), **facts)
     return Kernel.of_orders(label, _orders(product, batch, K, M), **facts)
 
 
@@ -120,9 +118,9 @@ def by_rows_cycles(nonzeros: int, M: int) -> float:
     return nonzeros * ROW_CYCLES + M * LINE_CYCLES
 
 
-def by_columns_cycles(nonzeros: int, K: int, active: float, levels: int = 32) -> float:
+def by_columns_cycles(nonzeros: int, K: int, active: float) -> float:
     """Estimated cycles of one vector, column by column, a fraction ``active`` of its elements not being zero."""
-    return K + active * (nonzeros * COLUMN_CYCLES + K * (LINE_CYCLES + levels * SCALING_CYCLES))
+    return K + active * (nonzeros * COLUMN_CYCLES + K * LINE_CYCLES)
 
 
 def registers(batch: int) -> int:
@@ -155,14 +153,14 @@ def _matrices(inputs: Arrays, outputs: Arrays, batch: int, K: int, M: int) -> Ma
     return x.reshape(batch, K), y.reshape(batch, M), None if residual is None else residual.reshape(batch, M)
 
 
-def _run(product: ByWhole | ByBlocks, batch: int, K: int, M: int) -> Run:
+def _run(product: ByBlocks, batch: int, K: int, M: int) -> Run:
     def run(inputs: Arrays, outputs: Arrays, scratch: np.ndarray, workers: Workers) -> None:
         product(*_matrices(inputs, outputs, batch, K, M), scratch, workers)
 
     return run
 
 
-def _orders(product: ByLines | ByRuns, batch: int, K: int, M: int) -> Orders:
+def _orders(product: ByLines | ByWhole | ByRuns, batch: int, K: int, M: int) -> Orders:
     def orders(inputs: Arrays, outputs: Arrays, scratch: np.ndarray) -> np.ndarray:
         return product.orders(*_matrices(inputs, outputs, batch, K, M), scratch)
 

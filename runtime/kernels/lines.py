@@ -1,8 +1,7 @@
 """The nonzeros of a matrix line after line, a line being a row or a column, and their products with one vector.
 
 Row by row, every weight is multiplied. Column by column, columns that meet a zero activation are skipped (Han et al., EIE,
-ISCA 2016, walk their weights in this order), and where the codebook is smaller than a column it is multiplied by the activation
-once.
+ISCA 2016, walk their weights in this order).
 """
 
 from __future__ import annotations
@@ -13,16 +12,15 @@ import numpy as np
 
 from ._atomic import add_at, code_of, number_at
 from ._jit import jit
-from ._memory import address, copy_lanes, float_at, place_at, prefetch_address, put_float
+from ._memory import copy_lanes, float_at, place_at, prefetch_address, put_float
 from .finish import LANES, finish_line
 from .matrix import Layout, Matrix
 from .order import FACTS, NEXT, OTHER, PIECES, SCRATCH, WORK, X, Y
 from .order import PLACES as DONE
 from .walk import dot, scatter
 
-OUTPUTS, START, MINOR, CODE, CODEBOOK, PLACE, LEVELS, SCALE, SHIFT, BOUNDS = range(10)
-"""Facts, int64: outputs; addresses of the arrays of :class:`SortedLines`; the codebook's length; addresses of scales and
-shifts, padded, and of (low, high)."""
+OUTPUTS, START, MINOR, CODE, CODEBOOK, PLACE, SCALE, SHIFT, BOUNDS = range(9)
+"""Facts, int64: outputs; addresses of the arrays of :class:`SortedLines`, of scales and shifts, padded, and of (low, high)."""
 
 WHOLE = ((),) * LANES
 
@@ -199,9 +197,7 @@ def _add_columns(kinds, facts, x, first, last, sums):
     """Add the products of the lines ``[first, last)`` whose elements of ``x`` are not 0 to ``sums``."""
     minor, code = kinds
     start, minors, codes, codebook, places = _listing(facts)
-    levels = number_at(facts, LEVELS)
-    scaled, active = np.empty(256, np.float32), np.empty(last - first + 1, np.int64)
-    count = 0
+    active, count = np.empty(last - first + 1, np.int64), 0
     for j in range(first, last):
         active[count] = j
         count += float_at(x + 4 * place_at(places, j)) != 0 and number_at(start, j) < number_at(start, j + 1)
@@ -213,9 +209,4 @@ def _add_columns(kinds, facts, x, first, last, sums):
             prefetch_address(minors + len(minor) * at)
         for at in range(ahead, behind, 64 // len(code)):
             prefetch_address(codes + len(code) * at)
-        if len(code) < 4 and levels <= min(256, end - begin - 1):
-            for k in range(levels):
-                scaled[k] = float_at(codebook + 4 * k) * value
-            scatter(minor, code, sums, minors, codes, address(scaled), np.float32(1), begin, end)
-        else:
-            scatter(minor, code, sums, minors, codes, codebook, value, begin, end)
+        scatter(minor, code, sums, minors, codes, codebook, value, begin, end)

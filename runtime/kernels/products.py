@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
-from ..plan.workers import Workers
 from ._jit import jit
 from .batch import batch_multiplier, scratch_floats
 from .finish import LANES
 from .lines import SortedLines, line_multiplier
 from .runs import Runs
-from .shared import Shared
-from .whole import Whole, multiply_whole, multiply_whole_rows, multiply_whole_values
+from .shared import Shared, evenly
+from .whole import Whole, whole_multiplier
 
 EMPTY = np.zeros(0, np.float32)
 
@@ -73,9 +73,29 @@ def _bytes(count: int) -> tuple[tuple[()], ...]:
     return ((),) * count
 
 
-@dataclass(frozen=True, eq=False)
-class ByLines:
+class _OneByOne(ABC):
     """Products of single vectors, one after another, on ``parts`` threads."""
+
+    parts: int
+
+    @property
+    @abstractmethod
+    def shared(self) -> Shared:
+        """The product of one."""
+
+    def orders(self, x: np.ndarray, y: np.ndarray, residual: np.ndarray | None, scratch: np.ndarray) -> np.ndarray:
+        """For ``x`` (B, K) and ``y`` (B, M), C-contiguous: an order for each vector."""
+        others = [None] * len(x) if residual is None else residual
+        return np.array([self.shared.order(x[b], y[b], others[b], scratch) for b in range(len(x))])
+
+    def _pieces(self, weights: int) -> int:
+        most = 1 if self.parts == 1 else MOST_PIECES * self.parts
+        return max(self.parts, min(most, weights // PIECE))
+
+
+@dataclass(frozen=True, eq=False)
+class ByLines(_OneByOne):
+    """Products by the nonzeros of lines, on ``parts`` threads."""
 
     lines: SortedLines
     finish: Finish
@@ -88,66 +108,60 @@ class ByLines:
         There are more pieces than threads: one that wakes up late leaves more to the others.
         """
         start = self.lines.start
-        most = 1 if self.parts == 1 else MOST_PIECES * self.parts
-        pieces = max(self.parts, min(most, int(start[-1]) // PIECE))
+        pieces = self._pieces(int(start[-1]))
         inner = np.searchsorted(start, start[-1] * np.arange(1, pieces) / pieces)
         return np.array([0, *inner, len(start) - 1], np.int64)
 
     @property
     def scratch(self) -> int:
         """Bytes of scratch memory: sums, by columns those of each piece."""
-        sums = -(-self.lines.rows // LANES) * LANES
-        return 4 * sums * (1 if self.lines.by_rows else len(self.cuts) - 1)
-
-    def orders(self, x: np.ndarray, y: np.ndarray, residual: np.ndarray | None, scratch: np.ndarray) -> np.ndarray:
-        """For ``x`` (B, K) and ``y`` (B, M), C-contiguous: an order for each vector."""
-        others = [None] * len(x) if residual is None else residual
-        return np.array([self._shared.order(x[b], y[b], others[b], scratch) for b in range(len(x))])
+        return 4 * _padded(self.lines.rows) * (1 if self.lines.by_rows else len(self.cuts) - 1)
 
     @cached_property
-    def _shared(self) -> Shared:
+    def shared(self) -> Shared:
+        """The product of one vector."""
         lines = self.lines
         kinds = [_bytes(count) for count in (lines.by_rows, lines.minor.itemsize, lines.code.itemsize)]
         listing = [array.ctypes.data for array in (lines.start, lines.minor, lines.code, lines.codebook, lines.place)]
-        facts = np.array([lines.rows, *listing, len(lines.codebook), *self.finish.addresses], np.int64)
+        facts = np.array([lines.rows, *listing, *self.finish.addresses], np.int64)
         kept = lines, self.finish
         return Shared(lambda: line_multiplier(*kinds), len(self.cuts) - 1, self.cuts, facts, kept)
 
 
 @dataclass(frozen=True, eq=False)
-class ByWhole:
-    """As :class:`ByLines`, for weights that have a code each."""
+class ByWhole(_OneByOne):
+    """As :class:`ByLines`, for weights that have a code each, (inputs, outputs) being ``shape``."""
 
     weights: Whole
+    shape: tuple[int, int]
     finish: Finish
     parts: int
 
-    scratch = 0
-    """No scratch memory."""
+    @cached_property
+    def cuts(self) -> np.ndarray:
+        """(pieces + 1,) int64: the outputs at which pieces start, whole vectors."""
+        K, M = self.shape
+        pieces = min(-(-M // LANES), self._pieces(K * M))
+        return np.minimum(evenly(-(-M // LANES), pieces) * LANES, M)
 
-    def __call__(
-        self, x: np.ndarray, y: np.ndarray, residual: np.ndarray | None, scratch: np.ndarray, workers: Workers
-    ) -> None:
-        """``x`` (B, K) and ``y`` (B, M), C-contiguous."""
-        cuts = np.arange(self.parts + 1) * y.shape[1] // self.parts
+    @property
+    def scratch(self) -> int:
+        """Bytes of scratch memory: sums."""
+        return 4 * _padded(self.shape[1])
 
-        def work(part: int) -> None:
-            rows = slice(cuts[part], cuts[part + 1])
-            for b in range(len(x)):
-                target = y[b, rows]
-                self._multiply(x[b], rows, target)
-                self.finish(target[None], target, None if residual is None else residual[b, rows], rows)
-
-        workers.each(work, self.parts)
-
-    def _multiply(self, x: np.ndarray, rows: slice, y: np.ndarray) -> None:
+    @cached_property
+    def shared(self) -> Shared:
+        """The product of one vector."""
         weights = self.weights
-        if weights.by_rows:
-            multiply_whole_rows(x, weights.code[rows], y)
-        elif weights.code.dtype == np.float32:
-            multiply_whole_values(x, weights.code, rows.start, y)
-        else:
-            multiply_whole(x, weights.code, weights.codebook, rows.start, y)
+        listing = [array.ctypes.data for array in (weights.code, weights.codebook)]
+        facts = np.array([*self.shape, *listing, *self.finish.addresses], np.int64)
+        kinds = _bytes(weights.by_rows), _bytes(weights.code.itemsize)
+        return Shared(lambda: whole_multiplier(*kinds), len(self.cuts) - 1, self.cuts, facts, (weights, self.finish))
+
+
+def _padded(count: int) -> int:
+    """``count`` as a whole number of vectors."""
+    return -(-count // LANES) * LANES
 
 
 @dataclass(frozen=True, eq=False)

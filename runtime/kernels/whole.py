@@ -2,15 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from llvmlite import ir
 
+from ._atomic import add_at, code_of, number_at
+from ._deferred import intrinsic, types
 from ._jit import jit
+from ._memory import address, copy_lanes, float_at, floats_at, pointer, put_float
+from ._vector import F32, I64, call
+from .finish import LANES, finish_line
 from .matrix import Layout, Matrix
+from .order import FACTS, NEXT, OTHER, PIECES, SCRATCH, WORK, X, Y
+from .walk import listed, loop, weights
 
-TOGETHER = 4
-"""Columns that are added in one pass over the outputs."""
+INPUTS, OUTPUTS, CODE, CODEBOOK, SCALE, SHIFT, BOUNDS = range(7)
+"""Facts, int64: inputs and outputs; addresses of codes, or weights, and codebook, of scales and shifts, padded, and of (low,
+high)."""
+
+WHOLE = ((),) * LANES
+
+TOGETHER, AT_ONCE = 8, 4
+"""Columns that are added in one pass over the outputs, and the outputs of one turn: their sums and the factors of the columns
+have registers."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,43 +80,101 @@ def whole_rows(matrix: Matrix) -> tuple[np.ndarray, np.ndarray | None]:
 
 
 @jit
-def multiply_whole(x, code, codebook, first, y):
-    """``y[i] = sum(codebook[code[j, first + i]] * x[j])`` over the elements of ``x`` that are not 0."""
-    active = np.flatnonzero(x)
-    y[:] = 0
-    grouped = len(active) - len(active) % TOGETHER if len(codebook) <= len(y) else 0
-    scaled = np.empty((TOGETHER, len(codebook)), np.float32)
-    for at in range(0, grouped, TOGETHER):
-        for t in range(TOGETHER):
-            for k in range(len(codebook)):
-                scaled[t, k] = codebook[k] * x[active[at + t]]
-        a, b, c, d = code[active[at]], code[active[at + 1]], code[active[at + 2]], code[active[at + 3]]
-        for i in range(len(y)):
-            n = first + i
-            y[i] += (scaled[0, a[n]] + scaled[1, b[n]]) + (scaled[2, c[n]] + scaled[3, d[n]])
-    for j in active[grouped:]:
-        for i in range(len(y)):
-            y[i] += codebook[code[j, first + i]] * x[j]
+def whole_multiplier(by_rows, code):
+    """Address of the code that carries out an order for weights that lie row by row, or, where ``by_rows`` is empty, column by
+    column; ``code`` as in :mod:`~tersor.runtime.kernels.walk`."""
+    if len(by_rows):
+        return code_of(code, multiply_rows)
+    return code_of(code, multiply_columns)
 
 
 @jit
-def multiply_whole_values(x, value, first, y):
-    """As :func:`multiply_whole`, for weights that are not shared."""
-    y[:] = 0
-    for j in range(len(x)):
-        v = x[j]
-        if v != 0:
-            column = value[j]
-            for i in range(len(y)):
-                y[i] += column[first + i] * v
+def multiply_columns(code, order):
+    """Take pieces of the outputs of the order at address ``order`` until none is left: each is the sum over the columns whose
+    elements of ``x`` are not 0."""
+    facts, sums = number_at(order, FACTS), number_at(order, SCRATCH)
+    x, inputs, pitch = number_at(order, X), number_at(facts, INPUTS), len(code) * number_at(facts, OUTPUTS)
+    active, count = np.zeros(inputs + TOGETHER, np.int64), 0
+    for j in range(inputs):
+        active[count] = j
+        count += float_at(x + 4 * j) != 0
+    places, factors = np.empty(TOGETHER, np.int64), np.zeros(TOGETHER, np.float32)
+    piece = add_at(order + 8 * NEXT, 1)
+    while piece < number_at(order, PIECES):
+        work = number_at(order, WORK) + 8 * piece
+        first, last = number_at(work, 0), number_at(work, 1)
+        for m in range(first, last, LANES):
+            copy_lanes(WHOLE, sums + 4 * m, sums, 0, 0)
+        for at in range(0, count, TOGETHER):
+            for t in range(TOGETHER):
+                j = active[min(at + t, count - 1)]
+                places[t] = number_at(facts, CODE) + j * pitch + len(code) * first
+                factors[t] = float_at(x + 4 * j) if at + t < count else np.float32(0)
+            add_columns(code, sums + 4 * first, address(places), address(factors), number_at(facts, CODEBOOK), last - first)
+        _finish(order, facts, first, last)
+        piece = add_at(order + 8 * NEXT, 1)
+
+
+@jit
+def multiply_rows(code, order):
+    """As :func:`multiply_columns`, for float32 weights row by row."""
+    facts, sums, inputs = number_at(order, FACTS), number_at(order, SCRATCH), number_at(number_at(order, FACTS), INPUTS)
+    piece = add_at(order + 8 * NEXT, 1)
+    while piece < number_at(order, PIECES):
+        work = number_at(order, WORK) + 8 * piece
+        first, last = number_at(work, 0), number_at(work, 1)
+        for m in range(first, last):
+            put_float(sums + 4 * m, _product(number_at(order, X), number_at(facts, CODE) + 4 * m * inputs, inputs))
+        _finish(order, facts, first, last)
+        piece = add_at(order + 8 * NEXT, 1)
 
 
 @jit(fastmath={"reassoc", "contract"})
-def multiply_whole_rows(x, weights, y):
-    """``y = weights @ x`` for float32 ``weights`` (rows, columns)."""
-    for r in range(len(y)):
-        row = weights[r]
-        total = np.float32(0)
-        for j in range(len(x)):
-            total += row[j] * x[j]
-        y[r] = total
+def _product(x, row, count):
+    """Sum of the products of ``count`` elements at two addresses."""
+    left, right, total = floats_at(x, count), floats_at(row, count), np.float32(0)
+    for j in range(count):
+        total += left[j] * right[j]
+    return total
+
+
+@jit
+def _finish(order, facts, first, last):
+    """Finish the outputs ``[first, last)``, of sums in scratch memory."""
+    y, other = number_at(order, Y) + 4 * first, number_at(order, OTHER)
+    scale, shift = number_at(facts, SCALE) + 4 * first, number_at(facts, SHIFT) + 4 * first
+    residual = other + 4 * first if other != 0 else 0
+    finish_line(y, number_at(order, SCRATCH) + 4 * first, 1, 0, last - first, scale, shift, number_at(facts, BOUNDS), residual)
+
+
+@intrinsic
+def add_columns(typingctx: Any, code: Any, sums: Any, places: Any, factors: Any, codebook: Any, count: Any) -> Any:
+    """Add to ``count`` sums the weights of :data:`TOGETHER` columns, of which ``places`` are the addresses, times ``factors``,
+    float32."""
+    signature = types.void(code, *[types.intp] * 5)
+
+    def codegen(context: Any, b: Any, signature: Any, arguments: Any) -> Any:
+        _, sums, places, factors, codebook, count = arguments
+        target, values, listing = pointer(b, sums), pointer(b, codebook), b.inttoptr(places, I64.as_pointer())
+        numbers = [ir.Constant(I64, t) for t in range(TOGETHER)]
+        columns = [listed(b, code, b.load(b.gep(listing, [t]))) for t in numbers]
+        scales = [b.load(b.gep(pointer(b, factors), [t])) for t in numbers]
+
+        def add(width: int) -> Callable[[Any, list[Any]], list[Any]]:
+            def body(i: Any, _: list[Any]) -> list[Any]:
+                outputs = [b.gep(target, [b.add(i, ir.Constant(I64, n))]) for n in range(width)]
+                totals = [b.load(output) for output in outputs]
+                for column, scale in zip(columns, scales, strict=True):
+                    found = weights(b, column, values, i, width)
+                    totals = [call(b, "llvm.fma.f32", F32, [w, scale, s]) for w, s in zip(found, totals, strict=True)]
+                for total, output in zip(totals, outputs, strict=True):
+                    b.store(total, output)
+                return []
+
+            return body
+
+        i, _ = loop(b, ir.Constant(I64, 0), count, AT_ONCE, add(AT_ONCE), [])
+        loop(b, i, count, 1, add(1), [])
+        return context.get_dummy_value()
+
+    return signature, codegen
