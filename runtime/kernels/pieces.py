@@ -113,6 +113,11 @@ class InPieces(Ordered):
         """The address of the code."""
 
     @property
+    def lone_code(self) -> int:
+        """The address of the code for what whole vectors leave over, 0 where a last one takes it."""
+        return 0
+
+    @property
     def weight_bytes(self) -> int:
         """Bytes of weights that a run reads."""
         return self.weights.nbytes + (0 if self.codebook is None else self.codebook.nbytes)
@@ -139,8 +144,10 @@ class InPieces(Ordered):
 
     @cached_property
     def _multipliers(self) -> np.ndarray:
-        """The addresses of the code that multiplies as many vectors as the index says, 0 where none is needed."""
+        """The addresses of the code that multiplies as many vectors as the index says, 0 where none is needed; for no vector,
+        that of what is left over."""
         codes = np.zeros(self.cut.R + 1, np.int64)
+        codes[0] = self.lone_code
         for count in self.cut.counts:
             codes[count] = multiplier(((),) * self.cut.T, ((),) * count, ((),) * self.cut.V, ((),) * self.multiplies_codes)
         return codes
@@ -154,7 +161,8 @@ class InPieces(Ordered):
         cut, images, pieces = self.cut, self.shape.N, self.cut.pieces
         chunks = -(-self.shape.M // cut.chunk)
         shares = 1 if images * pieces >= 3 * self.parts else min(self.parts, chunks)
-        ends = np.minimum(cut.total * np.arange(pieces + 1) // pieces * cut.V, self.elements)
+        ends = cut.total * np.arange(pieces + 1) // pieces * cut.V
+        ends[-1] = self.elements
         cuts = chunks * np.arange(shares + 1) // shares
         n, piece, share = np.indices((images, pieces, shares)).reshape(3, -1)
         return np.stack([n, ends[piece], ends[piece + 1], cuts[share], cuts[share + 1]], axis=1)

@@ -18,7 +18,7 @@ from typing import TypeAlias, TypeVar
 import numpy as np
 
 from ..kernels.order import SHARED
-from ..kernels.team import CALLS, PROCESSOR, carry_out, follow, make_team
+from ..kernels.team import BUSY, CALLS, PROCESSOR, carry_out, follow, make_team
 
 AWAKE = 500e-6
 """Seconds that a thread looks for more work before it sleeps, or for others to end before it lets them have its processor."""
@@ -105,10 +105,23 @@ class _Helper:
         while (job := jobs.get()) is not None:
             self.asleep = False
             job.help()
-            calls = int(team[CALLS])
-            if jobs.empty() and follow(team, calls, _patience()) and self.leave(int(team[PROCESSOR])):
-                follow(team, calls, _patience())
+            self._follow(jobs, team)
             self.asleep = True
+
+    def _follow(self, jobs: Jobs, team: np.ndarray) -> None:
+        """Follow the team, until it has nothing to do or there is a job."""
+        while True:
+            calls = int(team[CALLS])
+            if not jobs.empty():
+                return
+            if follow(team, calls, _patience()):
+                if not self.leave(int(team[PROCESSOR])):
+                    return
+            else:
+                self.asleep = True
+                if team[BUSY] == 0:
+                    return
+                self.asleep = False  # who leads since looked before, and wakes nobody
 
     def leave(self, processor: int) -> bool:
         """Keep the thread off the processor of who leads, where it would wait for that one; ``False`` when it has no other.

@@ -11,10 +11,11 @@ from ..layout import Shape2D, balanced
 from ..matrix import Matrix
 from ..pieces import Cut, InPieces, kept, register_tile
 from ..whole import whole_rows
+from . import lone
 from .convolve import winograd_convolver
 from .transforms import OUTPUTS, POINTS, PRODUCTS, TAPS
 
-VECTORS, INPUT_BYTES = 3, 900 << 10
+VECTORS, INPUT_BYTES = 2.5, 900 << 10
 """Vectors of a piece, about, and the bytes of the transformed inputs of a block of channels, at most: they stay in a
 second-level cache of 1 MiB."""
 
@@ -42,7 +43,7 @@ def cut_winograd(shape: Shape2D, registers: tuple[int, int]) -> Cut:
     """How a convolution is cut for a processor, ``registers`` being those of :func:`host_registers`."""
     T, R, V = register_tile(registers, TOGETHER)
     down, across = tiles(shape)
-    total = -(-down * across // V)
+    total = -(-down * across // V) - lone.fits(down * across, V)
     pieces = max(1, round(total / VECTORS))
     per = V // T
     block = balanced(shape.C, max(per, INPUT_BYTES // (4 * PRODUCTS * V * -(-total // pieces))))
@@ -59,7 +60,9 @@ def cost_winograd(shape: Shape2D, cut: Cut, width: int) -> float:
     kernels, wide = shape.C * shape.M, cut.V // width
     of_product = cut.cycles * (1.1 if cut.block >= shape.C else 1.35)
     of_vector = 1000 * shape.C + 500 * shape.M + PRODUCTS * of_product * kernels
-    return shape.N * (cut.total * wide * of_vector + cut.pieces * 400 * kernels * wide / cut.V)
+    down, across = tiles(shape)
+    left_over = 1000 * shape.C + 500 * shape.M + PRODUCTS * 0.15 * kernels if lone.fits(down * across, cut.V) else 0
+    return shape.N * (cut.total * wide * of_vector + left_over + cut.pieces * 400 * kernels * wide / cut.V)
 
 
 def winograd_weights(matrix: Matrix, channels: int, T: int, V: int) -> tuple[np.ndarray, np.ndarray | None]:
@@ -95,14 +98,15 @@ class WinogradConv(InPieces):
 
     @property
     def place_bytes(self) -> int:
-        """Six rows of inputs, transformed inputs, weights and sums."""
-        return -(-4 * (POINTS * self._line + PRODUCTS * sum(self._steps)) // 64) * 64
+        """Six rows of inputs, transformed inputs, weights and sums; what a lone tile needs."""
+        left_over = self.cut.V + self.cut.block + self._lone_step if self._lone_step else 0
+        return -(-4 * (POINTS * self._line + PRODUCTS * (sum(self._steps) + left_over)) // 64) * 64
 
     def geometry(self) -> Iterable[int]:
         """In the order of :mod:`.convolve`."""
         s, cut = self.shape, self.cut
         sizes = (s.C, s.H, s.W, s.M, s.OH, s.OW, *s.begin, tiles(s)[1], self._line, *self._steps)
-        return (*sizes, cut.block, cut.chunk, cut.T, cut.R, self.place_bytes)
+        return (*sizes, cut.block, cut.chunk, cut.T, cut.R, self._lone_step, self.place_bytes)
 
     def code(self) -> int:
         """The address of the kernel."""
@@ -112,6 +116,17 @@ class WinogradConv(InPieces):
     def _line(self) -> int:
         """Elements of a row of transformed inputs, those that the last vectors reach over its end included."""
         return -(-OUTPUTS * (tiles(self.shape)[1] + self.cut.V + 1) // 16) * 16
+
+    @property
+    def lone_code(self) -> int:
+        """The address of the code that multiplies a tile that is left over."""
+        return lone.tile_multiplier(((),) * self.cut.T) if self._lone_step else 0
+
+    @property
+    def _lone_step(self) -> int:
+        """Elements between the sums of one product and the next of a tile that is left over; 0 when none is."""
+        whole = -(-self.shape.M // self.cut.chunk) * self.cut.chunk
+        return whole if lone.fits(self.elements, self.cut.V) else 0
 
     @cached_property
     def _steps(self) -> tuple[int, int, int]:

@@ -17,13 +17,15 @@ from ..multiply import WEIGHTS as KERNELS
 from ..order import NEXT, OTHER, PIECES, PLACES, SCRATCH, WORK, X, Y
 from ..pieces import BOUNDS, CODEBOOK, GEOMETRY, MULTIPLIERS, SCALE, SHIFT, WEIGHTS
 from ._emit import transform_columns, transform_outputs, transform_rows, transform_weights
+from .lone import finish_tile, keep_tile, multiply_tile
 from .transforms import OUTPUTS, POINTS, PRODUCTS, TAPS
 
 C, H, W, M, OH, OW, TOP, LEFT, ACROSS, LINE, INPUTS_STEP, WEIGHTS_STEP, SUMS_STEP = range(13)
-BLOCK, CHUNK, TOGETHER, MOST, PLACE = range(13, 18)
+BLOCK, CHUNK, TOGETHER, MOST, LONE_STEP, PLACE = range(13, 19)
 """Numbers of the geometry: sizes, padding, tiles across an image; elements of a row of transformed inputs; elements between the
-inputs, weights and sums of one product and the next; output channels of a chunk, and those multiplied at once; vectors
-multiplied at once, at most; bytes of a place in scratch memory."""
+inputs, weights and sums of one product and the next; input channels of a block; output channels of a chunk, and those
+multiplied at once; vectors multiplied at once, at most; elements between the sums of one product and the next of a tile that is
+left over, 0 when none is; bytes of a place in scratch memory."""
 
 
 @jit
@@ -51,42 +53,55 @@ def convolve_pieces(lanes, order):
 @jit
 def _convolve_piece(lanes, order, geometry, task, line, work):
     """Compute the piece described at ``work``. Scratch memory: six rows of inputs, transformed inputs, weights, sums; the last
-    of one chunk where one block holds all input channels, else of all output channels."""
+    of one chunk where one block holds all input channels, else of all output channels; then what a lone tile needs: 36 vectors,
+    inputs of a block, sums of all output channels."""
     V, n, first, last = len(lanes), number_at(work, 0), number_at(work, 1), number_at(work, 2)
     inputs = line + 4 * POINTS * number_at(geometry, LINE)
     weights = inputs + 4 * PRODUCTS * number_at(geometry, INPUTS_STEP)
     sums = weights + 4 * PRODUCTS * number_at(geometry, WEIGHTS_STEP)
-    vectors, plane = (last - first + V - 1) // V, 4 * number_at(geometry, H) * number_at(geometry, W)
+    plane = 4 * number_at(geometry, H) * number_at(geometry, W)
     image = number_at(order, X) + n * number_at(geometry, C) * plane
     for i in range(0, POINTS * number_at(geometry, LINE), V):  # lanes that are no tile's are computed too: of numbers, at least
         copy_lanes(lanes, line + 4 * i, line, 0, 0)
     channels, block, chunk = number_at(geometry, C), number_at(geometry, BLOCK), number_at(geometry, CHUNK)
     first_channel, stop = number_at(work, 3) * chunk, min(number_at(work, 4) * chunk, number_at(geometry, M))
+    lone = number_at(geometry, LONE_STEP) != 0 and (last - first) % V == 1
+    last -= lone
+    vectors, across = (last - first + V - 1) // V, number_at(geometry, ACROSS)
+    place, lone_place = (first // across, first % across), (last // across, last % across)  # divisions take long: once for all
     kept = 4 * vectors * V if block < channels else 0
-    across = number_at(geometry, ACROSS)
-    place = (first // across, first % across)  # once for all channels: a division takes as long as a vector of tiles
+    tile = sums + 4 * PRODUCTS * number_at(geometry, SUMS_STEP)
+    tile_inputs, step = tile + 4 * PRODUCTS * V, number_at(geometry, INPUTS_STEP)
+    tile_sums = tile_inputs + 4 * PRODUCTS * block
     for c in range(0, channels, block):
         count = min(block, channels - c)
         for i in range(count):
-            _transform_channel(
-                lanes, line, inputs + 4 * i * vectors * V, image + (c + i) * plane, place, last - first, geometry
-            )
+            source = image + (c + i) * plane
+            _transform_channel(lanes, line, inputs + 4 * i * vectors * V, step, source, place, last - first, geometry)
+            if lone:
+                _transform_channel(lanes, line, tile, V, source, lone_place, 1, geometry)
+                keep_tile(tile, tile_inputs + 4 * i, V, block)
         for begin in range(first_channel, stop, chunk):
             end, target = min(begin + chunk, stop), sums + (begin - first_channel) * kept
             _transform_kernels(lanes, weights, begin, end, c, count, order, geometry)
             _multiply(lanes, inputs, weights, target, vectors, end - begin, c, count, order, geometry, task)
+            if lone:
+                own, apart = tile_sums + 4 * begin, number_at(geometry, LONE_STEP)
+                multiply_tile(tile_inputs, block, weights, number_at(geometry, WEIGHTS_STEP), own, apart, order, task)
             if c + count == channels:
                 for m in range(begin, end):
-                    source = target + 4 * (m - begin) * vectors * V
-                    _finish_channel(lanes, source, n * number_at(geometry, M) + m, m, place, last - first, order, geometry)
+                    source, channel = target + 4 * (m - begin) * vectors * V, n * number_at(geometry, M) + m
+                    _finish_channel(lanes, source, channel, m, place, last - first, order, geometry)
+                    if lone:
+                        _finish_lone(lanes, tile, tile_sums + 4 * m, channel, m, lone_place, order, geometry)
 
 
 @jit
-def _transform_channel(lanes, line, target, plane, place, tiles, geometry):
-    """Transform the inputs of ``tiles`` tiles of one channel from the (row, column) ``place`` on; zeros fill up the last
-    vector."""
+def _transform_channel(lanes, line, target, step, plane, place, tiles, geometry):
+    """Transform the inputs of ``tiles`` tiles of one channel from the (row, column) ``place`` on, those of one product ``step``
+    elements from those of the next; zeros fill up the last vector."""
     V, height, width, across = len(lanes), number_at(geometry, H), number_at(geometry, W), number_at(geometry, ACROSS)
-    length, step = number_at(geometry, LINE), number_at(geometry, INPUTS_STEP)
+    length = number_at(geometry, LINE)
     if tiles % V != 0:
         for i in range(PRODUCTS):
             copy_lanes(lanes, target + 4 * (i * step + tiles // V * V), target, 0, 0)
@@ -160,3 +175,12 @@ def _finish_channel(lanes, sums, channel, m, place, tiles, order, geometry):
         column, made = column + count, made + count
         if column == across:
             row, column = row + 1, 0
+
+
+@jit
+def _finish_lone(lanes, tile, sums, channel, m, place, order, geometry):
+    """As :func:`_finish_channel`, for the tile that is left over."""
+    height, width, (row, column) = number_at(geometry, OH), number_at(geometry, OW), place
+    at = 4 * (channel * height * width + OUTPUTS * (row * width + column))
+    room = (height - OUTPUTS * row, width - OUTPUTS * column)
+    finish_tile(lanes, tile, sums, number_at(geometry, LONE_STEP), order, m, at, room, width)

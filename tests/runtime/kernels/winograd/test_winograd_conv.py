@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from math import prod
 
 import numpy as np
 import pytest
@@ -14,11 +15,15 @@ from tersor.runtime.kernels.conv import affine
 from tersor.runtime.kernels.layout import Shape2D
 from tersor.runtime.kernels.matrix import matrix_of
 from tersor.runtime.kernels.pieces import Cut
+from tersor.runtime.kernels.winograd import lone
 from tersor.runtime.kernels.winograd.conv import WinogradConv, cost_winograd, cut_winograd, fits, tiles, winograd_weights
 from tersor.runtime.ops.conv import conv
 from tersor.runtime.plan.step import PLAIN, Epilogue
 
 REGISTERS = {"AVX-512": (32, 16), "AVX2": (16, 8), "NEON": (32, 4)}
+LEFT_OVER = [((25, 27), 1, 5, 1), ((25, 27), 2, 16, 2), ((35, 36), 2, 6, 3)]
+"""Sizes of planes with 16 n + 1 tiles; pieces, input channels of a block, and threads."""
+
 UNBOUNDED = np.array([-np.inf, np.inf], np.float32)
 
 
@@ -93,11 +98,27 @@ def test_loses_a_digit_at_most(pruned, carry_out):
 
 
 @pytest.mark.parametrize("registers", REGISTERS.values(), ids=REGISTERS)
+@pytest.mark.parametrize("code", [np.uint8, np.float32])
+@pytest.mark.parametrize(("size", "pieces", "block", "threads"), LEFT_OVER)
+def test_a_tile_that_whole_vectors_leave_over(share, pruned, carry_out, registers, code, size, pieces, block, threads):
+    rng, shape = np.random.default_rng(2), Shape2D(2, 11, *size, 21, *size, (3, 3), begin=(1, 1))
+    assert lone.fits(prod(tiles(shape)), max(8, registers[1]))
+    w, x = pruned(rng, (21, 11, 3, 3), 1.0), rng.standard_normal((2, 11, *size)).astype(np.float32)
+    tensor = DenseTensor.of(w) if code is np.float32 else share(w, (0,), "rows", code)
+    residual = rng.standard_normal((2, 21, *size)).astype(np.float32)
+    chosen = cut_winograd(shape, registers)
+    chosen = replace(chosen, pieces=pieces, block=-(-block // (chosen.V // chosen.T)) * (chosen.V // chosen.T))
+    y = np.full(residual.shape, np.nan, np.float32)
+    carry_out(made(tensor, shape, chosen, threads=threads), x, y, residual, threads)
+    np.testing.assert_allclose(y, conv.reference(x, w, pads=(1, 1, 1, 1)) + residual, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("registers", REGISTERS.values(), ids=REGISTERS)
 @given(C=st.integers(1, 600), M=st.integers(1, 600), size=st.integers(1, 230))
 def test_a_cut_covers_every_tile(registers, C, M, size):
     shape = Shape2D(1, C, size, size, M, size, size, (3, 3), begin=(1, 1))
     found, (down, across) = cut_winograd(shape, registers), tiles(shape)
-    assert found.total == -(-down * across // found.V)
+    assert found.V * found.total + lone.fits(down * across, found.V) >= down * across > found.V * (found.total - 1)
     assert 1 <= found.pieces <= found.total
     assert max(found.counts) <= found.R
     assert found.chunk % found.T == 0

@@ -1,0 +1,117 @@
+"""A single tile that whole vectors of tiles leave over: its products have output channels in the lanes.
+
+A plane of 28 x 28 has 49 tiles. A fourth vector of 16 would take a quarter of the time for one of them.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import ir
+
+from .._atomic import call_at, number_at
+from .._deferred import cgutils, intrinsic, types
+from .._jit import jit
+from .._memory import address, float_at, put_float
+from .._vector import F32, I64, call, splat, vector_pointer
+from ..multiply import FIRST, INPUTS, ROWS, SUMS, UNIT, UNITS, WEIGHTS
+from ..order import OTHER, Y
+from ..pieces import BOUNDS, MULTIPLIERS, SCALE, SHIFT
+from ._emit import transform_outputs
+from .transforms import OUTPUTS, PRODUCTS
+
+AT_ONCE = 4
+"""Input channels of one turn, each with a sum of its own: an addition has to wait for the one before."""
+
+
+def fits(tiles: int, lanes: int) -> bool:
+    """Whether whole vectors of ``lanes`` tiles leave one over."""
+    return tiles > lanes and tiles % lanes == 1
+
+
+@jit
+def keep_tile(tile, inputs, step, block):
+    """Copy the transformed inputs of a tile, one in every ``step`` elements at ``tile``, to every ``block`` at ``inputs``."""
+    for i in range(PRODUCTS):
+        put_float(inputs + 4 * i * block, float_at(tile + 4 * i * step))
+
+
+@jit
+def multiply_tile(inputs, block, weights, weights_step, sums, sums_step, order, task):
+    """Add the products of a tile to its sums, those of output channels following one another; ``task`` says what they are, and
+    where they are from one product to the next is given in elements."""
+    for i in range(PRODUCTS):
+        task[INPUTS], task[WEIGHTS] = inputs + 4 * i * block, weights + 4 * i * weights_step
+        task[SUMS] = sums + 4 * i * sums_step
+        call_at(number_at(number_at(order, MULTIPLIERS), 0), address(task))
+
+
+@jit
+def finish_tile(lanes, tile, sums, sums_step, order, m, at, room, width):
+    """Transform the sums of a tile back for output channel ``m``, its first output being ``at`` bytes from the start; ``tile``
+    is memory for 36 vectors."""
+    for i in range(PRODUCTS):
+        put_float(tile + 4 * i * len(lanes), float_at(sums + 4 * i * sums_step))
+    affine = (number_at(order, SCALE) + 4 * m, number_at(order, SHIFT) + 4 * m, number_at(order, BOUNDS))
+    target, residual = number_at(order, Y) + at, number_at(order, OTHER) + at
+    inside = (room[0], min(OUTPUTS, room[1]))
+    transform_outputs(lanes, tile, len(lanes), target, residual, number_at(order, OTHER), width, inside, affine)
+
+
+def _emit(b: Any, task: Any, T: int) -> None:
+    """Emit the loop over the units of a task: ``T`` sums each, of inputs that follow one another."""
+    fields = b.inttoptr(task, I64.as_pointer())
+    inputs, weights, sums, rows, units, unit, first = (
+        b.load(b.gep(fields, [ir.Constant(I64, i)])) for i in (INPUTS, WEIGHTS, SUMS, ROWS, UNITS, UNIT, FIRST)
+    )
+    inputs, weights, sums = (b.inttoptr(place, F32.as_pointer()) for place in (inputs, weights, sums))
+    vector = ir.VectorType(F32, T)
+
+    def load(base: Any, index: Any) -> Any:
+        value = b.load(vector_pointer(b, base, index, vector))
+        value.align = 4
+        return value
+
+    with cgutils.for_range(b, units, intp=I64) as loop:
+        own, place = b.gep(weights, [b.mul(loop.index, unit)]), b.mul(loop.index, ir.Constant(I64, T))
+        zero = ir.Constant(vector, None)
+        totals = [cgutils.alloca_once(b, vector) for _ in range(AT_ONCE)]
+        b.store(b.select(b.icmp_signed("!=", first, ir.Constant(I64, 0)), zero, load(sums, place)), totals[0])
+        for total in totals[1:]:
+            b.store(zero, total)
+
+        def add(row: Any, total: Any) -> None:
+            weight, value = load(own, b.mul(row, ir.Constant(I64, T))), splat(b, b.load(b.gep(inputs, [row])), T)
+            b.store(call(b, f"llvm.fma.v{T}f32", vector, [weight, value, b.load(total)]), total)
+
+        whole = b.and_(rows, ir.Constant(I64, -AT_ONCE))
+        with cgutils.for_range_slice(b, ir.Constant(I64, 0), whole, ir.Constant(I64, AT_ONCE), I64) as (row, _):
+            for k, total in enumerate(totals):
+                add(b.add(row, ir.Constant(I64, k)), total)
+        with cgutils.for_range_slice(b, whole, rows, ir.Constant(I64, 1), I64) as (row, _):
+            add(row, totals[0])
+        left, right = (b.fadd(b.load(totals[k]), b.load(totals[k + 1])) for k in (0, 2))
+        b.store(b.fadd(left, right), vector_pointer(b, sums, place, vector)).align = 4
+
+
+@intrinsic
+def _address(typingctx: Any, together: Any) -> Any:
+    """The address of the function that carries out tasks."""
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        kind = ir.FunctionType(ir.VoidType(), [I64])
+        function = ir.Function(builder.module, kind, f"tersor_tile_products_{len(together)}")
+        function.linkage = "internal"
+        inside = ir.IRBuilder(function.append_basic_block("entry"))
+        _emit(inside, function.args[0], len(together))
+        inside.ret_void()
+        return builder.ptrtoint(function, I64)
+
+    return types.intp(together), codegen
+
+
+@jit
+def tile_multiplier(together):
+    """Address of a function that carries out a task for one tile, given by its address, for ``len(together)`` output channels
+    at once. The address is good as long as the process."""
+    return _address(together)
