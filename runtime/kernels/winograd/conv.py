@@ -15,9 +15,8 @@ from . import lone
 from .convolve import winograd_convolver
 from .transforms import OUTPUTS, POINTS, PRODUCTS, TAPS
 
-VECTORS, INPUT_BYTES = 2.5, 900 << 10
-"""Vectors of a piece, about, and the bytes of the transformed inputs of a block of channels, at most: they stay in a
-second-level cache of 1 MiB."""
+INPUT_BYTES = 450 << 10
+"""Transformed inputs of a block of channels, at most: beside kernels and sums, they stay in a second-level cache of 1 MiB."""
 
 TOGETHER = 8
 """Output channels multiplied at once: inputs come from the second-level cache, and each should serve many of them."""
@@ -44,7 +43,7 @@ def cut_winograd(shape: Shape2D, registers: tuple[int, int]) -> Cut:
     T, R, V = register_tile(registers, TOGETHER)
     down, across = tiles(shape)
     total = -(-down * across // V) - lone.fits(down * across, V)
-    pieces = max(1, round(total / VECTORS))
+    pieces = -(-total // R)
     per = V // T
     block = balanced(shape.C, max(per, INPUT_BYTES // (4 * PRODUCTS * V * -(-total // pieces))))
     return Cut(T, R, V, total, pieces, min(CHUNK, -(-shape.M // T) * T), -(-block // per) * per)
