@@ -71,9 +71,8 @@ class Conv(Ordered):
         """Bytes of weights that a run reads."""
         return self.stream.bytes
 
-    @cached_property
-    def known(self) -> np.ndarray:
-        """As :attr:`Ordered.known`; the scratch memory has ``scratch_bytes``."""
+    def blank(self) -> np.ndarray:
+        """As :meth:`Ordered.blank`."""
         stream, shares = self.stream, self._shares
         tables = {WORK: shares, GEOMETRY: self._geometry, ROW_INPUT: self.tiling.row_input, PREPARED: self._task}
         tables |= {BLOCK_CHANNELS: stream.block_channels, BLOCK_VISITS: stream.block_visits}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from functools import cached_property
 
 import numpy as np
 
@@ -26,14 +27,17 @@ ORDER = FACTS + 8
 class Ordered(ABC):
     """Work that is done by carrying out an order."""
 
-    @property
     @abstractmethod
-    def known(self) -> np.ndarray:
+    def blank(self) -> np.ndarray:
         """(ORDER,) int64: an order without the arrays of a run. What it points to lives as long as this object."""
+
+    @cached_property
+    def _blank(self) -> np.ndarray:
+        return self.blank()
 
     def order(self, x: np.ndarray, y: np.ndarray, residual: np.ndarray | None, scratch: np.ndarray) -> np.ndarray:
         """The order (ORDER,) int64 for float32 arrays, C-contiguous, and scratch bytes, which the caller keeps alive."""
-        order = self.known.copy()
+        order = self._blank.copy()
         for place, array in ((X, x), (Y, y), (OTHER, residual), (SCRATCH, scratch)):
             order[place] = 0 if array is None else array.ctypes.data
         return order

@@ -127,9 +127,8 @@ class InPieces(Ordered):
         """Bytes of scratch memory for all threads."""
         return self.parts * self.place_bytes
 
-    @cached_property
-    def known(self) -> np.ndarray:
-        """As :attr:`Ordered.known`; the scratch memory has ``scratch_bytes``."""
+    def blank(self) -> np.ndarray:
+        """As :meth:`Ordered.blank`."""
         tables = {WORK: self._work, GEOMETRY: self._geometry, WEIGHTS: self.weights, MULTIPLIERS: self._multipliers}
         tables |= {SCALE: self.scale, SHIFT: self.shift, BOUNDS: self.bounds}
         if self.codebook is not None:

@@ -99,10 +99,10 @@ def lower_pool(site: Site) -> Kernel | None:
     divisors = [np.ones(1, np.float32)] * len(one) + counts
     source, target = (prod(x[1][:2]), *one, *x[1][2:]), (prod(x[1][:2]), *one, *seen.output)
     columns = (seen.kernel[-1], seen.strides[-1], seen.dilations[-1], seen.begin[-1])
-    down = [(*one, *axes)[0] for axes in (seen.kernel, seen.strides, seen.dilations)]
-    rows = _rows(source[1], target[1], *down, (*zero, *seen.begin)[0])
+    height, stride, dilation = ((*one, *axes)[0] for axes in (seen.kernel, seen.strides, seen.dilations))
+    rows = _rows(source[1], target[1], height, stride, dilation, (*zero, *seen.begin)[0])
     places = [table.ctypes.data for table in (rows, *divisors)]
-    facts = np.array([*source[1:], *target[1:], down[2], *columns, *places], np.int64)
+    facts = np.array([*source[1:], *target[1:], dilation, *columns, *places], np.int64)
     kinds = [((),) * n for n in (host_registers()[1], average, min(3, seen.strides[-1]))]
     most = min(source[0], MOST_PIECES * site.threads, prod(target) * prod(seen.kernel) // PIECE)
     pieces = 1 if site.threads == 1 else max(1, most)

@@ -78,15 +78,18 @@ class _OneByOne(ABC):
 
     parts: int
 
-    @property
     @abstractmethod
-    def shared(self) -> Shared:
+    def share(self) -> Shared:
         """The product of one."""
+
+    @cached_property
+    def _shared(self) -> Shared:
+        return self.share()
 
     def orders(self, x: np.ndarray, y: np.ndarray, residual: np.ndarray | None, scratch: np.ndarray) -> np.ndarray:
         """For ``x`` (B, K) and ``y`` (B, M), C-contiguous: an order for each vector."""
         others = [None] * len(x) if residual is None else residual
-        return np.array([self.shared.order(x[b], y[b], others[b], scratch) for b in range(len(x))])
+        return np.array([self._shared.order(x[b], y[b], others[b], scratch) for b in range(len(x))])
 
     def _pieces(self, weights: int) -> int:
         most = 1 if self.parts == 1 else MOST_PIECES * self.parts
@@ -117,9 +120,8 @@ class ByLines(_OneByOne):
         """Bytes of scratch memory: sums, by columns those of each piece."""
         return 4 * _padded(self.lines.rows) * (1 if self.lines.by_rows else len(self.cuts) - 1)
 
-    @cached_property
-    def shared(self) -> Shared:
-        """The product of one vector."""
+    def share(self) -> Shared:
+        """As :meth:`_OneByOne.share`."""
         lines = self.lines
         kinds = [_bytes(count) for count in (lines.by_rows, lines.minor.itemsize, lines.code.itemsize)]
         listing = [array.ctypes.data for array in (lines.start, lines.minor, lines.code, lines.codebook, lines.place)]
@@ -149,9 +151,8 @@ class ByWhole(_OneByOne):
         """Bytes of scratch memory: sums."""
         return 4 * _padded(self.shape[1])
 
-    @cached_property
-    def shared(self) -> Shared:
-        """The product of one vector."""
+    def share(self) -> Shared:
+        """As :meth:`_OneByOne.share`."""
         weights = self.weights
         listing = [array.ctypes.data for array in (weights.code, weights.codebook)]
         facts = np.array([*self.shape, *listing, *self.finish.addresses], np.int64)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 
@@ -26,9 +25,8 @@ class Shared(Ordered):
     facts: np.ndarray
     kept: tuple[object, ...] = ()
 
-    @cached_property
-    def known(self) -> np.ndarray:
-        """A single piece stays on one thread."""
+    def blank(self) -> np.ndarray:
+        """As :meth:`Ordered.blank`; a single piece stays on one thread."""
         addresses = {WORK: self.work.ctypes.data, FACTS: self.facts.ctypes.data}
         return order_of({CODE: self.compiled(), SHARED: self.pieces > 1, PIECES: self.pieces, **addresses})
 

@@ -11,7 +11,8 @@ import pytest
 
 from tersor.format_spec.graph import Node
 from tersor.format_spec.tensors import Order, SharedTensor, to_scan
-from tersor.runtime.kernels.order import Ordered
+from tersor.runtime.kernels.conv import Conv
+from tersor.runtime.kernels.pieces import InPieces
 from tersor.runtime.ops._registry import find_operator
 from tersor.runtime.plan.arena import aligned_bytes
 from tersor.runtime.plan.step import Kernel, Site
@@ -77,7 +78,7 @@ def both() -> Callable[..., tuple[np.ndarray, np.ndarray]]:
 def carry_out() -> Callable[..., None]:
     """``carry_out(work, x, y, residual, threads=1)``: its order, with scratch memory full of NaN."""
 
-    def call(work: Ordered, x: np.ndarray, y: np.ndarray, residual: np.ndarray | None, threads: int = 1) -> None:
+    def call(work: Conv | InPieces, x: np.ndarray, y: np.ndarray, residual: np.ndarray | None, threads: int = 1) -> None:
         scratch = aligned_bytes(work.scratch_bytes)
         scratch[:] = 255
         Workers(threads).carry_out(work.order(x, y, residual, scratch)[None])

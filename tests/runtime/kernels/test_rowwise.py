@@ -39,6 +39,7 @@ def test_softmax_on_threads(both):
 def test_softmax_of_what_is_not_a_number():
     rows = np.array([[np.nan, 1, 2], [np.inf, 1, 2], [-np.inf] * 3, [-np.inf, 0, 0]], np.float32)
     kernel = lower_softmax(Site(Node("Softmax", "softmax", ("x",), ("y",)), ((F32, (4, 3)),), ((F32, (4, 3)),)))
+    assert kernel is not None
     got = np.empty_like(rows)
     kernel.run([rows], [got], np.zeros(0, np.uint8), Workers(1))
     assert np.isnan(got[:3]).all()
