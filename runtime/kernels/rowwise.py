@@ -74,45 +74,6 @@ def normaliser_of_rows(kinds):
     return code_of(kinds, softmax_rows)
 
 
-@jit
-def softmax_rows(kinds, order):
-    """As :func:`average_rows`, for ``y`` (rows, elements): exponentials that sum to 1 in each row."""
-    count = number_at(number_at(order, FACTS), 0)
-    piece = add_at(order + 8 * NEXT, 1)
-    while piece < number_at(order, PIECES):
-        work = number_at(order, WORK) + 8 * piece
-        for row in range(number_at(work, 0), number_at(work, 1)):
-            x, y = number_at(order, X) + 4 * row * count, number_at(order, Y) + 4 * row * count
-            _subtract(y, x, _highest(x, count), count)
-            _raise(y, count)
-            _divide(y, _sum(y, count), count)
-        piece = add_at(order + 8 * NEXT, 1)
-
-
-@jit
-def _highest(place, count):
-    """The largest element; any number where there is NaN."""
-    row, top = floats_at(place, count), np.float32(-np.inf)
-    for i in range(count):
-        top = row[i] if row[i] > top else top
-    return top
-
-
-@jit
-def _subtract(target, place, top, count):
-    """Write each element less ``top``."""
-    row, out = floats_at(place, count), floats_at(target, count)
-    for i in range(count):
-        out[i] = row[i] - top
-
-
-@jit
-def _divide(place, total, count):
-    row = floats_at(place, count)
-    for i in range(count):
-        row[i] /= total
-
-
 @intrinsic
 def _power_of_two(typingctx: Any, shifted: Any) -> Any:
     """2 to the integer that was added to :data:`SHIFT`."""
@@ -124,18 +85,35 @@ def _power_of_two(typingctx: Any, shifted: Any) -> Any:
     return types.float32(types.float32), codegen
 
 
+@jit
+def softmax_rows(kinds, order):
+    """As :func:`average_rows`, for ``y`` (rows, elements): exponentials that sum to 1 in each row."""
+    count = number_at(number_at(order, FACTS), 0)
+    piece = add_at(order + 8 * NEXT, 1)
+    while piece < number_at(order, PIECES):
+        work = number_at(order, WORK) + 8 * piece
+        for row in range(number_at(work, 0), number_at(work, 1)):
+            _softmax(number_at(order, X) + 4 * row * count, number_at(order, Y) + 4 * row * count, count)
+        piece = add_at(order + 8 * NEXT, 1)
+
+
 @jit(fastmath={"contract"})
-def _raise(place, count):
-    """Replace numbers that are at most 0, or NaN, by their exponentials, to two units in the last place."""
-    row = floats_at(place, count)
+def _softmax(source, target, count):
+    """The softmax of ``count`` elements; exponentials are good to two units in the last place, and NaN makes a row of NaN."""
+    row, out, top = floats_at(source, count), floats_at(target, count), np.float32(-np.inf)
     for i in range(count):
-        x = row[i]
+        top = max(top, row[i])
+    for i in range(count):
+        x = row[i] - top
         shifted = x * LOG2_E + SHIFT
         power = shifted - SHIFT
         r = x - power * LN_2_HIGH - power * LN_2_LOW
         series = ((((FIFTH * r + FOURTH) * r + THIRD) * r + SECOND) * r + FIRST) * r + ZEROTH
         value = (series * (r * r) + r + np.float32(1)) * _power_of_two(shifted)
-        row[i] = np.float32(0) if x < LEAST else value
+        out[i] = np.float32(0) if x < LEAST else value
+    total = _sum(target, count)
+    for i in range(count):
+        out[i] /= total
 
 
 def mean_of_rows(rows: int, elements: int, threads: int) -> Kernel:

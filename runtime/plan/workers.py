@@ -165,7 +165,8 @@ class _Crew:
         """Carry out orders, those that are shared on all threads that are free."""
         if orders[:, SHARED].any():
             self._wake()
-        self.carries_out(self.team, orders.ctypes.data, len(orders), _patience())
+        patience = _patience() if self.helpers else 1
+        self.carries_out(self.team, orders.ctypes.data, len(orders), patience)
 
     def _wake(self) -> None:
         """Have the helpers follow."""
