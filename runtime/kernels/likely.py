@@ -79,7 +79,7 @@ def _conv(node: Node) -> Iterator[Call]:
     kernel, strides = node.attribute("kernel_shape", [TAPS]), node.attribute("strides", [1])
     if {*kernel} != {TAPS} or {*strides} != {1} or node.attribute("group", 1) != 1:  # else it may be Winograd's method
         yield convolver, (_lanes(),)
-    yield carry_out, (make_team(), 0, 0, 0)
+    yield carry_out, (make_team(), _array(np.int64, 2), 0)
     yield follow, (make_team(), 0, 0)
 
 

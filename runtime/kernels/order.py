@@ -39,7 +39,7 @@ class Ordered(ABC):
         """The order (ORDER,) int64 for float32 arrays, C-contiguous, and scratch bytes, which the caller keeps alive."""
         order = self._blank.copy()
         for place, array in ((X, x), (Y, y), (OTHER, residual), (SCRATCH, scratch)):
-            order[place] = 0 if array is None else array.ctypes.data
+            order[place] = address_of(array)
         return order
 
 
@@ -49,3 +49,8 @@ def order_of(numbers: Mapping[int, int]) -> np.ndarray:
     for place, number in numbers.items():
         order[place] = number
     return order
+
+
+def address_of(array: np.ndarray | None) -> int:
+    """Where an array begins in memory; 0 for none."""
+    return 0 if array is None else array.__array_interface__["data"][0]

@@ -96,12 +96,12 @@ def lead(team, function, argument, patience):
 
 
 @jit
-def carry_out(team, orders, count, patience):
-    """Carry out ``count`` orders in turn, the first one at address ``orders``; what threads share is led, see :func:`lead`."""
+def carry_out(team, orders, patience):
+    """Carry out ``orders`` (n, ORDER) int64 in turn; what threads share is led, see :func:`lead`."""
     busy = address(team) + 8 * BUSY
     add_at(busy, 1)
-    for i in range(count):
-        order = orders + 8 * ORDER * i
+    for i in range(len(orders)):
+        order = address(orders) + 8 * ORDER * i
         swap_at(order + 8 * NEXT, 0)
         swap_at(order + 8 * PLACES, 0)
         if number_at(order, SHARED) != 0:

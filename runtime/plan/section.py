@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from ..kernels.order import ORDER
+from ..kernels.order import ORDER, OTHER, X, address_of
 from .step import Step
 from .workers import Workers
 
@@ -41,32 +41,44 @@ class Placed:
 class Section:
     """Consecutive steps that are machine code alone.
 
-    Their orders are made once; those of steps that touch ``late`` slots, whose arrays each run brings, again in each.
+    Their orders are made once. Arrays of ``late`` slots come with each run: only their addresses are written anew.
     """
 
     def __init__(self, steps: Sequence[Placed], late: set[int]) -> None:
         self._steps = tuple(steps)
-        self._late = [not late.isdisjoint((*placed.step.inputs, *placed.step.outputs)) for placed in steps]
-        self._joined = np.zeros((0, ORDER), np.int64)
-        self._orders: list[np.ndarray] = []
+        self._late = late.intersection(i for placed in steps for i in (*placed.step.inputs, *placed.step.outputs))
+        self._orders = np.zeros((0, ORDER), np.int64)
         self._ends: list[tuple[int, int]] = []
+        self._places: list[tuple[int, list[tuple[int, int]]]] = []
 
     def run(self, values: Values, workers: Workers) -> None:
         """Carry out all orders."""
-        if not self._orders:
+        if not self._ends:
             self._make(values)
-        else:
-            for placed, late, orders in zip(self._steps, self._late, self._orders, strict=True):
-                if late:
-                    orders[:] = _orders_of(placed, values)
-        workers.carry_out(self._joined, self._ends)
+        numbers = memoryview(self._orders.reshape(-1))
+        for slot, places in self._places:
+            begin = address_of(values[slot])
+            for place, offset in places:
+                numbers[place] = begin + offset
+        workers.carry_out(self._orders, self._ends)
 
     def _make(self, values: Values) -> None:
-        made = [_orders_of(placed, values) for placed in self._steps]
+        given = values.copy()
+        for slot in self._late:  # the same array may have been given for two slots
+            given[slot] = np.empty_like(values[slot])
+        made = [_orders_of(placed, given) for placed in self._steps]
+        self._orders = np.concatenate(made)
+        self._places = [(slot, _places_of(given[slot], self._orders)) for slot in self._late]
         ends = np.cumsum([len(orders) for orders in made])
-        self._joined = np.concatenate(made)
-        self._orders = np.split(self._joined, ends[:-1])
         self._ends = [(placed.number, int(end)) for placed, end in zip(self._steps, ends, strict=True)]
+
+
+def _places_of(array: np.ndarray | None, orders: np.ndarray) -> list[tuple[int, int]]:
+    """(place, offset): among the numbers of ``orders`` (n, ORDER), those that are addresses in ``array``, and how far in."""
+    assert array is not None
+    begin, addresses = address_of(array), orders[:, X : OTHER + 1]
+    rows, columns = np.nonzero((addresses >= begin) & (addresses < begin + array.nbytes))
+    return [(r * ORDER + X + c, int(addresses[r, c]) - begin) for r, c in zip(rows.tolist(), columns.tolist(), strict=True)]
 
 
 def parts_of(steps: Sequence[Placed], late: set[int]) -> Iterator[Placed | Section]:

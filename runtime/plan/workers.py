@@ -147,7 +147,7 @@ class _Crew:
     team: np.ndarray
     helpers: tuple[_Helper, ...]
     calls: Iterator[int] = field(default_factory=lambda: count(1))
-    carries_out: Callable[[np.ndarray, int, int, int], None] = field(default_factory=carry_out.once)
+    carries_out: Callable[[np.ndarray, np.ndarray, int], None] = field(default_factory=carry_out.once)
 
     @classmethod
     def of(cls, size: int) -> _Crew:
@@ -163,10 +163,10 @@ class _Crew:
 
     def carry_out(self, orders: np.ndarray) -> None:
         """Carry out orders, those that are shared on all threads that are free."""
-        if orders[:, SHARED].any():
+        if self.helpers and orders[:, SHARED].any():
             self._wake()
         patience = _patience() if self.helpers else 1
-        self.carries_out(self.team, orders.ctypes.data, len(orders), patience)
+        self.carries_out(self.team, orders, patience)
 
     def _wake(self) -> None:
         """Have the helpers follow."""

@@ -74,7 +74,7 @@ def test_orders_in_a_row(code, shared):
     orders = np.array([job.order for job in jobs])
     orders[:, SHARED] = shared
     for times in (1, 2):  # an order can be carried out again
-        carry_out(team, orders.ctypes.data, len(orders), LOOKS)
+        carry_out(team, orders, LOOKS)
         assert [job.done for job in jobs] == [[times] * 3, [times], [times] * 7]
     assert np.array_equal(team[[LED, ENDED, BUSY]], [0, 0, 0])
 
