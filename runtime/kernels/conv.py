@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 
 import numpy as np
 
@@ -73,18 +73,16 @@ class Conv(Ordered):
 
     def blank(self) -> np.ndarray:
         """As :meth:`Ordered.blank`."""
-        stream, shares = self.stream, self._shares
+        stream, shares, tiling = self.stream, self._shares, self.tiling
         tables = {WORK: shares, GEOMETRY: self._geometry, ROW_INPUT: self.tiling.row_input, PREPARED: self._task}
         tables |= {BLOCK_CHANNELS: stream.block_channels, BLOCK_VISITS: stream.block_visits}
-        numbers = {CODE: convolver(((),) * self.tiling.V), SHARED: len(shares) > 1, PIECES: len(shares)}
-        numbers |= {TILE: self._tile, BLOCKS: len(stream.block_channels) - 1, PARTS: self.parts}
+        numbers = {CODE: _convolver(self.tiling.V), SHARED: len(shares) > 1, PIECES: len(shares)}
+        numbers |= {
+            TILE: _visitor(tiling.T, tiling.R, tiling.V, stream.codebook is not None),
+            BLOCKS: len(stream.block_channels) - 1,
+            PARTS: self.parts,
+        }
         return order_of(numbers | {place: table.ctypes.data for place, table in tables.items()})
-
-    @cached_property
-    def _tile(self) -> int:
-        """The address of the tile's code."""
-        tiling, coded = self.tiling, self.stream.codebook is not None
-        return visits(*(((),) * length for length in (tiling.T, tiling.R, tiling.V, coded)))
 
     @cached_property
     def _task(self) -> np.ndarray:
@@ -127,6 +125,18 @@ class Conv(Ordered):
         else:
             shares = [(0, count, i, i + 1) for i in range(parts)]
         return np.array(shares, np.int64)
+
+
+@cache
+def _convolver(V: int) -> int:
+    """The address of the kernel's code; looking it up takes longer than a small layer."""
+    return convolver(((),) * V)
+
+
+@cache
+def _visitor(T: int, R: int, V: int, coded: bool) -> int:
+    """The address of the tile's code."""
+    return visits(*(((),) * length for length in (T, R, V, coded)))
 
 
 def affine(epilogue: Epilogue, channels: int, bias: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:

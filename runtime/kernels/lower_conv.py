@@ -16,7 +16,7 @@ from .layout import Shape2D, Tiling, choose, cost
 from .matrix import Matrix, matrix_of
 from .pieces import Cut, InPieces
 from .shared import one_order
-from .stream import make_stream
+from .stream import Stream, arrange, list_entries, make_stream
 from .winograd.conv import WinogradConv, cost_winograd, cut_winograd, fits, winograd_weights
 
 PREPARED = 10
@@ -60,11 +60,19 @@ def _parts(site: Site, cycles: float) -> int:
 
 
 def _by_tiles(site: Site, shape: Shape2D, tiling: Tiling) -> Kernel:
-    key = ("conv", site.node.inputs[1], tiling, shape.groups, site.threads)
-    stream = site.prepare(key, lambda: make_stream(_matrix(site), shape.C, shape.groups, tiling, site.threads))
+    stream = _stream(site, shape, tiling)
     conv = Conv(shape.flattened, tiling, stream, *_epilogue(site, shape), site.threads)
     label = f"conv {tiling.shape} {tiling.T}x{tiling.R}x{tiling.V}" + ("" if stream.codebook is not None else " fp32")
     return _kernel(label, conv, shape)
+
+
+def _stream(site: Site, shape: Shape2D, tiling: Tiling) -> Stream:
+    """The weights in the order of tiles; of passing ones, only how they are arranged is kept."""
+    key = (site.node.inputs[1], tiling, shape.groups, site.threads)
+    how = shape.C, shape.groups, tiling, site.threads
+    if not site.passing:
+        return site.prepare(("conv", *key), lambda: make_stream(_matrix(site), *how))
+    return list_entries(_matrix(site), site.keep(("arranged", *key), lambda: arrange(_matrix(site), *how)), tiling)
 
 
 def _dense(site: Site, shape: Shape2D, cut: Cut, parts: int) -> Kernel:
@@ -96,7 +104,10 @@ def _epilogue(site: Site, shape: Shape2D) -> tuple[np.ndarray, np.ndarray, np.nd
 
 
 def _matrix(site: Site) -> Matrix:
-    return matrix_of(site.constants[1], (0,), site.node.inputs[1])
+    name = site.node.inputs[1]
+    if site.passing:  # what is prepared lasts for one run: the matrix is checked once in it
+        return site.prepare(("matrix", name), lambda: matrix_of(site.constants[1], (0,), name))
+    return matrix_of(site.constants[1], (0,), name)
 
 
 def _kernel(label: str, conv: Conv | InPieces, shape: Shape2D) -> Kernel:

@@ -35,38 +35,77 @@ class Stream(Layout):
     nonzeros: int
 
 
+@dataclass(frozen=True, eq=False)
+class Arrangement(Layout):
+    """A :class:`Stream` but for its entries: small beside them, and the same whenever the same weights are decoded.
+
+    ``units`` (units,) int64 are the first output channels of units, ``first_input`` the first input channels of their groups;
+    ``channel_of`` and ``vector_of`` (columns,) int64 are what a column adds to that, and to the group's first packed vector;
+    ``block_of`` (channels,) int64 is the block of an input channel. ``cursor`` (blocks, units, lists) int64 says where in the
+    words each list of entries begins.
+    """
+
+    block_channels: np.ndarray
+    block_visits: np.ndarray
+    channel: np.ndarray
+    flags: np.ndarray
+    start: np.ndarray
+    units: np.ndarray
+    outputs: int
+    first_input: np.ndarray
+    channel_of: np.ndarray
+    vector_of: np.ndarray
+    block_of: np.ndarray
+    cursor: np.ndarray
+
+
 def make_stream(matrix: Matrix, channels: int, groups: int, tiling: Tiling, parts: int) -> Stream:
     """Order the weights, rows being output channels and columns (input channel of the group, kernel position).
 
     Output channels are cut into ``parts`` of about equally many weights. Within a block and part, visits are sorted by their
     number of weights, so that the processor predicts where their loops end.
     """
+    return list_entries(matrix, arrange(matrix, channels, groups, tiling, parts), tiling)
+
+
+def arrange(matrix: Matrix, channels: int, groups: int, tiling: Tiling, parts: int) -> Arrangement:
+    """Everything but the entries, see :func:`make_stream`."""
     block_channels = cut_channels(channels, groups, tiling.block)
     block_of = np.repeat(np.arange(len(block_channels) - 1), np.diff(block_channels))
-    units = _units(matrix.rows, groups, tiling.T)
-    coded = matrix.codes.dtype == np.uint8
-    lines = make_lines(matrix, by_rows=True)
-    values = lines.code if coded or lines.code.dtype == np.float32 else matrix.codebook[lines.code]
-    rows = lines.start, lines.minor, values if coded else values.view(np.uint32)
-    outputs = max(1, matrix.rows // groups)
+    units, outputs, lists = _units(matrix.rows, groups, tiling.T), max(1, matrix.rows // groups), 2 * tiling.T - 1
     channel_of, tap_of = np.divmod(np.arange(matrix.columns), len(tiling.tap_vector))
-    of_column = channel_of, channel_of * tiling.vectors + tiling.tap_vector[tap_of]
-    place = (units, outputs, units // outputs * (channels // groups), *of_column, block_of, block_channels, tiling.vectors)
-    lists = 2 * tiling.T - 1
-    counts = np.zeros((len(block_channels) - 1, len(units), lists), np.int64)
+    vector_of = channel_of * tiling.vectors + tiling.tap_vector[tap_of]
+    place = units, outputs, units // outputs * (channels // groups), channel_of, vector_of, block_of
+    counts, coded = np.zeros((len(block_channels) - 1, len(units), lists), np.int64), _is_coded(matrix)
     walk = _walk_rows if tiling.T == 1 else _walk_pairs
-    walk(*rows, *place, coded, True, counts, np.empty(0, np.uint32))
-    visits, cut = _visits(counts, units, matrix.rows, groups, parts)
-    block, unit, flags = visits
+    walk(*_rows(matrix), *place, block_channels, tiling.vectors, coded, True, counts, np.empty(0, np.uint32))
+    (block, unit, flags), cut = _visits(counts, units, matrix.rows, groups, parts)
     sizes = counts[block, unit] * np.array([[1 if coded else 1 + (tiling.T if i == 0 else 1) for i in range(lists)]])
     start = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
-    words = np.empty(start[-1], np.uint32)
     cursor = np.zeros_like(counts)
     cursor[block, unit] = start[:-1].reshape(-1, lists)
-    walk(*rows, *place, coded, False, cursor, words)
-    channel = np.append(units[unit], 0)
-    codebook = matrix.codebook if coded else None
-    return Stream(block_channels, cut, channel, flags, start, words, codebook, len(rows[1]))
+    return Arrangement(block_channels, cut, np.append(units[unit], 0), flags, start, *place, cursor)
+
+
+def list_entries(matrix: Matrix, made: Arrangement, tiling: Tiling) -> Stream:
+    """The entries of ``matrix``, arranged as ``made`` for it says."""
+    words, rows, coded = np.empty(made.start[-1], np.uint32), _rows(matrix), _is_coded(matrix)
+    place = made.units, made.outputs, made.first_input, made.channel_of, made.vector_of, made.block_of
+    walk = _walk_rows if tiling.T == 1 else _walk_pairs
+    walk(*rows, *place, made.block_channels, tiling.vectors, coded, False, made.cursor.copy(), words)
+    described = made.block_channels, made.block_visits, made.channel, made.flags, made.start
+    return Stream(*described, words, matrix.codebook if coded else None, len(rows[1]))
+
+
+def _is_coded(matrix: Matrix) -> bool:
+    return matrix.codes.dtype == np.uint8
+
+
+def _rows(matrix: Matrix) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(starts, columns, values): values are codes of 8 bits, or float32 as uint32."""
+    lines = make_lines(matrix, by_rows=True)
+    values = lines.code if lines.code.dtype in (np.uint8, np.float32) else matrix.codebook[lines.code]
+    return lines.start, lines.minor, values if _is_coded(matrix) else values.view(np.uint32)
 
 
 def cut_channels(channels: int, groups: int, block: int) -> np.ndarray:

@@ -101,7 +101,8 @@ class Site:
     ``inputs`` and ``outputs`` are the types (``None`` for an absent input); ``constants`` the inputs that are known, decoded
     when they are looked up. ``rectified`` says that input 0 comes from a rectifier, so that many of its elements are zero.
     ``prepare(key, build)`` returns ``build()``, made once per model for one ``key``: plans of other shapes share it.
-    ``passing`` says that what is prepared serves a single run, so that preparing it must be quick.
+    ``passing`` says that what is prepared serves a single run, so that preparing it must be quick; ``keep(key, build)`` is then
+    for what is small beside the weights, and made once per model all the same.
     """
 
     node: Node
@@ -113,6 +114,7 @@ class Site:
     rectified: bool = False
     prepare: Callable[[Hashable, Callable[[], Any]], Any] = field(default=lambda key, build: build())
     passing: bool = False
+    keep: Callable[[Hashable, Callable[[], Any]], Any] = field(default=lambda key, build: build())
 
     def type(self, index: int) -> Shaped | None:
         """Type of input ``index``, or ``None`` when the node has no such input."""

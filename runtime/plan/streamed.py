@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -19,22 +20,37 @@ def is_encoded(site: Site) -> bool:
 
 def decoding_kernel(site: Site, lower: Callable[[Site], Kernel | None]) -> Kernel | None:
     """The kernel that ``lower`` gives; unless it streams its weights by itself, one that decodes them whole in every run."""
-    found = lower(replace(site, passing=True) if is_encoded(site) else site)
-    if found is None or found.streams or not is_encoded(site):
+    if not is_encoded(site):
+        return lower(site)
+    small: dict[Hashable, Any] = {}
+
+    def keep(key: Hashable, build: Callable[[], Any]) -> Any:
+        small[key] = site.prepare(key, build)
+        return small[key]
+
+    found = lower(replace(site, passing=True, prepare=_for_once(), keep=keep))
+    if found is None or found.streams:
         return found
 
     def run(inputs: Arrays, outputs: Arrays, scratch: np.ndarray, workers: Workers) -> Sequence[np.ndarray] | None:
-        made = lower(_decoded(site, workers))
+        constants = {index: site.constants[index] for index in site.constants}
+        decoded = {i: t.decoded(workers) if isinstance(t, EncodedTensor) else t for i, t in constants.items()}
+        made = lower(replace(site, constants=decoded, passing=True, prepare=_for_once(), keep=keep))
         assert made is not None
         return made.run(inputs, outputs, scratch, workers)
 
     encoded = [tensor for index in site.constants if isinstance(tensor := site.constants[index], EncodedTensor)]
-    held = sum(tensor.bytes for tensor in encoded)
+    held = sum(tensor.bytes for tensor in encoded) + sum(kept.bytes for kept in small.values())
     return replace(found, name=f"decoded for {found.name}", run=run, weight_bytes=held, streams=True, orders=None)
 
 
-def _decoded(site: Site, workers: Workers) -> Site:
-    """The site with its encoded constants decoded, where nothing is kept from run to run."""
-    constants = {index: site.constants[index] for index in site.constants}
-    decoded = {i: t.decoded(workers) if isinstance(t, EncodedTensor) else t for i, t in constants.items()}
-    return replace(site, constants=decoded, passing=True, prepare=lambda key, build: build())
+def _for_once() -> Callable[[Hashable, Callable[[], Any]], Any]:
+    """A site's ``prepare`` that keeps what it makes for as long as it is kept itself."""
+    made: dict[Hashable, Any] = {}
+
+    def prepare(key: Hashable, build: Callable[[], Any]) -> Any:
+        if key not in made:
+            made[key] = build()
+        return made[key]
+
+    return prepare
