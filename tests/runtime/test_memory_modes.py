@@ -16,6 +16,7 @@ from tersor.format_spec.tensors import DenseTensor
 from tersor.packer import Recipe, pack
 from tersor.runtime import load
 from tersor.runtime.encoded import KEPT_ENCODED, least_encoded
+from tersor.runtime.kernels.stream import Arrangement
 
 SHAPE = (2, 3, 9, 9)
 
@@ -102,3 +103,19 @@ def test_unknown_mode(tmp_path: Path, network):
     pack(network, path, Recipe.lossless())
     with pytest.raises(PlanError, match="'expanded' or 'streamed'"):
         load(path, memory="compressed")  # type: ignore[arg-type]
+
+
+def test_of_a_streamed_convolution_only_the_arrangement_is_kept(monkeypatch, pruned, tmp_path: Path):
+    monkeypatch.setattr("tersor.runtime.encoded.KEPT_ENCODED", 1)
+    monkeypatch.setattr("tersor.runtime.encoded.DECODED_SHARE", 0)
+    path, weights = tmp_path / "net.tersor", pruned(np.random.default_rng(0), (64, 64, 3, 3), 0.3)
+    kind = TensorType("float32", (1, 64, 8, 8))
+    node = Node("Conv", "conv", ("x", "w"), ("y",), {"pads": (1, 1, 1, 1)})
+    graph = Graph("net", (Value("x", kind),), (Value("y", kind),), (node,), {"w": DenseTensor.of(weights)}, {}, OPSET)
+    pack(graph, path, Recipe.lossless())
+    with load(path, memory="streamed") as model:
+        model.run({"x": np.ones(kind.shape, np.float32)})
+        (kernel,) = [step.kernel for step in model.plan().steps]
+        kept = list(model._prepared.values())
+    assert [type(value) for value in kept] == [Arrangement]
+    assert kernel.weight_bytes - kept[0].bytes < path.stat().st_size
