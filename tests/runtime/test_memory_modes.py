@@ -118,4 +118,4 @@ def test_of_a_streamed_convolution_only_the_arrangement_is_kept(monkeypatch, pru
         (kernel,) = [step.kernel for step in model.plan().steps]
         kept = list(model._prepared.values())
     assert [type(value) for value in kept] == [Arrangement]
-    assert kernel.weight_bytes - kept[0].bytes < path.stat().st_size
+    assert kernel.weight_bytes > kept[0].bytes + np.count_nonzero(weights) // 2
