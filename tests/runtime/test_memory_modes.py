@@ -109,12 +109,13 @@ def test_of_a_streamed_convolution_only_the_arrangement_is_kept(monkeypatch, pru
     monkeypatch.setattr("tersor.runtime.encoded.KEPT_ENCODED", 1)
     monkeypatch.setattr("tersor.runtime.encoded.DECODED_SHARE", 0)
     path, weights = tmp_path / "net.tersor", pruned(np.random.default_rng(0), (64, 64, 3, 3), 0.3)
-    kind = TensorType("float32", (1, 64, 8, 8))
+    shape = (1, 64, 8, 8)
+    kind = TensorType("float32", shape)
     node = Node("Conv", "conv", ("x", "w"), ("y",), {"pads": (1, 1, 1, 1)})
     graph = Graph("net", (Value("x", kind),), (Value("y", kind),), (node,), {"w": DenseTensor.of(weights)}, {}, OPSET)
     pack(graph, path, Recipe.lossless())
     with load(path, memory="streamed") as model:
-        model.run({"x": np.ones(kind.shape, np.float32)})
+        model.run({"x": np.ones(shape, np.float32)})
         (kernel,) = [step.kernel for step in model.plan().steps]
         kept = list(model._prepared.values())
     assert [type(value) for value in kept] == [Arrangement]
