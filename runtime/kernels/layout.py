@@ -22,9 +22,9 @@ LOADS = (1.0, 1.5, 1.9)
 VISITED = {1: 30, 2: 75}
 """Cycles that a visit takes beside its entries, by its channels: two walk three lists."""
 
-VISIT_PREPARED, ENTRY_PREPARED = 60, {1: 9, 2: 28}
-"""Cycles of preparing one visit, whose place is known from the first run, and one weight by the channels of a tile: the entries
-of two have to be merged."""
+VISIT_PREPARED, ENTRY_PREPARED = 150, {1: 9, 2: 28}
+"""Cycles of preparing one visit, and one weight by the channels of a tile: the entries of two have to be merged. Where a visit
+begins is known from the first run, but takes memory, which is counted as cycles here."""
 
 NEAR_BYTES = 1 << 19
 """Outputs that stay in the second-level cache; more are written to memory."""
