@@ -72,7 +72,8 @@ def _stream(site: Site, shape: Shape2D, tiling: Tiling) -> Stream:
     how = shape.C, shape.groups, tiling, site.threads
     if not site.passing:
         return site.prepare(("conv", *key), lambda: make_stream(_matrix(site), *how))
-    return list_entries(_matrix(site), site.keep(("arranged", *key), lambda: arrange(_matrix(site), *how)), tiling)
+    made = site.keep(("arranged", *key), lambda: arrange(_matrix(site), *how))
+    return list_entries(_matrix(site), made, shape.C, shape.groups, tiling)
 
 
 def _dense(site: Site, shape: Shape2D, cut: Cut, parts: int) -> Kernel:

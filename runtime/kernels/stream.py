@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ...format_spec.errors import FormatError
 from ._jit import jit
 from .layout import Tiling
 from .lines import make_lines
@@ -39,10 +40,7 @@ class Stream(Layout):
 class Arrangement(Layout):
     """A :class:`Stream` but for its entries: small beside them, and the same whenever the same weights are decoded.
 
-    ``units`` (units,) int64 are the first output channels of units, ``first_input`` the first input channels of their groups;
-    ``channel_of`` and ``vector_of`` (columns,) int64 are what a column adds to that, and to the group's first packed vector;
-    ``block_of`` (channels,) int64 is the block of an input channel. ``cursor`` (blocks, units, lists) int64 says where in the
-    words each list of entries begins.
+    ``begin`` and ``end`` (blocks, units, lists) int64 say where in the words each list of entries lies.
     """
 
     block_channels: np.ndarray
@@ -50,13 +48,8 @@ class Arrangement(Layout):
     channel: np.ndarray
     flags: np.ndarray
     start: np.ndarray
-    units: np.ndarray
-    outputs: int
-    first_input: np.ndarray
-    channel_of: np.ndarray
-    vector_of: np.ndarray
-    block_of: np.ndarray
-    cursor: np.ndarray
+    begin: np.ndarray
+    end: np.ndarray
 
 
 def make_stream(matrix: Matrix, channels: int, groups: int, tiling: Tiling, parts: int) -> Stream:
@@ -65,36 +58,49 @@ def make_stream(matrix: Matrix, channels: int, groups: int, tiling: Tiling, part
     Output channels are cut into ``parts`` of about equally many weights. Within a block and part, visits are sorted by their
     number of weights, so that the processor predicts where their loops end.
     """
-    return list_entries(matrix, arrange(matrix, channels, groups, tiling, parts), tiling)
+    return list_entries(matrix, arrange(matrix, channels, groups, tiling, parts), channels, groups, tiling)
 
 
 def arrange(matrix: Matrix, channels: int, groups: int, tiling: Tiling, parts: int) -> Arrangement:
     """Everything but the entries, see :func:`make_stream`."""
     block_channels = cut_channels(channels, groups, tiling.block)
+    units, lists = _units(matrix.rows, groups, tiling.T), 2 * tiling.T - 1
+    counts, none = np.zeros((len(block_channels) - 1, len(units), lists), np.int64), np.empty(0, np.uint32)
+    _walk(matrix, block_channels, channels, groups, tiling, True, counts, counts, none)
+    (block, unit, flags), cut = _visits(counts, units, matrix.rows, groups, parts)
+    words = [1 if _is_coded(matrix) else 1 + (tiling.T if i == 0 else 1) for i in range(lists)]
+    start = np.concatenate([[0], np.cumsum(counts[block, unit] * words)]).astype(np.int64)
+    begin = np.zeros_like(counts)
+    begin[block, unit] = start[:-1].reshape(-1, lists)
+    return Arrangement(block_channels, cut, np.append(units[unit], 0), flags, start, begin, begin + counts * words)
+
+
+def list_entries(matrix: Matrix, made: Arrangement, channels: int, groups: int, tiling: Tiling) -> Stream:
+    """The entries of ``matrix``, arranged as ``made`` for it says.
+
+    Raises:
+        FormatError: it was made for other weights.
+    """
+    words, cursor = np.empty(made.start[-1], np.uint32), made.begin.copy()
+    fitted = _walk(matrix, made.block_channels, channels, groups, tiling, False, cursor, made.end, words)
+    if not fitted or not np.array_equal(cursor, made.end):
+        raise FormatError("weights are others than when the model was loaded: its file has been written to; load it again")
+    described = made.block_channels, made.block_visits, made.channel, made.flags, made.start
+    return Stream(*described, words, matrix.codebook if _is_coded(matrix) else None, matrix.nonzeros)
+
+
+def _walk(
+    matrix: Matrix, block_channels: np.ndarray, channels: int, groups: int, tiling: Tiling, counting: bool, cursor: np.ndarray,
+    end: np.ndarray, words: np.ndarray,
+) -> bool:  # fmt: skip
+    """Count the entries of each list in ``cursor``, or write them where it stands. ``False`` when a list would pass its end."""
     block_of = np.repeat(np.arange(len(block_channels) - 1), np.diff(block_channels))
-    units, outputs, lists = _units(matrix.rows, groups, tiling.T), max(1, matrix.rows // groups), 2 * tiling.T - 1
+    units, outputs = _units(matrix.rows, groups, tiling.T), max(1, matrix.rows // groups)
     channel_of, tap_of = np.divmod(np.arange(matrix.columns), len(tiling.tap_vector))
     vector_of = channel_of * tiling.vectors + tiling.tap_vector[tap_of]
-    place = units, outputs, units // outputs * (channels // groups), channel_of, vector_of, block_of
-    counts, coded = np.zeros((len(block_channels) - 1, len(units), lists), np.int64), _is_coded(matrix)
+    place = units, outputs, units // outputs * (channels // groups), channel_of, vector_of, block_of, block_channels
     walk = _walk_rows if tiling.T == 1 else _walk_pairs
-    walk(*_rows(matrix), *place, block_channels, tiling.vectors, coded, True, counts, np.empty(0, np.uint32))
-    (block, unit, flags), cut = _visits(counts, units, matrix.rows, groups, parts)
-    sizes = counts[block, unit] * np.array([[1 if coded else 1 + (tiling.T if i == 0 else 1) for i in range(lists)]])
-    start = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
-    cursor = np.zeros_like(counts)
-    cursor[block, unit] = start[:-1].reshape(-1, lists)
-    return Arrangement(block_channels, cut, np.append(units[unit], 0), flags, start, *place, cursor)
-
-
-def list_entries(matrix: Matrix, made: Arrangement, tiling: Tiling) -> Stream:
-    """The entries of ``matrix``, arranged as ``made`` for it says."""
-    words, rows, coded = np.empty(made.start[-1], np.uint32), _rows(matrix), _is_coded(matrix)
-    place = made.units, made.outputs, made.first_input, made.channel_of, made.vector_of, made.block_of
-    walk = _walk_rows if tiling.T == 1 else _walk_pairs
-    walk(*rows, *place, made.block_channels, tiling.vectors, coded, False, made.cursor.copy(), words)
-    described = made.block_channels, made.block_visits, made.channel, made.flags, made.start
-    return Stream(*described, words, matrix.codebook if coded else None, len(rows[1]))
+    return walk(*_rows(matrix), *place, tiling.vectors, _is_coded(matrix), counting, cursor, end, words)
 
 
 def _is_coded(matrix: Matrix) -> bool:
@@ -160,18 +166,18 @@ def _visits(
 @jit
 def _walk_rows(
     starts, columns, codes, units, outputs, first_input, channel_of, vector_of, block_of, block_channels, vectors, coded,
-    counting, cursor, words,
+    counting, cursor, end, words,
 ):  # fmt: skip
     """As :func:`_walk_pairs` where a unit is a row: its entries of one block follow one another.
 
     Indices of the inner loops are unsigned: signed ones are looked at for their sign, which takes longer than the rest.
     """
     for u in range(len(units)):
-        i, end, first = np.uint64(starts[units[u]]), np.uint64(starts[units[u] + 1]), first_input[u]
-        while i < end:
+        i, last, first = np.uint64(starts[units[u]]), np.uint64(starts[units[u] + 1]), first_input[u]
+        while i < last:
             block = block_of[first + channel_of[columns[i]]]
             after, base = block_channels[block + 1] - first, np.uint32((first - block_channels[block]) * vectors)
-            at, begin, beyond = np.uint64(cursor[block, u, 0]), i, end
+            at, begin, beyond = np.uint64(cursor[block, u, 0]), i, last
             i += np.uint64(1)
             while i < beyond:
                 middle = (i + beyond) >> np.uint64(1)
@@ -179,9 +185,13 @@ def _walk_rows(
                     i = middle + np.uint64(1)
                 else:
                     beyond = middle
+            length = np.int64(i - begin)
+            cursor[block, u, 0] += length if counting or coded else 2 * length
             if counting:
-                cursor[block, u, 0] = i - begin
-            elif coded:
+                continue
+            if cursor[block, u, 0] > end[block, u, 0]:
+                return False
+            if coded:
                 for k in range(begin, i):
                     words[at] = (base + vector_of[columns[k]]) | np.uint32(codes[k]) << np.uint32(16)
                     at += np.uint64(1)
@@ -189,12 +199,13 @@ def _walk_rows(
                 for k in range(begin, i):
                     words[at], words[at + np.uint64(1)] = base + vector_of[columns[k]], np.uint32(codes[k])
                     at += np.uint64(2)
+    return True
 
 
 @jit
 def _walk_pairs(
     starts, columns, codes, units, outputs, first_input, channel_of, vector_of, block_of, block_channels, vectors, coded,
-    counting, cursor, words,
+    counting, cursor, end, words,
 ):  # fmt: skip
     """Merge the rows of each unit: count entries in ``cursor`` (block, unit, list), or write them where it stands.
 
@@ -214,21 +225,21 @@ def _walk_pairs(
             which = 0 if left == right else (1 if left < right else 2)
             block = block_of[first + channel_of[column]]
             at = cursor[block, u, which]
-            if counting:
-                cursor[block, u, which] = at + 1
-            else:
+            size = 1 if counting or coded else 3 if left == right else 2
+            cursor[block, u, which] = at + size
+            if not counting:
+                if at + size > end[block, u, which]:
+                    return False
                 offset = np.uint32((first - block_channels[block]) * vectors + vector_of[column])
                 code = codes[i] if left <= right else codes[j]
                 if coded:
                     other = np.uint32(codes[j]) if left == right else np.uint32(0)
                     words[at] = offset | np.uint32(code) << np.uint32(16) | other << np.uint32(24)
-                    at += 1
                 else:
                     words[at], words[at + 1] = offset, np.uint32(code)
                     at += 2
                     if left == right:
                         words[at] = np.uint32(codes[j])
-                        at += 1
-                cursor[block, u, which] = at
             i += left <= right
             j += right <= left
+    return True

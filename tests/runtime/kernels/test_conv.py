@@ -10,11 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tersor.format_spec.errors import FormatError
 from tersor.format_spec.tensors import DenseTensor
 from tersor.runtime.kernels.conv import Conv, affine
 from tersor.runtime.kernels.layout import MOST_VECTORS, Shape2D, Tiling, choose, tiles
 from tersor.runtime.kernels.matrix import matrix_of
-from tersor.runtime.kernels.stream import cut_channels, make_stream
+from tersor.runtime.kernels.stream import arrange, cut_channels, list_entries, make_stream
 from tersor.runtime.ops.conv import conv
 from tersor.runtime.plan.arena import aligned_bytes
 from tersor.runtime.plan.step import Epilogue
@@ -105,6 +106,24 @@ def test_inputs_read_in_place(share, pruned, carry_out, T, density, shifted):
     y = np.full((2, 3, 1, 64), np.nan, np.float32)
     carry_out(kernel, x, y, None)
     np.testing.assert_allclose(y, conv.reference(x, w), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("code", [np.uint8, np.float32])
+@pytest.mark.parametrize("T", [1, 2])
+@pytest.mark.parametrize("change", ["more", "fewer", "others"])
+def test_entries_of_other_weights_are_refused(share, pruned, T, code, change):
+    rng, tiling = np.random.default_rng(0), Tiling(T, 2, 16, "rows", 2, (3, 3))
+    w = pruned(rng, (6, 8, 3, 3), 0.4)
+
+    def matrix(weights):
+        tensor = DenseTensor.of(weights) if code is np.float32 else share(weights, (0,), "rows", code)
+        return matrix_of(tensor, (0,), "w")
+
+    arranged = arrange(matrix(w), 8, 1, tiling, 1)
+    assert np.array_equal(list_entries(matrix(w), arranged, 8, 1, tiling).words, make_stream(matrix(w), 8, 1, tiling, 1).words)
+    other = {"more": np.where(w == 0, w.max(), w), "fewer": np.where(w == w.max(), 0, w), "others": np.roll(w, 2, axis=1)}
+    with pytest.raises(FormatError, match="its file has been written to"):
+        list_entries(matrix(other[change].astype(np.float32)), arranged, 8, 1, tiling)
 
 
 STRIDED = Shape2D(N=1, C=256, H=1, W=32, M=256, OH=1, OW=16, strides=(1, 2))
