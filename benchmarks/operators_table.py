@@ -7,7 +7,7 @@ A test fails when the page is not what this prints.
 
 from __future__ import annotations
 
-import sys
+import argparse
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -113,4 +113,6 @@ def limits(found: Operator, schema: defs.OpSchema) -> str:
 
 
 if __name__ == "__main__":
-    Path(sys.argv[1]).write_text(page(), encoding="utf-8")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("page", type=Path)
+    parser.parse_args().page.write_text(page(), encoding="utf-8")
