@@ -29,6 +29,8 @@ TOGETHER, AT_ONCE = 8, 4
 """Columns that are added in one pass over the outputs, and the outputs of one turn: their sums and the factors of the columns
 have registers."""
 
+ONE, SOME = ((),), ((),) * TOGETHER
+
 
 @dataclass(frozen=True, eq=False)
 class Whole(Layout):
@@ -94,23 +96,28 @@ def multiply_columns(code, order):
     elements of ``x`` are not 0."""
     facts, sums = number_at(order, FACTS), number_at(order, SCRATCH)
     x, inputs, pitch = number_at(order, X), number_at(facts, INPUTS), len(code) * number_at(facts, OUTPUTS)
-    active, count = np.zeros(inputs + TOGETHER, np.int64), 0
+    active, count = np.empty(inputs + 1, np.int64), 0
     for j in range(inputs):
         active[count] = j
         count += float_at(x + 4 * j) != 0
-    places, factors = np.empty(TOGETHER, np.int64), np.zeros(TOGETHER, np.float32)
+    places, factors = np.empty(TOGETHER, np.int64), np.empty(TOGETHER, np.float32)
     piece = add_at(order + 8 * NEXT, 1)
     while piece < number_at(order, PIECES):
         work = number_at(order, WORK) + 8 * piece
         first, last = number_at(work, 0), number_at(work, 1)
         for m in range(first, last, LANES):
             copy_lanes(WHOLE, sums + 4 * m, sums, 0, 0)
-        for at in range(0, count, TOGETHER):
-            for t in range(TOGETHER):
-                j = active[min(at + t, count - 1)]
-                places[t] = number_at(facts, CODE) + j * pitch + len(code) * first
-                factors[t] = float_at(x + 4 * j) if at + t < count else np.float32(0)
-            add_columns(code, sums + 4 * first, address(places), address(factors), number_at(facts, CODEBOOK), last - first)
+        at, codebook = 0, number_at(facts, CODEBOOK)
+        while at < count:
+            together = TOGETHER if at + TOGETHER <= count else 1
+            for t in range(together):
+                places[t] = number_at(facts, CODE) + active[at + t] * pitch + len(code) * first
+                factors[t] = float_at(x + 4 * active[at + t])
+            if together == 1:
+                add_columns(code, ONE, sums + 4 * first, address(places), address(factors), codebook, last - first)
+            else:
+                add_columns(code, SOME, sums + 4 * first, address(places), address(factors), codebook, last - first)
+            at += together
         _finish(order, facts, first, last)
         piece = add_at(order + 8 * NEXT, 1)
 
@@ -148,15 +155,17 @@ def _finish(order, facts, first, last):
 
 
 @intrinsic
-def add_columns(typingctx: Any, code: Any, sums: Any, places: Any, factors: Any, codebook: Any, count: Any) -> Any:
-    """Add to ``count`` sums the weights of :data:`TOGETHER` columns, of which ``places`` are the addresses, times ``factors``,
+def add_columns(
+    typingctx: Any, code: Any, together: Any, sums: Any, places: Any, factors: Any, codebook: Any, count: Any
+) -> Any:
+    """Add to ``count`` sums the weights of ``len(together)`` columns, of which ``places`` are the addresses, times ``factors``,
     float32."""
-    signature = types.void(code, *[types.intp] * 5)
+    signature = types.void(code, together, *[types.intp] * 5)
 
     def codegen(context: Any, b: Any, signature: Any, arguments: Any) -> Any:
-        _, sums, places, factors, codebook, count = arguments
+        _, _, sums, places, factors, codebook, count = arguments
         target, values, listing = pointer(b, sums), pointer(b, codebook), b.inttoptr(places, I64.as_pointer())
-        numbers = [ir.Constant(I64, t) for t in range(TOGETHER)]
+        numbers = [ir.Constant(I64, t) for t in range(len(together))]
         columns = [listed(b, code, b.load(b.gep(listing, [t]))) for t in numbers]
         scales = [b.load(b.gep(pointer(b, factors), [t])) for t in numbers]
 

@@ -75,6 +75,21 @@ def test_large_codebook_of_a_sparse_matrix(share):
     np.testing.assert_allclose(y, x @ w.T, rtol=1e-3, atol=1)
 
 
+@pytest.mark.parametrize("active", [3, 8, 13])
+def test_an_infinite_weight_stays_infinite(share, active):
+    w = np.ones((5, 20), np.float32)
+    w[1, :active] = np.inf
+    x, y = np.zeros((1, 20), np.float32), np.empty((1, 5), np.float32)
+    x[0, :active] = 2
+    ones = np.ones(5, np.float32)
+    product = ByWhole(
+        make_whole(matrix_of(share(w, (0,), "rows", np.uint8, sparse=False), (0,), "w")), w.T.shape,
+        Finish(ones, 0 * ones, np.float32(-np.inf), np.float32(np.inf)), 1,
+    )  # fmt: skip
+    multiply(product, x, y, None, Workers(1))
+    assert y[0].tolist() == [2 * active, np.inf, *[2 * active] * 3]
+
+
 def test_rows_over_several_panels(monkeypatch, share, pruned):
     monkeypatch.setattr("tersor.runtime.kernels.runs.PANEL_ROWS", 7)
     rng = np.random.default_rng(4)
