@@ -70,7 +70,7 @@ class Kernel:
     ``density``  fraction of those that are executed
     ``weight_bytes`` bytes of prepared weights that a run reads
     ``scratch``  bytes of uninitialised, 64-byte aligned memory that ``run`` needs while it runs
-    ``streams``  whether ``run`` decodes the weights; ``weight_bytes`` are encoded ones then
+    ``streams``  whether ``run`` decodes the weights; ``weight_bytes`` are then encoded ones, and what is kept beside them
     ``orders``   what ``run`` has carried out, where that is all it does
     """
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ...format_spec.graph import Tensor
 from ..encoded import EncodedTensor
 from .step import Arrays, Kernel, Site
 from .workers import Workers
@@ -28,20 +29,24 @@ def decoding_kernel(site: Site, lower: Callable[[Site], Kernel | None]) -> Kerne
         small[key] = site.prepare(key, build)
         return small[key]
 
-    found = lower(replace(site, passing=True, prepare=_for_once(), keep=keep))
+    passing = replace(site, passing=True, keep=keep)
+    found = lower(replace(passing, prepare=_for_once()))
     if found is None or found.streams:
         return found
 
     def run(inputs: Arrays, outputs: Arrays, scratch: np.ndarray, workers: Workers) -> Sequence[np.ndarray] | None:
-        constants = {index: site.constants[index] for index in site.constants}
-        decoded = {i: t.decoded(workers) if isinstance(t, EncodedTensor) else t for i, t in constants.items()}
-        made = lower(replace(site, constants=decoded, passing=True, prepare=_for_once(), keep=keep))
+        made = lower(replace(passing, constants=_decoded(site, workers), prepare=_for_once()))
         assert made is not None
         return made.run(inputs, outputs, scratch, workers)
 
     encoded = [tensor for index in site.constants if isinstance(tensor := site.constants[index], EncodedTensor)]
     held = sum(tensor.bytes for tensor in encoded) + sum(kept.bytes for kept in small.values())
     return replace(found, name=f"decoded for {found.name}", run=run, weight_bytes=held, streams=True, orders=None)
+
+
+def _decoded(site: Site, workers: Workers) -> dict[int, Tensor]:
+    constants = ((index, site.constants[index]) for index in site.constants)
+    return {i: tensor.decoded(workers) if isinstance(tensor, EncodedTensor) else tensor for i, tensor in constants}
 
 
 def _for_once() -> Callable[[Hashable, Callable[[], Any]], Any]:

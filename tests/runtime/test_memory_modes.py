@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -16,7 +17,8 @@ from tersor.format_spec.tensors import DenseTensor
 from tersor.packer import Recipe, pack
 from tersor.runtime import load
 from tersor.runtime.encoded import KEPT_ENCODED, least_encoded
-from tersor.runtime.kernels.stream import Arrangement
+from tersor.runtime.kernels.matrix import Matrix
+from tersor.runtime.kernels.stream import Arrangement, Stream
 
 SHAPE = (2, 3, 9, 9)
 
@@ -114,8 +116,11 @@ def test_of_a_streamed_convolution_only_the_arrangement_is_kept(monkeypatch, pru
     node = Node("Conv", "conv", ("x", "w"), ("y",), {"pads": (1, 1, 1, 1)})
     graph = Graph("net", (Value("x", kind),), (Value("y", kind),), (node,), {"w": DenseTensor.of(weights)}, {}, OPSET)
     pack(graph, path, Recipe.lossless())
+    there = {id(other) for other in gc.get_objects()}
     with load(path, memory="streamed") as model:
         model.run({"x": np.ones(shape, np.float32)})
+        gc.collect()
+        assert not [new for new in gc.get_objects() if isinstance(new, Stream | Matrix) and id(new) not in there]
         (kernel,) = [step.kernel for step in model.plan().steps]
         kept = list(model._prepared.values())
     assert [type(value) for value in kept] == [Arrangement]
