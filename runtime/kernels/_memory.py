@@ -41,6 +41,12 @@ def pointer(builder: Any, address: Any) -> Any:
     return builder.inttoptr(address, F32_POINTER)
 
 
+def opaque(builder: Any, place: Any) -> Any:
+    """The same pointer, as one number in a register: where an instruction adds up two, the processor makes two of it."""
+    same = ir.InlineAsm(ir.FunctionType(I64, [I64]), "", "=r,0")
+    return builder.inttoptr(builder.call(same, [builder.ptrtoint(place, I64)]), place.type)
+
+
 def _mover(lanes: Any, others: int, emit: Callable[..., Any]) -> Any:
     """An intrinsic's answer: addresses and numbers in, ``emit(builder, target, source, *numbers)`` the vector to store."""
     signature = types.void(lanes, types.intp, types.intp, *[types.intp] * others)

@@ -12,9 +12,9 @@ from typing import Any
 from llvmlite import ir
 
 from ._deferred import cgutils, intrinsic, types
-from ._memory import pointer
+from ._memory import opaque, pointer
 from ._vector import F32, I64, call, prefetch_line, splat, vector_pointer
-from .walk import listed, loop, opaque, weights
+from .walk import listed, loop, weights
 
 LANES = 16
 """Vectors of the batch that one register holds."""

@@ -11,6 +11,7 @@ from ._jit import jit
 from .layout import Tiling
 from .lines import make_lines
 from .matrix import Layout, Matrix
+from .tile import OFFSET
 from .visits import FIRST, LAST, PRESENT
 
 
@@ -21,8 +22,8 @@ class Stream(Layout):
     ``block_channels`` (blocks + 1,) int64 and ``block_visits`` (blocks, parts + 1) int64 say which input channels and which
     visits belong to a block; ``channel`` int64 (one element more than visits) and ``flags`` uint8 describe a visit. ``words``
     uint32 holds the entries and ``start`` int64 where those of each visit begin: of its one channel, or with pairs of channels
-    those of both, of the first and of the second. An entry is one word: the offset in packed vectors in its low 16 bits, then
-    a ``codebook`` index of 8 bits for each channel that it is for. Without a codebook it is a word for the offset and one for
+    those of both, of the first and of the second. An entry is one word: a ``codebook`` index of 8 bits for each channel that it
+    is for, and in its high 16 bits the offset in packed vectors. Without a codebook it is a word for the offset and one for
     each float32 weight.
     """
 
@@ -193,7 +194,7 @@ def _walk_rows(
                 return False
             if coded:
                 for k in range(begin, i):
-                    words[at] = (base + vector_of[columns[k]]) | np.uint32(codes[k]) << np.uint32(16)
+                    words[at] = (base + vector_of[columns[k]]) << np.uint32(OFFSET) | np.uint32(codes[k])
                     at += np.uint64(1)
             else:
                 for k in range(begin, i):
@@ -234,7 +235,7 @@ def _walk_pairs(
                 code = codes[i] if left <= right else codes[j]
                 if coded:
                     other = np.uint32(codes[j]) if left == right else np.uint32(0)
-                    words[at] = offset | np.uint32(code) << np.uint32(16) | other << np.uint32(24)
+                    words[at] = offset << np.uint32(OFFSET) | other << np.uint32(8) | np.uint32(code)
                 else:
                     words[at], words[at + 1] = offset, np.uint32(code)
                     at += 2

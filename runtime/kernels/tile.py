@@ -13,13 +13,16 @@ from typing import Any, TypeAlias
 
 from llvmlite import ir
 
-from ._memory import clip
+from ._memory import clip, opaque
 from ._vector import F32, I64, call, lanes_below, masked_load, masked_store, splat, vector_pointer
 
-I32, I16, I8 = ir.IntType(32), ir.IntType(16), ir.IntType(8)
+I32, I8 = ir.IntType(32), ir.IntType(8)
+
+OFFSET = 16
+"""From this bit on, the word of an entry with codes is its offset in vectors."""
 
 Entry: TypeAlias = "tuple[Any, list[Any]]"
-"""The vector offset of an entry, and a weight for each channel."""
+"""Bytes from the first inputs to those of an entry, and a weight for each channel."""
 
 Affine: TypeAlias = "tuple[Any, ...]"
 """Scale, shift, low and high: scalars."""
@@ -54,8 +57,8 @@ class Tile:
         i = b.phi(I64)
         i.add_incoming(begin, before)
         phis = [[b.phi(self.vector) for _ in channel] for channel in sums]
-        offset, factors = weights.read(i, len(sums))
-        source = b.gep(inputs, [b.mul(offset, ir.Constant(I64, self.lanes))])
+        offset, factors = weights.read(i, len(sums), 4 * self.lanes)
+        source = opaque(b, b.inttoptr(b.add(b.ptrtoint(inputs, I64), offset), F32.as_pointer()))
         added = [[] for _ in sums]
         for r in range(self.rows):
             value = self._load(source, r * self.lanes, 4)
@@ -135,12 +138,19 @@ class Weights:
         """Words of an entry for so many channels."""
         return 1 + channels if self.codebook is None else 1
 
-    def read(self, i: Any, channels: int) -> Entry:
-        """The entry at word ``i``: (vector offset, a weight a channel)."""
+    def read(self, i: Any, channels: int, vector: int) -> Entry:
+        """The entry at word ``i``; ``vector`` is the bytes of one, a power of two from 8 on.
+
+        Two codes reach into what becomes the offset's low bits, which are zero otherwise.
+        """
         b = self.b
         word = b.load(b.gep(self.words, [i]))
         if self.codebook is None:
             places = [b.gep(self.words, [b.add(i, ir.Constant(I64, 1 + t))]) for t in range(channels)]
-            return b.zext(word, I64), [b.load(b.bitcast(place, F32.as_pointer())) for place in places]
-        codes = [b.trunc(b.lshr(word, ir.Constant(I32, 16 + 8 * t)), I8) for t in range(channels)]
-        return b.zext(b.trunc(word, I16), I64), [b.load(b.gep(self.codebook, [b.zext(code, I64)])) for code in codes]
+            offset = b.mul(b.zext(word, I64), ir.Constant(I64, vector))
+            return offset, [b.load(b.bitcast(place, F32.as_pointer())) for place in places]
+        offset = b.lshr(word, ir.Constant(I32, OFFSET - (vector.bit_length() - 1)))
+        if channels > 1:
+            offset = b.and_(offset, ir.Constant(I32, -vector))
+        codes = [b.trunc(b.lshr(word, ir.Constant(I32, 8 * t)), I8) for t in range(channels)]
+        return b.zext(offset, I64), [b.load(b.gep(self.codebook, [b.zext(code, I64)])) for code in codes]

@@ -15,7 +15,7 @@ from typing import Any
 from llvmlite import ir
 
 from ._deferred import intrinsic, types
-from ._memory import pointer
+from ._memory import opaque, pointer
 from ._vector import F32, I64, call
 
 TOGETHER = 8
@@ -77,12 +77,6 @@ def listed(b: Any, code: Any, address: Any) -> Any:
     """The pointer to codes, or weights, that an address is; ``code`` as above."""
     kind = F32 if len(code) == F32_BYTES else ir.IntType(8 * len(code))
     return b.inttoptr(address, kind.as_pointer())
-
-
-def opaque(b: Any, place: Any) -> Any:
-    """The same pointer, as one number in a register: where an instruction adds up two, the processor makes two of it."""
-    same = ir.InlineAsm(ir.FunctionType(I64, [I64]), "", "=r,0")
-    return b.inttoptr(b.call(same, [b.ptrtoint(place, I64)]), place.type)
 
 
 def _elements(b: Any, array: Any, index: Any, i: Any, count: int) -> list[Any]:
