@@ -8,38 +8,100 @@ from llvmlite import ir
 
 from ._deferred import cgutils, intrinsic, types
 from ._jit import jit
-from ._vector import F32, I64, call, splat, vector_pointer
+from ._vector import F32, I64, call, prefetch_line, splat, vector_pointer
+from .tile import Tile
 
 I8 = ir.IntType(8)
 
 INPUTS, WEIGHTS, SUMS, STEP, ROWS, PITCH, UNITS, UNIT, FIRST, CODEBOOK = range(10)
+OUTPUTS, RESIDUAL, SCALE, SHIFT, BOUNDS, PLANE, CHANNELS = range(10, 17)
 """Numbers of a task, int64: addresses of inputs, weights and sums; elements from one row of inputs to the next; how many there
 are; elements from the sums of one output channel to those of the next; units of ``T`` output channels; elements from the
 weights of one unit, (rows, T), to those of the next; whether sums start from zero (else from what they are);
-the address of the codebook that weights are codes of 8 bits for, where they are."""
+the address of the codebook that weights are codes of 8 bits for, where they are.
 
-TASK = 10
+Where sums become outputs: addresses of these (0 when sums are kept instead), of a residual (0 when there is none), of scales,
+shifts and (low, high); elements from the outputs of one channel to those of the next; how many channels there are."""
+
+TASK = 17
 """Length of a task."""
 
 
-def emit_units(b: Any, task: Any, T: int, R: int, V: int, *, coded: bool) -> None:
+class _Outputs:
+    """Emits how sums become outputs."""
+
+    def __init__(self, builder: Any, fields: Any, tile: Tile) -> None:
+        self.b, self.tile = builder, tile
+        numbers = [builder.load(builder.gep(fields, [ir.Constant(I64, i)])) for i in range(OUTPUTS, TASK)]
+        self.wanted, self.added = (builder.icmp_signed("!=", number, ir.Constant(I64, 0)) for number in numbers[:2])
+        self.outputs, self.residual, *self.affine = (builder.inttoptr(number, F32.as_pointer()) for number in numbers[:5])
+        self.plane, self.channels = numbers[5:]
+
+    def ask_for(self, m: Any) -> None:
+        """Ask for the cache lines of the channels from ``m`` on."""
+        with self.b.if_then(self.wanted):
+            self._prefetch(self.outputs, m, write=True)
+            with self.b.if_then(self.added):
+                self._prefetch(self.residual, m, write=False)
+
+    def store(self, m: Any, totals: list[list[Any]]) -> None:
+        """Write the outputs of the channels from ``m`` on that there are."""
+        with self.b.if_else(self.added) as choices:
+            for choice, added in zip(choices, (True, False), strict=True):
+                with choice:
+                    for t, sums in enumerate(totals):
+                        self._store(self.b.add(m, ir.Constant(I64, t)), sums, added=added)
+
+    def _store(self, m: Any, sums: list[Any], *, added: bool) -> None:
+        b, (scale, shift, bounds) = self.b, self.affine
+        with b.if_then(b.icmp_signed("<", m, self.channels)):
+            at = b.mul(m, self.plane)
+            places = (b.gep(scale, [m]), b.gep(shift, [m]), bounds, b.gep(bounds, [ir.Constant(I64, 1)]))
+            residual = b.gep(self.residual, [at]) if added else None
+            affine = tuple(b.load(place) for place in places)
+            self.tile.store(sums, b.gep(self.outputs, [at]), residual, ir.Constant(I64, self.tile.lanes), affine)
+
+    def _prefetch(self, base: Any, m: Any, *, write: bool) -> None:
+        for t in range(self.tile.channels):
+            plane = self.b.gep(base, [self.b.mul(self.b.add(m, ir.Constant(I64, t)), self.plane)])
+            for r in range(self.tile.rows):
+                prefetch_line(self.b, self.b.gep(plane, [ir.Constant(I64, r * self.tile.lanes)]), write=write)
+
+
+def emit_units(b: Any, task: Any, T: int, R: int, V: int, *, coded: bool, finishes: bool) -> None:
     """Emit the loop over the units of a task."""
     fields = b.inttoptr(task, I64.as_pointer())
     inputs, weights, sums, step, rows, pitch, units, unit, first, codebook = (
-        b.load(b.gep(fields, [ir.Constant(I64, i)])) for i in range(TASK)
+        b.load(b.gep(fields, [ir.Constant(I64, i)])) for i in range(OUTPUTS)
     )
+    made = _Outputs(b, fields, Tile(b, T, R, V)) if finishes else None
     inputs, sums, codebook = (b.inttoptr(place, F32.as_pointer()) for place in (inputs, sums, codebook))
     weights = b.inttoptr(weights, (I8 if coded else F32).as_pointer())
     vector, together = ir.VectorType(F32, V), ir.Constant(I64, T)
     with cgutils.for_range(b, units, intp=I64) as loop:
-        target = b.gep(sums, [b.mul(b.mul(loop.index, together), pitch)])
+        m = b.mul(loop.index, together)
+        target = b.gep(sums, [b.mul(m, pitch)])
         channels = [b.gep(target, [b.mul(ir.Constant(I64, t), pitch)]) for t in range(T)]
         places = [[vector_pointer(b, channel, ir.Constant(I64, r * V), vector) for r in range(R)] for channel in channels]
+        if made is not None:
+            made.ask_for(m)
         start = _start(b, places, b.icmp_signed("!=", first, ir.Constant(I64, 0)), vector)
         totals = _walk(b, inputs, b.gep(weights, [b.mul(loop.index, unit)]), codebook if coded else None, step, rows, start)
-        for row, values in zip(places, totals, strict=True):
-            for place, value in zip(row, values, strict=True):
-                b.store(value, place).align = 4 * V
+        if made is None:
+            _keep(b, places, totals)
+        else:
+            with b.if_else(made.wanted) as (wanted, unfinished):
+                with wanted:
+                    made.store(m, totals)
+                with unfinished:
+                    _keep(b, places, totals)
+
+
+def _keep(b: Any, places: list[list[Any]], totals: list[list[Any]]) -> None:
+    """Write sums where they are kept."""
+    for row, values in zip(places, totals, strict=True):
+        for place, value in zip(row, values, strict=True):
+            b.store(value, place).align = 4 * value.type.count
 
 
 def _start(b: Any, places: list[list[Any]], first: Any, vector: Any) -> list[list[Any]]:
@@ -89,26 +151,25 @@ def _walk(b: Any, inputs: Any, weights: Any, codebook: Any, step: Any, rows: Any
 
 
 @intrinsic
-def _address(typingctx: Any, together: Any, rows: Any, lanes: Any, coded: Any) -> Any:
+def _address(typingctx: Any, together: Any, rows: Any, lanes: Any, coded: Any, finishes: Any) -> Any:
     """The address of the function that carries out tasks."""
     T, R, V = len(together), len(rows), len(lanes)
 
     def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        function = ir.Function(
-            builder.module, ir.FunctionType(ir.VoidType(), [I64]), f"tersor_products_{T}_{R}_{V}_{len(coded)}"
-        )
+        name = f"tersor_products_{T}_{R}_{V}_{len(coded)}_{len(finishes)}"
+        function = ir.Function(builder.module, ir.FunctionType(ir.VoidType(), [I64]), name)
         function.linkage = "internal"
         inside = ir.IRBuilder(function.append_basic_block("entry"))
-        emit_units(inside, function.args[0], T, R, V, coded=bool(len(coded)))
+        emit_units(inside, function.args[0], T, R, V, coded=bool(len(coded)), finishes=bool(len(finishes)))
         inside.ret_void()
         return builder.ptrtoint(function, I64)
 
-    return types.intp(together, rows, lanes, coded), codegen
+    return types.intp(together, rows, lanes, coded, finishes), codegen
 
 
 @jit
-def multiplier(together, rows, lanes, coded):
+def multiplier(together, rows, lanes, coded, finishes):
     """Address of a function that carries out a task, given by its address: for ``len(together)`` output channels at once and
-    ``len(rows)`` vectors of ``len(lanes)`` elements. ``coded`` is empty where weights are float32. The address is good as long
-    as the process."""
-    return _address(together, rows, lanes, coded)
+    ``len(rows)`` vectors of ``len(lanes)`` elements. ``coded`` is empty where weights are float32, ``finishes`` where all sums
+    are kept. The address is good as long as the process."""
+    return _address(together, rows, lanes, coded, finishes)

@@ -11,7 +11,6 @@ from functools import cached_property
 import numpy as np
 
 from .layout import Shape2D
-from .multiply import multiplier
 from .order import CODE, FACTS, PIECES, SHARED, WORK, Ordered, order_of
 
 GEOMETRY, WEIGHTS, CODEBOOK, SCALE, SHIFT, BOUNDS, MULTIPLIERS = range(FACTS, FACTS + 7)
@@ -99,11 +98,6 @@ class InPieces(Ordered):
     def elements(self) -> int:
         """Elements of an image that pieces share out among them."""
 
-    @property
-    @abstractmethod
-    def multiplies_codes(self) -> bool:
-        """Whether weights are looked up where they are multiplied."""
-
     @abstractmethod
     def geometry(self) -> Iterable[int]:
         """What the kernel knows of the shape."""
@@ -111,6 +105,10 @@ class InPieces(Ordered):
     @abstractmethod
     def code(self) -> int:
         """The address of the code."""
+
+    @abstractmethod
+    def multiplier(self, count: int) -> int:
+        """The address of the code that multiplies ``count`` vectors at once."""
 
     @property
     def lone_code(self) -> int:
@@ -148,7 +146,7 @@ class InPieces(Ordered):
         codes = np.zeros(self.cut.R + 1, np.int64)
         codes[0] = self.lone_code
         for count in self.cut.counts:
-            codes[count] = multiplier(((),) * self.cut.T, ((),) * count, ((),) * self.cut.V, ((),) * self.multiplies_codes)
+            codes[count] = self.multiplier(count)
         return codes
 
     @cached_property

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..layout import Shape2D, balanced
 from ..matrix import Matrix
+from ..multiply import multiplier
 from ..pieces import Cut, InPieces, kept, register_tile
 from ..whole import whole_rows
 from .convolve import dense_convolver
@@ -68,11 +69,6 @@ class DenseConv(InPieces):
         return 1.0
 
     @property
-    def multiplies_codes(self) -> bool:
-        """They are."""
-        return self.codebook is not None
-
-    @property
     def elements(self) -> int:
         """Outputs of a channel."""
         return self.shape.OH * self.shape.OW
@@ -94,6 +90,11 @@ class DenseConv(InPieces):
     def code(self) -> int:
         """The address of the kernel."""
         return dense_convolver(((),) * self.cut.V)
+
+    def multiplier(self, count: int) -> int:
+        """Codes are looked up where they are multiplied, and sums become outputs there."""
+        sizes = (self.cut.T, count, self.cut.V, self.codebook is not None, True)
+        return multiplier(*(((),) * size for size in sizes))
 
     @cached_property
     def _floats(self) -> tuple[int, int]:

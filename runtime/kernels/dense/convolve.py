@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from .. import multiply as product
 from .._atomic import add_at, call_at, code_of, number_at
 from .._jit import jit
 from .._memory import address
-from ..multiply import CODEBOOK as LOOKED_UP
-from ..multiply import FIRST, INPUTS, PITCH, ROWS, STEP, SUMS, TASK, UNIT, UNITS
-from ..multiply import WEIGHTS as MULTIPLIED
 from ..order import NEXT, OTHER, PIECES, PLACES, SCRATCH, WORK, X, Y
 from ..pack import pack_positions
 from ..pieces import BOUNDS, CODEBOOK, GEOMETRY, MULTIPLIERS, SCALE, SHIFT, WEIGHTS
@@ -40,7 +38,7 @@ def multiply_pieces(lanes, order):
     """
     geometry = number_at(order, GEOMETRY)
     place = number_at(order, SCRATCH) + add_at(order + 8 * PLACES, 1) * number_at(geometry, PLACE)
-    task = np.empty(TASK, np.int64)
+    task = np.empty(product.TASK, np.int64)
     piece = add_at(order + 8 * NEXT, 1)
     while piece < number_at(order, PIECES):
         _multiply_piece(lanes, order, geometry, task, place, number_at(order, WORK) + 40 * piece)
@@ -65,35 +63,43 @@ def _multiply_piece(lanes, order, geometry, task, packed, work):
         for m in range(first_channel, end, chunk_size):
             together = min(chunk_size, end - m)
             target = sums + (m - first_channel) * kept
-            _multiply_chunk(lanes, packed, target, m, together, c, count, columns, order, geometry, task)
-            if c + count == channels:
-                _finish(lanes, target, n, m, together, first, last, order, geometry)
+            out = (n * number_at(geometry, M) + m) * number_at(geometry, OH) * number_at(geometry, OW) + first
+            left = last - first if c + count == channels else 0
+            _multiply_chunk(lanes, packed, target, m, together, c, count, columns, 4 * out, left, order, geometry, task)
 
 
 @jit
-def _multiply_chunk(lanes, packed, sums, m, together, c, count, columns, order, geometry, task):
-    """Add the products of ``count`` input channels from ``c`` on to ``sums``, those of output channels from ``m`` on."""
+def _multiply_chunk(lanes, packed, sums, m, together, c, count, columns, out, left, order, geometry, task):
+    """Add the products of ``count`` input channels from ``c`` on to ``sums``, those of output channels from ``m`` on; where
+    these are complete, write outputs, ``left`` (else 0) of each channel from ``out`` bytes on."""
     V, T, taps, codebook = len(lanes), number_at(geometry, TOGETHER), number_at(geometry, TAPS), number_at(order, CODEBOOK)
     rows, all_rows = count * taps, number_at(geometry, C) * taps
-    task[STEP], task[ROWS], task[PITCH], task[FIRST] = columns, rows, columns, c == 0
-    task[UNITS], task[UNIT], task[LOOKED_UP] = (together + T - 1) // T, all_rows * T, codebook
-    weights = number_at(order, WEIGHTS) + (m // T * all_rows + c * taps) * T * (1 if codebook != 0 else 4)
-    vectors, most = columns // V, number_at(geometry, MOST)
+    task[product.STEP], task[product.ROWS], task[product.PITCH], task[product.FIRST] = columns, rows, columns, c == 0
+    task[product.UNITS], task[product.UNIT], task[product.CODEBOOK] = (together + T - 1) // T, all_rows * T, codebook
+    task[product.WEIGHTS] = number_at(order, WEIGHTS) + (m // T * all_rows + c * taps) * T * (1 if codebook != 0 else 4)
+    task[product.SCALE], task[product.SHIFT] = number_at(order, SCALE) + 4 * m, number_at(order, SHIFT) + 4 * m
+    task[product.BOUNDS], task[product.CHANNELS] = number_at(order, BOUNDS), together
+    task[product.PLANE] = number_at(geometry, OH) * number_at(geometry, OW)
+    vectors, most, other = columns // V, number_at(geometry, MOST), number_at(order, OTHER)
     parts = (vectors + most - 1) // most
     for part in range(parts):
         begin, end = vectors * part // parts, vectors * (part + 1) // parts
-        task[INPUTS], task[MULTIPLIED], task[SUMS] = packed + 4 * begin * V, weights, sums + 4 * begin * V
+        at = 4 * begin * V
+        whole = end * V <= left
+        task[product.INPUTS], task[product.SUMS] = packed + at, sums + at
+        task[product.OUTPUTS] = number_at(order, Y) + out + at if whole else 0
+        task[product.RESIDUAL] = other + out + at if other != 0 else 0
         call_at(number_at(number_at(order, MULTIPLIERS), end - begin), address(task))
+        if left > 0 and not whole:
+            _finish(lanes, sums + at, columns, out + at, left - begin * V, order, task)
 
 
 @jit
-def _finish(lanes, sums, n, m, together, first, last, order, geometry):
-    """Write the outputs ``[first, last)`` of ``together`` channels from ``m`` on."""
-    V, out = len(lanes), number_at(geometry, OH) * number_at(geometry, OW)
-    for t in range(together):
-        affine = (number_at(order, SCALE) + 4 * (m + t), number_at(order, SHIFT) + 4 * (m + t), number_at(order, BOUNDS))
-        plane = 4 * ((n * number_at(geometry, M) + m + t) * out + first)
+def _finish(lanes, sums, pitch, out, count, order, task):
+    """Write ``count`` outputs, from ``out`` bytes on, of each channel of a task whose sums have been kept."""
+    for t in range(task[product.CHANNELS]):
+        affine = (task[product.SCALE] + 4 * t, task[product.SHIFT] + 4 * t, task[product.BOUNDS])
+        plane, source = out + 4 * t * task[product.PLANE], sums + 4 * t * pitch
         target, residual = number_at(order, Y) + plane, number_at(order, OTHER) + plane
-        for i in range(0, last - first, V):
-            finish_vector(lanes, target + 4 * i, sums, residual + 4 * i, number_at(order, OTHER), last - first - i, affine)
-            sums += 4 * V
+        for i in range(0, count, len(lanes)):
+            finish_vector(lanes, target + 4 * i, source + 4 * i, residual + 4 * i, number_at(order, OTHER), count - i, affine)

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..layout import Shape2D, balanced
 from ..matrix import Matrix
+from ..multiply import multiplier
 from ..pieces import Cut, InPieces, kept, register_tile
 from ..whole import whole_rows
 from . import lone
@@ -85,11 +86,6 @@ class WinogradConv(InPieces):
         return PRODUCTS / (OUTPUTS * TAPS) ** 2
 
     @property
-    def multiplies_codes(self) -> bool:
-        """They are looked up where they are transformed."""
-        return False
-
-    @property
     def elements(self) -> int:
         """Tiles."""
         down, across = tiles(self.shape)
@@ -110,6 +106,11 @@ class WinogradConv(InPieces):
     def code(self) -> int:
         """The address of the kernel."""
         return winograd_convolver(((),) * self.cut.V)
+
+    def multiplier(self, count: int) -> int:
+        """Codes are looked up where they are transformed; all sums are kept, to be transformed back."""
+        sizes = (self.cut.T, count, self.cut.V, False, False)
+        return multiplier(*(((),) * size for size in sizes))
 
     @cached_property
     def _line(self) -> int:
