@@ -19,6 +19,9 @@ WIDTHS = (8, 16)
 LOADS = (1.0, 1.5, 1.9)
 """Cycles of a load, when there are many, by the :data:`BLOCK_BYTES` that the inputs of a block fit."""
 
+MULTIPLY_ADD = 0.7
+"""Cycles of a multiply-add whose input is in a register."""
+
 VISITED = {1: 30, 2: 75}
 """Cycles that a visit takes beside its entries, by its channels: two walk three lists."""
 
@@ -229,7 +232,7 @@ def cost(shape: Shape2D, tiling: Tiling, nonzeros: int, width: int = 16, *, pass
     both = nonzeros / max(1, shape.dense) * nonzeros / 2 if T == 2 else 0.0
     held = min(tiling.block, channels) * (R * V if tiling.shape == "direct" else tiling.vectors * V) * 4
     load = LOADS[sum(held > size for size in BLOCK_BYTES[:2])] * (1.4 if tiling.shape == "direct" else 1.0)
-    walked = 1.12 * (nonzeros - both) * (R * wide * load + 2)
+    walked = 1.12 * ((nonzeros - 2 * both) * (R * wide * load + 2) + both * (R * wide * max(load, 2 * MULTIPLY_ADD) + 2))
     visited = visits(shape, tiling) * (VISITED[T] + (4 * T * R * wide if blocks > 1 else 0))
     near = 4 * shape.M * shape.OH * shape.OW <= NEAR_BYTES
     stored = shape.M * R * wide * ((4 if near else 13) + 30 * (1 - _inside(shape, tiling)))

@@ -43,10 +43,12 @@ def cut_dense(shape: Shape2D, registers: tuple[int, int]) -> Cut:
 
 def cost_dense(shape: Shape2D, cut: Cut, width: int) -> float:
     """Estimated cycles of one core whose vectors have ``width`` lanes, on the scale of
-    :func:`tersor.runtime.kernels.layout.cost`. Packing takes longer where rows of outputs are short."""
+    :func:`tersor.runtime.kernels.layout.cost`. Packing takes longer where rows of outputs are short, storing where sums
+    are kept first."""
     vectors, wide = shape.N * cut.total, cut.V // width
     packed = (14 if shape.strides[1] in (1, 2) else 1.5 * cut.V) + 60 * cut.V / shape.OW
-    of_vector = cut.cycles * shape.dense + packed * shape.C * shape.taps + 25 * shape.M
+    stored = 20 if cut.block >= shape.C else 25
+    of_vector = cut.cycles * shape.dense + packed * shape.C * shape.taps + stored * shape.M
     return wide * of_vector * vectors + shape.N * cut.pieces * 2000
 
 
