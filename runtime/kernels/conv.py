@@ -8,7 +8,7 @@ from functools import cache, cached_property
 import numpy as np
 
 from ..plan.step import Epilogue
-from .convolve import BLOCK_CHANNELS, BLOCK_VISITS, BLOCKS, GEOMETRY, PARTS, PREPARED, ROW_INPUT, TILE, convolver
+from .convolve import BLOCK_CHANNELS, BLOCK_VISITS, BLOCKS, GEOMETRY, PARTS, PREPARED, SPANS, TILE, convolver
 from .layout import SHAPES, Shape2D, Tiling, cost, tiles
 from .order import CODE, PIECES, SHARED, WORK, Ordered, order_of
 from .stream import Stream
@@ -74,7 +74,7 @@ class Conv(Ordered):
     def blank(self) -> np.ndarray:
         """As :meth:`Ordered.blank`."""
         stream, shares, tiling = self.stream, self._shares, self.tiling
-        tables = {WORK: shares, GEOMETRY: self._geometry, ROW_INPUT: self.tiling.row_input, PREPARED: self._task}
+        tables = {WORK: shares, GEOMETRY: self._geometry, SPANS: self.tiling.spans, PREPARED: self._task}
         tables |= {BLOCK_CHANNELS: stream.block_channels, BLOCK_VISITS: stream.block_visits}
         numbers = {CODE: _convolver(self.tiling.V), SHARED: len(shares) > 1, PIECES: len(shares)}
         numbers |= {
@@ -106,7 +106,7 @@ class Conv(Ordered):
         s = self.shape
         sizes = (s.C, s.H, s.W, s.M, s.OH, s.OW, *s.strides, *s.begin, *s.kernel, *s.dilations)
         tile = (SHAPES[self.tiling.shape], self.tiling.R, self.packed_floats, self.sum_floats)
-        return np.array([*sizes, *tile, self.image[1], len(self.tiling.row_input), self.scratch_floats], np.int64)
+        return np.array([*sizes, *tile, self.image[1], self.tiling.rows, self.scratch_floats, len(self.tiling.spans)], np.int64)
 
     @cached_property
     def _shares(self) -> np.ndarray:

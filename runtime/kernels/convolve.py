@@ -14,8 +14,8 @@ from .visits import PARTIAL, RESIDUAL, TASK
 ROWS, FLAT, DIRECT = 0, 1, 2
 """Shapes of a tile: ``R`` output rows of ``V`` columns; ``R * V`` positions of the flattened plane; the same, read in place."""
 
-GEOMETRY, ROW_INPUT, TILE, PREPARED, BLOCKS, BLOCK_CHANNELS, BLOCK_VISITS, PARTS = range(FACTS, FACTS + 8)
-"""Numbers of an order beside those of every one: addresses of geometry and ``row_input``; the code of the tile and what it
+GEOMETRY, SPANS, TILE, PREPARED, BLOCKS, BLOCK_CHANNELS, BLOCK_VISITS, PARTS = range(FACTS, FACTS + 8)
+"""Numbers of an order beside those of every one: addresses of geometry and ``spans``; the code of the tile and what it
 reads the same in every run, see :mod:`~tersor.runtime.kernels.visits`; blocks, and the addresses of what a
 :class:`~tersor.runtime.kernels.stream.Stream` says of them; parts of the channels. ``x`` is (N·C·H·W,), ``y`` and a residual
 are (N·M·OH·OW,)."""
@@ -85,7 +85,8 @@ def _convolve_tile(lanes, order, task, packed, t, first_part, last_part):
         if shape == ROWS:
             target = packed
             for c in range(count):
-                target = pack_rows(lanes, target, source + 4 * c * plane, oh, ow, geometry, number_at(order, ROW_INPUT))
+                target = pack_rows(lanes, target, source + 4 * c * plane, oh, ow, geometry, number_at(order, SPANS))
         elif shape == FLAT:
-            pack_positions(lanes, packed, image, source, count, first, columns, geometry)
+            after = C - number_at(channels, b + 1)
+            pack_positions(lanes, packed, image, source, count, after, first, columns, geometry)
         call_at(number_at(order, TILE), address(task))

@@ -120,11 +120,16 @@ class Tiling:
         return found
 
     @cached_property
-    def row_input(self) -> np.ndarray:
-        """Of tiles of rows: the input row, relative to the tile's first, of each packed vector of a channel and kernel
-        column, int64."""
-        spans = [q * self.stride_h + phase for phase, (a, z) in self.phases.items() for q in range(a, z + self.R)]
-        return np.array(spans, np.int64)
+    def spans(self) -> np.ndarray:
+        """(phases, 2) int64, of tiles of rows: the first input row of each phase, relative to the tile's first, and how many,
+        ``stride_h`` apart, are packed for a channel and kernel column."""
+        found = [(a * self.stride_h + phase, z - a + self.R) for phase, (a, z) in self.phases.items()]
+        return np.array(found, np.int64)
+
+    @property
+    def rows(self) -> int:
+        """Vectors of a channel and kernel column, of tiles of rows."""
+        return int(self.spans[:, 1].sum())
 
     @cached_property
     def tap_vector(self) -> np.ndarray:
@@ -140,7 +145,7 @@ class Tiling:
                     first.append(before + quotient - a)
                     break
                 before += z - a + self.R
-        columns = np.arange(self.kernel[1]) * len(self.row_input)
+        columns = np.arange(self.kernel[1]) * self.rows
         return (np.array(first)[:, None] + columns).reshape(-1).astype(np.int64)
 
     @property
@@ -148,7 +153,7 @@ class Tiling:
         """Vectors from one channel's inputs to the next channel's."""
         if self.shape == "direct":
             return self.plane
-        return len(self.row_input) * self.kernel[1] if self.shape == "rows" else self.kernel[0] * self.kernel[1] * self.R
+        return self.rows * self.kernel[1] if self.shape == "rows" else self.kernel[0] * self.kernel[1] * self.R
 
     @property
     def packed(self) -> int:

@@ -1,7 +1,9 @@
 """Inputs of a convolution laid out so that a weight at any kernel position meets consecutive aligned vectors.
 
-Places in memory are addresses in bytes, those of ``geometry`` and ``row_input`` too, which are int64; sizes and steps are
-elements of float32.
+Places in memory are addresses in bytes, those of ``geometry`` and ``spans`` too, which are int64; sizes and steps are elements
+of float32, unless they are said to be bytes.
+
+One vector of each of many rows is copied before the next vector of any: which of its lanes are padding is the same in all.
 """
 
 from __future__ import annotations
@@ -11,154 +13,221 @@ from ._jit import jit
 from ._memory import copy_every_fourth, copy_every_second, copy_lanes, copy_strided, copy_vector, prefetch_address
 
 PREFETCHED = 24
-"""Vectors, at least, by which packing asks for its inputs ahead of time (in whole channels)."""
+"""Cache lines, at least, by which packing asks for its inputs ahead of time (in whole channels)."""
+
+LINE = 64
+"""Bytes of a cache line."""
 
 
 @jit
-def copy_run(lanes, target, row, first, stride, W, count):
-    """Write ``count`` elements of the row of ``W`` at ``row``, those at ``first + i * stride``; zeros where it has none.
+def copy_column(lanes, target, step, row, pitch, stride, low, high, count):
+    """Copy one vector from each of ``count`` rows that are ``pitch`` bytes apart: every ``stride``-th element. The vectors are
+    written ``step`` bytes apart.
 
-    Whole vectors are written: up to ``V - 1`` elements after the last get any finite value.
+    Of the elements that a vector stretches over, only those whose numbers are in ``[low, high)`` are read; zeros stand for the
+    others. Returns where the next vector would be written.
     """
     V = len(lanes)
-    column = first
-    while count > 0:
-        source = row + 4 * column
-        if stride == 1:
-            if column >= 0 and column + V <= W:
-                copy_vector(lanes, target, source)
-            else:
-                copy_lanes(lanes, target, source, max(0, -column), max(0, min(V, W - column)))
-        elif stride == 2 or stride == 4:
-            _copy_spaced(lanes, target, source, stride, max(0, -column), max(0, min(stride * V, W - column)))
-        else:
-            copy_strided(lanes, target, source, stride, -column, W - column)
-        target += 4 * V
-        column += V * stride
-        count -= V
-
-
-@jit
-def _copy_spaced(lanes, target, source, stride, low, high):
-    """Copy every second or fourth element, by shuffles: processors gather slowly. Whole vectors need no masks."""
-    whole = low == 0 and high == len(lanes) * stride
-    if stride == 2:
-        if whole:
-            copy_every_second(lanes, target, source, 0, 2 * len(lanes))
-        else:
-            copy_every_second(lanes, target, source, low, high)
-    elif whole:
-        copy_every_fourth(lanes, target, source, 0, 4 * len(lanes))
+    whole = low == 0 and high == V * stride
+    if stride == 1 and whole:
+        for _ in range(count):
+            copy_vector(lanes, target, row)
+            target, row = target + step, row + pitch
+    elif stride == 1:
+        for _ in range(count):
+            copy_lanes(lanes, target, row, low, high)
+            target, row = target + step, row + pitch
+    elif stride == 2 and whole:  # by shuffles: processors gather slowly. Whole vectors need no masks
+        for _ in range(count):
+            copy_every_second(lanes, target, row, 0, 2 * V)
+            target, row = target + step, row + pitch
+    elif stride == 2:
+        for _ in range(count):
+            copy_every_second(lanes, target, row, low, high)
+            target, row = target + step, row + pitch
+    elif stride == 4 and whole:
+        for _ in range(count):
+            copy_every_fourth(lanes, target, row, 0, 4 * V)
+            target, row = target + step, row + pitch
+    elif stride == 4:
+        for _ in range(count):
+            copy_every_fourth(lanes, target, row, low, high)
+            target, row = target + step, row + pitch
     else:
-        copy_every_fourth(lanes, target, source, low, high)
+        for _ in range(count):
+            copy_strided(lanes, target, row, stride, low, high)
+            target, row = target + step, row + pitch
+    return target
 
 
 @jit
-def pack_rows(lanes, target, plane, oh, ow, geometry, row_input):
+def _clear(lanes, target, step, count):
+    """Write ``count`` vectors of zeros, ``step`` bytes apart; returns where the next one would be."""
+    for _ in range(count):
+        copy_lanes(lanes, target, target, 0, 0)
+        target += step
+    return target
+
+
+@jit
+def _ask_for(row, pitch, length, count):
+    """Ask for the cache lines of ``length`` elements from each of ``count`` rows that are ``pitch`` bytes apart."""
+    for _ in range(count):
+        for i in range(0, 4 * length, LINE):
+            prefetch_address(row + i)
+        row += pitch
+
+
+@jit
+def _inside(first, step, count, size):
+    """(begin, end) of the numbers i < ``count`` for which ``first + i * step`` is in ``[0, size)``: few are not, and a division
+    takes longer than a few comparisons."""
+    begin, end = 0, count
+    while begin < end and first + begin * step < 0:
+        begin += 1
+    while begin < end and first + (end - 1) * step >= size:
+        end -= 1
+    return begin, end
+
+
+@jit
+def pack_rows(lanes, target, plane, oh, ow, geometry, spans):
     """Pack one channel for output rows from ``oh`` on, columns ``[ow, ow + V)``.
 
-    Vector ``j`` of kernel column ``kw`` holds the inputs that its outputs meet in input row ``row_input[j]``, relative to the
-    tile's first. The channel starts at ``plane``; returns where the next channel is packed.
+    For each kernel column there are the vectors of each of the ``spans``: a first input row, relative to the tile's first, and
+    how many rows, ``stride_h`` apart. The channel starts at ``plane``; returns where the next channel is packed.
     """
     V = len(lanes)
     H, W, stride_h, stride_w = number_at(geometry, 1), number_at(geometry, 2), number_at(geometry, 6), number_at(geometry, 7)
     top, left, kernel_w = number_at(geometry, 8), number_at(geometry, 9), number_at(geometry, 11)
-    dilation_w, rows = number_at(geometry, 13), number_at(geometry, 19)
+    dilation_w, rows, kinds = number_at(geometry, 13), number_at(geometry, 19), number_at(geometry, 21)
     ahead = 4 * H * W * ((PREFETCHED + rows - 1) // rows)
     for kw in range(kernel_w):
-        first = ow * stride_w - left + kw * dilation_w
-        inside = stride_w == 1 and first >= 0 and first + V <= W
-        for j in range(rows):
-            ih = oh * stride_h - top + number_at(row_input, j)
-            row = plane + 4 * ih * W
-            if ih < 0 or ih >= H:
-                copy_lanes(lanes, target, plane, 0, 0)
-            elif inside:
-                copy_vector(lanes, target, row + 4 * first)
-            else:
-                copy_run(lanes, target, row, first, stride_w, W, V)
+        column = ow * stride_w - left + kw * dilation_w
+        low, high = max(0, -column), max(0, min(stride_w * V, W - column))
+        for kind in range(kinds):
+            ih, count = oh * stride_h - top + number_at(spans, 2 * kind), number_at(spans, 2 * kind + 1)
+            begin, end = _inside(ih, stride_h, count, H)
+            row, pitch = plane + 4 * ((ih + begin * stride_h) * W + column), 4 * stride_h * W
             if kw == 0:
-                prefetch_address(row + 4 * first + ahead)
-            target += 4 * V
+                _ask_for(row + ahead, pitch, 1, end - begin)
+            target = _clear(lanes, target, 4 * V, begin)
+            target = copy_column(lanes, target, 4 * V, row, pitch, stride_w, low, high, end - begin)
+            target = _clear(lanes, target, 4 * V, count - end)
     return target
 
 
 @jit
 def pack_image(lanes, image, plane, top_row, rows, pitch, geometry):
-    """Copy ``rows`` rows of a channel from ``top_row`` on, ``pitch`` elements each, with zeros where the padding is."""
-    H, W, left = number_at(geometry, 1), number_at(geometry, 2), number_at(geometry, 9)
-    for i in range(rows):
-        ih = top_row + i
-        copy_run(lanes, image + 4 * i * pitch, plane + 4 * ih * W, -left, 1, W if 0 <= ih < H else 0, pitch)
+    """Copy ``rows`` rows of a channel from ``top_row`` on, ``pitch`` elements each, with zeros where the padding is.
+
+    Whole vectors are written, each row's last one first: what it writes over the row's end is not there yet.
+    """
+    V, H, W, left = len(lanes), number_at(geometry, 1), number_at(geometry, 2), number_at(geometry, 9)
+    begin, end = _inside(top_row, 1, rows, H)
+    column = (pitch - 1) // V * V
+    while column >= 0:
+        low, high = max(0, left - column), max(0, min(V, W + left - column))
+        target = _clear(lanes, image + 4 * column, 4 * pitch, begin)
+        row = plane + 4 * ((top_row + begin) * W + column - left)
+        target = copy_column(lanes, target, 4 * pitch, row, 4 * W, 1, low, high, end - begin)
+        _clear(lanes, target, 4 * pitch, rows - end)
+        column -= V
 
 
 @jit
-def pack_flat(lanes, target, image, pitch, ow, count, room, geometry):
-    """Pack one channel for ``count`` output positions from column ``ow`` of the image's first row on, row after row.
+def _copy_band(lanes, target, source, down, stride, across, rows):
+    """Copy ``across`` elements, ``stride`` apart, of each of ``rows`` rows that are ``down`` bytes apart, one behind the other.
+    Returns the end; up to ``V - 1`` elements after it get any value."""
+    column = (across - 1) // len(lanes) * len(lanes)
+    while column >= 0:  # as in pack_image
+        at = source + 4 * column * stride
+        copy_column(lanes, target + 4 * column, 4 * across, at, down, stride, 0, len(lanes) * stride, rows)
+        column -= len(lanes)
+    return target + 4 * across * rows
+
+
+@jit
+def pack_flat(lanes, target, image, pitch, ow, bands, room, geometry):
+    """Pack one channel for some output positions from column ``ow`` of the image's first row on, row after row: ``bands`` are
+    how many of its first row, how many whole rows, and how many of another row.
 
     Every kernel position gets ``room`` elements, a multiple of ``V``, zeros after the last position. ``image`` has rows of
     ``pitch`` elements, padding included, see :func:`pack_image`; returns where the next channel is packed.
     """
-    V = len(lanes)
-    OW, stride_h, stride_w = number_at(geometry, 5), number_at(geometry, 6), number_at(geometry, 7)
-    kernel_h, kernel_w, dilation_h, dilation_w = (
-        number_at(geometry, 10),
-        number_at(geometry, 11),
-        number_at(geometry, 12),
-        number_at(geometry, 13),
-    )
+    V, OW, stride, down = len(lanes), number_at(geometry, 5), number_at(geometry, 7), 4 * number_at(geometry, 6) * pitch
+    kernel_h, kernel_w = number_at(geometry, 10), number_at(geometry, 11)
+    dilation_h, dilation_w = number_at(geometry, 12), number_at(geometry, 13)
+    head, rows, tail = bands
     for kh in range(kernel_h):
         for kw in range(kernel_w):
-            row = image + 4 * (kh * dilation_h * pitch + kw * dilation_w)
-            source, column, done = row + 4 * ow * stride_w, ow, 0
-            while done < count:
-                end = done + min(OW - column, count - done)
-                while done < end:
-                    if stride_w == 1:
-                        copy_vector(lanes, target + 4 * done, source)
-                    elif stride_w == 2 or stride_w == 4:
-                        _copy_spaced(lanes, target + 4 * done, source, stride_w, 0, V * stride_w)
-                    else:
-                        copy_strided(lanes, target + 4 * done, source, stride_w, 0, V * stride_w)
-                    source += 4 * V * stride_w
-                    done += V
-                done = end
-                row += 4 * stride_h * pitch
-                source, column = row, 0
-            while done < room:
-                copy_lanes(lanes, target + 4 * done, image, 0, 0)
-                done += V
+            row, at = image + 4 * (kh * dilation_h * pitch + kw * dilation_w), target
+            if head > 0:
+                at = _copy_band(lanes, at, row + 4 * ow * stride, down, stride, head, 1)
+                row += down
+            if rows > 0:
+                at = _copy_band(lanes, at, row, down, stride, OW, rows)
+                row += rows * down
+            if tail > 0:
+                at = _copy_band(lanes, at, row, down, stride, tail, 1)
             target += 4 * room
+            _clear(lanes, at, 4 * V, (target - at + 4 * V - 1) // (4 * V))
     return target
 
 
 @jit
-def pack_line(lanes, target, line, count, room):
-    """Pack one channel of a convolution over a single row by a single weight: ``count`` elements of the line, then zeros up to
-    ``room``. Returns where the next channel is packed."""
+def _pack_lines(lanes, target, line, plane, channels, count, room):
+    """Pack some channels of a convolution over a single row by a single weight: ``count`` elements of each line, then zeros up
+    to ``room``."""
     V = len(lanes)
-    done = 0
-    while done + V <= count:
-        copy_vector(lanes, target + 4 * done, line + 4 * done)
-        done += V
-    while done < room:
-        copy_lanes(lanes, target + 4 * done, line + 4 * done, 0, max(0, count - done))
-        done += V
-    return target + 4 * room
+    whole, rest = count // V, count % V
+    ahead = 4 * plane * ((PREFETCHED + whole) // (whole + 1))
+    for _ in range(channels):
+        _ask_for(line + ahead, 0, count, 1)
+        end = copy_column(lanes, target, 4 * V, line, 4 * V, 1, 0, V, whole)
+        if rest > 0:
+            copy_lanes(lanes, end, line + 4 * V * whole, 0, rest)
+            end += 4 * V
+        target += 4 * room
+        _clear(lanes, end, 4 * V, (target - end) // (4 * V))
+        line += 4 * plane
 
 
 @jit
-def pack_positions(lanes, target, image, source, channels, first, columns, geometry):
+def pack_positions(lanes, target, image, source, channels, after, first, columns, geometry):
     """Pack the inputs that ``columns`` positions of the flattened output from ``first`` on meet, of some channels from
-    ``source`` on. There is room for a channel, as :func:`pack_image` copies it, at ``image``."""
-    plane, OW = number_at(geometry, 1) * number_at(geometry, 2), number_at(geometry, 5)
-    stride_h, top, pitch = number_at(geometry, 6), number_at(geometry, 8), number_at(geometry, 18)
-    row, column, count = first // OW, first % OW, min(columns, number_at(geometry, 4) * OW - first)
+    ``source`` on, with ``after`` more behind them. There is room for a channel, as :func:`pack_image` copies it, at ``image``.
+
+    Where a kernel of one position needs no padding, inputs are read where they are, but for the last ones: whole vectors reach
+    over a channel's end.
+    """
+    H, W, OH, OW = number_at(geometry, 1), number_at(geometry, 2), number_at(geometry, 4), number_at(geometry, 5)
+    stride_h, stride_w, top, pitch = (
+        number_at(geometry, 6),
+        number_at(geometry, 7),
+        number_at(geometry, 8),
+        number_at(geometry, 18),
+    )
+    taps, plane, count = number_at(geometry, 10) * number_at(geometry, 11), H * W, min(columns, OH * OW - first)
+    if pitch == 0:
+        _pack_lines(lanes, target, source + 4 * first, plane, channels, count, columns)
+        return
+    row, column = first // OW, first % OW
+    head = min(OW - column, count) if column > 0 else 0
+    bands = head, (count - head) // OW, (count - head) % OW
     rows = (column + count - 1) // OW * stride_h + (number_at(geometry, 10) - 1) * number_at(geometry, 12) + 1
+    padded = max(top, number_at(geometry, 9)) > 0 or (OH - 1) * stride_h >= H or (OW - 1) * stride_w >= W
+    reach = len(lanes) * stride_w // plane + 1
+    in_place = 0 if taps > 1 or padded else min(channels, max(0, channels + after - reach))
+    ahead = 4 * plane * (PREFETCHED * LINE // (4 * rows * W) + 1)
+    begin, end = _inside(row * stride_h - top, 1, rows, H)
+    apart = stride_h if taps == 1 else 1
     for c in range(channels):
         channel_at = source + 4 * c * plane
-        if pitch == 0:
-            target = pack_line(lanes, target, channel_at + 4 * first, count, columns)
+        read = channel_at + 4 * (row * stride_h - top + begin) * W
+        _ask_for(read + ahead, 4 * W * apart, W, (end - begin + apart - 1) // apart)
+        if c < in_place:
+            target = pack_flat(lanes, target, read, W, column, bands, columns, geometry)
         else:
             pack_image(lanes, image, channel_at, row * stride_h - top, rows, pitch, geometry)
-            target = pack_flat(lanes, target, image, pitch, column, count, columns, geometry)
+            target = pack_flat(lanes, target, image, pitch, column, bands, columns, geometry)

@@ -59,7 +59,7 @@ def _multiply_piece(lanes, order, geometry, task, packed, work):
     for c in range(0, channels, block):
         count = min(block, channels - c)
         source = number_at(order, X) + (n * channels + c) * plane
-        pack_positions(lanes, packed, image, source, count, first, columns, geometry)
+        pack_positions(lanes, packed, image, source, count, channels - c - count, first, columns, geometry)
         for m in range(first_channel, end, chunk_size):
             together = min(chunk_size, end - m)
             target = sums + (m - first_channel) * kept
