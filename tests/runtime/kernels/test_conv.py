@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from itertools import pairwise
 from unittest.mock import patch
 
@@ -106,6 +107,25 @@ def test_inputs_read_in_place(share, pruned, carry_out, T, density, shifted):
     y = np.full((2, 3, 1, 64), np.nan, np.float32)
     carry_out(kernel, x, y, None)
     np.testing.assert_allclose(y, conv.reference(x, w), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="guard pages are made with mmap and mprotect")
+@pytest.mark.parametrize("strides", [(1, 1), (2, 2), (1, 3), (4, 4), (3, 1)])
+@pytest.mark.parametrize("size", [(1, 5), (7, 7), (14, 33)])
+@pytest.mark.parametrize("kind", ["rows", "flat"])
+def test_whole_vectors_are_read_within_the_inputs(share, pruned, carry_out, strides, size, kind):
+    from tests.fuzz.guard import guarded, guarded_copy
+
+    rng, (H, W), channels = np.random.default_rng(0), size, 5
+    out = [(n - 1) // s + 1 for n, s in zip(size, strides, strict=True)]
+    shape = Shape2D(N=2, C=channels, H=H, W=W, M=3, OH=out[0], OW=out[1], strides=strides)
+    tiling = Tiling(1, 3, 8, kind, 2, stride_h=strides[0])
+    w, x = pruned(rng, (3, channels, 1, 1), 0.7), rng.standard_normal((2, channels, H, W)).astype(np.float32)
+    stream = make_stream(matrix_of(share(w, (0,), "rows", np.uint8), (0,), "w"), channels, 1, tiling, 1)
+    kernel = Conv(shape, tiling, stream, *affine(Epilogue(), 3, None), np.array([-np.inf, np.inf], np.float32), 1)
+    y = guarded((2, 3, *out), np.float32)
+    carry_out(kernel, guarded_copy(x), y, None)
+    np.testing.assert_allclose(y, conv.reference(x, w, strides=strides), rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("code", [np.uint8, np.float32])
