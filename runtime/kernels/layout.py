@@ -19,8 +19,8 @@ WIDTHS = (8, 16)
 LOADS = (1.0, 1.5, 1.9)
 """Cycles of a load, when there are many, by the :data:`BLOCK_BYTES` that the inputs of a block fit."""
 
-MULTIPLY_ADD = 0.7
-"""Cycles of a multiply-add whose input is in a register."""
+MULTIPLY_ADD = 1.1
+"""Cycles of a multiply-add whose input is in a register, on a core of which another processor uses a part."""
 
 VISITED = {1: 30, 2: 75}
 """Cycles that a visit takes beside its entries, by its channels: two walk three lists."""
@@ -241,8 +241,7 @@ def cost(shape: Shape2D, tiling: Tiling, nonzeros: int, width: int = 16, *, pass
     visited = visits(shape, tiling) * (VISITED[T] + (4 * T * R * wide if blocks > 1 else 0))
     near = 4 * shape.M * shape.OH * shape.OW <= NEAR_BYTES
     stored = shape.M * R * wide * ((4 if near else 13) + 30 * (1 - _inside(shape, tiling)))
-    stride = shape.strides[1]
-    packed = shape.C * tiling.packed * wide * (14 if stride == 1 else 24 if stride == 2 else 1.5 * V)
+    packed = shape.C * tiling.packed * wide * (10 if shape.strides[1] == 1 else 15)
     prepared = VISIT_PREPARED * visits(shape, tiling) + ENTRY_PREPARED[T] * nonzeros if passing else 0
     return tiles(shape, tiling) * (walked + visited + stored + packed + 1000) + prepared
 

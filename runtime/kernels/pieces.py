@@ -49,7 +49,7 @@ class Cut:
     def cycles(self) -> float:
         """Estimated cycles of a vector of products: the fewer vectors are multiplied at once, the more of them are loads."""
         at_once = self.total / self.pieces / -(-self.most // self.R)
-        return 0.6 * (1 + 0.6 / at_once)
+        return 0.75 * (1 + 0.6 / at_once)
 
 
 def register_tile(registers: tuple[int, int], together: int) -> tuple[int, int, int]:

@@ -46,7 +46,7 @@ def cost_dense(shape: Shape2D, cut: Cut, width: int) -> float:
     :func:`tersor.runtime.kernels.layout.cost`. Packing takes longer where rows of outputs are short, storing where sums
     are kept first."""
     vectors, wide = shape.N * cut.total, cut.V // width
-    packed = (14 if shape.strides[1] in (1, 2) else 1.5 * cut.V) + 60 * cut.V / shape.OW
+    packed = (10 if shape.strides[1] == 1 else 15) + 5 * cut.V / shape.OW
     stored = 20 if cut.block >= shape.C else 25
     of_vector = cut.cycles * shape.dense + packed * shape.C * shape.taps + stored * shape.M
     return wide * of_vector * vectors + shape.N * cut.pieces * 2000
