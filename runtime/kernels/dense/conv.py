@@ -14,8 +14,9 @@ from ..pieces import Cut, InPieces, kept, register_tile
 from ..whole import whole_rows
 from .convolve import dense_convolver
 
-VECTORS = 28
-"""Vectors of a piece, at most."""
+VECTORS, PIECE_BYTES = 28, 256 << 10
+"""Vectors of a piece, at most, and its packed inputs where more vectors than are multiplied at once would take more: each chunk
+of output channels reads them."""
 
 INPUT_BYTES, SUM_BYTES = 600 << 10, 400 << 10
 """Packed inputs of a block, and sums of a piece, at most: both stay in a second-level cache of 1 MiB."""
@@ -37,7 +38,8 @@ def cut_dense(shape: Shape2D, registers: tuple[int, int]) -> Cut:
         block = balanced(shape.C, max(1, INPUT_BYTES // (4 * vectors * V * shape.taps)))
         return Cut(T, R, V, total, -(-total // vectors), chunk, block)
 
-    cuts = [of(vectors) for vectors in range(min(VECTORS, total), 0, -1)]
+    most = max(R, min(VECTORS, PIECE_BYTES // (4 * V * shape.C * shape.taps)))
+    cuts = [of(vectors) for vectors in range(min(most, total), 0, -1)]
     return next((cut for cut in cuts if 4 * kept(shape, cut) * cut.most * V <= SUM_BYTES), cuts[-1])
 
 
