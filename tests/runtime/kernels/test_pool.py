@@ -76,3 +76,13 @@ def test_lrn(both, shape, size, beta):
     node = Node("LRN", "lrn", ("x",), ("y",), {"size": size, "beta": beta, "alpha": 0.01, "bias": 2.0})
     got, want = both(lower_lrn, node, x, threads=2)
     np.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("bias", [0.0, -1.0, 2.0, np.inf])
+def test_lrn_of_extremes(both, bias):
+    x = np.random.default_rng(0).standard_normal((1, 5, 4, 9)).astype(np.float32)
+    x[0, 1, 0, :4], x[0, :, 2], x[0, 2, 3] = (np.inf, -np.inf, np.nan, 1e-30), 0, 1e25
+    node = Node("LRN", "lrn", ("x",), ("y",), {"size": 3, "beta": 0.75, "alpha": 3.0, "bias": bias})
+    with np.errstate(all="ignore"):
+        got, want = both(lower_lrn, node, x)
+    np.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-30)
