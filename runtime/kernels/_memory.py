@@ -10,7 +10,7 @@ from typing import Any
 
 from llvmlite import ir
 
-from ._deferred import arrayobj, intrinsic, types
+from ._deferred import arrayobj, cgutils, intrinsic, types
 from ._vector import (
     F32,
     I32,
@@ -85,43 +85,6 @@ def copy_lanes(typingctx: Any, lanes: Any, target: Any, source: Any, low: Any, h
     return _mover(lanes, 2, emit)
 
 
-def _copy_every(lanes: Any, step: int) -> Any:
-    """An intrinsic's answer: copy every ``step``-th of ``step * V`` elements, ``step`` a power of two."""
-    count = len(lanes)
-    evens = ir.Constant(ir.VectorType(I32, count), list(range(0, 2 * count, 2)))
-
-    def emit(builder: Any, source: Any, low: Any, high: Any) -> Any:
-        parts = []
-        for k in range(step):
-            begin = ir.Constant(I64, k * count)
-            below_low, below_high = (lanes_below(builder, builder.sub(bound, begin), count) for bound in (low, high))
-            mask = builder.and_(below_high, builder.not_(below_low))
-            parts.append(masked_load(builder, builder.gep(source, [begin]), mask, ir.VectorType(F32, count)))
-        while len(parts) > 1:
-            parts = [builder.shuffle_vector(*pair, evens) for pair in zip(parts[::2], parts[1::2], strict=True)]
-        return parts[0]
-
-    return _mover(lanes, 2, emit)
-
-
-@intrinsic
-def copy_every_second(typingctx: Any, lanes: Any, target: Any, source: Any, low: Any, high: Any) -> Any:
-    """Copy every second of ``2 * V`` elements; those whose numbers are not in ``[low, high)`` are zeros, and not read."""
-    return _copy_every(lanes, 2)
-
-
-@intrinsic
-def copy_every_fourth(typingctx: Any, lanes: Any, target: Any, source: Any, low: Any, high: Any) -> Any:
-    """Copy every fourth of ``4 * V`` elements; those whose numbers are not in ``[low, high)`` are zeros, and not read."""
-    return _copy_every(lanes, 4)
-
-
-@intrinsic
-def copy_strided(typingctx: Any, lanes: Any, target: Any, source: Any, stride: Any, low: Any, high: Any) -> Any:
-    """Copy every ``stride``-th of ``V`` elements; those whose numbers are not in ``[low, high)`` are zeros, and not read."""
-    return _mover(lanes, 3, lambda builder, *rest: gather(builder, len(lanes), *rest))
-
-
 def gather(builder: Any, count: int, source: Any, stride: Any, low: Any, high: Any) -> Any:
     """Elements ``0, stride, 2 * stride...`` of ``source``; zeros for those whose numbers are not in ``[low, high)``."""
     numbers = ir.Constant(ir.VectorType(I64, count), list(range(count)))
@@ -185,6 +148,22 @@ def place_at(typingctx: Any, address: Any, index: Any) -> Any:
         return builder.zext(builder.load(builder.gep(places, [arguments[1]])), I64)
 
     return types.intp(types.intp, types.intp), codegen
+
+
+@intrinsic
+def prefetch_rows(typingctx: Any, row: Any, pitch: Any, length: Any, count: Any) -> Any:
+    """Ask for the cache lines of ``length`` elements from each of ``count`` rows that are ``pitch`` bytes apart."""
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        b, (row, pitch, length, count) = builder, arguments
+        size, line = b.mul(length, ir.Constant(I64, 4)), ir.Constant(I64, 64)
+        with cgutils.for_range(b, count, intp=I64) as outer:
+            place = b.add(row, b.mul(outer.index, pitch))
+            with cgutils.for_range_slice(b, ir.Constant(I64, 0), size, line, I64) as (offset, _):
+                prefetch_line(b, pointer(b, b.add(place, offset)))
+        return context.get_dummy_value()
+
+    return types.void(*[types.intp] * 4), codegen
 
 
 @intrinsic

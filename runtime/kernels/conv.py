@@ -8,9 +8,10 @@ from functools import cache, cached_property
 import numpy as np
 
 from ..plan.step import Epilogue
-from .convolve import BLOCK_CHANNELS, BLOCK_VISITS, BLOCKS, GEOMETRY, PARTS, PREPARED, SPANS, TILE, convolver
+from .convolve import BLOCK_CHANNELS, BLOCK_VISITS, BLOCKS, GEOMETRY, PACKER, PARTS, PREPARED, SPANS, TILE, convolver
 from .layout import SHAPES, Shape2D, Tiling, cost, tiles
 from .order import CODE, PIECES, SHARED, WORK, Ordered, order_of
+from .pack import packing_code
 from .stream import Stream
 from .visits import TASK, visits
 
@@ -81,6 +82,7 @@ class Conv(Ordered):
             TILE: _visitor(tiling.T, tiling.R, tiling.V, stream.codebook is not None),
             BLOCKS: len(stream.block_channels) - 1,
             PARTS: self.parts,
+            PACKER: packing_code(tiling.V) if tiling.shape == "flat" else 0,
         }
         return order_of(numbers | {place: table.ctypes.data for place, table in tables.items()})
 

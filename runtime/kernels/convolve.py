@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import numpy as np
 
+from . import pack
 from ._atomic import add_at, call_at, code_of, number_at
 from ._jit import jit
 from ._memory import address
 from .order import FACTS, NEXT, OTHER, PIECES, PLACES, SCRATCH, WORK, X, Y
-from .pack import pack_positions, pack_rows
+from .pack import pack_rows
 from .visits import PARTIAL, RESIDUAL, TASK
 
 ROWS, FLAT, DIRECT = 0, 1, 2
 """Shapes of a tile: ``R`` output rows of ``V`` columns; ``R * V`` positions of the flattened plane; the same, read in place."""
 
-GEOMETRY, SPANS, TILE, PREPARED, BLOCKS, BLOCK_CHANNELS, BLOCK_VISITS, PARTS = range(FACTS, FACTS + 8)
+GEOMETRY, SPANS, TILE, PREPARED, BLOCKS, BLOCK_CHANNELS, BLOCK_VISITS, PARTS, PACKER = range(FACTS, FACTS + 9)
 """Numbers of an order beside those of every one: addresses of geometry and ``spans``; the code of the tile and what it
 reads the same in every run, see :mod:`~tersor.runtime.kernels.visits`; blocks, and the addresses of what a
-:class:`~tersor.runtime.kernels.stream.Stream` says of them; parts of the channels. ``x`` is (N·C·H·W,), ``y`` and a residual
-are (N·M·OH·OW,)."""
+:class:`~tersor.runtime.kernels.stream.Stream` says of them; parts of the channels; the code that packs flat tiles. ``x`` is
+(N·C·H·W,), ``y`` and a residual are (N·M·OH·OW,)."""
 
 
 @jit
@@ -37,7 +38,7 @@ def convolve(lanes, order):
     """
     scratch_bytes = 4 * number_at(number_at(order, GEOMETRY), 20)
     scratch = number_at(order, SCRATCH) + add_at(order + 8 * PLACES, 1) * scratch_bytes
-    task, prepared = np.empty(TASK, np.int64), number_at(order, PREPARED)
+    task, packing, prepared = np.empty(TASK, np.int64), np.empty(pack.PACKING, np.int64), number_at(order, PREPARED)
     for i in range(TASK):  # an assignment of arrays would take seconds to compile, for its error message
         task[i] = number_at(prepared, i)
     piece = add_at(order + 8 * NEXT, 1)
@@ -45,12 +46,12 @@ def convolve(lanes, order):
         work = number_at(order, WORK) + 32 * piece
         first, last = number_at(work, 0), number_at(work, 1)
         for t in range(first, last):
-            _convolve_tile(lanes, order, task, scratch, t, number_at(work, 2), number_at(work, 3))
+            _convolve_tile(lanes, order, task, packing, scratch, t, number_at(work, 2), number_at(work, 3))
         piece = add_at(order + 8 * NEXT, 1)
 
 
 @jit
-def _convolve_tile(lanes, order, task, packed, t, first_part, last_part):
+def _convolve_tile(lanes, order, task, packing, packed, t, first_part, last_part):
     """Compute tile ``t`` for some parts of the output channels. Block ``b`` packs the input channels ``block_channels[b : b +
     2]``; its visits for part ``p`` are ``block_visits[b, p : p + 2]``."""
     V, geometry = len(lanes), number_at(order, GEOMETRY)
@@ -73,7 +74,8 @@ def _convolve_tile(lanes, order, task, packed, t, first_part, last_part):
     task[7] = (RESIDUAL if other != 0 else 0) | (0 if inside else PARTIAL)
     task[10], task[11] = (OW - ow, 0) if shape == ROWS else (out - first, V)
     task[12] = min(R, OH - oh if shape == ROWS else (out - first + V - 1) // V)
-    image = packed + 4 * (number_at(geometry, 16) + number_at(geometry, 17))
+    packing[pack.TARGET], packing[pack.IMAGE] = packed, packed + 4 * (number_at(geometry, 16) + number_at(geometry, 17))
+    packing[pack.FIRST], packing[pack.COLUMNS], packing[pack.GEOMETRY] = first, columns, geometry
     channels, visits, cuts = number_at(order, BLOCK_CHANNELS), number_at(order, BLOCK_VISITS), number_at(order, PARTS) + 1
     for b in range(number_at(order, BLOCKS)):
         task[8], task[9] = number_at(visits, b * cuts + first_part), number_at(visits, b * cuts + last_part)
@@ -87,6 +89,6 @@ def _convolve_tile(lanes, order, task, packed, t, first_part, last_part):
             for c in range(count):
                 target = pack_rows(lanes, target, source + 4 * c * plane, oh, ow, geometry, number_at(order, SPANS))
         elif shape == FLAT:
-            after = C - number_at(channels, b + 1)
-            pack_positions(lanes, packed, image, source, count, after, first, columns, geometry)
+            packing[pack.SOURCE], packing[pack.CHANNELS], packing[pack.AFTER] = source, count, C - number_at(channels, b + 1)
+            call_at(number_at(order, PACKER), address(packing))
         call_at(number_at(order, TILE), address(task))

@@ -20,6 +20,7 @@ from ._jit import Kernel, kind_of
 from .convolve import convolver
 from .host import host_registers
 from .lrn import normaliser
+from .pack import packer
 from .pool import pooler
 from .rowwise import averager, normaliser_of_rows
 from .team import carry_out, follow, make_team
@@ -79,6 +80,8 @@ def _conv(node: Node) -> Iterator[Call]:
     kernel, strides = node.attribute("kernel_shape", [TAPS]), node.attribute("strides", [1])
     if {*kernel} != {TAPS} or {*strides} != {1} or node.attribute("group", 1) != 1:  # else it may be Winograd's method
         yield convolver, (_lanes(),)
+    if {*strides} != {1}:  # else rows may be read as they lie
+        yield packer, (_lanes(),)
     yield carry_out, (make_team(), _array(np.int64, 2), 0)
     yield follow, (make_team(), 0, 0)
 

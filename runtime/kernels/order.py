@@ -20,7 +20,7 @@ CODE, SHARED, PIECES, WORK, X, Y, OTHER, SCRATCH, FACTS = range(2, 11)
 their description; addresses of inputs, outputs, a residual (0 when there is none) and scratch memory, float32, the last 64-byte
 aligned; that of what is the same in every run."""
 
-ORDER = FACTS + 8
+ORDER = FACTS + 9
 """Length of an order: some have more numbers that are the same in every run."""
 
 

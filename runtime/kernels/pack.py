@@ -3,14 +3,19 @@
 Places in memory are addresses in bytes, those of ``geometry`` and ``spans`` too, which are int64; sizes and steps are elements
 of float32, unless they are said to be bytes.
 
+What packs positions is machine code of its own, given by its address to the kernels that need it: it is compiled once for all.
 One vector of each of many rows is copied before the next vector of any: which of its lanes are padding is the same in all.
+Zeros are copies of no element.
 """
 
 from __future__ import annotations
 
-from ._atomic import number_at
+from functools import cache
+
+from ._atomic import code_of, number_at
+from ._column import copy_column
 from ._jit import jit
-from ._memory import copy_every_fourth, copy_every_second, copy_lanes, copy_strided, copy_vector, prefetch_address
+from ._memory import copy_lanes, prefetch_rows
 
 PREFETCHED = 24
 """Cache lines, at least, by which packing asks for its inputs ahead of time (in whole channels)."""
@@ -18,64 +23,13 @@ PREFETCHED = 24
 LINE = 64
 """Bytes of a cache line."""
 
+TARGET, IMAGE, SOURCE, CHANNELS, AFTER, FIRST, COLUMNS, GEOMETRY = range(8)
+"""Numbers of a task of :func:`pack_positions`, int64: addresses of what is packed, of room for a channel as :func:`pack_image`
+copies it, and of the inputs' first channel; channels, and those that lie behind them; first position of the flattened output,
+and how many; the address of the geometry."""
 
-@jit
-def copy_column(lanes, target, step, row, pitch, stride, low, high, count):
-    """Copy one vector from each of ``count`` rows that are ``pitch`` bytes apart: every ``stride``-th element. The vectors are
-    written ``step`` bytes apart.
-
-    Of the elements that a vector stretches over, only those whose numbers are in ``[low, high)`` are read; zeros stand for the
-    others. Returns where the next vector would be written.
-    """
-    V = len(lanes)
-    whole = low == 0 and high == V * stride
-    if stride == 1 and whole:
-        for _ in range(count):
-            copy_vector(lanes, target, row)
-            target, row = target + step, row + pitch
-    elif stride == 1:
-        for _ in range(count):
-            copy_lanes(lanes, target, row, low, high)
-            target, row = target + step, row + pitch
-    elif stride == 2 and whole:  # by shuffles: processors gather slowly. Whole vectors need no masks
-        for _ in range(count):
-            copy_every_second(lanes, target, row, 0, 2 * V)
-            target, row = target + step, row + pitch
-    elif stride == 2:
-        for _ in range(count):
-            copy_every_second(lanes, target, row, low, high)
-            target, row = target + step, row + pitch
-    elif stride == 4 and whole:
-        for _ in range(count):
-            copy_every_fourth(lanes, target, row, 0, 4 * V)
-            target, row = target + step, row + pitch
-    elif stride == 4:
-        for _ in range(count):
-            copy_every_fourth(lanes, target, row, low, high)
-            target, row = target + step, row + pitch
-    else:
-        for _ in range(count):
-            copy_strided(lanes, target, row, stride, low, high)
-            target, row = target + step, row + pitch
-    return target
-
-
-@jit
-def _clear(lanes, target, step, count):
-    """Write ``count`` vectors of zeros, ``step`` bytes apart; returns where the next one would be."""
-    for _ in range(count):
-        copy_lanes(lanes, target, target, 0, 0)
-        target += step
-    return target
-
-
-@jit
-def _ask_for(row, pitch, length, count):
-    """Ask for the cache lines of ``length`` elements from each of ``count`` rows that are ``pitch`` bytes apart."""
-    for _ in range(count):
-        for i in range(0, 4 * length, LINE):
-            prefetch_address(row + i)
-        row += pitch
+PACKING = 8
+"""Length of such a task."""
 
 
 @jit
@@ -110,10 +64,10 @@ def pack_rows(lanes, target, plane, oh, ow, geometry, spans):
             begin, end = _inside(ih, stride_h, count, H)
             row, pitch = plane + 4 * ((ih + begin * stride_h) * W + column), 4 * stride_h * W
             if kw == 0:
-                _ask_for(row + ahead, pitch, 1, end - begin)
-            target = _clear(lanes, target, 4 * V, begin)
+                prefetch_rows(row + ahead, pitch, 1, end - begin)
+            target = copy_column(lanes, target, 4 * V, target, 0, 1, 0, 0, begin)
             target = copy_column(lanes, target, 4 * V, row, pitch, stride_w, low, high, end - begin)
-            target = _clear(lanes, target, 4 * V, count - end)
+            target = copy_column(lanes, target, 4 * V, target, 0, 1, 0, 0, count - end)
     return target
 
 
@@ -124,14 +78,15 @@ def pack_image(lanes, image, plane, top_row, rows, pitch, geometry):
     Whole vectors are written, each row's last one first: what it writes over the row's end is not there yet.
     """
     V, H, W, left = len(lanes), number_at(geometry, 1), number_at(geometry, 2), number_at(geometry, 9)
-    begin, end = _inside(top_row, 1, rows, H)
+    begin = min(rows, max(0, -top_row))
+    end = max(begin, min(rows, H - top_row))
     column = (pitch - 1) // V * V
     while column >= 0:
         low, high = max(0, left - column), max(0, min(V, W + left - column))
-        target = _clear(lanes, image + 4 * column, 4 * pitch, begin)
+        target = copy_column(lanes, image + 4 * column, 4 * pitch, image, 0, 1, 0, 0, begin)
         row = plane + 4 * ((top_row + begin) * W + column - left)
         target = copy_column(lanes, target, 4 * pitch, row, 4 * W, 1, low, high, end - begin)
-        _clear(lanes, target, 4 * pitch, rows - end)
+        copy_column(lanes, target, 4 * pitch, image, 0, 1, 0, 0, rows - end)
         column -= V
 
 
@@ -161,17 +116,14 @@ def pack_flat(lanes, target, image, pitch, ow, bands, room, geometry):
     head, rows, tail = bands
     for kh in range(kernel_h):
         for kw in range(kernel_w):
-            row, at = image + 4 * (kh * dilation_h * pitch + kw * dilation_w), target
-            if head > 0:
-                at = _copy_band(lanes, at, row + 4 * ow * stride, down, stride, head, 1)
-                row += down
-            if rows > 0:
-                at = _copy_band(lanes, at, row, down, stride, OW, rows)
-                row += rows * down
-            if tail > 0:
-                at = _copy_band(lanes, at, row, down, stride, tail, 1)
+            row, at, begin = image + 4 * (kh * dilation_h * pitch + kw * dilation_w), target, 4 * ow * stride
+            for band in range(3):
+                across, count = (head, 1) if band == 0 else (OW, rows) if band == 1 else (tail, 1)
+                if across > 0 and count > 0:
+                    at = _copy_band(lanes, at, row + begin, down, stride, across, count)
+                    row, begin = row + count * down, 0
             target += 4 * room
-            _clear(lanes, at, 4 * V, (target - at + 4 * V - 1) // (4 * V))
+            copy_column(lanes, at, 4 * V, at, 0, 1, 0, 0, (target - at + 4 * V - 1) // (4 * V))
     return target
 
 
@@ -183,24 +135,47 @@ def _pack_lines(lanes, target, line, plane, channels, count, room):
     whole, rest = count // V, count % V
     ahead = 4 * plane * ((PREFETCHED + whole) // (whole + 1))
     for _ in range(channels):
-        _ask_for(line + ahead, 0, count, 1)
+        prefetch_rows(line + ahead, 0, count, 1)
         end = copy_column(lanes, target, 4 * V, line, 4 * V, 1, 0, V, whole)
         if rest > 0:
             copy_lanes(lanes, end, line + 4 * V * whole, 0, rest)
             end += 4 * V
         target += 4 * room
-        _clear(lanes, end, 4 * V, (target - end) // (4 * V))
+        copy_column(lanes, end, 4 * V, end, 0, 1, 0, 0, (target - end) // (4 * V))
         line += 4 * plane
 
 
+@cache
+def packing_code(V: int) -> int:
+    """The address of the code of :func:`pack_positions` for vectors of ``V`` elements, good as long as the process."""
+    return packer(((),) * V)
+
+
 @jit
-def pack_positions(lanes, target, image, source, channels, after, first, columns, geometry):
-    """Pack the inputs that ``columns`` positions of the flattened output from ``first`` on meet, of some channels from
-    ``source`` on, with ``after`` more behind them. There is room for a channel, as :func:`pack_image` copies it, at ``image``.
+def packer(lanes):
+    """As :func:`packing_code`."""
+    return code_of(lanes, pack_positions)
+
+
+@jit
+def pack_positions(lanes, task):
+    """Pack the inputs that some positions of the flattened output meet, of some channels, as the task at address ``task`` says.
 
     Where a kernel of one position needs no padding, inputs are read where they are, but for the last ones: whole vectors reach
     over a channel's end.
     """
+    target, image, source, channels = (
+        number_at(task, TARGET),
+        number_at(task, IMAGE),
+        number_at(task, SOURCE),
+        number_at(task, CHANNELS),
+    )
+    after, first, columns, geometry = (
+        number_at(task, AFTER),
+        number_at(task, FIRST),
+        number_at(task, COLUMNS),
+        number_at(task, GEOMETRY),
+    )
     H, W, OH, OW = number_at(geometry, 1), number_at(geometry, 2), number_at(geometry, 4), number_at(geometry, 5)
     stride_h, stride_w, top, pitch = (
         number_at(geometry, 6),
@@ -220,14 +195,14 @@ def pack_positions(lanes, target, image, source, channels, after, first, columns
     reach = len(lanes) * stride_w // plane + 1
     in_place = 0 if taps > 1 or padded else min(channels, max(0, channels + after - reach))
     ahead = 4 * plane * (PREFETCHED * LINE // (4 * rows * W) + 1)
-    begin, end = _inside(row * stride_h - top, 1, rows, H)
-    apart = stride_h if taps == 1 else 1
+    apart, begin = stride_h if taps == 1 else 1, max(0, top - row * stride_h)
+    lines = (min(rows, H + top - row * stride_h) - begin + apart - 1) // apart
     for c in range(channels):
         channel_at = source + 4 * c * plane
         read = channel_at + 4 * (row * stride_h - top + begin) * W
-        _ask_for(read + ahead, 4 * W * apart, W, (end - begin + apart - 1) // apart)
-        if c < in_place:
-            target = pack_flat(lanes, target, read, W, column, bands, columns, geometry)
-        else:
+        prefetch_rows(read + ahead, 4 * W * apart, W, lines)
+        at, width = read, W
+        if c >= in_place:
             pack_image(lanes, image, channel_at, row * stride_h - top, rows, pitch, geometry)
-            target = pack_flat(lanes, target, image, pitch, column, bands, columns, geometry)
+            at, width = image, pitch
+        target = pack_flat(lanes, target, at, width, column, bands, columns, geometry)

@@ -13,10 +13,10 @@ import numpy as np
 from .layout import Shape2D
 from .order import CODE, FACTS, PIECES, SHARED, WORK, Ordered, order_of
 
-GEOMETRY, WEIGHTS, CODEBOOK, SCALE, SHIFT, BOUNDS, MULTIPLIERS = range(FACTS, FACTS + 7)
+GEOMETRY, WEIGHTS, CODEBOOK, SCALE, SHIFT, BOUNDS, MULTIPLIERS, PACKER = range(FACTS, FACTS + 8)
 """Numbers of an order beside those of every one: addresses of the geometry, of weights and codebook (0 when they are float32),
-of scale, shift and bounds, and of the addresses of the code that multiplies, by its vectors. ``x`` is (N, C, H, W), ``y`` and a
-residual are (N, M, OH, OW)."""
+of scale, shift and bounds, of the addresses of the code that multiplies, by its vectors, and of code that packs. ``x`` is
+(N, C, H, W), ``y`` and a residual are (N, M, OH, OW)."""
 
 
 @dataclass(frozen=True)
@@ -111,6 +111,11 @@ class InPieces(Ordered):
         """The address of the code that multiplies ``count`` vectors at once."""
 
     @property
+    def packer(self) -> int:
+        """The address of code that packs positions, 0 where inputs are transformed."""
+        return 0
+
+    @property
     def lone_code(self) -> int:
         """The address of the code for what whole vectors leave over, 0 where a last one takes it."""
         return 0
@@ -132,7 +137,7 @@ class InPieces(Ordered):
         if self.codebook is not None:
             tables[CODEBOOK] = self.codebook
         pieces = len(self._work)
-        numbers = {CODE: self.code(), SHARED: min(pieces, self.parts) > 1, PIECES: pieces}
+        numbers = {CODE: self.code(), SHARED: min(pieces, self.parts) > 1, PIECES: pieces, PACKER: self.packer}
         return order_of(numbers | {place: table.ctypes.data for place, table in tables.items()})
 
     @cached_property

@@ -10,6 +10,7 @@ import numpy as np
 from ..layout import Shape2D, balanced
 from ..matrix import Matrix
 from ..multiply import multiplier
+from ..pack import packing_code
 from ..pieces import Cut, InPieces, kept, register_tile
 from ..whole import whole_rows
 from .convolve import dense_convolver
@@ -94,6 +95,11 @@ class DenseConv(InPieces):
     def code(self) -> int:
         """The address of the kernel."""
         return dense_convolver(((),) * self.cut.V)
+
+    @property
+    def packer(self) -> int:
+        """The address of the code that packs a block."""
+        return packing_code(self.cut.V)
 
     def multiplier(self, count: int) -> int:
         """Codes are looked up where they are multiplied, and sums become outputs there."""

@@ -9,12 +9,12 @@ from __future__ import annotations
 import numpy as np
 
 from .. import multiply as product
+from .. import pack
 from .._atomic import add_at, call_at, code_of, number_at
 from .._jit import jit
 from .._memory import address
 from ..order import NEXT, OTHER, PIECES, PLACES, SCRATCH, WORK, X, Y
-from ..pack import pack_positions
-from ..pieces import BOUNDS, CODEBOOK, GEOMETRY, MULTIPLIERS, SCALE, SHIFT, WEIGHTS
+from ..pieces import BOUNDS, CODEBOOK, GEOMETRY, MULTIPLIERS, PACKER, SCALE, SHIFT, WEIGHTS
 from ._emit import finish_vector
 
 C, H, W, M, OH, OW, TAPS, BLOCK, CHUNK, TOGETHER, MOST, PACKED, SUM, PLACE = (0, 1, 2, 3, 4, 5, *range(19, 27))
@@ -38,28 +38,31 @@ def multiply_pieces(lanes, order):
     """
     geometry = number_at(order, GEOMETRY)
     place = number_at(order, SCRATCH) + add_at(order + 8 * PLACES, 1) * number_at(geometry, PLACE)
-    task = np.empty(product.TASK, np.int64)
+    task, packing = np.empty(product.TASK, np.int64), np.empty(pack.PACKING, np.int64)
+    packing[pack.GEOMETRY] = geometry
     piece = add_at(order + 8 * NEXT, 1)
     while piece < number_at(order, PIECES):
-        _multiply_piece(lanes, order, geometry, task, place, number_at(order, WORK) + 40 * piece)
+        _multiply_piece(lanes, order, geometry, task, packing, place, number_at(order, WORK) + 40 * piece)
         piece = add_at(order + 8 * NEXT, 1)
 
 
 @jit
-def _multiply_piece(lanes, order, geometry, task, packed, work):
+def _multiply_piece(lanes, order, geometry, task, packing, packed, work):
     """Compute the piece described at ``work``. Sums of one chunk are kept where one block holds all inputs, else of all."""
     V, n, first, last = len(lanes), number_at(work, 0), number_at(work, 1), number_at(work, 2)
     sums = packed + 4 * number_at(geometry, PACKED)
-    image = sums + 4 * number_at(geometry, SUM)
     columns = (last - first + V - 1) // V * V
+    packing[pack.TARGET], packing[pack.IMAGE] = packed, sums + 4 * number_at(geometry, SUM)
+    packing[pack.FIRST], packing[pack.COLUMNS] = first, columns
     chunk_size, channels, block = number_at(geometry, CHUNK), number_at(geometry, C), number_at(geometry, BLOCK)
     first_channel, end = number_at(work, 3) * chunk_size, min(number_at(work, 4) * chunk_size, number_at(geometry, M))
     kept = 4 * columns if block < channels else 0
     plane = 4 * number_at(geometry, H) * number_at(geometry, W)
     for c in range(0, channels, block):
         count = min(block, channels - c)
-        source = number_at(order, X) + (n * channels + c) * plane
-        pack_positions(lanes, packed, image, source, count, channels - c - count, first, columns, geometry)
+        packing[pack.SOURCE] = number_at(order, X) + (n * channels + c) * plane
+        packing[pack.CHANNELS], packing[pack.AFTER] = count, channels - c - count
+        call_at(number_at(order, PACKER), address(packing))
         for m in range(first_channel, end, chunk_size):
             together = min(chunk_size, end - m)
             target = sums + (m - first_channel) * kept

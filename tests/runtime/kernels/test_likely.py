@@ -12,6 +12,7 @@ from tersor.format_spec.tensors import DenseTensor
 from tersor.packer import Recipe, pack
 from tersor.runtime import load
 from tersor.runtime.kernels import _cache, conv
+from tersor.runtime.kernels import pack as packing
 from tersor.runtime.kernels._jit import Kernel, kind_of
 from tersor.runtime.kernels.likely import likely
 from tersor.runtime.plan import workers
@@ -28,7 +29,7 @@ def network(pruned) -> Graph:
         Node("Conv", "a", ("x", "first"), ("a",), {"kernel_shape": (5, 5), "pads": (2, 2, 2, 2)}),
         Node("LRN", "n", ("a",), ("n",), {"size": 5}),
         Node("MaxPool", "p", ("n",), ("p",), {"kernel_shape": (3, 3), "strides": (2, 2)}),
-        Node("Conv", "b", ("p", "second"), ("b",)),
+        Node("Conv", "b", ("p", "second"), ("b",), {"strides": (2, 2)}),
         Node("MaxPool", "q", ("b",), ("q",), {"kernel_shape": (2, 2)}),
         Node("GlobalAveragePool", "m", ("q",), ("m",)),
         Node("Softmax", "s", ("m",), ("s",), {"axis": 1}),
@@ -48,7 +49,7 @@ def called(monkeypatch) -> set[tuple[str, ...]]:
         return bind(self, *arguments)
 
     monkeypatch.setattr(Kernel, "bind", note)
-    for known in (conv._convolver, workers._patience):  # what other tests looked up
+    for known in (conv._convolver, packing.packing_code, workers._patience):  # what other tests looked up
         known.cache_clear()
     return found
 
@@ -65,7 +66,7 @@ def test_everything_that_is_foreseen_is_used(network, tmp_path, monkeypatch, cal
     foreseen = {(task.module, task.kernel, *task.kinds) for task in tasks}
     assert foreseen <= called
     names = [task.kernel for task in tasks]
-    assert {"convolver", "carry_out", "follow", "normaliser", "pooler", "averager", "normaliser_of_rows"} < set(names)
+    assert {"convolver", "packer", "carry_out", "follow", "normaliser", "pooler", "averager", "normaliser_of_rows"} < set(names)
     assert names[-1].startswith("decode_")
     assert names.count("pooler") == 2
     assert len(tasks) == len({task.file for task in tasks})

@@ -1,0 +1,108 @@
+"""One vector of each of many rows, copied by one function of machine code, which a kernel has once however often it calls it.
+
+Places are addresses in bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from llvmlite import ir
+
+from ._deferred import intrinsic, types
+from ._memory import gather, pointer
+from ._vector import F32, I32, I64, lanes_below, masked_load, vector_pointer
+
+ZERO = ir.Constant(I64, 0)
+
+
+@intrinsic
+def copy_column(
+    typingctx: Any, lanes: Any, target: Any, step: Any, row: Any, pitch: Any, stride: Any, low: Any, high: Any, count: Any
+) -> Any:
+    """Copy one vector from each of ``count`` rows that are ``pitch`` bytes apart: every ``stride``-th element. The vectors are
+    written ``step`` bytes apart.
+
+    Of the elements that a vector stretches over, only those whose numbers are in ``[low, high)`` are read; zeros stand for the
+    others. Returns where the next vector would be written.
+    """
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.call(_function(builder.module, len(lanes)), arguments[1:])
+
+    return types.intp(lanes, *[types.intp] * 8), codegen
+
+
+def _function(module: Any, V: int) -> Any:
+    """The function of a module."""
+    name = f"tersor_copy_column_{V}"
+    if name in module.globals:
+        return module.globals[name]
+    function = ir.Function(module, ir.FunctionType(I64, [I64] * 8), name)
+    function.linkage = "linkonce_odr"  # parts of a kernel are modules until they are linked
+    function.attributes.add("noinline")
+    target, step, row, pitch, stride, low, high, count = function.args
+    b = ir.IRBuilder(function.append_basic_block("entry"))
+    whole = b.and_(b.icmp_signed("==", low, ZERO), b.icmp_signed("==", high, b.mul(stride, ir.Constant(I64, V))))
+    some = b.icmp_signed(">", count, ZERO)
+    nothing = function.append_basic_block("nothing")
+    for apart in (1, 2, 4):  # by shuffles: processors gather slowly. Whole vectors need no masks
+        chosen, other = function.append_basic_block("chosen"), function.append_basic_block("other")
+        b.cbranch(b.icmp_signed("==", stride, ir.Constant(I64, apart)), chosen, other)
+        b.position_at_end(chosen)
+        with b.if_then(b.and_(some, whole)):
+            b.ret(_each_row(b, target, step, row, pitch, count, _every(b, V, apart, None)))
+        with b.if_then(some):
+            b.ret(_each_row(b, target, step, row, pitch, count, _every(b, V, apart, (low, high))))
+        b.branch(nothing)
+        b.position_at_end(other)
+    with b.if_then(some):
+        read = lambda source: gather(b, V, source, stride, low, high)  # noqa: E731
+        b.ret(_each_row(b, target, step, row, pitch, count, read))
+    b.branch(nothing)
+    b.position_at_end(nothing)
+    b.ret(target)
+    return function
+
+
+def _each_row(b: Any, target: Any, step: Any, row: Any, pitch: Any, count: Any, read: Callable[[Any], Any]) -> Any:
+    """Write what ``read`` makes of each row; there is one at least."""
+    before, loop, done = b.block, b.append_basic_block("row"), b.append_basic_block("rows")
+    b.branch(loop)
+    b.position_at_end(loop)
+    to, at, left = b.phi(I64), b.phi(I64), b.phi(I64)
+    value = read(pointer(b, at))
+    b.store(value, vector_pointer(b, pointer(b, to), ZERO, value.type)).align = 4
+    after = b.add(to, step), b.add(at, pitch), b.sub(left, ir.Constant(I64, 1))
+    for phi, first, following in zip((to, at, left), (target, row, count), after, strict=True):
+        phi.add_incoming(first, before)
+        phi.add_incoming(following, loop)
+    b.cbranch(b.icmp_signed(">", after[2], ZERO), loop, done)
+    b.position_at_end(done)
+    return after[0]
+
+
+def _every(b: Any, V: int, apart: int, bounds: tuple[Any, Any] | None) -> Callable[[Any], Any]:
+    """What reads every ``apart``-th element, a power of two, of ``apart * V``: those within ``bounds``, or all."""
+    vector, evens = ir.VectorType(F32, V), ir.Constant(ir.VectorType(I32, V), list(range(0, 2 * V, 2)))
+    begins = [ir.Constant(I64, k * V) for k in range(apart)]
+    masks = []
+    for begin in begins if bounds else ():
+        below_low, below_high = (lanes_below(b, b.sub(bound, begin), V) for bound in bounds)
+        masks.append(b.and_(below_high, b.not_(below_low)))
+
+    def load(source: Any, k: int) -> Any:
+        if masks:
+            return masked_load(b, b.gep(source, [begins[k]]), masks[k], vector)
+        value = b.load(vector_pointer(b, source, begins[k], vector))
+        value.align = 4
+        return value
+
+    def read(source: Any) -> Any:
+        parts = [load(source, k) for k in range(apart)]
+        while len(parts) > 1:
+            parts = [b.shuffle_vector(*pair, evens) for pair in zip(parts[::2], parts[1::2], strict=True)]
+        return parts[0]
+
+    return read
