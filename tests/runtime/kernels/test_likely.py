@@ -74,7 +74,7 @@ def test_everything_that_is_foreseen_is_used(network, tmp_path, monkeypatch, cal
 
 def test_of_convolutions_that_may_be_made_by_winograds_method_little_is_foreseen(network, monkeypatch):
     monkeypatch.setattr(Kernel, "has", lambda *_: False)
-    convolution = network.nodes[3]
+    convolution = replace(network.nodes[3], attributes={})
     assert [task.kernel for task in likely(replace(network, nodes=(convolution,)))] == ["carry_out", "follow"]
     for attributes in ({"strides": (2, 1)}, {"group": 2}, {"kernel_shape": (1, 1)}):
         changed = replace(network, nodes=(replace(convolution, attributes=attributes),))
