@@ -32,6 +32,9 @@ begins is known from the first run, but takes memory, which is counted as cycles
 NEAR_BYTES = 1 << 19
 """Outputs that stay in the second-level cache; more are written to memory."""
 
+MOST_ENTRIES = 1 << 30
+"""Weights whose words can be counted in 32 bits, whatever they hold."""
+
 MOST_VECTORS = 1 << 16
 """Vectors that the offset of an entry can tell apart."""
 
@@ -178,8 +181,10 @@ def choose(shape: Shape2D, nonzeros: int, registers: tuple[int, int], *, passing
     """The cheapest way to run a convolution that has ``nonzeros`` weights; ``registers`` as from :func:`host_registers`.
 
     ``passing`` weights are prepared for each run, which counts: for single output channels it is quicker, and for few visits.
-    There is no way for a kernel of more positions than offsets can tell apart.
+    There is no way for a kernel of more positions than offsets can tell apart, nor for more weights than can be counted.
     """
+    if nonzeros > MOST_ENTRIES:
+        return None
 
     def cycles(tiling: Tiling) -> float:
         return cost(shape, tiling, nonzeros, registers[1], passing=passing)

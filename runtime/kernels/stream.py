@@ -20,8 +20,8 @@ class Stream(Layout):
     """What :func:`~tersor.runtime.kernels.convolve.convolve` reads of the weights.
 
     ``block_channels`` (blocks + 1,) int64 and ``block_visits`` (blocks, parts + 1) int64 say which input channels and which
-    visits belong to a block; ``channel`` int64 (one element more than visits) and ``flags`` uint8 describe a visit. ``words``
-    uint32 holds the entries and ``start`` int64 where those of each visit begin: of its one channel, or with pairs of channels
+    visits belong to a block; ``channel`` uint32 (one element more than visits) and ``flags`` uint8 describe a visit. ``words``
+    uint32 holds the entries and ``start`` uint32 where those of each visit begin: of its one channel, or with pairs of channels
     those of both, of the first and of the second. An entry is one word: a ``codebook`` index of 8 bits for each channel that it
     is for, and in its high 16 bits the offset in packed vectors. Without a codebook it is a word for the offset and one for
     each float32 weight.
@@ -73,7 +73,8 @@ def arrange(matrix: Matrix, channels: int, groups: int, tiling: Tiling, parts: i
     start = np.concatenate([[0], np.cumsum(counts[block, unit] * words)]).astype(np.int64)
     begin = np.zeros_like(counts)
     begin[block, unit] = start[:-1].reshape(-1, lists)
-    return Arrangement(block_channels, cut, np.append(units[unit], 0), flags, start, begin, begin + counts * words)
+    channel = np.append(units[unit], 0).astype(np.uint32)
+    return Arrangement(block_channels, cut, channel, flags, start.astype(np.uint32), begin, begin + counts * words)
 
 
 def list_entries(matrix: Matrix, made: Arrangement, channels: int, groups: int, tiling: Tiling) -> Stream:

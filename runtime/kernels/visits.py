@@ -44,19 +44,19 @@ def emit_visits(b: Any, task: Any, tile: Tile, *, coded: bool) -> None:
     inputs, sums, scale, outputs, residual = (field(i, F32) for i in range(5))
     plane, pitch, mode, first_visit, last_visit, lanes_left, fewer, vectors_left = (field(i) for i in range(5, 13))
     start, channels_of, flags_of, shift, bounds = (
-        field(i, kind) for i, kind in ((15, I64), (16, I64), (17, I8), (18, F32), (19, F32))
+        field(i, kind) for i, kind in ((15, I32), (16, I32), (17, I8), (18, F32), (19, F32))
     )
     weights = Weights(b, field(13, I32), field(14, F32) if coded else None)
 
-    with cgutils.for_range_slice(b, first_visit, last_visit, ir.Constant(I64, 1), I64) as (number, _):
+    one = ir.Constant(I64, 1)
+    with cgutils.for_range_slice(b, first_visit, last_visit, one, I64) as (number, _):
         own = b.zext(b.load(b.gep(flags_of, [number])), I64)
 
         def flag(bits: Any, bit: int) -> Any:
             return b.icmp_unsigned("!=", b.and_(bits, ir.Constant(I64, bit)), ir.Constant(I64, 0))
 
         last = flag(own, LAST)
-        channel = b.load(b.gep(channels_of, [number]))
-        following = b.load(b.gep(channels_of, [b.add(number, ir.Constant(I64, 1))]))
+        channel, following = (b.zext(b.load(b.gep(channels_of, [place])), I64) for place in (number, b.add(number, one)))
 
         def ask_for(place: Any, *, write: bool) -> None:
             for t in range(T):
@@ -75,7 +75,7 @@ def emit_visits(b: Any, task: Any, tile: Tile, *, coded: bool) -> None:
                     prefetch_line(b, b.gep(base, [ir.Constant(I64, r * V)]), write=True)
         kept = b.gep(sums, [b.mul(channel, ir.Constant(I64, R * V))])
         first = b.gep(start, [b.mul(number, ir.Constant(I64, len(members)))])
-        cuts = [b.load(b.gep(first, [ir.Constant(I64, k)])) for k in range(len(members) + 1)]
+        cuts = [b.zext(b.load(b.gep(first, [ir.Constant(I64, k)])), I64) for k in range(len(members) + 1)]
         total = tile.start(kept, flag(own, FIRST))
         for which, begin, end in zip(members, cuts, cuts[1:], strict=False):
             walked = tile.walk([total[t] for t in which], inputs, begin, end, weights)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tersor.format_spec.errors import FormatError
 from tersor.format_spec.tensors import DenseTensor
 from tersor.runtime.kernels.conv import Conv, affine
-from tersor.runtime.kernels.layout import MOST_VECTORS, Shape2D, Tiling, choose, tiles
+from tersor.runtime.kernels.layout import MOST_ENTRIES, MOST_VECTORS, Shape2D, Tiling, choose, tiles
 from tersor.runtime.kernels.matrix import matrix_of
 from tersor.runtime.kernels.stream import arrange, cut_channels, list_entries, make_stream
 from tersor.runtime.ops.conv import conv
@@ -209,3 +209,9 @@ def test_tiles_suit_planes(shape, density, kind):
 
 def test_a_kernel_of_too_many_positions_gets_no_tile():
     assert choose(Shape2D(N=1, C=1, H=300, W=300, M=1, OH=1, OW=1, kernel=(300, 300)), 90_000, (32, 16)) is None
+
+
+def test_more_weights_than_can_be_counted_get_no_tile():
+    shape = Shape2D(N=1, C=1 << 16, H=1, W=16, M=1 << 16, OH=1, OW=16)
+    assert choose(shape, MOST_ENTRIES, (32, 16)) is not None
+    assert choose(shape, MOST_ENTRIES + 1, (32, 16)) is None
