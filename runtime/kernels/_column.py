@@ -52,9 +52,9 @@ def _function(module: Any, V: int) -> Any:
         b.cbranch(b.icmp_signed("==", stride, ir.Constant(I64, apart)), chosen, other)
         b.position_at_end(chosen)
         with b.if_then(b.and_(some, whole)):
-            b.ret(_each_row(b, target, step, row, pitch, count, _every(b, V, apart, None)))
+            b.ret(_each_row(b, target, step, row, pitch, count, _every(b, V, apart)))
         with b.if_then(some):
-            b.ret(_each_row(b, target, step, row, pitch, count, _every(b, V, apart, (low, high))))
+            b.ret(_each_row(b, target, step, row, pitch, count, _every(b, V, apart, low, high)))
         b.branch(nothing)
         b.position_at_end(other)
     with b.if_then(some):
@@ -83,8 +83,8 @@ def _each_row(b: Any, target: Any, step: Any, row: Any, pitch: Any, count: Any, 
     return after[0]
 
 
-def _every(b: Any, V: int, apart: int, bounds: tuple[Any, Any] | None) -> Callable[[Any], Any]:
-    """What reads every ``apart``-th element, a power of two, of ``apart * V``: those within ``bounds``, or all."""
+def _every(b: Any, V: int, apart: int, *bounds: Any) -> Callable[[Any], Any]:
+    """What reads every ``apart``-th element, a power of two, of ``apart * V``: those within ``bounds`` (low, high), or all."""
     vector, evens = ir.VectorType(F32, V), ir.Constant(ir.VectorType(I32, V), list(range(0, 2 * V, 2)))
     begins = [ir.Constant(I64, k * V) for k in range(apart)]
     masks = []
