@@ -57,9 +57,12 @@ def _function(module: Any, V: int) -> Any:
             b.ret(_each_row(b, target, step, row, pitch, count, _every(b, V, apart, low, high)))
         b.branch(nothing)
         b.position_at_end(other)
+
+    def gathered(source: Any) -> Any:
+        return gather(b, V, source, stride, low, high)
+
     with b.if_then(some):
-        read = lambda source: gather(b, V, source, stride, low, high)  # noqa: E731
-        b.ret(_each_row(b, target, step, row, pitch, count, read))
+        b.ret(_each_row(b, target, step, row, pitch, count, gathered))
     b.branch(nothing)
     b.position_at_end(nothing)
     b.ret(target)
