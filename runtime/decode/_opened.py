@@ -69,12 +69,12 @@ class CodedTensor(ABC):
         """Number of blocks."""
         return len(self.entries.counts)
 
-    @property
+    @cached_property
     def majors(self) -> int:
         """Length of the major axis."""
         return matrix(self.record, self.head.order)[0]
 
-    @property
+    @cached_property
     def minor_length(self) -> int:
         """Length of the minor axis."""
         return matrix(self.record, self.head.order)[1]

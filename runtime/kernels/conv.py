@@ -75,7 +75,7 @@ class Conv(Ordered):
     def blank(self) -> np.ndarray:
         """As :meth:`Ordered.blank`."""
         stream, shares, tiling = self.stream, self._shares, self.tiling
-        tables = {WORK: shares, GEOMETRY: self._geometry, SPANS: self.tiling.spans, PREPARED: self._task}
+        tables = {WORK: shares, GEOMETRY: self._geometry, SPANS: self.tiling.spans, PREPARED: self.task}
         tables |= {BLOCK_CHANNELS: stream.block_channels, BLOCK_VISITS: stream.block_visits}
         numbers = {CODE: _convolver(self.tiling.V), SHARED: len(shares) > 1, PIECES: len(shares)}
         numbers |= {
@@ -87,8 +87,8 @@ class Conv(Ordered):
         return order_of(numbers | {place: table.ctypes.data for place, table in tables.items()})
 
     @cached_property
-    def _task(self) -> np.ndarray:
-        """What the tile's code reads the same in every run."""
+    def task(self) -> np.ndarray:
+        """(TASK,) int64: what the tile's code reads the same in every run."""
         stream, (scale, shift) = self.stream, self._padded
         weights = (stream.words, stream.codebook, stream.start, stream.channel, stream.flags)
         addresses = [0 if array is None else array.ctypes.data for array in (*weights, shift, self.bounds)]

@@ -7,7 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from ..plan.step import Kernel, Site
+from ..decode.coded import CodedTensor
+from ..encoded import EncodedTensor
+from ..plan.step import Arrays, Kernel, Site
+from ..plan.workers import Workers
 from .conv import WORTH_SHARING, Conv, affine
 from .dense.conv import DenseConv, cost_dense, cut_dense, dense_weights
 from .fully_connected import fully_connected
@@ -16,7 +19,8 @@ from .layout import Shape2D, Tiling, choose, cost
 from .matrix import Matrix, matrix_of
 from .pieces import Cut, InPieces
 from .shared import one_order
-from .stream import Stream, arrange, list_entries, make_stream
+from .stream import Arrangement, arrange, list_entries, make_stream
+from .streamed_conv import StreamedConv, lists_rows
 from .winograd.conv import WinogradConv, cost_winograd, cut_winograd, fits, winograd_weights
 
 PREPARED = 10
@@ -60,20 +64,35 @@ def _parts(site: Site, cycles: float) -> int:
 
 
 def _by_tiles(site: Site, shape: Shape2D, tiling: Tiling) -> Kernel:
-    stream = _stream(site, shape, tiling)
-    conv = Conv(shape.flattened, tiling, stream, *_epilogue(site, shape), site.threads)
-    label = f"conv {tiling.shape} {tiling.T}x{tiling.R}x{tiling.V}" + ("" if stream.codebook is not None else " fp32")
-    return _kernel(label, conv, shape)
-
-
-def _stream(site: Site, shape: Shape2D, tiling: Tiling) -> Stream:
-    """The weights in the order of tiles; of passing ones, only how they are arranged is kept."""
+    label = f"{tiling.shape} {tiling.T}x{tiling.R}x{tiling.V}"
     key = (site.node.inputs[1], tiling, shape.groups, site.threads)
     how = shape.C, shape.groups, tiling, site.threads
     if not site.passing:
-        return site.prepare(("conv", *key), lambda: make_stream(_matrix(site), *how))
-    made = site.keep(("arranged", *key), lambda: arrange(_matrix(site), *how))
-    return list_entries(_matrix(site), made, shape.C, shape.groups, tiling)
+        stream = site.prepare(("conv", *key), lambda: make_stream(_matrix(site), *how))
+    else:
+        made = site.keep(("arranged", *key), lambda: arrange(_matrix(site), *how))
+        coded = site.constants[1].blocks if isinstance(site.constants[1], EncodedTensor) else None
+        if coded is not None and tiling.T == 1 and lists_rows(coded):
+            return _streamed(f"streamed conv {label}", site, shape, tiling, made, coded)
+        stream = list_entries(_matrix(site), made, shape.C, shape.groups, tiling)
+    conv = Conv(shape.flattened, tiling, stream, *_epilogue(site, shape), site.threads)
+    return _kernel(f"conv {label}" + ("" if stream.codebook is not None else " fp32"), conv, shape)
+
+
+def _streamed(label: str, site: Site, shape: Shape2D, tiling: Tiling, made: Arrangement, coded: CodedTensor) -> Kernel:
+    """A kernel that lists its entries from blocks that it decodes."""
+    entries = made.stream(np.empty(0, np.uint32), np.ascontiguousarray(coded.codebook, np.float32), int(coded.entries.ends[-1]))
+    conv = Conv(shape.flattened, tiling, entries, *_epilogue(site, shape), site.threads)
+    streamed = StreamedConv(coded, made, conv)
+
+    def run(inputs: Arrays, outputs: Arrays, scratch: np.ndarray, workers: Workers) -> None:
+        x, y = inputs[0], outputs[0]
+        assert x is not None
+        assert y is not None
+        streamed(x, y, inputs[1] if len(inputs) > 1 else None, scratch, workers)
+
+    facts = _facts(conv, shape) | {"weight_bytes": streamed.bytes, "scratch": streamed.scratch, "streams": True}
+    return Kernel(label, run, **facts)
 
 
 def _dense(site: Site, shape: Shape2D, cut: Cut, parts: int) -> Kernel:
@@ -112,16 +131,14 @@ def _matrix(site: Site) -> Matrix:
 
 
 def _kernel(label: str, conv: Conv | InPieces, shape: Shape2D) -> Kernel:
-    weights = shape.M * (shape.C // shape.groups) * shape.taps
-    return Kernel.of_orders(
-        label,
-        one_order(conv),
-        reads=(0,),
-        macs=weights * shape.N * shape.OH * shape.OW,
-        density=conv.density,
-        weight_bytes=conv.weight_bytes,
-        scratch=conv.scratch_bytes,
-    )
+    return Kernel.of_orders(label, one_order(conv), **_facts(conv, shape))
+
+
+def _facts(conv: Conv | InPieces, shape: Shape2D) -> dict[str, Any]:
+    """Fields of a kernel, beside what it is called and does."""
+    macs = shape.dense * shape.N * shape.OH * shape.OW
+    held, scratch = conv.weight_bytes, conv.scratch_bytes
+    return {"reads": (0,), "macs": macs, "density": conv.density, "weight_bytes": held, "scratch": scratch}
 
 
 def conv_shape(site: Site) -> Shape2D | None:

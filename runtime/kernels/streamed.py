@@ -6,9 +6,10 @@ outputs; the others are decoded, for Huffman codes cannot be skipped, but not mu
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TypeAlias
 
 import numpy as np
 
@@ -52,6 +53,35 @@ def multiply_majors(x, y, first, ends, minor_length, minors, codes, codebook, by
             begin = end
 
 
+def cut_blocks(coded: CodedTensor, parts: int) -> list[int]:
+    """(parts + 1,): the blocks at which parts of about equally many entries start."""
+    ends = coded.entries.ends
+    inner = np.searchsorted(ends[:-1], ends[-1] * np.arange(1, parts) / parts)
+    return [0, *inner.tolist(), coded.block_count]
+
+
+Decoded: TypeAlias = "tuple[int, np.ndarray, np.ndarray, np.ndarray]"
+"""First major; int64 ends of all majors, uint32 minors and uint8 codes of entries, which the next block is decoded over."""
+
+
+def decoded_blocks(coded: CodedTensor, first: int, stop: int) -> Iterator[Decoded]:
+    """Decode blocks ``first`` to ``stop``, whose codes are bytes, one by one.
+
+    Raises:
+        FormatError: a block's bits are malformed.
+    """
+    if first == stop:
+        return
+    most, block_majors = int(coded.entries.counts[first:stop, 0].max()), coded.head.block_majors
+    ends, minors = np.empty(block_majors, np.int64), np.empty(most if coded.leaves_zeros_out else 0, np.uint32)
+    codes, room = np.empty(most, np.uint8), coded.room(first, stop)
+    for block in range(first, stop):
+        major = block * block_majors
+        here = ends[: coded.majors - major]
+        coded.decode_into(block, block + 1, room, here, minors, codes, codes[:0])
+        yield major, here, minors, codes
+
+
 @dataclass(frozen=True, eq=False)
 class ByBlocks:
     """Products of vectors with an encoded matrix; ``by_rows`` when its majors are the outputs."""
@@ -65,10 +95,8 @@ class ByBlocks:
 
     @cached_property
     def cuts(self) -> list[int]:
-        """(parts + 1,): the blocks at which the threads' shares start, about equally many entries each."""
-        ends = self.coded.entries.ends
-        inner = np.searchsorted(ends[:-1], ends[-1] * np.arange(1, self.parts) / self.parts)
-        return [0, *inner.tolist(), self.coded.block_count]
+        """(parts + 1,): the blocks at which the threads' shares start."""
+        return cut_blocks(self.coded, self.parts)
 
     @cached_property
     def scratch(self) -> int:
@@ -94,17 +122,9 @@ class ByBlocks:
             self.finish(sums[:, b], y[b], None if residual is None else residual[b], slice(None))
 
     def _multiply(self, part: int, x: np.ndarray, y: np.ndarray) -> None:
-        coded, first, stop = self.coded, self.cuts[part], self.cuts[part + 1]
-        if first == stop:
-            return
-        most, block_majors = int(coded.entries.counts[first:stop, 0].max()), coded.head.block_majors
-        ends, minors = np.empty(block_majors, np.int64), np.empty(most if coded.leaves_zeros_out else 0, np.uint32)
-        codes, room = np.empty(most, np.uint8), coded.room(first, stop)
-        for block in range(first, stop):
-            major = block * block_majors
-            here = ends[: coded.majors - major]
-            coded.decode_into(block, block + 1, room, here, minors, codes, codes[:0])
-            self._multiply_majors(x, y, major, here, coded.minor_length, minors, codes, self.codebook, self.by_rows)
+        coded = self.coded
+        for major, ends, minors, codes in decoded_blocks(coded, self.cuts[part], self.cuts[part + 1]):
+            self._multiply_majors(x, y, major, ends, coded.minor_length, minors, codes, self.codebook, self.by_rows)
 
     @cached_property
     def _multiply_majors(self) -> Callable[..., None]:

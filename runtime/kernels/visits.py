@@ -18,14 +18,17 @@ added; the tile reaches over an edge, and only some lanes are stored."""
 PRESENT = 4
 """From this bit on, the flags of a visit hold how many of the ``T`` channels there are."""
 
+WORDS = 13
+"""Place in a task of the address of the words."""
+
 TASK = 20
 """Length of a task, int64: what the tile's code reads.
 
 Addresses of inputs (offsets count vectors from there), sums, scales, outputs and residual (of channel 0), then elements
 between the outputs of two channels and between the vectors of one; flags that a last visit gets; first and last visit. Three
 numbers say what is left of a partial tile: lanes of its first vector, how many fewer each next vector has, and vectors that
-have any. From
-13 on, the same in every run: addresses of words, codebook, start, channel, flags, shifts and bounds (low, high).
+have any. From :data:`WORDS` on, the same in every run, unless weights are streamed: addresses of words, codebook, start,
+channel, flags, shifts and bounds (low, high).
 """
 
 I32, I8 = ir.IntType(32), ir.IntType(8)
@@ -46,7 +49,7 @@ def emit_visits(b: Any, task: Any, tile: Tile, *, coded: bool) -> None:
     start, channels_of, flags_of, shift, bounds = (
         field(i, kind) for i, kind in ((15, I32), (16, I32), (17, I8), (18, F32), (19, F32))
     )
-    weights = Weights(b, field(13, I32), field(14, F32) if coded else None)
+    weights = Weights(b, field(WORDS, I32), field(14, F32) if coded else None)
 
     one = ir.Constant(I64, 1)
     with cgutils.for_range_slice(b, first_visit, last_visit, one, I64) as (number, _):

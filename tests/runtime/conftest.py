@@ -9,8 +9,15 @@ from typing import TypeAlias
 import numpy as np
 import pytest
 
+from tersor.format_spec import codecs
+from tersor.format_spec.coding import CodecId
 from tersor.format_spec.graph import Node
+from tersor.format_spec.limits import DEFAULT_LIMITS
+from tersor.format_spec.records import TensorRecord
 from tersor.format_spec.tensors import Order, SharedTensor, to_scan
+from tersor.packer.encode._sample import sample_of
+from tersor.packer.encode.grouped import encode_grouped, plan_grouped
+from tersor.runtime.decode.coded import CodedTensor, open_coded
 from tersor.runtime.kernels.conv import Conv
 from tersor.runtime.kernels.pieces import InPieces
 from tersor.runtime.ops._registry import find_operator
@@ -52,6 +59,24 @@ def pruned() -> Callable[..., np.ndarray]:
         values = rng.standard_normal(levels).astype(np.float32)
         kept = rng.random(shape) < density
         return np.where(kept, rng.choice(values, shape), np.float32(0)).astype(np.float32)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def opened() -> Callable[..., CodedTensor]:
+    """``opened(tensor, codec, block_majors)``: a shared tensor as a codec writes it, opened; but for the grouped codec, which
+    chooses itself, blocks have so many majors."""
+
+    def make(tensor: SharedTensor, codec: CodecId, block_majors: int) -> CodedTensor:
+        if codec == CodecId.GROUPED:
+            plan = plan_grouped(tensor, sample_of(tensor))
+            assert plan is not None
+            payload = encode_grouped(tensor, plan).payload
+        else:
+            widths = {CodecId.SPARSE: {"gap_symbols": 4}, CodecId.PAPER: {"index_bits": 2}}.get(codec, {})
+            payload = codecs.find_codec(codec).encode(tensor, block_majors=min(block_majors, tensor.majors), **widths)
+        return open_coded(TensorRecord("w", tensor.dtype, tensor.shape, tensor.row_axes, codec), payload, DEFAULT_LIMITS)
 
     return make
 

@@ -7,30 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tersor.format_spec import codecs
 from tersor.format_spec.coding import CodecId
 from tersor.format_spec.errors import FormatError
-from tersor.format_spec.limits import DEFAULT_LIMITS
-from tersor.format_spec.records import TensorRecord
 from tersor.packer.encode._forms import leave_zeros_out, normalise
-from tersor.packer.encode._sample import sample_of
-from tersor.packer.encode.grouped import encode_grouped, plan_grouped
-from tersor.runtime.decode.coded import CodedTensor, open_coded
 from tersor.runtime.kernels.products import Finish
 from tersor.runtime.kernels.streamed import ByBlocks
 from tersor.runtime.plan.arena import aligned_bytes
 from tersor.runtime.plan.workers import Workers
-
-
-def opened(tensor, codec: CodecId, block_majors: int) -> CodedTensor:
-    if codec == CodecId.GROUPED:
-        plan = plan_grouped(tensor, sample_of(tensor))
-        assert plan is not None
-        payload = encode_grouped(tensor, plan).payload
-    else:
-        widths = {CodecId.SPARSE: {"gap_symbols": 4}, CodecId.PAPER: {"index_bits": 2}}.get(codec, {})
-        payload = codecs.find_codec(codec).encode(tensor, block_majors=min(block_majors, tensor.majors), **widths)
-    return open_coded(TensorRecord("w", tensor.dtype, tensor.shape, tensor.row_axes, codec), payload, DEFAULT_LIMITS)
 
 
 @settings(max_examples=80, deadline=None)
@@ -45,7 +28,7 @@ def opened(tensor, codec: CodecId, block_majors: int) -> CodedTensor:
     parts=st.integers(1, 3),
     seed=st.integers(0, 99),
 )
-def test_blocks_equal_product(share, pruned, rows, columns, density, codec, order, block_majors, batch, parts, seed):
+def test_blocks_equal_product(share, pruned, opened, rows, columns, density, codec, order, block_majors, batch, parts, seed):
     rng = np.random.default_rng(seed)
     w = pruned(rng, (rows, columns), density, 20)
     w[rng.integers(rows), rng.integers(columns)] = 1
@@ -61,7 +44,7 @@ def test_blocks_equal_product(share, pruned, rows, columns, density, codec, orde
 
 
 @pytest.mark.parametrize("codec", [CodecId.SPARSE, CodecId.GROUPED])
-def test_many_blocks_on_several_threads(share, pruned, codec):
+def test_many_blocks_on_several_threads(share, pruned, opened, codec):
     rng = np.random.default_rng(0)
     w = pruned(rng, (300, 700), 0.5)
     tensor = leave_zeros_out(normalise(share(w, (0,), "rows", np.uint8)))
@@ -74,7 +57,7 @@ def test_many_blocks_on_several_threads(share, pruned, codec):
     np.testing.assert_allclose(y, x @ w.T, rtol=1e-3, atol=1e-3)
 
 
-def test_damaged_block_is_an_error(share, pruned):
+def test_damaged_block_is_an_error(share, pruned, opened):
     w = pruned(np.random.default_rng(0), (40, 50), 0.5)
     coded = opened(normalise(share(w, (0,), "rows", np.uint8)), CodecId.SPARSE, 10)
     coded.entries.counts[2, 0] -= 1

@@ -1,0 +1,152 @@
+"""The entries of tiles, one for each weight, or for two that meet the same input: counted, and listed in the tiles' order."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ._jit import jit
+from .layout import Tiling
+from .matrix import Matrix
+from .tile import OFFSET
+
+
+def row_places(block_channels: np.ndarray, channels: int, groups: int, tiling: Tiling) -> tuple[Any, ...]:
+    """What :func:`list_rows` has to know of the geometry."""
+    size, taps = channels // groups, len(tiling.tap_vector)
+    channel_of, tap_of = np.divmod(np.arange(size * taps), taps)
+    vector_of = (channel_of * tiling.vectors + tiling.tap_vector[tap_of]).astype(np.uint32)
+    return *blocks_of(block_channels, channels, groups), taps, tiling.vectors, vector_of
+
+
+def blocks_of(block_channels: np.ndarray, channels: int, groups: int) -> tuple[np.ndarray, np.ndarray, int]:
+    """``block_channels``, the first block of each group, and the input channels of a group."""
+    size = channels // groups
+    return block_channels, np.searchsorted(block_channels, np.arange(groups) * size, side="right") - 1, size
+
+
+def pair_places(matrix: Matrix, block_channels: np.ndarray, channels: int, groups: int, tiling: Tiling) -> tuple[Any, ...]:
+    """What :func:`walk_pairs` has to know of the geometry."""
+    block_of = np.repeat(np.arange(len(block_channels) - 1), np.diff(block_channels))
+    units, outputs = units_of(matrix.rows, groups, tiling.T), max(1, matrix.rows // groups)
+    channel_of, tap_of = np.divmod(np.arange(matrix.columns), len(tiling.tap_vector))
+    vector_of = channel_of * tiling.vectors + tiling.tap_vector[tap_of]
+    first_input = units // outputs * (channels // groups)
+    return units, outputs, first_input, channel_of, vector_of, block_of, block_channels, tiling.vectors
+
+
+def units_of(rows: int, groups: int, together: int) -> np.ndarray:
+    """First output channel of each unit that is visited at once, int64: up to ``together`` neighbours of one group."""
+    size = max(1, rows // groups)
+    return np.concatenate(
+        [np.arange(first, first + size, together) for first in range(0, rows, size)] or [np.zeros(0, np.int64)]
+    )
+
+
+@jit
+def count_rows(starts, columns, block_channels, first_block, size, taps, counts):
+    """Count the entries of each row in each block, ``counts`` (blocks, rows, 1).
+
+    ``first_block`` (groups,) is where the ``size`` input channels of a group begin, each with ``taps`` columns.
+    """
+    outputs = max(1, (len(starts) - 1) // len(first_block))
+    for row in range(len(starts) - 1):
+        group = row // outputs
+        i, last, block = starts[row], starts[row + 1], first_block[group]
+        while i < last:
+            first, beyond, after = i, last, (block_channels[block + 1] - group * size) * taps
+            while i < beyond:
+                middle = (i + beyond) >> 1
+                if columns[middle] < after:
+                    i = middle + 1
+                else:
+                    beyond = middle
+            counts[block, row, 0] = i - first
+            block += 1
+
+
+@jit
+def list_rows(
+    first, ends, columns, values, coded, block_channels, first_block, size, taps, vectors, vector_of, begin, end, words
+):
+    """Write the entries of the rows from ``first`` on, of which each has its end among ``ends``, where ``begin`` and ``end``
+    (blocks, all rows, 1) say. Returns whether that is where they belong.
+
+    ``columns`` ascend within a row. ``first_block`` (groups,) is where the ``size`` input channels of a group begin, each with
+    ``taps`` columns; ``vector_of`` uint32 is what a column adds to the group's first packed vector.
+    """
+    outputs, at = max(1, begin.shape[1] // len(first_block)), 0
+    for i in range(len(ends)):
+        group = (first + i) // outputs
+        channel, block = group * size, first_block[group]
+        while block < len(begin) and block_channels[block] < channel + size:
+            place, room = np.uint64(begin[block, first + i, 0]), np.int64(end[block, first + i, 0] - begin[block, first + i, 0])
+            following = at + (room if coded else room >> 1)
+            if at < following:
+                low, high = (block_channels[block] - channel) * taps, (block_channels[block + 1] - channel) * taps
+                if following > ends[i] or columns[at] < low or columns[following - 1] >= high:
+                    return False
+                base = np.uint32((channel - block_channels[block]) * vectors)
+                _list_run(np.uint64(at), np.uint64(following), columns, values, coded, base, vector_of, place, words)
+            at, block = following, block + 1
+        if at != ends[i]:
+            return False
+    return True
+
+
+@jit
+def _list_run(at, last, columns, values, coded, base, vector_of, place, words):
+    """Write the entries ``[at, last)`` from word ``place`` on. (Indices that are signed are looked at for their sign, which
+    takes longer than the rest.)"""
+    for k in range(at, last):
+        offset = base + vector_of[columns[k]]
+        if coded:
+            words[place] = offset << np.uint32(OFFSET) | np.uint32(values[k])
+            place += np.uint64(1)
+        else:
+            words[place], words[place + np.uint64(1)] = offset, values[k]
+            place += np.uint64(2)
+
+
+@jit
+def walk_pairs(
+    starts, columns, codes, units, outputs, first_input, channel_of, vector_of, block_of, block_channels, vectors, coded,
+    counting, cursor, end, words,
+):  # fmt: skip
+    """Merge the rows of each unit: count entries in ``cursor`` (block, unit, list), or write them where it stands.
+
+    ``first_input`` (units,) is the first input channel of a unit's group; ``channel_of`` and ``vector_of`` (columns,) are what
+    a column adds to it, and to the group's first packed vector: divisions would take longer than everything else.
+    """
+    for u in range(len(units)):
+        row, first = units[u], first_input[u]
+        i, i_end = starts[row], starts[row + 1]
+        j, j_end = i_end, i_end
+        if (row + 1) % outputs != 0:
+            j_end = starts[row + 2]
+        while i < i_end or j < j_end:
+            left = np.int64(columns[i]) if i < i_end else np.int64(1) << 40
+            right = np.int64(columns[j]) if j < j_end else np.int64(1) << 40
+            column = min(left, right)
+            which = 0 if left == right else (1 if left < right else 2)
+            block = block_of[first + channel_of[column]]
+            at = cursor[block, u, which]
+            size = 1 if counting or coded else 3 if left == right else 2
+            cursor[block, u, which] = at + size
+            if not counting:
+                if at + size > end[block, u, which]:
+                    return False
+                offset = np.uint32((first - block_channels[block]) * vectors + vector_of[column])
+                code = codes[i] if left <= right else codes[j]
+                if coded:
+                    other = np.uint32(codes[j]) if left == right else np.uint32(0)
+                    words[at] = offset << np.uint32(OFFSET) | other << np.uint32(8) | np.uint32(code)
+                else:
+                    words[at], words[at + 1] = offset, np.uint32(code)
+                    at += 2
+                    if left == right:
+                        words[at] = np.uint32(codes[j])
+            i += left <= right
+            j += right <= left
+    return True
