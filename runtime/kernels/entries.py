@@ -15,15 +15,21 @@ from .tile import OFFSET
 def row_places(block_channels: np.ndarray, channels: int, groups: int, tiling: Tiling) -> tuple[Any, ...]:
     """What :func:`list_rows` has to know of the geometry."""
     size, taps = channels // groups, len(tiling.tap_vector)
+    first_block = np.searchsorted(block_channels, np.arange(groups) * size, side="right") - 1
     channel_of, tap_of = np.divmod(np.arange(size * taps), taps)
     vector_of = (channel_of * tiling.vectors + tiling.tap_vector[tap_of]).astype(np.uint32)
-    return *blocks_of(block_channels, channels, groups), taps, tiling.vectors, vector_of
+    return block_channels, first_block, size, taps, tiling.vectors, vector_of
 
 
-def blocks_of(block_channels: np.ndarray, channels: int, groups: int) -> tuple[np.ndarray, np.ndarray, int]:
-    """``block_channels``, the first block of each group, and the input channels of a group."""
-    size = channels // groups
-    return block_channels, np.searchsorted(block_channels, np.arange(groups) * size, side="right") - 1, size
+def count_rows(
+    starts: np.ndarray, columns: np.ndarray, block_channels: np.ndarray, channels: int, groups: int, taps: int
+) -> np.ndarray:
+    """The entries of each row in each block, (blocks, rows)."""
+    rows, size = len(starts) - 1, channels // groups
+    places = np.repeat(np.arange(rows) * (size * taps), np.diff(starts)) + columns
+    row = np.arange(rows)[:, None]
+    inside = np.clip(block_channels - row // max(1, rows // groups) * size, 0, size)
+    return np.diff(np.searchsorted(places, (row * size + inside) * taps), axis=1).T
 
 
 def pair_places(matrix: Matrix, block_channels: np.ndarray, channels: int, groups: int, tiling: Tiling) -> tuple[Any, ...]:
@@ -42,28 +48,6 @@ def units_of(rows: int, groups: int, together: int) -> np.ndarray:
     return np.concatenate(
         [np.arange(first, first + size, together) for first in range(0, rows, size)] or [np.zeros(0, np.int64)]
     )
-
-
-@jit
-def count_rows(starts, columns, block_channels, first_block, size, taps, counts):
-    """Count the entries of each row in each block, ``counts`` (blocks, rows, 1).
-
-    ``first_block`` (groups,) is where the ``size`` input channels of a group begin, each with ``taps`` columns.
-    """
-    outputs = max(1, (len(starts) - 1) // len(first_block))
-    for row in range(len(starts) - 1):
-        group = row // outputs
-        i, last, block = starts[row], starts[row + 1], first_block[group]
-        while i < last:
-            first, beyond, after = i, last, (block_channels[block + 1] - group * size) * taps
-            while i < beyond:
-                middle = (i + beyond) >> 1
-                if columns[middle] < after:
-                    i = middle + 1
-                else:
-                    beyond = middle
-            counts[block, row, 0] = i - first
-            block += 1
 
 
 @jit

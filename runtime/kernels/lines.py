@@ -89,7 +89,8 @@ def _starts(counts: np.ndarray) -> np.ndarray:
 def _counts(matrix: Matrix, by_rows: bool) -> np.ndarray:
     """(lines,) int64: the nonzeros of each line."""
     counts = np.zeros(matrix.rows if by_rows else matrix.columns, np.int64)
-    _list(*matrix.listing[:-1], by_rows != matrix.by_rows, counts, None, None)
+    nothing = np.empty(0, _narrow(matrix, by_rows)), np.empty(0, matrix.codes.dtype)
+    _list(*matrix.listing[:-1], by_rows != matrix.by_rows, counts, *nothing)
     return counts
 
 
@@ -109,7 +110,7 @@ def _is_zero(codes, dead, entry):
 
 @jit
 def _list(starts, minors, codes, dead, full, minor_length, crossed, cursor, minor_out, code_out):
-    """Move on the ``cursor`` of its line at every nonzero; write it where that stood, unless the outputs are ``None``.
+    """Move on the ``cursor`` of its line at every nonzero; write it where that stood, unless the outputs are empty.
 
     Lines are the majors, or the minors when ``crossed``.
     """
@@ -123,7 +124,7 @@ def _list(starts, minors, codes, dead, full, minor_length, crossed, cursor, mino
                 line, place = (minor, major) if crossed else (major, minor)
                 at = cursor[line]
                 cursor[line] = at + 1
-                if minor_out is not None:
+                if len(minor_out) > 0:  # one kernel for both: most of what compiling costs does not depend on the size
                     minor_out[at] = place
                     code_out[at] = codes[entry]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...format_spec.errors import FormatError
-from .entries import blocks_of, count_rows, list_rows, pair_places, row_places, units_of, walk_pairs
+from .entries import count_rows, list_rows, pair_places, row_places, units_of, walk_pairs
 from .layout import Tiling
 from .lines import make_lines
 from .matrix import Layout, Matrix
@@ -69,15 +69,14 @@ def make_stream(matrix: Matrix, channels: int, groups: int, tiling: Tiling, part
 def arrange(matrix: Matrix, channels: int, groups: int, tiling: Tiling, parts: int) -> Arrangement:
     """Everything but the entries, see :func:`make_stream`."""
     block_channels = cut_channels(channels, groups, tiling.block)
-    units, lists = units_of(matrix.rows, groups, tiling.T), 2 * tiling.T - 1
-    counts = np.zeros((len(block_channels) - 1, len(units), lists), np.uint32)
-    _count(matrix, block_channels, channels, groups, tiling, counts)
+    units = units_of(matrix.rows, groups, tiling.T)
+    counts = _counts(matrix, block_channels, channels, groups, tiling)
     (block, unit, flags), cut = _visits(counts, units, matrix.rows, groups, parts)
-    words = [1 if _is_coded(matrix) else 1 + (tiling.T if i == 0 else 1) for i in range(lists)]
+    words = [1 if _is_coded(matrix) else 1 + (tiling.T if i == 0 else 1) for i in range(counts.shape[2])]
     counts *= np.array(words, np.uint32)
     start = np.concatenate([[0], np.cumsum(counts[block, unit])]).astype(np.uint32)
     begin = np.zeros_like(counts)
-    begin[block, unit] = start[:-1].reshape(-1, lists)
+    begin[block, unit] = start[:-1].reshape(-1, len(words))
     channel = np.append(units[unit], 0).astype(np.uint32)
     return Arrangement(block_channels, cut, channel, flags, start, begin, begin + counts)
 
@@ -110,14 +109,17 @@ def check_fitting(fitted: bool) -> None:
         raise FormatError("weights are others than when the model was loaded: its file has been written to; load it again")
 
 
-def _count(matrix: Matrix, block_channels: np.ndarray, channels: int, groups: int, tiling: Tiling, counts: np.ndarray) -> None:
-    """Count the entries of each list in ``counts`` (blocks, units, lists)."""
+def _counts(matrix: Matrix, block_channels: np.ndarray, channels: int, groups: int, tiling: Tiling) -> np.ndarray:
+    """(blocks, units, lists) uint32: the entries of each list."""
     starts, columns, values = _rows(matrix)
     if tiling.T == 1:
-        count_rows(starts, columns, *blocks_of(block_channels, channels, groups), len(tiling.tap_vector), counts)
-    else:
-        where, none = pair_places(matrix, block_channels, channels, groups, tiling), np.empty(0, np.uint32)
-        walk_pairs(starts, columns, values, *where, _is_coded(matrix), True, counts, counts, none)
+        counts = count_rows(starts, columns, block_channels, channels, groups, len(tiling.tap_vector))
+        return np.ascontiguousarray(counts[:, :, None], np.uint32)
+    where, none = pair_places(matrix, block_channels, channels, groups, tiling), np.empty(0, np.uint32)
+    units, blocks = where[0], len(block_channels) - 1
+    counts = np.zeros((blocks, len(units), 3), np.uint32)
+    walk_pairs(starts, columns, values, *where, _is_coded(matrix), True, counts, counts, none)
+    return counts
 
 
 def _is_coded(matrix: Matrix) -> bool:
@@ -153,7 +155,7 @@ def _visits(
     counts: np.ndarray, units: np.ndarray, rows: int, groups: int, parts: int
 ) -> tuple[tuple[np.ndarray, np.ndarray, np.ndarray], np.ndarray]:
     """Visits in order, as (block, unit, flags), and the ``block_visits`` of a :class:`Stream`."""
-    blocks, sizes = len(counts), counts.sum(axis=2)
+    blocks, sizes = len(counts), counts.sum(axis=2, dtype=np.int64)
     cuts = _cut_units(sizes.sum(axis=0), parts)
     wanted = sizes > 0
     wanted[0] |= ~wanted.any(axis=0)
