@@ -6,8 +6,9 @@ functions local to the model, newer than the pinned opset, or of another domain.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
+from graphlib import CycleError, TopologicalSorter
+from typing import Any, TypeAlias
 
 from onnx import AttributeProto, FunctionProto, GraphProto, ModelProto, NodeProto, TypeProto, defs, helper, shape_inference
 from onnx.defs import OpSchema
@@ -21,22 +22,23 @@ from .skeleton import Skeleton, walk
 _DOMAIN = "tersor.expanded"
 """Of the local functions made here; gone once they are inlined."""
 
+_Identity: TypeAlias = tuple[str, str, str]
+"""Domain, name and overload: what a call names a function by."""
+
 
 def expand(model: ModelProto, skeleton: Skeleton) -> None:
     """Replace every call of a function in ``skeleton``, made of ``model``, by the function's definition.
 
     Raises:
-        ConversionError: a call that does not fit the definition, or a definition that cannot be inlined.
+        ConversionError: a call that does not fit the definition, or a definition that cannot be inlined or calls itself.
     """
     versions = {_domain(entry.domain): entry.version for entry in model.opset_import}
     if model.functions:
-        whole = _whole(skeleton, model)
-        whole.functions.extend(model.functions)
-        skeleton.take_nodes(_inlined(whole))
+        skeleton.take_nodes(_inlined(_whole(skeleton, model), model.functions))
     if any(_definition(node, versions) for node in walk(skeleton.nodes)):
         whole = _whole(skeleton, model)
-        _define_calls(whole, versions)
-        skeleton.take_nodes(_inlined(whole))
+        functions = _define_calls(whole, versions)
+        skeleton.take_nodes(_inlined(whole, functions))
 
 
 def _whole(skeleton: Skeleton, model: ModelProto) -> ModelProto:
@@ -47,27 +49,73 @@ def _whole(skeleton: Skeleton, model: ModelProto) -> ModelProto:
     return whole
 
 
-def _inlined(model: ModelProto) -> GraphProto:
+def _inlined(model: ModelProto, functions: Iterable[FunctionProto]) -> GraphProto:
+    """The graph of ``model``, which may be changed, with the bodies of ``functions`` in place of their calls.
+
+    Callers go first: whether a call inside a function has an attribute depends on what the function's own caller gave.
+    """
+    for level in _levels(functions):
+        _bind_defaults(model, level)
+        del model.functions[:]
+        model.functions.extend(level.values())
+        try:
+            model = inline_local_functions(model, convert_version=True)
+        except (RuntimeError, ValueError) as error:
+            raise ConversionError(f"the model's functions cannot be inlined: {error}") from error
+    return model.graph
+
+
+def _levels(functions: Iterable[FunctionProto]) -> Iterator[dict[_Identity, FunctionProto]]:
+    """``functions`` in groups, each called by those of earlier groups alone."""
+    known = {(_domain(function.domain), function.name, function.overload): function for function in functions}
+    order = TopologicalSorter[_Identity](dict.fromkeys(known, ()))
+    for caller, function in known.items():
+        for callee in map(_callee, walk(function.node)):
+            if callee in known:
+                order.add(callee, caller)
     try:
-        return inline_local_functions(model, convert_version=True).graph
-    except (RuntimeError, ValueError) as error:
-        raise ConversionError(f"the model's functions cannot be inlined: {error}") from error
+        order.prepare()
+    except CycleError as error:
+        circle = " -> ".join(name for _, name, _ in reversed(error.args[1]))
+        raise ConversionError(f"the model's functions call themselves: {circle}") from error
+    while order.is_active():
+        ready = order.get_ready()
+        yield {identity: known[identity] for identity in ready}
+        order.done(*ready)
 
 
-def _define_calls(model: ModelProto, versions: Mapping[str, int]) -> None:
-    """Turn each call of a function of ONNX in ``model`` into one of a local function of its own.
+def _bind_defaults(model: ModelProto, functions: Mapping[_Identity, FunctionProto]) -> None:
+    """Give each call in ``model`` of one of ``functions`` the attributes that it leaves to their defaults.
+
+    onnx's inliner drops what refers to an attribute that a call does not give, whether or not the function has a default.
+    """
+    for node in walk(model.graph.node):
+        function = functions.get(_callee(node))
+        if function is not None:
+            given = {attribute.name for attribute in node.attribute}
+            node.attribute.extend(default for default in function.attribute_proto if default.name not in given)
+
+
+def _callee(node: NodeProto) -> _Identity:
+    return _domain(node.domain), node.op_type, node.overload
+
+
+def _define_calls(model: ModelProto, versions: Mapping[str, int]) -> list[FunctionProto]:
+    """Turn each call of a function of ONNX in ``model`` into one of a local function of its own; return those.
 
     onnx can inline ONNX's functions by itself, but not where one depends on types and an optional input is absent.
     """
     types = _types(model)
+    functions: list[FunctionProto] = []
     for number, node in enumerate(walk(model.graph.node)):
         schema = _definition(node, versions)
         if schema is not None:
             function = _function(node, schema, versions[""], types)
             function.domain, function.name = _DOMAIN, f"{node.op_type}_{number}"
             node.domain, node.op_type = function.domain, function.name
-            model.functions.append(function)
+            functions.append(function)
     model.opset_import.append(helper.make_opsetid(_DOMAIN, 1))
+    return functions
 
 
 def _function(node: NodeProto, schema: Any, opset: int, types: Mapping[str, TypeProto]) -> FunctionProto:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import onnx
+import onnxruntime as ort
 import pytest
 from onnx.parser import parse_model
 from onnx.reference import ReferenceEvaluator
@@ -69,3 +70,50 @@ def test_types_that_numpy_lacks_are_refused_by_name(kind):
 def test_values_that_are_no_tensors_are_refused(kind):
     with pytest.raises(UnsupportedOperator, match=r"only tensors are supported"):
         from_onnx(parse_model(HEADER.format(23) + f"g ({kind} x) => ({kind} y) {{ y = Identity(x) }}"))
+
+
+LOCAL = '<ir_version: 10, opset_import: ["" : 21, "local" : 1]> g (float[4] x) => (float[4] y) '
+FUNCTION = ' <domain: "local", opset_import: ["" : 21, "local" : 1]> '
+LEAK = FUNCTION + "leak <alpha: float = 0.5> (a) => (b) { b = LeakyRelu <alpha: float = @alpha> (a) }"
+
+
+@pytest.mark.parametrize(
+    ("text", "slope"),
+    [
+        ("{ y = local.leak(x) }" + LEAK, 0.5),
+        ("{ y = local.leak <alpha = 0.25> (x) }" + LEAK, 0.25),
+        (
+            "{ t = Constant <value = bool {1}> () y = If (t) <then_branch = p () => (float[4] u) { u = local.leak(x) },"
+            "else_branch = q () => (float[4] v) { v = local.leak(x) }> }" + LEAK,
+            0.5,
+        ),
+        ("{ y = local.outer(x) }" + LEAK + FUNCTION + "outer (a) => (b) { b = local.leak(a) }", 0.5),
+        (
+            "{ y = local.outer(x) }" + LEAK + FUNCTION + "outer <k: float = 0.75> (a) => (b)"
+            "{ b = local.leak <alpha: float = @k> (a) }",
+            0.75,
+        ),
+        (
+            "{ y = local.outer(x) }" + LEAK + FUNCTION + "outer <k> (a) => (b) { b = local.leak <alpha: float = @k> (a) }",
+            0.5,
+        ),
+        (
+            "{ y = local.scale(x) }" + FUNCTION + "scale <k: float = 3.0> (a) => (b)"
+            "{ c = Constant <value_float: float = @k> () d = Mul(a, c) b = Min(a, d) }",
+            3.0,
+        ),
+    ],
+    ids=["left out", "given", "in a subgraph", "in a function", "handed on", "handed on by a caller without one", "a constant"],
+)
+def test_a_call_takes_the_defaults_of_the_attributes_that_it_leaves_out(text: str, slope: float):
+    source, x = parse_model(LOCAL + text), np.array([-1, -2, 3, 4], np.float32)
+    written = to_onnx(from_onnx(source))
+    np.testing.assert_array_equal(evaluate(written, {"x": x}), np.where(x < 0, slope * x, x))
+    (expected,) = ort.InferenceSession(source.SerializeToString()).run(None, {"x": x})
+    np.testing.assert_array_equal(evaluate(written, {"x": x}), expected)
+
+
+def test_functions_that_call_themselves_are_refused():
+    circle = FUNCTION + "f (a) => (b) { b = local.h(a) }" + FUNCTION + "h (a) => (b) { b = local.f(a) }"
+    with pytest.raises(ConversionError, match="call themselves: f -> h -> f"):
+        from_onnx(parse_model(LOCAL + "{ y = local.f(x) }" + circle))
