@@ -43,7 +43,7 @@ def check_names(graph: GraphProto, outer: frozenset[str] = frozenset()) -> None:
     An initializer may repeat an input's name (its default value).
 
     Raises:
-        ConversionError: a name missing, defined twice, or read before it is defined.
+        ConversionError: a name missing, defined twice, or read before it is defined; inputs or nodes without outputs.
     """
     own: set[str] = set()
 
@@ -78,6 +78,8 @@ def check_names(graph: GraphProto, outer: frozenset[str] = frozenset()) -> None:
 
 
 def _check_outputs(graph: GraphProto, known: frozenset[str]) -> None:
+    if not graph.output and (graph.input or graph.node):
+        raise ConversionError("the graph has no outputs, so that nothing of it would be computed")
     seen: set[str] = set()
     for value in graph.output:
         if value.name not in known:

@@ -31,13 +31,6 @@ class TensorType:
     dtype: str
     shape: tuple[Dimension, ...] | None
 
-    @property
-    def static_shape(self) -> tuple[int, ...] | None:
-        """The shape when every dimension is a number, else ``None``."""
-        if self.shape is None or not all(isinstance(d, int) for d in self.shape):
-            return None
-        return tuple(d for d in self.shape if isinstance(d, int))
-
     def __str__(self) -> str:
         if self.shape is None:
             return f"{self.dtype}[...]"

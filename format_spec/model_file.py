@@ -65,7 +65,7 @@ def read_graph(container: Container, decode: Decode) -> Graph:
 
 def locate(container: Container, placed: list[tuple[Placed, ...]]) -> list[dict[str, StoredTensor]]:
     """Where each record's payload lies: the pool is filled, and sections are used, in record order."""
-    pool = container.find(POOL)
+    pool, manifest = container.find(POOL), container.find(MANIFEST)
     sections = (i for i, s in enumerate(container.sections) if s.kind == TENSOR)
     pooled = 0
     located: list[dict[str, StoredTensor]] = []
@@ -79,7 +79,7 @@ def locate(container: Container, placed: list[tuple[Placed, ...]]) -> list[dict[
                 section, offset, length = pool, pooled, tensor.pooled
                 pooled += length
             if section is None and tensor.pooled == 0:
-                section = container.find(MANIFEST)  # no pool is written for empty payloads alone; nothing is read from here
+                section = manifest  # no pool is written for empty payloads alone; nothing is read from here
             if section is None:
                 raise FormatError(f"tensor {tensor.record.name!r} has no section", section="manifest")
             located[-1][tensor.record.name] = StoredTensor(tensor.record, section, offset, length)

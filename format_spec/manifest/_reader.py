@@ -19,7 +19,12 @@ class Reader:
         self.cursor, self.limits = cursor, limits
         self.tensors: list[tuple[Placed, ...]] = []
         self.items = self.nodes = self.decoded_bytes = 0
-        self.strings = [self._text(cursor.take(cursor.varint())) for _ in range(self.count("strings"))]
+        # Strings may be megabytes long: equal ones become one object, and their order is found once, so that comparing names
+        # costs the same however long they are.
+        unique = {text: text for text in WELL_KNOWN}
+        texts = (self._text(cursor.take(cursor.varint())) for _ in range(self.count("strings")))
+        self.strings = [unique.setdefault(text, text) for text in texts]
+        self._places = {text: place for place, text in enumerate(sorted(unique))}
 
     def count(self, what: str, item_bytes: int = 1) -> int:
         """A count of things that are still in the buffer and, with those counted before, within the limit."""
@@ -105,7 +110,7 @@ class Reader:
         attributes: dict[str, Attribute] = {}
         for _ in range(self.count("attributes", 3)):
             key = self.string()
-            if attributes and key <= next(reversed(attributes)):
+            if attributes and self._places[key] <= self._places[next(reversed(attributes))]:
                 raise self.cursor.fail(f"node {name!r}: attribute {key!r} is out of order")
             attributes[key] = self.attribute(depth)
         return Node(op_type, name, inputs, outputs, attributes)

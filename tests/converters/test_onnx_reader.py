@@ -97,6 +97,7 @@ def test_an_output_without_a_type_takes_the_inferred_one():
         ("g (float[1] x, float[1] x) => (float[1] y) { y = Neg(x) }", "'x' is defined twice"),
         ("g (float[1] x) => (float[1] z) { y = Neg(x) }", "nothing defines the graph output 'z'"),
         ("g (float[1] x) => (float[1] y, float[1] y) { y = Neg(x) }", "two outputs called 'y'"),
+        ("g (float[1] x) => () { y = Neg(x) }", "no outputs"),
         ("g (bfloat16[1] x) => (bfloat16[1] y) { y = Neg(x) }", "input 'x' has element type bfloat16.*cast to it first"),
         ("g (seq(float[1]) x) => (float[1] y) { y = ConcatFromSequence<axis = 0>(x) }", "input 'x' is a sequence"),
     ],

@@ -9,12 +9,13 @@ import pytest
 
 from tersor.format_spec import codecs
 from tersor.format_spec.coding import CodecId
-from tersor.format_spec.container import MANIFEST, POOL, ContainerWriter
+from tersor.format_spec.container import MANIFEST, POOL, Container, ContainerWriter, open_container
 from tersor.format_spec.errors import FormatError, LimitError
-from tersor.format_spec.graph import OPSET, Graph, Node
+from tersor.format_spec.graph import OPSET, Graph, Node, TensorType, Value
 from tersor.format_spec.limits import DEFAULT_LIMITS, Limits
 from tersor.format_spec.manifest import decode_manifest, encode_manifest
 from tersor.format_spec.mixed_head import MixedHead
+from tersor.format_spec.model_file import read_graph
 from tersor.format_spec.records import Placed, TensorRecord
 from tersor.format_spec.reference import decode_file
 from tersor.format_spec.tensors import DenseTensor, SharedTensor
@@ -98,15 +99,50 @@ def test_an_attribute_with_an_endless_axis_is_refused() -> None:
 def test_many_subgraphs_are_validated_in_linear_time() -> None:
     body = Graph("", (), (), ())
     nodes = tuple(Node("If", "", (), (f"y{i}",), {"then_branch": body}) for i in range(20_000))
-    validate(Graph("g", (), (), nodes))
+    validate(Graph("g", (), (Value("y0", TensorType("float32", None)),), nodes))
+
+
+@pytest.mark.parametrize("name", ["n", ""])
+def test_a_well_formed_graph_costs_no_messages(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def label(node: Node) -> str:
+        raise AssertionError(f"a label of {len(node.outputs)} names for a message that is not raised")
+
+    monkeypatch.setattr(Node, "label", property(label))
+    outputs = tuple(f"{i}" for i in range(9))
+    validate(Graph("g", (), (Value("0", TensorType("float32", None)),), (Node("Split", name, (), outputs),)))
+
+
+def test_empty_tensors_cost_no_search_for_sections(monkeypatch: pytest.MonkeyPatch) -> None:
+    placed = [Placed(TensorRecord(f"{i}", np.dtype("f4"), (0,), (), 1), 0) for i in range(100)]
+    file = io.BytesIO()
+    writer = ContainerWriter(file)
+    tensors = {p.record.name: DenseTensor.of(np.zeros(0, np.float32)) for p in placed}
+    writer.add(MANIFEST, encode_manifest(Graph("g", (), (), (), tensors), placed))
+    writer.finish()
+    searched: list[int] = []
+    find = Container.find
+    monkeypatch.setattr(Container, "find", lambda self, kind: searched.append(kind) or find(self, kind))
+    with open_container(file.getvalue()) as container:
+        assert len(read_graph(container, decode).initializers) == 100
+    assert len(searched) < 5
+
+
+def test_a_name_that_is_stored_twice_becomes_one_object() -> None:
+    # Names are looked up by the thousand, and two objects of equal text would be compared letter by letter each time.
+    text = varints(20) + b"x" * 20
+    body = varints(2) + text * 2 + varints(OPSET, 1, 0, 0, 0, 0, 1, 1, 1, 1, 0, 1, 2, 0)
+    (node,) = decode_manifest(b"\0" + body, DEFAULT_LIMITS)[0].nodes
+    assert node.inputs == ("x" * 20,)
+    assert node.inputs[0] is node.outputs[0]
 
 
 def test_names_of_graphs_around_stay_visible_and_later_ones_are_not() -> None:
-    inner = Graph("", (), (), (Node("Relu", "", ("a",), ("b",)),))
-    first, last = Node("Identity", "", (), ("a",)), Node("If", "", (), (), {"then_branch": inner})
-    validate(Graph("g", (), (), (first, last)))
+    output = Value("b", TensorType("float32", None))
+    inner = Graph("", (), (output,), (Node("Relu", "", ("a",), ("b",)),))
+    first, last = Node("Identity", "", (), ("a",)), Node("If", "", (), ("b",), {"then_branch": inner})
+    validate(Graph("g", (), (output,), (first, last)))
     with pytest.raises(FormatError, match="'a' before anything defines it"):
-        validate(Graph("g", (), (), (last, first)))
+        validate(Graph("g", (), (output,), (last, first)))
 
 
 def test_the_arrays_of_a_context_mixed_tensor_are_limited() -> None:

@@ -237,6 +237,13 @@ def graph_defects() -> Iterator[tuple[str, Defect]]:
     yield "node-reads-what-nothing-defines", bad(of(inputs=()), "reads 'x' before anything defines it")
     yield "nodes-out-of-order", bad(of(nodes=(Node("Relu", "", ("y",), ("z",)), *GOOD.nodes)), "reads 'y' before")
     yield "output-of-nothing", bad(of(outputs=(y, Value("z", FLOAT))), "nothing defines the output 'z'")
+    yield "nodes-without-outputs", bad(of(outputs=()), "a graph without outputs has inputs or nodes")
+    yield "inputs-without-outputs", bad(of(outputs=(), nodes=()), "a graph without outputs has inputs or nodes")
+    hollow = Graph("", (), (), (Node("Relu", "", ("x",), ("z",)),))
+    yield (
+        "subgraph-without-outputs",
+        bad(of(nodes=(*GOOD.nodes, Node("If", "", (), (), {"b": hollow}))), "a graph without outputs has inputs or nodes"),
+    )
     yield "subgraph-reads-a-later-name", bad(of(nodes=captures), "reads 'y' before")
     yield (
         "subgraph-input-twice",

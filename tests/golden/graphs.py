@@ -66,7 +66,7 @@ GRAPHS: dict[str, Callable[[], Graph]] = {
     "graph-compressed-manifest": lambda: Graph(
         "long",
         (),
-        (),
+        (Value("v60", TensorType("float32", (1,))),),
         tuple(Node("Identity", f"node{i}", (f"v{i}" if i else "w",), (f"v{i + 1}",)) for i in range(60)),
         tensors(w=1),
     ),
