@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -70,15 +71,15 @@ class StreamedConv:
         Raises:
             FormatError: a block's bits are malformed, or others than when the entries were arranged.
         """
-        words, task = scratch[: self.words].view(np.uint32), self.conv.task.copy()
-        workers.each(lambda piece: self._list(*self.cuts[piece : piece + 2], words), len(self.cuts) - 1)
+        words, task, shape = scratch[: self.words].view(np.uint32), self.conv.task.copy(), self.conv.shape
+        where = row_places(self.made.block_channels, shape.C, shape.groups, self.conv.tiling)
+        workers.each(lambda piece: self._list(*self.cuts[piece : piece + 2], where, words), len(self.cuts) - 1)
         order = self.conv.order(x, y, residual, scratch[self.words :])
         task[WORDS], order[PREPARED] = address_of(words), address_of(task)
         workers.carry_out(order[None])
 
-    def _list(self, first: int, stop: int, words: np.ndarray) -> None:
-        made, shape = self.made, self.conv.shape
-        where = row_places(made.block_channels, shape.C, shape.groups, self.conv.tiling)
+    def _list(self, first: int, stop: int, where: tuple[Any, ...], words: np.ndarray) -> None:
+        made = self.made
         for major, ends, minors, codes in decoded_blocks(self.coded, first, stop):
             check_fitting(self._list_rows(major, ends, minors, codes, True, *where, made.begin, made.end, words))
 
