@@ -21,8 +21,6 @@ FINISHED = 64
 :class:`~tersor.runtime.kernels.runs.Runs` says of them, of scales and shifts, padded, and of (low, high); bytes of scratch
 memory of one thread."""
 
-FACT_COUNT = 17
-
 ONE = ((),)
 
 

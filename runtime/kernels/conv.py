@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache
 
 import numpy as np
 
 from ..plan.step import Epilogue
+from ._property import made_once
 from .convolve import BLOCK_CHANNELS, BLOCK_VISITS, BLOCKS, GEOMETRY, PACKER, PARTS, PREPARED, SPANS, TILE, convolver
 from .layout import SHAPES, Shape2D, Tiling, cost, tiles
 from .order import CODE, PIECES, SHARED, WORK, Ordered, order_of
@@ -34,23 +35,23 @@ class Conv(Ordered):
     bounds: np.ndarray
     parts: int
 
-    @cached_property
+    @made_once
     def packed_floats(self) -> int:
         """Floats of one thread's packed block and of the vector that may run over its end, whole cache lines."""
         most = int(np.diff(self.stream.block_channels).max(initial=1))
         return -(-(most * self.tiling.packed + 1) * self.tiling.V // 16) * 16
 
-    @cached_property
+    @made_once
     def sum_floats(self) -> int:
         """Floats of one thread's sums, whole cache lines."""
         return -(-(self.shape.M + self.tiling.T - 1) * self.tiling.R * self.tiling.V // 16) * 16
 
-    @cached_property
+    @made_once
     def image(self) -> tuple[int, int]:
         """Rows and pitch of a channel's padded copy, from which flat tiles are packed; no pitch where none is needed."""
         return self.shape.image(self.tiling.R * self.tiling.V) if self.tiling.shape == "flat" else (0, 0)
 
-    @cached_property
+    @made_once
     def scratch_floats(self) -> int:
         """Floats of scratch memory that one thread needs, whole cache lines."""
         rows, pitch = self.image
@@ -86,7 +87,7 @@ class Conv(Ordered):
         }
         return order_of(numbers | {place: table.ctypes.data for place, table in tables.items()})
 
-    @cached_property
+    @made_once
     def task(self) -> np.ndarray:
         """(TASK,) int64: what the tile's code reads the same in every run."""
         stream, (scale, shift) = self.stream, self._padded
@@ -96,13 +97,13 @@ class Conv(Ordered):
         task[2] = scale.ctypes.data
         return task
 
-    @cached_property
+    @made_once
     def _padded(self) -> tuple[np.ndarray, np.ndarray]:
         """Scale and shift with more elements, for channels of the last unit that are not there."""
         absent = np.zeros(self.tiling.T - 1, np.float32)
         return np.concatenate([self.scale, absent]), np.concatenate([self.shift, absent])
 
-    @cached_property
+    @made_once
     def _geometry(self) -> np.ndarray:
         """What the kernel knows of the shape."""
         s = self.shape
@@ -110,7 +111,7 @@ class Conv(Ordered):
         tile = (SHAPES[self.tiling.shape], self.tiling.R, self.packed_floats, self.sum_floats)
         return np.array([*sizes, *tile, self.image[1], self.tiling.rows, self.scratch_floats, len(self.tiling.spans)], np.int64)
 
-    @cached_property
+    @made_once
     def _shares(self) -> np.ndarray:
         """(first tile, last tile, first part of the channels, last part) of pieces of work that threads take one by one.
 

@@ -14,7 +14,7 @@ from ..ops.conv import Geometry
 from ..plan.step import Arrays, Kernel, Site
 from ..plan.workers import Workers
 from .integer_depthwise import Depthwise
-from .integer_matmul import BYTES, PLACES, Y_SCALE, Y_ZERO, fits, rescaled, zeros
+from .integer_matmul import A_SCALE, B_SCALE, BYTES, PLACES, Y_SCALE, Y_ZERO, fits, rescaled, zeros
 from .quantized import multiply
 
 TILE_ELEMENTS = 1 << 17
@@ -32,7 +32,7 @@ def lower_conv(site: Site) -> Kernel | None:
     if w_at not in site.constants or (w_zero is not None and zero_at not in site.constants):
         return None
     rescales = site.node.op_type == "QLinearConv"
-    if rescales and site.outputs[0][0] not in BYTES:
+    if rescales and not (site.outputs[0][0] in BYTES and fits(site.type(A_SCALE), 1) and fits(site.type(B_SCALE), w[1][0])):
         return None
     attributes: dict[str, Any] = dict(site.node.attributes)
     geometry = Geometry(**attributes)

@@ -26,9 +26,9 @@ A_SCALE, B_SCALE, Y_SCALE, Y_ZERO, BIAS = 1, 4, 6, 7, 8
 """Further inputs of the operators that rescale."""
 
 
-def fits(zero: Shaped | None, count: int) -> bool:
-    """Whether a zero point is absent, one number, or one for each of ``count``."""
-    return zero is None or prod(zero[1]) == 1 or zero[1] == (count,)
+def fits(parameter: Shaped | None, count: int) -> bool:
+    """Whether a scale or zero point is absent, one number, or one for each of ``count``."""
+    return parameter is None or prod(parameter[1]) == 1 or parameter[1] == (count,)
 
 
 def zeros(zero: np.ndarray | None, count: int) -> np.ndarray:
@@ -61,7 +61,13 @@ def lower_matmul(site: Site) -> Kernel | None:
     if left is None or right is None or not {left[0], right[0]} <= BYTES or len(right[1]) != 2:
         return None
     rows, columns = prod(left[1][:-1]), right[1][1]
-    if not (fits(left_zero, rows if len(left[1]) == 2 else 1) and fits(right_zero, columns)):
+    each_row = rows if len(left[1]) == 2 else 1
+    if not (fits(left_zero, each_row) and fits(right_zero, columns)):
+        return None
+    by_row, by_column = (A_SCALE, Y_SCALE, Y_ZERO), (B_SCALE,)
+    if rescales and not all(
+        fits(site.type(index), count) for indices, count in ((by_row, each_row), (by_column, columns)) for index in indices
+    ):
         return None
     if rescales and site.outputs[0][0] not in BYTES:
         return None

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from itertools import product
 
 import numpy as np
+
+from ._property import made_once
 
 SHAPES = {"rows": 0, "flat": 1, "direct": 2}
 """Shapes of a tile, as the kernel numbers them: ``R`` output rows of ``V`` columns; ``R * V`` positions of the flattened
@@ -72,7 +74,9 @@ class Shape2D:
     @property
     def covers_input(self) -> bool:
         """Whether the one output position is a product of all inputs with all weights."""
-        return self.kernel == (self.H, self.W) and (self.OH, self.OW) == (1, 1) and self.begin == (0, 0) and self.groups == 1
+        spread = any(k > 1 and d > 1 for k, d in zip(self.kernel, self.dilations, strict=True))  # then some taps meet padding
+        covers = self.kernel == (self.H, self.W) and (self.OH, self.OW) == (1, 1) and self.begin == (0, 0)
+        return covers and self.groups == 1 and not spread
 
     @property
     def taps(self) -> int:
@@ -112,7 +116,7 @@ class Tiling:
     dilation_h: int = 1
     plane: int = 0
 
-    @cached_property
+    @made_once
     def phases(self) -> dict[int, tuple[int, int]]:
         """For each remainder of an input row by the stride that the kernel meets: (first, last) quotient."""
         found: dict[int, tuple[int, int]] = {}
@@ -122,7 +126,7 @@ class Tiling:
             found[phase] = (low, quotient)
         return found
 
-    @cached_property
+    @made_once
     def spans(self) -> np.ndarray:
         """(phases, 2) int64, of tiles of rows: the first input row of each phase, relative to the tile's first, and how many,
         ``stride_h`` apart, are packed for a channel and kernel column."""
@@ -134,7 +138,7 @@ class Tiling:
         """Vectors of a channel and kernel column, of tiles of rows."""
         return int(self.spans[:, 1].sum())
 
-    @cached_property
+    @made_once
     def tap_vector(self) -> np.ndarray:
         """(KH * KW,) int64: the first of the vectors of a channel that a weight at each kernel position meets."""
         if self.shape != "rows":
@@ -206,7 +210,7 @@ def _candidates(shape: Shape2D, registers: tuple[int, int]) -> Iterator[Tiling]:
                 yield from _blocked(replace(tiling, shape="flat"), size)
                 plane = shape.OH * shape.OW // V
                 # Only tiles that reach over no edge are read in place: a part of one would reach over the last plane's end.
-                if shape.pointwise and shape.OH * shape.OW % (R * V) == 0:
+                if shape.pointwise and plane <= MOST_VECTORS and shape.OH * shape.OW % (R * V) == 0:
                     yield replace(tiling, shape="direct", block=balanced(size, MOST_VECTORS // plane), plane=plane)
 
 

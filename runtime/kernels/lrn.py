@@ -177,5 +177,5 @@ def lower_lrn(site: Site) -> Kernel | None:
     items = shape[0] * -(-shape[2] // CHUNK)
     pieces = 1 if site.threads == 1 else min(MOST_PIECES * site.threads, items)
     facts = np.array([*shape[1:], (size - 1) // 2, size, constants.ctypes.data], np.int64)
-    shared = Shared(lambda: normaliser(()), pieces, evenly(items, pieces), facts, (constants,))
+    shared = Shared(lambda: normaliser(()), pieces, site.threads, evenly(items, pieces), facts, (constants,))
     return Kernel.of_orders("lrn", one_order(shared), reads=(0,))

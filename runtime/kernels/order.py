@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from functools import cached_property
 
 import numpy as np
+
+from ._property import made_once
 
 NEXT, PLACES = 0, 1
 """Numbers that threads count up, from 0 in each run: pieces of work taken, places in scratch memory taken, or pieces done."""
@@ -31,7 +32,7 @@ class Ordered(ABC):
     def blank(self) -> np.ndarray:
         """(ORDER,) int64: an order without the arrays of a run. What it points to lives as long as this object."""
 
-    @cached_property
+    @made_once
     def _blank(self) -> np.ndarray:
         return self.blank()
 

@@ -6,10 +6,10 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 
+from ._property import made_once
 from .layout import Shape2D
 from .order import CODE, FACTS, PIECES, SHARED, WORK, Ordered, order_of
 
@@ -140,11 +140,11 @@ class InPieces(Ordered):
         numbers = {CODE: self.code(), SHARED: min(pieces, self.parts) > 1, PIECES: pieces, PACKER: self.packer}
         return order_of(numbers | {place: table.ctypes.data for place, table in tables.items()})
 
-    @cached_property
+    @made_once
     def _geometry(self) -> np.ndarray:
         return np.array([*self.geometry()], np.int64)
 
-    @cached_property
+    @made_once
     def _multipliers(self) -> np.ndarray:
         """The addresses of the code that multiplies as many vectors as the index says, 0 where none is needed; for no vector,
         that of what is left over."""
@@ -154,7 +154,7 @@ class InPieces(Ordered):
             codes[count] = self.multiplier(count)
         return codes
 
-    @cached_property
+    @made_once
     def _work(self) -> np.ndarray:
         """Pieces, int64: (image, first element, last element, first chunk of output channels, last chunk).
 

@@ -12,15 +12,16 @@ from ..plan.step import Kernel, Site
 from ._atomic import add_at, code_of, number_at
 from ._fold import fold_columns, fold_rows
 from ._jit import jit
-from ._memory import address, float_at
+from ._memory import float_at, floats_at
 from .host import host_registers
-from .order import FACTS, NEXT, PIECES, WORK, X, Y
+from .order import FACTS, NEXT, PIECES, PLACES, SCRATCH, WORK, X, Y
 from .rowwise import mean_of_rows
 from .shared import Shared, evenly, one_order
 
-H, W, OH, OW, DILATION_H, TAPS, STRIDE, DILATION_W, LEFT, ROWS, DIVISOR_H, DIVISOR_W = range(12)
+H, W, OH, OW, DILATION_H, TAPS, STRIDE, DILATION_W, LEFT, LINE, ROWS, DIVISOR_H, DIVISOR_W = range(13)
 """Facts, int64: sizes of planes of inputs and outputs; dilation of rows; columns of a window, their stride, dilation and
-padding; addresses of the rows of windows, (first, count) int64, and of divisors of rows and columns, float32."""
+padding; elements of a line, see :func:`_line_length`; addresses of the rows of windows, (first, count) int64, and of divisors
+of rows and columns, float32, which only averages have."""
 
 MOST_PIECES, PIECE = 4, 10_000
 """Pieces of work for each thread, at most, and the elements in the windows of one, at least."""
@@ -41,24 +42,19 @@ def pool_planes(kinds, order):
     as long as the vectors are wide, ``kind`` as the columns' stride up to 2, or 3.
     """
     facts = number_at(order, FACTS)
-    line = np.full(_reach(len(kinds[0]), facts), np.float32(0 if len(kinds[1]) else -np.inf))
+    length = number_at(facts, LINE)
+    line = number_at(order, SCRATCH) + 4 * length * add_at(order + 8 * PLACES, 1)
+    margins = floats_at(line, length)
+    for i in range(length):
+        margins[i] = np.float32(0 if len(kinds[1]) else -np.inf)
     plane, pooled = 4 * number_at(facts, H) * number_at(facts, W), 4 * number_at(facts, OH) * number_at(facts, OW)
     piece = add_at(order + 8 * NEXT, 1)
     while piece < number_at(order, PIECES):
         work = number_at(order, WORK) + 8 * piece
         for n in range(number_at(work, 0), number_at(work, 1)):
             for oh in range(number_at(facts, OH)):
-                _pool_row(kinds, facts, number_at(order, X) + n * plane, number_at(order, Y) + n * pooled, oh, address(line))
+                _pool_row(kinds, facts, number_at(order, X) + n * plane, number_at(order, Y) + n * pooled, oh, line)
         piece = add_at(order + 8 * NEXT, 1)
-
-
-@jit
-def _reach(V, facts):
-    """Elements of a line of folded rows, with margins for the padding."""
-    stride, left, width = number_at(facts, STRIDE), number_at(facts, LEFT), number_at(facts, W)
-    outputs = number_at(facts, OW)
-    reach = (outputs + V - 1) // V * V * stride if stride <= 2 else (outputs - 1) * stride + 1
-    return max(reach + (number_at(facts, TAPS) - 1) * number_at(facts, DILATION_W), left + width + V)
 
 
 @jit
@@ -72,7 +68,9 @@ def _pool_row(kinds, facts, plane, pooled, oh, line):
         place = line + 4 * (number_at(facts, LEFT) + iw)
         fold_rows(lanes, adds, place, row + 4 * iw, step, number_at(rows, 1), width - iw)
     stride, dilation, columns = number_at(facts, STRIDE), number_at(facts, DILATION_W), number_at(facts, TAPS)
-    factor, divisors = float_at(number_at(facts, DIVISOR_H) + 4 * oh), number_at(facts, DIVISOR_W)
+    factor, divisors = np.float32(1), number_at(facts, DIVISOR_W)
+    if len(adds):
+        factor = float_at(number_at(facts, DIVISOR_H) + 4 * oh)
     for ow in range(0, outputs, V):
         target = pooled + 4 * (oh * outputs + ow)
         fold_columns(
@@ -95,19 +93,29 @@ def lower_pool(site: Site) -> Kernel | None:
     average = node.op_type == "AveragePool"
     if average and seen.kernel == x[1][2:] and set(seen.output) == {1} and not any((*seen.begin, *seen.end)):
         return mean_of_rows(prod(x[1][:2]), prod(x[1][2:]), site.threads)
-    counts = _divisors(seen, x[1][2:], bool(attributes.get("count_include_pad", 0)))
-    divisors = [np.ones(1, np.float32)] * len(one) + counts
+    divisors = [np.empty(0, np.float32)] * 2
+    if average:
+        counts = _divisors(seen, x[1][2:], bool(attributes.get("count_include_pad", 0)))
+        divisors = [np.ones(1, np.float32)] * len(one) + counts
     source, target = (prod(x[1][:2]), *one, *x[1][2:]), (prod(x[1][:2]), *one, *seen.output)
     columns = (seen.kernel[-1], seen.strides[-1], seen.dilations[-1], seen.begin[-1])
     height, stride, dilation = ((*one, *axes)[0] for axes in (seen.kernel, seen.strides, seen.dilations))
     rows = _rows(source[1], target[1], height, stride, dilation, (*zero, *seen.begin)[0])
-    places = [table.ctypes.data for table in (rows, *divisors)]
-    facts = np.array([*source[1:], *target[1:], dilation, *columns, *places], np.int64)
+    places, line = [table.ctypes.data for table in (rows, *divisors)], _line_length(*columns, source[2], target[2])
+    facts = np.array([*source[1:], *target[1:], dilation, *columns, line, *places], np.int64)
     kinds = [((),) * n for n in (host_registers()[1], average, min(3, seen.strides[-1]))]
     most = min(source[0], MOST_PIECES * site.threads, prod(target) * prod(seen.kernel) // PIECE)
     pieces = 1 if site.threads == 1 else max(1, most)
-    shared = Shared(lambda: pooler(*kinds), pieces, evenly(source[0], pieces), facts, (rows, *divisors))
-    return Kernel.of_orders("pool " + ("average" if average else "max"), one_order(shared), reads=(0,))
+    shared = Shared(lambda: pooler(*kinds), pieces, site.threads, evenly(source[0], pieces), facts, (rows, *divisors))
+    scratch = 4 * line * site.threads
+    return Kernel.of_orders("pool " + ("average" if average else "max"), one_order(shared), reads=(0,), scratch=scratch)
+
+
+def _line_length(taps: int, stride: int, dilation: int, left: int, width: int, outputs: int) -> int:
+    """Elements of a line of folded rows, whole cache lines: with margins for the padding, and for whole vectors."""
+    V = host_registers()[1]
+    reach = -(-outputs // V) * V * stride if stride <= 2 else (outputs - 1) * stride + 1
+    return -(-max(reach + (taps - 1) * dilation, left + width + V) // 16) * 16
 
 
 def _rows(size: int, outputs: int, kernel: int, stride: int, dilation: int, top: int) -> np.ndarray:
@@ -121,8 +129,8 @@ def _divisors(seen: Any, spatial: tuple[int, ...], include_pad: bool) -> list[np
     """For each axis, how many positions of each window count in an average, float32; at least 1."""
     found = []
     for axis, size in enumerate(spatial):
-        steps = np.arange(seen.output[axis])[:, None] * seen.strides[axis] - seen.begin[axis]
-        places = steps + np.arange(seen.kernel[axis]) * seen.dilations[axis]
+        begin, dilation = np.arange(seen.output[axis]) * seen.strides[axis] - seen.begin[axis], seen.dilations[axis]
         low, high = (-seen.begin[axis], size + seen.end[axis]) if include_pad else (0, size)
-        found.append(np.maximum(((places >= low) & (places < high)).sum(axis=1), 1).astype(np.float32))
+        first, end = (np.clip(-((begin - bound) // dilation), 0, seen.kernel[axis]) for bound in (low, high))
+        found.append(np.maximum(end - first, 1).astype(np.float32))
     return found

@@ -5,11 +5,11 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 
 from ._jit import jit
+from ._property import made_once
 from .batch import batch_multiplier, scratch_floats
 from .finish import LANES
 from .lines import SortedLines, line_multiplier
@@ -32,7 +32,7 @@ class Finish:
     low: np.float32
     high: np.float32
 
-    @cached_property
+    @made_once
     def _padded(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Scales and shifts for whole vectors, and (low, high)."""
         absent = np.zeros(LANES, np.float32)
@@ -49,7 +49,7 @@ class Finish:
         other = EMPTY if residual is None else residual
         self._kernel(sums, y, other, self.scale[rows], self.shift[rows], self.low, self.high)
 
-    @cached_property
+    @made_once
     def _kernel(self) -> Callable[..., None]:
         return finish.once()
 
@@ -82,7 +82,7 @@ class _OneByOne(ABC):
     def share(self) -> Shared:
         """The product of one."""
 
-    @cached_property
+    @made_once
     def _shared(self) -> Shared:
         return self.share()
 
@@ -104,7 +104,7 @@ class ByLines(_OneByOne):
     finish: Finish
     parts: int
 
-    @cached_property
+    @made_once
     def cuts(self) -> np.ndarray:
         """(pieces + 1,) int64: the lines at which pieces start, of about equally many weights.
 
@@ -127,7 +127,7 @@ class ByLines(_OneByOne):
         listing = [array.ctypes.data for array in (lines.start, lines.minor, lines.code, lines.codebook, lines.place)]
         facts = np.array([lines.rows, *listing, *self.finish.addresses], np.int64)
         kept = lines, self.finish
-        return Shared(lambda: line_multiplier(*kinds), len(self.cuts) - 1, self.cuts, facts, kept)
+        return Shared(lambda: line_multiplier(*kinds), len(self.cuts) - 1, self.parts, self.cuts, facts, kept)
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,7 +139,7 @@ class ByWhole(_OneByOne):
     finish: Finish
     parts: int
 
-    @cached_property
+    @made_once
     def cuts(self) -> np.ndarray:
         """(pieces + 1,) int64: the outputs at which pieces start, whole vectors."""
         K, M = self.shape
@@ -157,7 +157,9 @@ class ByWhole(_OneByOne):
         listing = [array.ctypes.data for array in (weights.code, weights.codebook)]
         facts = np.array([*self.shape, *listing, *self.finish.addresses], np.int64)
         kinds = _bytes(weights.by_rows), _bytes(weights.code.itemsize)
-        return Shared(lambda: whole_multiplier(*kinds), len(self.cuts) - 1, self.cuts, facts, (weights, self.finish))
+        return Shared(
+            lambda: whole_multiplier(*kinds), len(self.cuts) - 1, self.parts, self.cuts, facts, (weights, self.finish)
+        )
 
 
 def _padded(count: int) -> int:
@@ -190,7 +192,7 @@ class ByRuns:
         """For ``x`` (B, K) and ``y`` (B, M), C-contiguous."""
         return self._shared.order(x, y, residual, scratch)[None]
 
-    @cached_property
+    @made_once
     def _shared(self) -> Shared:
         runs, (B, K, M) = self.runs, self.shape
         arrays = (runs.panels, runs.first, runs.entry, runs.row, runs.length, runs.offset, runs.code, runs.codebook)
@@ -199,4 +201,4 @@ class ByRuns:
         facts = np.array([*sizes, *listing, *self.finish.addresses, 4 * self.part_floats], np.int64)
         groups, kinds = -(-B // (self.registers * LANES)), (_bytes(self.registers), _bytes(runs.code.itemsize))
         pieces = groups * (len(runs.panels) - 1)
-        return Shared(lambda: batch_multiplier(*kinds), pieces, runs.panels, facts, (runs, self.finish))
+        return Shared(lambda: batch_multiplier(*kinds), pieces, self.parts, runs.panels, facts, (runs, self.finish))

@@ -142,5 +142,5 @@ def lower_softmax(site: Site) -> Kernel | None:
 
 def _rowwise(name: str, code: Callable[[tuple[()]], int], rows: int, elements: int, threads: int) -> Kernel:
     pieces = 1 if threads == 1 else max(1, min(MOST_PIECES * threads, rows, rows * elements // PIECE))
-    shared = Shared(lambda: code(()), pieces, evenly(rows, pieces), np.array([elements], np.int64))
+    shared = Shared(lambda: code(()), pieces, threads, evenly(rows, pieces), np.array([elements], np.int64))
     return Kernel.of_orders(name, one_order(shared), reads=(0,))

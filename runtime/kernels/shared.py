@@ -15,20 +15,21 @@ from .order import CODE, FACTS, PIECES, SHARED, WORK, Ordered, order_of
 class Shared(Ordered):
     """Work that threads share out in machine code.
 
-    ``compiled`` returns the address of the code. ``work`` int64 describes the ``pieces``, ``facts`` int64 are what the code is
-    told the same in every run; what either points to is ``kept``.
+    ``compiled`` returns the address of the code. ``work`` int64 describes the ``pieces``, which at most ``parts`` threads take;
+    ``facts`` int64 are what the code is told the same in every run; what either points to is ``kept``.
     """
 
     compiled: Callable[[], int]
     pieces: int
+    parts: int
     work: np.ndarray
     facts: np.ndarray
     kept: tuple[object, ...] = ()
 
     def blank(self) -> np.ndarray:
-        """As :meth:`Ordered.blank`; a single piece stays on one thread."""
+        """As :meth:`Ordered.blank`; a single piece stays on one thread, and so do all where scratch memory is for one."""
         addresses = {WORK: self.work.ctypes.data, FACTS: self.facts.ctypes.data}
-        return order_of({CODE: self.compiled(), SHARED: self.pieces > 1, PIECES: self.pieces, **addresses})
+        return order_of({CODE: self.compiled(), SHARED: min(self.pieces, self.parts) > 1, PIECES: self.pieces, **addresses})
 
 
 def one_order(work: Ordered) -> Orders:

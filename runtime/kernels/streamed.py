@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TypeAlias
 
 import numpy as np
@@ -17,6 +16,7 @@ from ..decode.coded import CodedTensor
 from ..plan.workers import Workers
 from ._jit import jit
 from ._memory import address
+from ._property import made_once
 from .products import Finish
 from .walk import dot, scatter
 
@@ -93,12 +93,12 @@ class ByBlocks:
     finish: Finish
     parts: int
 
-    @cached_property
+    @made_once
     def cuts(self) -> list[int]:
         """(parts + 1,): the blocks at which the threads' shares start."""
         return cut_blocks(self.coded, self.parts)
 
-    @cached_property
+    @made_once
     def scratch(self) -> int:
         """Bytes of scratch memory: sums of each thread, where several threads add to the same outputs."""
         return 0 if self.by_rows else 4 * self.parts * self.batch * self.rows
@@ -126,11 +126,11 @@ class ByBlocks:
         for major, ends, minors, codes in decoded_blocks(coded, self.cuts[part], self.cuts[part + 1]):
             self._multiply_majors(x, y, major, ends, coded.minor_length, minors, codes, self.codebook, self.by_rows)
 
-    @cached_property
+    @made_once
     def _multiply_majors(self) -> Callable[..., None]:
         return multiply_majors.once()
 
-    @cached_property
+    @made_once
     def codebook(self) -> np.ndarray:
         """Float32, C-contiguous."""
         return np.ascontiguousarray(self.coded.codebook, np.float32)

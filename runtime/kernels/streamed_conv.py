@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -12,6 +11,7 @@ import numpy as np
 from ...format_spec.coding import MAX_ALPHABET
 from ..decode.coded import CodedTensor
 from ..plan.workers import Workers
+from ._property import made_once
 from .conv import Conv
 from .convolve import PREPARED
 from .entries import list_rows, row_places
@@ -57,7 +57,7 @@ class StreamedConv:
         """Bytes of scratch memory: entries, and that of the convolution."""
         return self.words + self.conv.scratch_bytes
 
-    @cached_property
+    @made_once
     def cuts(self) -> list[int]:
         """The blocks at which pieces of decoding start."""
         threads, blocks = self.conv.parts, self.coded.block_count
@@ -83,6 +83,6 @@ class StreamedConv:
         for major, ends, minors, codes in decoded_blocks(self.coded, first, stop):
             check_fitting(self._list_rows(major, ends, minors, codes, True, *where, made.begin, made.end, words))
 
-    @cached_property
+    @made_once
     def _list_rows(self) -> Callable[..., bool]:
         return list_rows.once()

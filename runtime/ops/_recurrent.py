@@ -11,7 +11,7 @@ import numpy as np
 from ...format_spec.errors import PlanError
 from ...format_spec.graph import Node
 from ._registry import Shaped
-from ._shapes import Types, Values, given
+from ._shapes import Types, Values, check_rank, check_shape, given
 from .activation import elu, hard_sigmoid, leaky_relu, relu, sigmoid, softplus, softsign, thresholded_relu
 
 States: TypeAlias = "tuple[np.ndarray, ...]"
@@ -148,15 +148,28 @@ def _run_steps(x: np.ndarray, step: Step, states: States, limits: np.ndarray, *,
     return output, states
 
 
-def layer_types(types: Types, values: Values, *, layout: int, **_: Any) -> list[Shaped]:
-    """Types of Y and of one last state."""
-    dtype, x = given(types, 0)
-    w, r = given(types, 1)[1], given(types, 2)[1]
-    (batch, time) = x[:2] if layout else x[1::-1]
-    directions, hidden = w[0], r[2]
-    if layout:
-        return [(dtype, (batch, time, directions, hidden)), (dtype, (batch, directions, hidden))]
-    return [(dtype, (time, directions, batch, hidden)), (dtype, (directions, batch, hidden))]
+def layer_types(
+    gates: int, types: Types, values: Values, *, direction: str = "forward", layout: int = 0, **_: Any
+) -> list[Shaped]:
+    """Types of Y and of one last state of a layer with so many ``gates``.
+
+    Raises:
+        PlanError: an input has a shape that does not fit the others, or the direction.
+    """
+    (dtype, x), (_, r) = given(types, 0), given(types, 2)
+    check_rank("a recurrent layer's input", x, 3)
+    check_rank("the weights of its state", r, 3)
+    (batch, time), directions, hidden = x[:2] if layout else x[1::-1], 2 if direction == "bidirectional" else 1, r[2]
+    state = (batch, directions, hidden) if layout else (directions, batch, hidden)
+    height = gates * hidden
+    shapes = {
+        "W": (directions, height, x[2]), "R": (directions, height, hidden), "B": (directions, 2 * height),
+        "sequence_lens": (batch,), "initial_h": state, "initial_c": state, "P": (directions, 3 * hidden),
+    }  # fmt: skip
+    given(types, 1)
+    for index, (name, shape) in enumerate(shapes.items(), 1):
+        check_shape(name, types, index, shape)
+    return [(dtype, (batch, time, *state[1:]) if layout else (time, *state)), (dtype, state)]
 
 
 def gate_rows(node: Node, rank: int) -> tuple[int, ...]:

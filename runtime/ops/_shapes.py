@@ -102,6 +102,13 @@ def check_rank(what: str, shape: Shape, rank: int, *, at_least: bool = False) ->
         raise PlanError(f"{what} must have {'at least ' if at_least else ''}{rank} axes, not shape {shape}")
 
 
+def check_shape(what: str, types: Types, index: int, shape: Shape) -> None:
+    """Raise :class:`PlanError` unless input ``index``, called ``what``, is absent or has this ``shape``."""
+    found = types[index] if index < len(types) else None
+    if found is not None and found[1] != shape:
+        raise PlanError(f"{what} must have shape {shape}, not {found[1]}")
+
+
 def positive_axis(axis: int, rank: int) -> int:
     """``axis`` counted from the front.
 

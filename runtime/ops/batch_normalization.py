@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
-from ._registry import operator
-from ._shapes import like_input
+from ._registry import Shaped, operator
+from ._shapes import Types, Values, check_shape, given, infers
 
 
-@operator("BatchNormalization", infer=like_input, allowed={"training_mode": (0,)})
+def _types(types: Types, values: Values, **_: Any) -> Shaped:
+    found = given(types, 0)
+    channels = found[1][1:2] or (1,)  # a single axis has one channel
+    for index, name in enumerate(("scale", "B", "mean", "var"), 1):
+        check_shape(name, types, index, channels)
+    return found
+
+
+@operator("BatchNormalization", infer=infers(_types), allowed={"training_mode": (0,)})
 def batch_normalization(
     X: np.ndarray,
     scale: np.ndarray,

@@ -12,7 +12,7 @@ import numpy as np
 from ...format_spec.errors import PlanError
 from ._dtypes import accumulator
 from ._registry import Shaped, lowering, operator
-from ._shapes import Shape, Types, Values, check_rank, given, infers, rows_first
+from ._shapes import Shape, Types, Values, check_rank, check_shape, given, infers, rows_first
 from ._window import Window, window
 
 if TYPE_CHECKING:
@@ -61,8 +61,10 @@ class Geometry:
 
 
 def _types(types: Types, values: Values, **attributes: Any) -> Shaped:
-    dtype, x_shape = given(types, 0)
-    return dtype, Geometry(**attributes).output(x_shape, given(types, 1)[1])
+    (dtype, x_shape), (_, w_shape) = given(types, 0), given(types, 1)
+    output = Geometry(**attributes).output(x_shape, w_shape)
+    check_shape("the bias", types, 2, w_shape[:1])
+    return dtype, output
 
 
 @operator("Conv", infer=infers(_types), weights={1: rows_first}, family=Geometry)

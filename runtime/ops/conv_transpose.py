@@ -12,7 +12,7 @@ import numpy as np
 from ...format_spec.errors import PlanError
 from ._dtypes import accumulator
 from ._registry import Shaped, operator
-from ._shapes import Shape, Types, Values, check_rank, given, infers
+from ._shapes import Shape, Types, Values, check_rank, check_shape, given, infers
 from ._window import Window, per_axis
 
 
@@ -62,8 +62,9 @@ def transposed_window(
 
 def _types(types: Types, values: Values, **attributes: Any) -> Shaped:
     (dtype, x_shape), (_, w_shape) = given(types, 0), given(types, 1)
-    seen = transposed_window(x_shape, w_shape, **attributes)
-    return dtype, (x_shape[0], w_shape[1] * attributes["group"], *seen.output)
+    seen, outputs = transposed_window(x_shape, w_shape, **attributes), w_shape[1] * attributes["group"]
+    check_shape("the bias", types, 2, (outputs,))
+    return dtype, (x_shape[0], outputs, *seen.output)
 
 
 @operator("ConvTranspose", infer=infers(_types), weights={1: lambda node, rank: (1,)})

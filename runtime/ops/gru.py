@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -32,7 +33,7 @@ def _step(
     return step
 
 
-@operator("GRU", infer=infers(layer_types), weights=WEIGHTS, allowed=ALLOWED, family=Layer)
+@operator("GRU", infer=infers(partial(layer_types, 3)), weights=WEIGHTS, allowed=ALLOWED, family=Layer)
 def gru(
     X: np.ndarray,
     W: np.ndarray,

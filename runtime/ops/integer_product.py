@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ._registry import Shaped, operator
-from ._shapes import Types, Values, given, infers, rows_first
+from ._shapes import Types, Values, check_shape, given, infers, rows_first
 from .conv import Geometry
 from .matmul import matmul_rows, matmul_shape
 from .quantization import to_integers
@@ -45,7 +45,10 @@ def _conv_types(types: Types, values: Values, **attributes: Any) -> Shaped:
 
 
 def _qlinear_conv_types(types: Types, values: Values, **attributes: Any) -> Shaped:
-    return given(types, 7)[0], Geometry(**attributes).output(given(types, 0)[1], given(types, 3)[1])
+    w_shape = given(types, 3)[1]
+    output = Geometry(**attributes).output(given(types, 0)[1], w_shape)
+    check_shape("the bias", types, 8, w_shape[:1])
+    return given(types, 7)[0], output
 
 
 @operator("MatMulInteger", infer=infers(_matmul_types), weights={1: matmul_rows})

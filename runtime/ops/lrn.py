@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
+from ...format_spec.errors import PlanError
 from ._dtypes import accumulator
 from ._padding import pad_axes
-from ._registry import operator
-from ._shapes import like_input
+from ._registry import Shaped, operator
+from ._shapes import Types, Values, check_rank, given, infers
 
 
-@operator("LRN", infer=like_input)
+def _types(types: Types, values: Values, *, size: int, **_: Any) -> Shaped:
+    found = given(types, 0)
+    check_rank("the input", found[1], 2, at_least=True)
+    if size < 1:
+        raise PlanError(f"size must be at least 1, not {size}")
+    return found
+
+
+@operator("LRN", infer=infers(_types))
 def lrn(X: np.ndarray, *, size: int, alpha: float = 1e-4, beta: float = 0.75, bias: float = 1.0) -> np.ndarray:
     """``X`` (N, C, ...) over ``(bias + alpha / size * s) ** beta``, ``s`` the sum of squares of ``size`` channels around."""
     squares = np.square(X.astype(accumulator(X.dtype), copy=False))

@@ -13,7 +13,7 @@ from ._shapes import Types, Values, infers
 
 
 def _types(types: Types, values: Values, **attributes: Any) -> list[Shaped]:
-    output, state = layer_types(types, values, **attributes)
+    output, state = layer_types(4, types, values, **attributes)
     return [output, state, state]
 
 

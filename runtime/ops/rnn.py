@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,7 @@ class _Layer(Layer):
     activations: Sequence[str] | None = ("Tanh", "Tanh")
 
 
-@operator("RNN", infer=infers(layer_types), weights=WEIGHTS, allowed=ALLOWED, family=_Layer)
+@operator("RNN", infer=infers(partial(layer_types, 1)), weights=WEIGHTS, allowed=ALLOWED, family=_Layer)
 def rnn(
     X: np.ndarray,
     W: np.ndarray,

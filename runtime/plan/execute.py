@@ -8,7 +8,7 @@ from math import prod
 
 import numpy as np
 
-from ...format_spec.errors import InputError
+from ...format_spec.errors import InputError, LimitError
 from .arena import aligned_bytes
 from .plan import Plan, Slot
 from .section import Placed, parts_of
@@ -16,11 +16,18 @@ from .workers import Workers
 
 
 class Execution:
-    """The memory of one run at a time of ``plan``: an arena, and views into it made once."""
+    """The memory of one run at a time of ``plan``: an arena, and views into it made once.
+
+    Raises:
+        LimitError: the system has not so much memory.
+    """
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
-        self._arena = aligned_bytes(plan.arena_bytes)
+        try:
+            self._arena = aligned_bytes(plan.arena_bytes)
+        except MemoryError as error:
+            raise LimitError(f"intermediate values take {plan.arena_bytes:,} bytes: more memory than there is") from error
         self._values: list[np.ndarray | None] = [None] * len(plan.slots)
         for index, array in plan.constants.items():
             self._values[index] = array
@@ -79,11 +86,15 @@ class Execution:
         assert value is not None
         if given is None:
             return value if owned or self._plan.slots[index].kind == "fresh" else value.copy()
-        if given.shape != value.shape:
-            raise InputError(f"out[{name!r}] has shape {given.shape}, the output has {value.shape}")
+        if (given.shape, given.dtype) != (value.shape, value.dtype):
+            raise InputError(f"out[{name!r}] is {_described(given)}, the output is {_described(value)}")
         if not owned:
             np.copyto(given, value)
         return given
+
+
+def _described(array: np.ndarray) -> str:
+    return f"{array.dtype.name}{list(array.shape)}"
 
 
 def shape_of(slot: Slot) -> tuple[int, ...]:

@@ -93,7 +93,7 @@ def both() -> Callable[..., tuple[np.ndarray, np.ndarray]]:
         kernel = lower(Site(node, ((float32, x.shape),), ((float32, want.shape),), threads=threads))
         assert kernel is not None
         got = np.full(want.shape, np.nan, np.float32)
-        kernel.run([x], [got], np.zeros(0, np.uint8), Workers(threads))
+        kernel.run([x], [got], aligned_bytes(kernel.scratch), Workers(threads))
         return got, want
 
     return call

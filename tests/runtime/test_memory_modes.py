@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from tersor.format_spec.container import TENSOR
-from tersor.format_spec.errors import PlanError
+from tersor.format_spec.errors import FormatError, PlanError
 from tersor.format_spec.graph import OPSET, Graph, Node, TensorType, Value
 from tersor.format_spec.tensors import DenseTensor
 from tersor.packer import Recipe, pack
@@ -138,3 +138,21 @@ def test_of_a_streamed_convolution_only_the_arrangement_is_kept(monkeypatch, pru
         kept = list(model._prepared.values())
     assert [type(value) for value in kept] == [Arrangement]
     assert kernel.weight_bytes > kept[0].bytes + np.count_nonzero(weights) // 2
+
+
+def test_weights_that_would_need_another_kernel_are_refused(tmp_path: Path):
+    rng, path, shape = np.random.default_rng(0), tmp_path / "net.tersor", (1, 64, 8, 8)
+    bits = rng.integers(0, 1 << 32, (8, 64, 7, 7), np.uint32) & np.uint32(0xBFFFFFFF)  # stored as they are: nothing compresses
+    kind, (x, y) = TensorType("float32", shape), "xy"
+    node = Node("Conv", "conv", (x, "w"), (y,), {"pads": (3, 3, 3, 3)})
+    out = TensorType("float32", (1, 8, 8, 8))
+    graph = Graph("net", (Value(x, kind),), (Value(y, out),), (node,), {"w": DenseTensor.of(bits.view(np.float32))}, {}, OPSET)
+    pack(graph, path, Recipe.lossless())
+    place = path.read_bytes().index(bits.tobytes())
+    with load(path, memory="streamed") as model:
+        model.run({x: np.ones(shape, np.float32)})
+        with path.open("r+b") as file:
+            file.seek(place)
+            file.write(np.where(rng.random(bits.shape) < 0.02, np.float32(1), np.float32(0)).astype(np.float32).tobytes())
+        with pytest.raises(FormatError, match="its file has been written to"):
+            model.run({x: np.ones(shape, np.float32)})

@@ -90,6 +90,14 @@ def test_unsuitable_out_is_refused(graph, array):
         model.run({"image": image()}, out={"features": array})
 
 
+@pytest.mark.parametrize("dtype", [np.float16, np.float64, np.complex64])
+def test_out_of_another_type_is_refused_where_the_shape_is_known_late(dtype):
+    nodes = (Node("NonZero", "n", ("x",), ("i",)), Node("Cast", "c", ("i",), ("y",), {"to": 1}))
+    values = (Value("x", TensorType("float32", (3,))),), (Value("y", TensorType("float32", None)),)
+    with Model(Graph("g", *values, nodes, {}), threads=1) as model, pytest.raises(InputError, match="the output is float32"):
+        model.run({"x": np.ones(3, np.float32)}, out={"y": np.empty((1, 3), dtype)})
+
+
 def test_out_may_not_overlap_or_be_unknown(graph):
     room = np.empty(4 * 8 * 10, np.float32)
     given = room.reshape(1, 4, 8, 10)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import cached_property
 
 import numpy as np
 
+from .._property import made_once
 from ..layout import Shape2D, balanced
 from ..matrix import Matrix
 from ..multiply import multiplier
@@ -106,14 +106,14 @@ class DenseConv(InPieces):
         sizes = (self.cut.T, count, self.cut.V, self.codebook is not None, True)
         return multiplier(*(((),) * size for size in sizes))
 
-    @cached_property
+    @made_once
     def _floats(self) -> tuple[int, int]:
         """Elements of packed inputs and of sums, whole cache lines."""
         s, cut = self.shape, self.cut
         lanes = cut.most * cut.V
         return -(-(cut.block * s.taps * lanes + cut.V) // 16) * 16, kept(s, cut) * lanes
 
-    @cached_property
+    @made_once
     def _image(self) -> tuple[int, int]:
         """Rows and pitch of a channel's padded copy; no pitch where none is needed."""
         return self.shape.image(self.cut.most * self.cut.V)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import cached_property
 
 import numpy as np
 
+from .._property import made_once
 from ..layout import Shape2D, balanced
 from ..matrix import Matrix
 from ..multiply import multiplier
@@ -112,7 +112,7 @@ class WinogradConv(InPieces):
         sizes = (self.cut.T, count, self.cut.V, False, False)
         return multiplier(*(((),) * size for size in sizes))
 
-    @cached_property
+    @made_once
     def _line(self) -> int:
         """Elements of a row of transformed inputs, those that the last vectors reach over its end included."""
         return -(-OUTPUTS * (tiles(self.shape)[1] + self.cut.V + 1) // 16) * 16
@@ -128,7 +128,7 @@ class WinogradConv(InPieces):
         whole = -(-self.shape.M // self.cut.chunk) * self.cut.chunk
         return whole if lone.fits(self.elements, self.cut.V) else 0
 
-    @cached_property
+    @made_once
     def _steps(self) -> tuple[int, int, int]:
         """Elements between the inputs, the weights and the sums of one product and the next."""
         cut = self.cut

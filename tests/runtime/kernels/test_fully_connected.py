@@ -103,6 +103,22 @@ def test_rows_over_several_panels(monkeypatch, share, pruned):
     np.testing.assert_allclose(y, x @ w.T, rtol=1e-4, atol=1e-4)
 
 
+def test_small_batches_stay_within_the_scratch_of_one_thread(share, pruned):
+    rng = np.random.default_rng(6)
+    w = pruned(rng, (32, 64), 0.05)
+    runs = make_runs(make_lines(matrix_of(share(w, (0,), "rows", np.uint8), (0,), "w"), by_rows=True), 16, 1)
+    ones = np.ones(32, np.float32)
+    product = ByRuns(runs, 4, Finish(ones, 0 * ones, np.float32(-np.inf), np.float32(np.inf)), (128, 64, 32), 1)
+    x, y, workers = rng.standard_normal((128, 64)).astype(np.float32), np.empty((128, 32), np.float32), Workers(3)
+    room, after = aligned_bytes(4 * product.scratch), 0
+    for _ in range(200):
+        room[product.scratch :] = 7
+        workers.carry_out(product.orders(x, y, None, room[: product.scratch]))
+        after += np.count_nonzero(room[product.scratch :] != 7)
+    np.testing.assert_allclose(y, x @ w.T, rtol=1e-4, atol=1e-4)
+    assert after == 0
+
+
 @pytest.mark.parametrize(("batch", "kind"), [(1, "rows"), (1, "columns"), (64, "batch")])
 def test_who_takes_which_piece_does_not_matter(share, pruned, batch, kind):
     rng = np.random.default_rng(5)

@@ -69,3 +69,11 @@ def test_too_few_codes_are_found(share, pruned):
     tensor = share(pruned(np.random.default_rng(0), (5, 7), 0.5), (0,), "rows", np.uint8, sparse=False)
     with pytest.raises(FormatError, match="codes for"):
         matrix_of(replace(tensor, codes=tensor.codes[:-1]), (0,), "w")
+
+
+@pytest.mark.parametrize("axes", [(0,), (1,)])
+def test_weights_of_others_are_copied(axes):
+    w = np.random.default_rng(0).standard_normal((5, 7)).astype(np.float32)
+    matrix = matrix_of(DenseTensor.of(w[:]), axes, "w")
+    assert not np.may_share_memory(matrix.codes, w)
+    np.testing.assert_array_equal(rebuilt(matrix), w if axes == (0,) else w.T)

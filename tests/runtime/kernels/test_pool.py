@@ -69,6 +69,26 @@ def test_pooling_declines_indices_and_three_dimensions():
     assert lower_pool(Site(node, ((F32, (1, 1, 4, 4, 4)),), ((F32, (1, 1, 3, 3, 3)),))) is None
 
 
+@pytest.mark.parametrize("op", ["MaxPool", "AveragePool"])
+def test_windows_far_larger_than_the_input(both, op):
+    attributes = {"kernel_shape": (3, 1), "dilations": (1 << 20, 1), "pads": (1 << 20, 0, 1 << 20, 0)}
+    for turned in (False, True):
+        if turned:
+            attributes = {name: values[::-1] if len(values) == 2 else (0, 1 << 20) * 2 for name, values in attributes.items()}
+        x = np.arange(1, 10, dtype=np.float32).reshape(1, 1, 3, 3)
+        got, want = both(lower_pool, Node(op, "pool", ("x",), ("y",), attributes), x)
+        np.testing.assert_allclose(got, want)
+
+
+def test_memory_of_a_wide_window_is_counted():
+    node = Node(
+        "MaxPool", "pool", ("x",), ("y",), {"kernel_shape": (1, 2), "dilations": (1, 1 << 28), "pads": (0, 1 << 28) * 2}
+    )
+    kernel = lower_pool(Site(node, ((F32, (1, 1, 3, 3)),), ((F32, (1, 1, 3, 3 + (1 << 28))),)))
+    assert kernel is not None
+    assert kernel.scratch > 4 << 28
+
+
 @pytest.mark.parametrize("shape", [(1, 1, 1, 1), (2, 7, 3, 5), (1, 4, CHUNK + 1, 2), (2, 3)])
 @pytest.mark.parametrize(("size", "beta"), [(1, 0.75), (3, 0.75), (5, 0.5), (4, 1.3)])
 def test_lrn(both, shape, size, beta):

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tersor.format_spec.errors import PlanError
 from tersor.format_spec.graph import Graph, Node, Tensor, TensorType, Value
 from tersor.format_spec.tensors import DenseTensor
 from tersor.runtime.model import Model
@@ -163,3 +164,16 @@ def test_the_range_found_when_run(x: list[float]) -> None:
 )
 def test_what_the_kernels_do_not_know_runs_on_the_reference(op_type: str, given: Given, attributes: dict[str, Any]) -> None:
     assert run(op_type, given, ("s",), **attributes) == "reference"
+
+
+@pytest.mark.parametrize(("index", "shape"), [(1, (3,)), (4, (2,)), (6, (3,)), (7, (3,))])
+def test_scales_that_do_not_fit_are_refused(index: int, shape: tuple[int, ...]) -> None:
+    one, zero = np.ones((), np.float32), np.zeros((), np.uint8)
+    given = [np.ones((40, 5), np.uint8), one, zero, np.ones((5, 64), np.uint8), one, zero, one, zero]
+    given[index] = np.ones(shape, given[index].dtype)
+    names = tuple("abcdefgh")
+    tensors: dict[str, Tensor] = {name: DenseTensor.of(value) for name, value in zip(names[1:], given[1:], strict=True)}
+    values = (Value("a", TensorType("uint8", (40, 5))),), (Value("y", TensorType("uint8", None)),)
+    node = Node("QLinearMatMul", "n", names, ("y",))
+    with Model(Graph("g", *values, (node,), tensors), threads=1) as model, pytest.raises(PlanError, match="n"):
+        model.run({"a": given[0]})

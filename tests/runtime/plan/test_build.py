@@ -75,6 +75,14 @@ def test_batch_norm_residual_and_relu_join_the_convolution():
     assert [row.op for row in plan.rows()] == ["Conv + BatchNormalization", "Conv + Add + Relu"]
 
 
+def test_a_scale_that_float32_cannot_hold_is_not_fused():
+    w, x = np.full((1, 1, 1, 1), 1e-38, np.float32), {"x": np.full((1, 1, 2, 2), 4, np.float32)}
+    tiny = np.full((1,), 1e-39, np.float32)
+    g = graph([node("Conv", "x w", "c"), node("Div", "c tiny", "y")], {"x": (1, 1, 2, 2)}, ["y"], w=w, tiny=tiny)
+    with Model(g, threads=1) as model:
+        np.testing.assert_allclose(model.run(x)["y"], 40, rtol=1e-5)
+
+
 @pytest.mark.parametrize("op", ["Add", "Sub", "Mul", "Div"])
 @pytest.mark.parametrize("left", [True, False])
 def test_constants_per_channel_join_the_convolution(op, left):

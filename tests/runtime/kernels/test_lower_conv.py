@@ -1,0 +1,43 @@
+"""Which kernel a convolution gets, where choosing by the shape alone went wrong."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tersor.format_spec.graph import Node
+from tersor.format_spec.tensors import DenseTensor
+from tersor.runtime.kernels.lower_conv import lower_conv
+from tersor.runtime.ops.conv import conv
+from tersor.runtime.plan.arena import aligned_bytes
+from tersor.runtime.plan.step import Site
+from tersor.runtime.plan.workers import Workers
+
+F32 = np.dtype(np.float32)
+
+
+def run(x, w, **attributes) -> np.ndarray:
+    want = conv.reference(x, w, **attributes)
+    types = ((F32, x.shape), (F32, w.shape)), ((F32, want.shape),)
+    kernel = lower_conv(Site(Node("Conv", "c", ("x", "w"), ("y",), attributes), *types, {1: DenseTensor.of(w)}))
+    assert kernel is not None
+    y = np.full(want.shape, np.nan, np.float32)
+    kernel.run([x], [y], aligned_bytes(kernel.scratch), Workers(1))
+    np.testing.assert_allclose(y, want, rtol=1e-4, atol=1e-4)
+    return y
+
+
+@pytest.mark.parametrize(
+    ("size", "attributes"),
+    [((3, 3), {"dilations": (2, 2), "pads": (0, 0, 2, 2)}), ((2,), {"dilations": (3,), "pads": (0, 2)}), ((3, 3), {})],
+)
+def test_a_kernel_as_large_as_its_input(size, attributes):
+    rng = np.random.default_rng(0)
+    x, w = (rng.standard_normal((n, 2, *size)).astype(np.float32) for n in (1, 4))
+    run(x, w, **attributes)
+
+
+@pytest.mark.parametrize("size", [(724, 728), (1 << 20,)])
+def test_planes_of_more_vectors_than_offsets_tell_apart(size):
+    rng = np.random.default_rng(0)
+    run(rng.standard_normal((1, 2, *size)).astype(np.float32), rng.standard_normal((1, 2, *[1] * len(size))).astype(np.float32))
