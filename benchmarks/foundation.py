@@ -10,6 +10,7 @@ and ONNX Runtime loading and running the dense model in a fresh process.
 
 from __future__ import annotations
 
+import argparse
 import json
 import statistics
 import subprocess
@@ -19,8 +20,6 @@ import time
 from pathlib import Path
 
 import numpy as np
-
-STARTS = 5
 
 LOSSLESS = """
 import json, sys, time
@@ -81,14 +80,17 @@ def python(code: str, *arguments: str) -> dict[str, float]:
     return json.loads(done.stdout)
 
 
-def medians(code: str) -> dict[str, float]:
-    """Median of each figure over :data:`STARTS` processes, after one that does not count."""
-    runs = [python(code) for _ in range(STARTS + 1)][1:]
+def medians(code: str, starts: int) -> dict[str, float]:
+    """Median of each figure over ``starts`` processes, after one that does not count."""
+    runs = [python(code) for _ in range(starts + 1)][1:]
     return {key: statistics.median(run[key] for run in runs) for key in runs[0]}
 
 
 def main() -> None:
     """Print the figures."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--starts", type=int, default=5, help="processes whose median counts, for each engine")
+    starts = parser.parse_args().starts
     with tempfile.TemporaryDirectory() as folder:
         standin, dense = Path(folder) / "standin.onnx", Path(folder) / "dense.onnx"
         packed, shared = Path(folder) / "standin.tersor", Path(folder) / "kmeans.tersor"
@@ -107,7 +109,7 @@ def main() -> None:
         size = f"{packed.stat().st_size:,} bytes (paper, by its formula: 6.9 MB), dense ONNX {standin.stat().st_size:,}"
         print(f"stand-in, lossless: {figures['seconds']:.1f} s, {size}")
         for name, code, path in (("tersor", RUN, packed), ("ONNX Runtime", RUN_PEER, standin)):
-            run = medians(code.format(path=str(path)))
+            run = medians(code.format(path=str(path)), starts)
             print(
                 f"fresh process, {name}: import {run['import']:.2f} s, import + load + first run {run['total']:.2f} s, "
                 f"peak {run['peak'] / 1e6:,.0f} MB"

@@ -17,7 +17,8 @@ def command(file: Path, as_json: bool) -> None:
 
     The paper's rate counts codes, gaps and a codebook of 2^bits fp32 values, and leaves out biases, Huffman tables and the
     graph; the real rate is the file's bytes over the bytes of the dense fp32 weights. They are different things, and are
-    labelled so.
+    labelled so. P+Q is after pruning and quantisation (weight sharing), P+Q+H after Huffman coding as well (Han, Mao, Dally,
+    2016).
     """
     from ...packer.report import report_file
 

@@ -72,7 +72,9 @@ def command(
         for difference in result.get("differences", ()):
             click.echo(f"  {difference['output']}: differs by at most {difference['relative']:.2e} of the largest value")
     if not result["ok"]:
-        click.echo(f"tersor: outputs differ by more than {tolerance:g}", err=True)
+        click.echo(
+            f"tersor: outputs differ by more than {tolerance:g} (a pruned or shared model needs its own --tolerance)", err=True
+        )
         ctx.exit(CHECK_FAILED)
 
 

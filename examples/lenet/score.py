@@ -2,7 +2,8 @@
 
     python examples/lenet/score.py MNIST_DIR [--fashion FASHION_DIR] [--models examples/lenet/models]
 
-Writes ``results.json`` and ``RESULTS.md`` beside the models. Needs neither torch nor onnx.
+Writes ``results.json`` and ``RESULTS.md`` beside the models; without ``--fashion``, what they say about Fashion-MNIST stays.
+Needs neither torch nor onnx.
 """
 
 from __future__ import annotations
@@ -98,6 +99,13 @@ def document(results: dict[str, list[dict[str, Any]]]) -> str:
     return "\n".join(f"## {name}\n\n{table(rows)}" for name, rows in results.items())
 
 
+def merged(scored: dict[str, list[dict[str, Any]]], path: Path) -> dict[str, list[dict[str, Any]]]:
+    """``scored``, and the sections that only the results at ``path`` have, if there are any, in the order of the folders."""
+    earlier = json.loads(path.read_text())["files"] if path.exists() else {}
+    results = {**earlier, **scored}
+    return {name: results[name] for name in (*FOLDERS, *FASHION) if name in results}
+
+
 def main() -> None:
     """Score, print, write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -108,6 +116,7 @@ def main() -> None:
     results = {name: score(args.models / folder, args.mnist) for name, folder in FOLDERS.items()}
     if args.fashion is not None:
         results |= {name: score(args.models / folder, args.fashion) for name, folder in FASHION.items()}
+    results = merged(results, args.models / "results.json")
     text = document(results)
     print(text)
     groups = {name: medians(rows) for name, rows in results.items()}

@@ -132,6 +132,7 @@ def test_inspect_accounts_for_every_byte(run: Run, packed: Path):
 
 
 def test_report(run: Run, packed: Path):
+    assert "P+Q+H after Huffman coding" in " ".join(run("report", "--help").output.split())
     assert "paper" in run("report", packed).output
     assert json.loads(run("report", packed, "--json").stdout)["file_bytes"] == packed.stat().st_size
 
@@ -144,6 +145,8 @@ def test_verify(run: Run, packed: Path, model: Path, tmp_path: Path):
     run("pack", model, "-o", rough, "--bits", 1, "--quiet")
     result = run("verify", rough, "--against", model)
     assert result.exit_code == 11
+    assert "--tolerance" in result.output
+    assert run("verify", rough, "--against", model, "--tolerance", 10).exit_code == 0
     damaged = bytearray(packed.read_bytes())
     damaged[len(damaged) // 2] ^= 1
     rough.write_bytes(damaged)

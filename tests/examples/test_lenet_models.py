@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import shutil
 from importlib import import_module
 from pathlib import Path
 from xml.etree import ElementTree
@@ -81,6 +82,31 @@ def test_table_and_picture_come_from_the_results() -> None:
     assert (ROOT / "docs" / "training_curve.svg").read_text() == picture
     circles = [element for element in ElementTree.fromstring(picture).iter() if element.tag.endswith("circle")]
     assert len(circles) == sum(len(RESULTS.get(name, [])) for name in ("mnist", "fashion-mnist"))
+
+
+def test_what_was_not_scored_stays_in_the_results(
+    tmp_path: Path, bundled: tuple[np.ndarray, np.ndarray], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    score = import_module("score")
+    data, models = tmp_path / "mnist", tmp_path / "models"
+    data.mkdir()
+    models.mkdir()
+    for kind, values in (("images-idx3", bundled[0]), ("labels-idx1", bundled[1])):
+        head = bytes([0, 0, 8, values.ndim]) + np.array(values.shape, ">u4").tobytes()
+        (data / f"t10k-{kind}-ubyte.gz").write_bytes(gzip.compress(head + values.astype(np.uint8).tobytes(), 1))
+    for ending in ("tersor", "json"):
+        shutil.copy(MODELS / f"lenet-300-100_3500_0.{ending}", models)
+    monkeypatch.setattr("sys.argv", ["score.py", str(data), "--models", str(models)])
+    score.main()
+    assert "fashion" not in (models / "RESULTS.md").read_text()
+
+    shutil.copy(MODELS / "results.json", models)
+    score.main()
+    written = json.loads((models / "results.json").read_text())
+    assert list(written["files"]) == list(written["medians"]) == list(RESULTS)
+    assert {name: written["files"][name] for name in score.FASHION} == {name: RESULTS[name] for name in score.FASHION}
+    assert [row["file"] for row in written["files"]["mnist"]] == ["lenet-300-100_3500_0.tersor"]
+    assert (models / "RESULTS.md").read_text() == score.document(written["files"])
 
 
 def test_idx_files_are_read_in_their_own_shape(tmp_path: Path) -> None:
