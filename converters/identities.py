@@ -11,7 +11,11 @@ from .dead import names_read
 
 
 def drop_identities(graph: Graph) -> Graph:
-    """``graph`` without the nodes whose output is their input; graph inputs and outputs keep their names."""
+    """``graph`` without the nodes whose output is their input; graph inputs and outputs keep their names.
+
+    A copy of or to a name that a subgraph defines for a value of its own stays: in that subgraph one name would stand for both.
+    """
+    inner = set().union(*map(_defined, graph.subgraphs()))
     outputs = {value.name for value in graph.outputs}
     fixed = outputs | {value.name for value in graph.inputs} | set(graph.initializers)
     names: dict[str, str] = {}
@@ -20,6 +24,8 @@ def drop_identities(graph: Graph) -> Graph:
         if not _is_copy(node, graph):
             continue
         source, result = _current(names, node.inputs[0]), node.outputs[0]
+        if source in inner or result in inner:
+            continue
         if result not in outputs:
             names[result] = source
         elif source not in fixed:
@@ -51,6 +57,12 @@ def _current(names: Mapping[str, str], name: str) -> str:
     return name
 
 
+def _defined(graph: Graph) -> set[str]:
+    """Every name that ``graph`` itself gives to a value."""
+    inputs, outputs = (value.name for value in graph.inputs), (name for node in graph.nodes for name in node.outputs)
+    return {*inputs, *graph.initializers, *outputs}
+
+
 def _is_copy(node: Node, graph: Graph) -> bool:
     if node.op_type == "Identity":
         return True
@@ -69,6 +81,6 @@ def _rename(node: Node, current: Callable[[str], str]) -> Node:
 
 
 def _rename_graph(graph: Graph, current: Callable[[str], str]) -> Graph:
-    """Rename captured values; names are unique across scopes, so that nothing of the subgraph's own can be hit."""
+    """Rename captured values; names that the subgraph defines itself are never renamed."""
     outputs = tuple(replace(value, name=current(value.name)) for value in graph.outputs)
     return replace(graph, nodes=tuple(_rename(node, current) for node in graph.nodes), outputs=outputs)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import onnx
 import pytest
@@ -12,9 +14,11 @@ from tersor.converters import from_onnx
 from tersor.format_spec.errors import UnsupportedOperator
 from tersor.format_spec.graph import Graph
 
+HEADER = '<ir_version: 8, opset_import: ["" : 17]>'
+
 
 def read(body: str, **weights: np.ndarray) -> Graph:
-    source = parse_model(f'<ir_version: 8, opset_import: ["" : 17]> {body}')
+    source = parse_model(f"{HEADER} {body}")
     source.graph.initializer.extend(numpy_helper.from_array(array, name) for name, array in weights.items())
     return from_onnx(source)
 
@@ -117,6 +121,24 @@ def test_two_outputs_of_one_value_keep_both_names():
     assert [value.name for value in graph.outputs] == ["y", "z"]
     assert sorted(ops(graph)) == ["Identity", "Relu"]
     assert {name for node in graph.nodes for name in node.outputs} == {"y", "z"}
+
+
+@pytest.mark.parametrize(
+    ("branch", "last"),
+    [
+        ("t = Neg(x) p = Add(t, x)", "t = Identity(x) y = Add(z, t)"),  # the copy's name is the branch's own
+        ("y = Neg(s) p = Mul(y, y)", "t = Exp(z) y = Identity(s)"),  # the branch reads the source and has the copy's name
+        ("q = Neg(s) p = Mul(q, s)", "q = Identity(s) y = Add(z, q)"),
+    ],
+)
+def test_a_copy_whose_name_a_subgraph_uses_itself_stays(branch: str, last: str, agree: Callable[..., onnx.ModelProto]):
+    source = parse_model(
+        f"{HEADER} g (bool c, float[2] x) => (float[2] y, float[2] z) {{ s = Exp(x) z = If(c) <"
+        f"then_branch = t () => (float[2] p) {{ {branch} }}, else_branch = e () => (float[2] r) {{ r = Neg(x) }}> {last} }}"
+    )
+    assert "Identity" in ops(from_onnx(source))
+    for taken in (True, False):
+        agree(source, np.array(taken), np.array([1, 2], np.float32), by_reference=True)
 
 
 def test_dropout_that_trains_is_refused():
