@@ -25,7 +25,7 @@ from PIL import Image
 from tersor.converters import from_onnx
 from tersor.format_spec.graph import Graph
 from tersor.packer import Layer, Recipe, pack
-from tersor.packer.targets import find_weights
+from tersor.packer.weights import find_weights
 from tersor.runtime import load
 
 CHOOSE_ON = 4_000
@@ -50,7 +50,7 @@ def mnist(folder: Path, split: str) -> tuple[np.ndarray, np.ndarray]:
 
 def weight_bytes(graph: Graph) -> int:
     """Bytes of the weight matrices as fp32."""
-    return sum(4 * graph.initializers[name].size for name in find_weights(graph))
+    return sum(4 * part.initializers[name].size for part, name in find_weights(graph))
 
 
 def answers(path: Path, x: np.ndarray) -> np.ndarray:
@@ -103,17 +103,17 @@ def choose_densities(graph: Graph, x: np.ndarray, labels: np.ndarray, path: Path
 
     Stops before the accuracy falls more than :data:`ALLOWED_DROP` below that of the shared, unpruned network.
     """
-    weights = find_weights(graph)
+    kinds = {name: weight.kind for (_, name), weight in find_weights(graph).items()}
 
     def judge(densities: Mapping[str, float]) -> Candidate:
-        rules = {n: layer(weights[n].kind, d) for n, d in densities.items()}
+        rules = {n: layer(kinds[n], d) for n, d in densities.items()}
         size = pack(graph, path, Recipe(rules=rules)).file_bytes
         scores = answers(path, x)
         exact = np.exp(scores - scores.max(1, keepdims=True))
         right = exact[np.arange(len(x)), labels] / exact.sum(1)
         return Candidate(densities, size, float(-np.log(right + 1e-12).mean()), float((scores.argmax(1) == labels).mean()))
 
-    best = judge(dict.fromkeys(weights, 1.0))
+    best = judge(dict.fromkeys(kinds, 1.0))
     lowest = best.accuracy - ALLOWED_DROP
     while True:
         lower = [
@@ -135,7 +135,7 @@ def measure_mnist(model: Path, folder: Path) -> Outcome:
         path = Path(scratch) / "packed.tersor"
         x, labels = mnist(folder, "train")
         chosen = choose_densities(graph, x[:CHOOSE_ON], labels[:CHOOSE_ON], path)
-        rules = {n: layer(w.kind, chosen.densities[n]) for n, w in find_weights(graph).items()}
+        rules = {n: layer(w.kind, chosen.densities[n]) for (_, n), w in find_weights(graph).items()}
         size = pack(graph, path, Recipe(rules=rules)).file_bytes
         x, labels = mnist(folder, "t10k")
         before, after = (float((scores.argmax(1) == labels).mean()) for scores in (dense(x), answers(path, x)))

@@ -31,7 +31,7 @@ from rich.table import Table
 from tersor.converters import from_onnx, from_torch
 from tersor.format_spec.graph import Graph
 from tersor.packer import Layer, Recipe, pack
-from tersor.packer.targets import find_weights
+from tersor.packer.weights import find_weights
 from tersor.runtime import load
 
 Arrays = Mapping[str, np.ndarray]
@@ -212,11 +212,10 @@ def relative_error(found: np.ndarray, expected: np.ndarray) -> float:
 def shared(graph: Graph, bits: int, keep: Sequence[str]) -> Recipe:
     """Every weight shared, tables that are looked up too, but those whose names match a pattern of ``keep``."""
     weights = find_weights(graph)
-    sizes = {name: t for g in (graph, *graph.subgraphs()) for name, t in g.initializers.items()}
-    tables = [name for name, weight in weights.items() if weight.kind == "table" and sizes[name].dtype.kind == "f"]
+    tables = {name: part.initializers[name] for (part, name), weight in weights.items() if weight.kind == "table"}
     layer = Layer(bits=bits, init="companding")  # trained weights may have long tails, where evenly spaced values are wasted
-    rules = {name: layer for name in tables if sizes[name].size >= Recipe().min_size}
-    return Recipe(layer, layer, rules | {name: Layer() for name in weights if any(fnmatchcase(name, p) for p in keep)})
+    rules = {name: layer for name, t in tables.items() if t.dtype.kind == "f" and t.size >= Recipe().min_size}
+    return Recipe(layer, layer, rules | {name: Layer() for _, name in weights if any(fnmatchcase(name, p) for p in keep)})
 
 
 def cases(arguments: argparse.Namespace) -> Iterator[Callable[[], Case]]:

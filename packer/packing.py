@@ -13,7 +13,7 @@ from ..format_spec.atomic import atomic_write
 from ..format_spec.container import ALIGNED_FROM, MANIFEST, POOL, TENSOR, ContainerWriter
 from ..format_spec.errors import ConversionError
 from ..format_spec.graph import OPSET, Graph, Tensor
-from ..format_spec.manifest import encode_manifest, graphs
+from ..format_spec.manifest import encode_manifest
 from ..format_spec.records import DTYPE_IDS, Placed, TensorRecord
 from ..runtime.ops._registry import check_supported
 from ..runtime.plan.workers import physical_cores
@@ -21,8 +21,9 @@ from .encode import Encoded, encode
 from .fold_batch_norm import fold_batch_norm
 from .recipe import KEEP, Layer, Recipe
 from .report import PackReport, TensorError, measure_error, report_file
-from .targets import find_targets, find_weights
+from .targets import find_targets
 from .transform import transform
+from .weights import find_weights, initializers
 
 Progress: TypeAlias = Callable[[str, int, int], None]
 """Called after each tensor with its name, the dense bytes done, and the dense bytes in all."""
@@ -74,7 +75,7 @@ def pack(
     if recipe.fold_batch_norm:
         graph = fold_batch_norm(graph)
     jobs = list(_jobs(graph, recipe))
-    errors: dict[str, TensorError] = {}
+    errors: list[TensorError] = []
     with atomic_write(path) as file:
         _write(file, graph, _progressing(_in_order(jobs, threads or physical_cores()), jobs, progress), errors)
     return report_file(path, errors, index_bits=recipe.index_bits)
@@ -83,14 +84,13 @@ def pack(
 def _jobs(graph: Graph, recipe: Recipe) -> Iterator[_Job]:
     """Every tensor of the graph and its subgraphs, in the manifest's order."""
     weights, targets = find_weights(graph), find_targets(graph, recipe)
-    for part in graphs(graph):
-        for name in part.initializers:
-            tensor = part.initializers[name]
-            if tensor.dtype.name not in DTYPE_IDS:
-                raise ConversionError(f"tensor {name!r} has the type {tensor.dtype.name}, which the format does not hold")
-            row_axes = weights[name].row_axes if name in weights else ()
-            row_axes = getattr(tensor, "row_axes", row_axes)
-            yield _Job(name, tensor, row_axes, targets[name].layer if name in targets else KEEP, recipe)
+    for scoped, tensor in initializers(graph):
+        name = scoped[1]
+        if tensor.dtype.name not in DTYPE_IDS:
+            raise ConversionError(f"tensor {name!r} has the type {tensor.dtype.name}, which the format does not hold")
+        row_axes = weights[scoped].row_axes if scoped in weights else ()
+        row_axes = getattr(tensor, "row_axes", row_axes)
+        yield _Job(name, tensor, row_axes, targets[scoped].layer if scoped in targets else KEEP, recipe)
 
 
 def _in_order(jobs: list[_Job], threads: int) -> Iterator[tuple[_Job, Encoded, TensorError]]:
@@ -122,7 +122,7 @@ def _progressing(
 
 
 def _write(
-    file: BinaryIO, graph: Graph, results: Iterator[tuple[_Job, Encoded, TensorError]], errors: dict[str, TensorError]
+    file: BinaryIO, graph: Graph, results: Iterator[tuple[_Job, Encoded, TensorError]], errors: list[TensorError]
 ) -> None:
     """Large payloads as they come, then the pool, the manifest and the table (SPEC.md, section 3)."""
     writer = ContainerWriter(file)
@@ -136,7 +136,7 @@ def _write(
             pool += encoded.payload
         else:
             writer.add(TENSOR, encoded.payload)
-        errors[job.name] = error
+        errors.append(error)
     if pool:
         writer.add(POOL, bytes(pool))
     writer.add(MANIFEST, encode_manifest(graph, placed))

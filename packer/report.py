@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import prod
 from typing import Any
@@ -20,7 +20,7 @@ from ..format_spec.tensors import SharedTensor
 from .accounting import AccountTotal, LayerAccount, account_dense, account_shared
 from .encode._forms import distinct
 from .error import TensorError, measure_error
-from .targets import find_weights
+from .weights import Weight, find_weights
 
 __all__ = ["PackReport", "TensorError", "TensorReport", "measure_error", "report_file"]
 
@@ -150,11 +150,12 @@ class PackReport:
 
 
 def report_file(
-    path: str | os.PathLike[str], errors: Mapping[str, TensorError] | None = None, *, index_bits: int = 5
+    path: str | os.PathLike[str], errors: Sequence[TensorError] | None = None, *, index_bits: int = 5
 ) -> PackReport:
     """The report of a file; every tensor is decoded once.
 
-    ``errors`` are those of the tensors whose source is known; ``index_bits`` is the width of a gap in the paper's formula.
+    ``errors`` are those of the tensors, in the manifest's order, where their sources are known; ``index_bits`` is the width of
+    a gap in the paper's formula.
 
     Raises:
         FormatError: the file is damaged.
@@ -166,15 +167,14 @@ def report_file(
 
     with open_container(path) as container:
         graph = read_graph(container, decode)
-        kinds = {name: weight.kind for name, weight in find_weights(graph).items()}
-        stored = [part.initializers for part in graphs(graph)]
+        weights = find_weights(graph)
+        parts = [(part, part.initializers) for part in graphs(graph) if isinstance(part.initializers, StoredTensors)]
+        places = [(stored, name, weights.get((part, name))) for part, stored in parts for name in stored]
         tensors = tuple(
-            _report_tensor(tensors, name, kinds.get(name), (errors or {}).get(name), index_bits)
-            for tensors in stored
-            if isinstance(tensors, StoredTensors)
-            for name in tensors
+            _report_tensor(stored, name, weight, error, index_bits)
+            for (stored, name, weight), error in zip(places, errors or [None] * len(places), strict=True)
         )
-        used = {s.record.codec for part in stored if isinstance(part, StoredTensors) for s in part.stored.values()}
+        used = {stored.stored[name].record.codec for stored, name, _ in places}
         return PackReport(_profile(used), container.length, tensors, _overhead(container))
 
 
@@ -184,12 +184,13 @@ def _profile(used: set[int]) -> str:
 
 
 def _report_tensor(
-    tensors: StoredTensors, name: str, kind: str | None, error: TensorError | None, index_bits: int
+    tensors: StoredTensors, name: str, weight: Weight | None, error: TensorError | None, index_bits: int
 ) -> TensorReport:
     record = tensors.stored[name].record
     counted = items(record, bytes(tensors.payload(name)))
-    account = _account(name, tensors[name], index_bits) if kind else None
-    return TensorReport(name, kind or "other", record.dtype.name, record.shape, counted, account, error)
+    account = _account(name, tensors[name], index_bits) if weight else None
+    kind = weight.kind if weight else "other"
+    return TensorReport(name, kind, record.dtype.name, record.shape, counted, account, error)
 
 
 def _account(name: str, tensor: Tensor, index_bits: int) -> LayerAccount:

@@ -17,7 +17,7 @@ from ...format_spec.tensors import DenseTensor, SharedTensor, bit_patterns, to_s
 from ..packing import pack
 from ..recipe import Recipe
 from ..report import PackReport
-from ..targets import find_weights
+from ..weights import find_weights
 from ._slots import baked, wrapped_tensors
 from .shared import SharedValues
 from .tidy import tidy
@@ -38,12 +38,13 @@ def to_graph(module: nn.Module, example_inputs: Tensor | Sequence[Any], *, compa
         for slot, part in wrapped_tensors(module, SharedValues)
     }
     graph = from_torch(baked(module), example_inputs, **options)
-    rows = {name: weight.row_axes for name, weight in find_weights(graph).items()}
+    weights = find_weights(graph)
     tensors = dict(graph.initializers)
     for name, (codes, codebook) in shared.items():
         if name not in tensors:
             raise ConversionError(f"the exporter folded {name!r} into another tensor, and its sharing would be lost")
-        tensors[name] = _shared_tensor(codes, codebook, rows.get(name, (0,)))
+        weight = weights.get((graph, name))
+        tensors[name] = _shared_tensor(codes, codebook, weight.row_axes if weight else (0,))
         _check_same(name, tensors[name], graph.initializers[name])
     graph = replace(graph, initializers=tensors)
     return tidy(graph) if compact else graph

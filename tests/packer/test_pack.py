@@ -127,6 +127,34 @@ def test_subgraph_tensors_are_stored(tmp_path: Path):
     np.testing.assert_array_equal(stored, [[5, 2], [1, 2]])
 
 
+def test_tensors_of_one_name_are_packed_each_as_its_branch_uses_it(tmp_path: Path):
+    def branch(array: np.ndarray) -> Graph:
+        output = Value("z", TensorType("float32", None))
+        return Graph("branch", (), (output,), (Node("MatMul", "", ("x", "w"), ("z",)),), {"w": DenseTensor.of(array)})
+
+    def error(array: np.ndarray) -> float:
+        decoded = by_shape[array.shape]
+        return float(np.linalg.norm(array - decoded) / np.linalg.norm(array))
+
+    matrix, vector, narrow = normal(32, 16), normal(32), np.sign(normal(32, 17)) * 1000
+    x = normal(3, 32, seed=1)
+    for chosen, other in ((matrix, vector), (vector, matrix), (matrix, narrow), (narrow, matrix)):
+        choice = Node("If", "", ("c",), ("y",), {"then_branch": branch(chosen), "else_branch": branch(other)})
+        values = Value("c", TensorType("bool", ())), Value("x", TensorType("float32", (3, 32)))
+        graph = Graph("g", values, (Value("y", TensorType("float32", None)),), (choice,))
+        report = pack(graph, tmp_path / "a", Recipe(fc=Layer(bits=2)))
+        stored = [part.initializers["w"].dense() for part in decode_file(tmp_path / "a").subgraphs()]
+        by_shape = {array.shape: array for array in stored}
+        errors = {tensor.shape: tensor.error.relative for tensor in report.tensors if tensor.error}
+        assert errors == {array.shape: pytest.approx(error(array)) for array in (chosen, other)}
+        assert errors[matrix.shape] > 0.1
+        assert errors[other.shape if chosen is matrix else chosen.shape] == 0
+        with load(tmp_path / "a") as model:
+            for c, array in ((True, chosen), (False, other)):
+                found = model.run({"c": np.array(c), "x": x})["y"]
+                np.testing.assert_allclose(found, x @ by_shape[array.shape], rtol=1e-3, atol=1e-3)
+
+
 def test_unsupported_operators_are_named_before_anything_is_written(tmp_path: Path):
     graph = linear(normal(4, 4))
     odd = Node("Frobnicate", "middle", ("x",), ("q",))
