@@ -5,19 +5,16 @@ from __future__ import annotations
 import importlib
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from ..format_spec.errors import MissingExtra
 from ..format_spec.limits import DEFAULT_LIMITS, Limits
-
-if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.table import Table
+from ..format_spec.printable import printable
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object, for programs.")
 threads_option = click.option(
@@ -81,22 +78,34 @@ limits_option = click.option(
 """Gives a verb ``limits``, what a reader accepts."""
 
 
-def console() -> Console:
-    """Standard output, as wide as the terminal, or wide enough for any table when it is not one."""
+def echo(*lines: str, err: bool = False) -> None:
+    """Lines on standard output, or standard error; what is not printable in them is escaped."""
+    for line in lines:
+        click.echo(printable(line), err=err)
+
+
+def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]], total: Sequence[str] = ()) -> None:
+    """A table on standard output, what is not printable in it escaped.
+
+    A column whose name starts with ``>`` is right-aligned; ``total`` is one more row, below a line. The table is as wide as
+    the terminal, or wide enough for any when there is none.
+    """
     from rich.console import Console
-
-    found = Console(highlight=False)
-    return found if found.is_terminal else Console(highlight=False, width=160)
-
-
-def table(title: str, *columns: str) -> Table:
-    """An empty table; a column whose name starts with ``>`` is right-aligned."""
     from rich.table import Table
 
-    made = Table(title=title, title_justify="left", header_style="bold")
+    made = Table(title=printable(title), title_justify="left", header_style="bold")
     for column in columns:
         made.add_column(column.removeprefix(">"), justify="right" if column.startswith(">") else "left", overflow="fold")
-    return made
+    for row in rows:
+        made.add_row(*map(printable, row))
+    if total:
+        made.add_section()
+        made.add_row(*map(printable, total))
+    # Brackets and colons in names are no markup and no emoji.
+    out = Console(highlight=False, markup=False, emoji=False)
+    if not out.is_terminal:
+        out.width = 160
+    out.print(made)
 
 
 def print_json(value: Any) -> None:
@@ -124,12 +133,13 @@ def progress(what: str, quiet: bool) -> Iterator[Callable[[str, int, int], None]
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-    columns = (TextColumn(what), BarColumn(), TaskProgressColumn(), TimeRemainingColumn(), TextColumn("{task.fields[name]}"))
+    title, item = (TextColumn(f"{{task.{field}}}", markup=False) for field in ("description", "fields[name]"))
+    columns = (title, BarColumn(), TaskProgressColumn(), TimeRemainingColumn(), item)
     with Progress(*columns, console=Console(stderr=True), disable=quiet, transient=True) as bar:
-        task = bar.add_task(what, total=None, name="")
+        task = bar.add_task(printable(what), total=None, name="")
 
         def step(name: str, done: int, total: int) -> None:
-            bar.update(task, completed=done, total=total, name=name)
+            bar.update(task, completed=done, total=total, name=printable(name))
 
         yield step
 

@@ -11,6 +11,7 @@ import click
 
 from ..format_spec.errors import TersorError
 from . import commands
+from ._output import echo
 
 EXIT_CODES = """\
 Exit codes: 0 done; 1 could not read or write; 2 wrong usage; 3 damaged or foreign file; 4 over a limit;
@@ -38,10 +39,10 @@ class Verbs(click.Group):
         except (TersorError, OSError) as error:
             if ctx.params["traceback"]:
                 raise
-            click.echo(f"tersor: {_message(error)}", err=True)
+            echo(f"tersor: {_message(error)}", err=True)
             ctx.exit(error.exit_code if isinstance(error, TersorError) else 1)
         except KeyboardInterrupt:
-            click.echo("tersor: interrupted; nothing was written", err=True)
+            echo("tersor: interrupted; nothing was written", err=True)
             ctx.exit(130)
 
 
@@ -49,7 +50,7 @@ def _message(error: Exception) -> str:
     """One line that says what, where and what to do."""
     if isinstance(error, OSError) and error.filename is not None:
         return f"{error.filename}: {error.strerror or error}"
-    return str(error)
+    return " ".join(str(error).splitlines())
 
 
 @click.group(cls=Verbs, epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})

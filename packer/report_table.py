@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from io import StringIO
 from typing import TYPE_CHECKING
 
+from ..format_spec.printable import printable
 from .accounting import AccountTotal, LayerAccount
 from .error import TensorError
 
@@ -56,7 +57,7 @@ def _rows(report: PackReport) -> Iterator[tuple[str, ...]]:
     for tensor in report.tensors:
         if tensor.account is not None:
             cells = (*_paper_cells(tensor.account), *_real_cells([tensor]), _error_cell(tensor.error))
-            yield (tensor.name, tensor.kind, *cells)
+            yield (printable(tensor.name), tensor.kind, *cells)
     if others:
         blank = ("",) * (len(_PAPER_COLUMNS) - 1)
         yield (f"{len(others)} other tensors", "", f"{sum(t.size for t in others):,}", *blank, *_real_cells(others), "")

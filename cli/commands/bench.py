@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .._output import bytes_text, cache_option, console, json_option, memory_option, print_json, require, table, threads_option
+from .._output import (
+    bytes_text,
+    cache_option,
+    echo,
+    json_option,
+    memory_option,
+    print_json,
+    print_table,
+    require,
+    threads_option,
+)
 
 if TYPE_CHECKING:
     from ...runtime.load import Memory
@@ -75,15 +85,14 @@ def _unpacked(file: Path, folder: Path) -> Path:
 
 def _show(result: dict[str, Any]) -> None:
     title = f"{result['file']}, batch {result['batch']}, {result['threads']} threads"
-    columns = (">median ms", ">fastest", ">slowest", ">load ms", ">first run ms", ">peak memory")
-    shown = table(title, "engine", *columns)
-    for name, facts in result["engines"].items():
-        times = [f"{facts[key] * 1e3:.2f}" for key in ("median", "low", "high")]
-        start = [f"{facts[key] * 1e3:.0f}" for key in ("load", "first_run")]
-        shown.add_row(TITLES[name], *times, *start, bytes_text(facts["peak"]))
-    console().print(shown)
+    columns = ("engine", ">median ms", ">fastest", ">slowest", ">load ms", ">first run ms", ">peak memory")
+    print_table(title, columns, (_engine_row(name, facts) for name, facts in result["engines"].items()))
     if "speedup" in result:
         difference = next(iter(result["engines"].values()))["difference"]
-        click.echo(
-            f"{result['speedup']:.2f} times as fast as ONNX Runtime; outputs differ by {difference:.1e} of the largest value"
-        )
+        echo(f"{result['speedup']:.2f} times as fast as ONNX Runtime; outputs differ by {difference:.1e} of the largest value")
+
+
+def _engine_row(name: str, facts: dict[str, Any]) -> tuple[str, ...]:
+    times = [f"{facts[key] * 1e3:.2f}" for key in ("median", "low", "high")]
+    start = [f"{facts[key] * 1e3:.0f}" for key in ("load", "first_run")]
+    return (TITLES[name], *times, *start, bytes_text(facts["peak"]))

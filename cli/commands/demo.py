@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import numpy as np
 
-from .._output import bytes_text, console, json_option, print_json, progress, table
+from .._output import bytes_text, echo, json_option, print_json, print_table, progress
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -76,13 +76,13 @@ def measure(model: Model, x: np.ndarray, labels: np.ndarray) -> dict[str, float]
 
 
 def _show(result: dict[str, Any], output: Path | None) -> None:
-    out = console()
-    out.print(str(result["report"]), markup=False)
+    echo(*str(result["report"]).splitlines())
     before, after = result["before"], result["after"]
-    shown = table("LeNet-5 on 1,000 MNIST test images", "", ">dense", ">packed")
-    shown.add_row("accuracy", f"{before['accuracy']:.1%}", f"{after['accuracy']:.1%}")
-    shown.add_row("file", f"{bytes_text(result['onnx_bytes'])} (ONNX)", f"{bytes_text(result['packed_bytes'])} (.tersor)")
-    shown.add_row("latency of one image", f"{before['latency_ms']:.2f} ms", f"{after['latency_ms']:.2f} ms")
-    out.print(shown)
+    rows = (
+        ("accuracy", f"{before['accuracy']:.1%}", f"{after['accuracy']:.1%}"),
+        ("file", f"{bytes_text(result['onnx_bytes'])} (ONNX)", f"{bytes_text(result['packed_bytes'])} (.tersor)"),
+        ("latency of one image", f"{before['latency_ms']:.2f} ms", f"{after['latency_ms']:.2f} ms"),
+    )
+    print_table("LeNet-5 on 1,000 MNIST test images", ("", ">dense", ">packed"), rows)
     times = result["onnx_bytes"] / result["packed_bytes"]
-    out.print(f"{times:.1f} times smaller on disk, without retraining." + (f" Kept as {output}" if output else ""))
+    echo(f"{times:.1f} times smaller on disk, without retraining." + (f" Kept as {output}" if output else ""))

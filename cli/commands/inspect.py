@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .._output import bytes_text, console, json_option, limits_option, memory_option, print_json, table
+from .._output import bytes_text, echo, json_option, limits_option, memory_option, print_json, print_table
 
 if TYPE_CHECKING:
     from ...format_spec.container import Container
     from ...format_spec.limits import Limits
     from ...runtime.load import Memory
+    from ...runtime.plan.plan import Row
 
 
 @click.command(name="inspect")
@@ -83,23 +84,24 @@ def describe(container: Container) -> dict[str, Any]:
 
 
 def _show(file: Path, facts: dict[str, Any]) -> None:
-    out = console()
-    out.print(f"{file}: {bytes_text(facts['bytes'])}, graph {facts['graph']!r}, {facts['nodes']} nodes, opset {facts['opset']}")
+    echo(f"{file}: {bytes_text(facts['bytes'])}, graph {facts['graph']!r}, {facts['nodes']} nodes, opset {facts['opset']}")
     for what in ("inputs", "outputs", "metadata"):
         for name, text in facts[what].items():
-            out.print(f"  {what.removesuffix('s')} {name}: {text}", markup=False)
-    tensors = table("Tensors", "name", "type", "codec", ">bytes", ">bits/element", "where the bytes go")
-    for tensor in facts["tensors"]:
-        elements = _product(tensor["shape"])
-        items = ", ".join(f"{name} {count:,}" for name, count in tensor["items"].items() if count)
-        bits = f"{8 * tensor['bytes'] / elements:.2f}" if elements else "-"
-        kind = f"{tensor['dtype']}{tensor['shape']}"
-        tensors.add_row(tensor["name"], kind, tensor["codec"], f"{tensor['bytes']:,}", bits, items)
-    out.print(tensors)
+            echo(f"  {what.removesuffix('s')} {name}: {text}")
+    columns = ("name", "type", "codec", ">bytes", ">bits/element", "where the bytes go")
+    print_table("Tensors", columns, map(_tensor_row, facts["tensors"]))
     manifest = sum(s["bytes"] for s in facts["sections"] if s["kind"] == "manifest")
     payloads = sum(t["bytes"] for t in facts["tensors"])
     sums = f"tensors {payloads:,} + manifest {manifest:,} + header, table and padding {facts['overhead']:,}"
-    out.print(f"{sums} = {facts['bytes']:,} bytes")
+    echo(f"{sums} = {facts['bytes']:,} bytes")
+
+
+def _tensor_row(tensor: dict[str, Any]) -> tuple[str, ...]:
+    elements = _product(tensor["shape"])
+    items = ", ".join(f"{name} {count:,}" for name, count in tensor["items"].items() if count)
+    bits = f"{8 * tensor['bytes'] / elements:.2f}" if elements else "-"
+    kind = f"{tensor['dtype']}{tensor['shape']}"
+    return (tensor["name"], kind, tensor["codec"], f"{tensor['bytes']:,}", bits, items)
 
 
 def _product(shape: list[int]) -> int:
@@ -127,13 +129,14 @@ def _show_plan(file: Path, sizes: dict[str, int], memory: Memory, limits: Limits
     if as_json:
         print_json([asdict(row) for row in rows])
         return
-    shown = table("Plan", ">step", "node", "operator", "kernel", "output", ">MACs", ">density", ">weight bytes")
-    for row in rows:
-        figures = (f"{row.macs:,}", f"{row.density:.0%}", f"{row.weight_bytes:,}") if row.macs else ("", "", "")
-        shown.add_row(str(row.index), row.node, row.op, row.kernel, row.output, *figures)
     macs, executed = sum(row.macs for row in rows), sum(row.macs * row.density for row in rows)
     weights = f"{sum(row.weight_bytes for row in rows):,}"
-    shown.add_section()
-    shown.add_row("", "all", "", "", "", f"{macs:,}", f"{executed / macs:.0%}" if macs else "", weights)
-    console().print(shown)
-    click.echo(f"memory for intermediate values: {bytes_text(plan.arena_bytes)}")
+    columns = (">step", "node", "operator", "kernel", "output", ">MACs", ">density", ">weight bytes")
+    total = ("", "all", "", "", "", f"{macs:,}", f"{executed / macs:.0%}" if macs else "", weights)
+    print_table("Plan", columns, map(_plan_row, rows), total)
+    echo(f"memory for intermediate values: {bytes_text(plan.arena_bytes)}")
+
+
+def _plan_row(row: Row) -> tuple[str, ...]:
+    figures = (f"{row.macs:,}", f"{row.density:.0%}", f"{row.weight_bytes:,}") if row.macs else ("", "", "")
+    return (str(row.index), row.node, row.op, row.kernel, row.output, *figures)

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from .._output import console, json_option, print_json, progress, threads_option
+from .._output import echo, json_option, print_json, progress, threads_option
 from .._recipe import make_recipe, recipe_options
 from .._sources import read_model
 
@@ -47,5 +47,5 @@ def command(model: Path, output: Path | None, threads: int | None, quiet: bool, 
     if as_json:
         print_json({"output": str(target), **report.to_dict()})
     elif not quiet:
-        console().print(str(report), markup=False)
-        click.echo(f"wrote {target}")
+        echo(*str(report).splitlines())
+        echo(f"wrote {target}")

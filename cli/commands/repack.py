@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from .._output import console, json_option, print_json, progress, threads_option
+from .._output import echo, json_option, print_json, progress, threads_option
 
 
 @click.command(name="repack")
@@ -39,5 +39,5 @@ def command(
     if as_json:
         print_json({"output": str(target), "before_bytes": before, **report.to_dict()})
     elif not quiet:
-        console().print(str(report), markup=False)
-        click.echo(f"wrote {target}: {report.file_bytes:,} bytes, {report.file_bytes / before:.1%} of {before:,}")
+        echo(*str(report).splitlines())
+        echo(f"wrote {target}: {report.file_bytes:,} bytes, {report.file_bytes / before:.1%} of {before:,}")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from .._output import console, json_option, print_json
+from .._output import echo, json_option, print_json
 
 
 @click.command(name="report")
@@ -26,4 +26,4 @@ def command(file: Path, as_json: bool) -> None:
     if as_json:
         print_json(report.to_dict())
     else:
-        console().print(str(report), markup=False)
+        echo(*str(report).splitlines())

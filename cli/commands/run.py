@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .._inputs import Preprocessing
-from .._output import cache_option, console, json_option, limits_option, memory_option, print_json, table, threads_option
+from .._output import cache_option, echo, json_option, limits_option, memory_option, print_json, print_table, threads_option
 
 if TYPE_CHECKING:
     import numpy as np
@@ -110,13 +110,11 @@ def command(
         print_json({"seconds": seconds, "outputs": facts, **({"steps": _steps(trace)} if trace is not None else {})})
         return
     for name, value in outputs.items():
-        click.echo(f"{name}: {value.dtype}{list(value.shape)}")
-        shown = table("", ">row", "largest: index = value")
-        for row, entries in enumerate(_largest(value, top)[:10]):
-            shown.add_row(str(row), "  ".join(f"{e['index']} = {e['value']:.4g}" for e in entries))
-        if shown.row_count:
-            console().print(shown)
-    click.echo(f"{seconds * 1e3:.2f} ms (first run, kernels being prepared)" + (f"; outputs in {output}" if output else ""))
+        echo(f"{name}: {value.dtype}{list(value.shape)}")
+        rows = ["  ".join(f"{e['index']} = {e['value']:.4g}" for e in entries) for entries in _largest(value, top)[:10]]
+        if rows:
+            print_table("", (">row", "largest: index = value"), ((str(index), row) for index, row in enumerate(rows)))
+    echo(f"{seconds * 1e3:.2f} ms (first run, kernels being prepared)" + (f"; outputs in {output}" if output else ""))
     if trace is not None:
         _show(trace)
 
@@ -135,12 +133,14 @@ def _show(trace: Trace) -> None:
     steps = _steps(trace)
     total = sum(step["seconds"] for step in steps)
     title = f"Steps, median of {len(trace.runs)} runs: {total * 1e3:.2f} ms"
-    shown = table(title, ">step", "node", "operator", "kernel", "output", ">ms", ">share", ">GMAC/s")
-    for step in steps:
-        rate = f"{step['multiplications_per_second'] / 1e9:.1f}" if step["macs"] else ""
-        figures = (f"{step['seconds'] * 1e3:.3f}", f"{step['share']:.1%}", rate)
-        shown.add_row(str(step["index"]), step["node"], step["op"], step["kernel"], step["output"], *figures)
-    console().print(shown)
+    columns = (">step", "node", "operator", "kernel", "output", ">ms", ">share", ">GMAC/s")
+    print_table(title, columns, map(_step_row, steps))
+
+
+def _step_row(step: dict[str, Any]) -> tuple[str, ...]:
+    rate = f"{step['multiplications_per_second'] / 1e9:.1f}" if step["macs"] else ""
+    figures = (f"{step['seconds'] * 1e3:.3f}", f"{step['share']:.1%}", rate)
+    return (str(step["index"]), step["node"], step["op"], step["kernel"], step["output"], *figures)
 
 
 def _largest(array: np.ndarray, top: int) -> list[list[dict[str, float]]]:

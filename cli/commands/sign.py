@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from .._output import json_option, print_json
+from .._output import echo, json_option, print_json
 
 
 @click.command(name="sign")
@@ -45,7 +45,7 @@ def command(file: Path | None, key: Path | None, new_key: Path | None, output: P
     if as_json:
         print_json(facts)
     else:
-        click.echo(text)
+        echo(text)
 
 
 def make_keys(private: Path) -> tuple[Path, Path]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from .._output import bytes_text, json_option, print_json
+from .._output import bytes_text, echo, json_option, print_json
 from .._sources import write_model
 
 
@@ -36,4 +36,4 @@ def command(file: Path, output: Path | None, as_json: bool) -> None:
     if as_json:
         print_json({"file": str(file), "output": str(target), "bytes": size})
     else:
-        click.echo(f"{target}: {bytes_text(size)} (packed: {bytes_text(file.stat().st_size)})")
+        echo(f"{target}: {bytes_text(size)} (packed: {bytes_text(file.stat().st_size)})")

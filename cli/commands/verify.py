@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .._output import bytes_text, json_option, limits_option, print_json, require
+from .._output import bytes_text, echo, json_option, limits_option, print_json, require
 
 if TYPE_CHECKING:
     from ...format_spec.limits import Limits
@@ -65,14 +65,14 @@ def command(
         print_json(result)
     else:
         signed = "; the signature is right" if key is not None else ""
-        click.echo(
+        echo(
             f"{file}: {result['sections']} sections and {result['tensors']} tensors ({bytes_text(result['bytes'])}) "
             f"are sound{signed}"
         )
         for difference in result.get("differences", ()):
-            click.echo(f"  {difference['output']}: differs by at most {difference['relative']:.2e} of the largest value")
+            echo(f"  {difference['output']}: differs by at most {difference['relative']:.2e} of the largest value")
     if not result["ok"]:
-        click.echo(
+        echo(
             f"tersor: outputs differ by more than {tolerance:g} (a pruned or shared model needs its own --tolerance)", err=True
         )
         ctx.exit(CHECK_FAILED)

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from ...format_spec.errors import InputError
-from .._output import bytes_text, cache_option, json_option, print_json, threads_option
+from .._output import bytes_text, cache_option, echo, json_option, print_json, threads_option
 
 
 @click.command(name="warmup")
@@ -45,5 +45,5 @@ def command(files: tuple[Path, ...], batch: int, threads: int | None, as_json: b
         print_json({"folder": str(folder) if folder else None, "kernels": len(kept), "bytes": sum(kept), "seconds": times})
         return
     for name, seconds in times.items():
-        click.echo(f"{name}: ready in {seconds:.1f} s")
-    click.echo(f"{folder or 'no cache folder'}: {len(kept)} kernels, {bytes_text(sum(kept))}")
+        echo(f"{name}: ready in {seconds:.1f} s")
+    echo(f"{folder or 'no cache folder'}: {len(kept)} kernels, {bytes_text(sum(kept))}")

@@ -54,6 +54,13 @@ def test_the_table_shows_the_papers_columns_beside_real_bytes():
     assert "by the paper's formula (weights alone): 203 bytes, 19.75 times smaller" in lines
 
 
+def test_names_cannot_command_the_terminal():
+    evil = replace(WEIGHT, name="w\x1b[2J\x07\n[red]total")
+    shown = str(replace(REPORT, tensors=(evil, BIAS)))
+    assert r"w\x1b[2J\x07\n[red]total  fc" in shown
+    assert shown.replace("\n", "").isprintable()
+
+
 def test_the_text_does_not_depend_on_the_terminal(monkeypatch: pytest.MonkeyPatch):
     wide = str(REPORT)
     monkeypatch.setenv("COLUMNS", "20")

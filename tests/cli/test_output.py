@@ -1,0 +1,64 @@
+"""What a terminal is shown of names that come from files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+
+from tersor.cli._output import progress
+from tersor.cli.main import cli
+from tersor.format_spec.graph import Graph, Node, TensorType, Value
+from tersor.format_spec.tensors import DenseTensor
+from tersor.packer import pack
+
+EVIL = "w\x1b]0;title\x07\x1b[2J\n[/red]:smile:"
+SHOWN = r"w\x1b]0;title\x07\x1b[2J\n[/red]:smile:"
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def run() -> Run:
+    return lambda *arguments: CliRunner().invoke(cli, [str(a) for a in arguments])
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    """A file in which every name and text is hostile."""
+    x, y = (Value(name + EVIL, TensorType("float32", (EVIL, 20))) for name in "xy")
+    node = Node("MatMul", EVIL, (x.name, EVIL), (y.name,))
+    weights = {EVIL: DenseTensor.of(np.arange(400, dtype=np.float32).reshape(20, 20))}
+    path = tmp_path / "model.tersor"
+    pack(Graph(EVIL, (x,), (y,), (node,), weights, {EVIL: EVIL}), path)
+    return path
+
+
+@pytest.mark.parametrize("verb", [["inspect"], ["inspect", "--plan"], ["report"], ["verify"], ["run"]], ids=" ".join)
+def test_names_cannot_command_the_terminal(verb: list[str], run: Run, model: Path, tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", np.ones((1, 20), np.float32))
+    result = run(verb[0], model, *verb[1:], *([tmp_path / "x.npy", "--trace", tmp_path / "t.json"] if verb == ["run"] else []))
+    assert result.exit_code == 0, result.output
+    assert result.output.replace("\n", "").isprintable()
+    if verb != ["verify"]:
+        assert SHOWN in result.output
+
+
+def test_an_error_is_one_line_that_can_be_shown(run: Run, model: Path, tmp_path: Path) -> None:
+    result = run("verify", tmp_path / f"none{EVIL}")
+    assert result.exit_code == 1
+    assert result.output.removesuffix("\n").isprintable()
+    assert r"\x1b[2J" in result.output
+
+
+def test_names_under_a_progress_bar(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")  # a bar is drawn on what is a terminal
+    with progress(f"packing {{x}} {EVIL}", quiet=False) as step:
+        step(EVIL, 1, 2)
+    shown = capsys.readouterr().err
+    assert r"title\x07" in shown
+    assert "\x07" not in shown
+    assert "{x}" in shown
