@@ -124,8 +124,13 @@ def map_source(source: Source) -> memoryview:
         with Path(source).open("rb") as file:
             if os.fstat(file.fileno()).st_size == 0:
                 raise FormatError("the file is empty", offset=0)
-            return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+            return map_file(file)
     return memoryview(source.read())
+
+
+def map_file(file: BinaryIO) -> memoryview:
+    """All of an open file of the system's, not empty and with nothing left in its buffer, memory-mapped."""
+    return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
 
 
 def release(view: memoryview) -> None:

@@ -10,11 +10,14 @@ from dataclasses import dataclass
 from typing import BinaryIO, TypeAlias
 
 from ..format_spec.atomic import atomic_write
-from ..format_spec.container import ALIGNED_FROM, MANIFEST, POOL, TENSOR, ContainerWriter
+from ..format_spec.coding import CodecId
+from ..format_spec.container import ALIGNED_FROM, MANIFEST, POOL, TENSOR, ContainerWriter, map_file
 from ..format_spec.errors import ConversionError
 from ..format_spec.graph import OPSET, Graph, Tensor
-from ..format_spec.manifest import encode_manifest
+from ..format_spec.limits import DEFAULT_LIMITS, Limits
+from ..format_spec.manifest import decode_manifest, encode_manifest
 from ..format_spec.records import DTYPE_IDS, Placed, TensorRecord
+from ..format_spec.validate import validate
 from ..runtime.ops._registry import check_supported
 from ..runtime.plan.workers import physical_cores
 from .encode import Encoded, encode
@@ -43,6 +46,10 @@ class _Job:
     def dense_bytes(self) -> int:
         return self.tensor.size * self.tensor.dtype.itemsize
 
+    def record(self, codec: int) -> TensorRecord:
+        """What the manifest says of the tensor once it is encoded with ``codec``."""
+        return TensorRecord(self.name, self.tensor.dtype, self.tensor.shape, self.row_axes, codec)
+
     def run(self) -> tuple[_Job, Encoded, TensorError]:
         """Prune, share and encode; the error is that of the decoded tensor against the source."""
         changed = transform(self.name, self.tensor, self.row_axes, self.layer, filler=self.recipe.profile == "paper")
@@ -55,17 +62,21 @@ def pack(
     path: str | os.PathLike[str],
     recipe: Recipe | None = None,
     *,
+    limits: Limits = DEFAULT_LIMITS,
     threads: int | None = None,
     progress: Progress | None = None,
 ) -> PackReport:
     """Write ``graph`` to ``path`` as a Tersor file, treating its tensors as ``recipe`` says (default: lossless).
 
-    The graph is not modified. The file appears whole or not at all, and holds the same bytes whatever ``threads`` is
-    (default: the physical cores); at most that many tensors are in memory at a time.
+    The graph is not modified. The file appears whole or not at all, and only once it has been read back within ``limits``. It
+    holds the same bytes whatever ``threads`` is (default: the physical cores); at most that many tensors are in memory at a
+    time.
 
     Raises:
         UnsupportedOperator: the runtime could not execute the graph; nothing is written.
         RecipeError: the recipe does not fit the graph, or would change NaN or infinity; nothing is written.
+        FormatError: the graph is not well formed; nothing is written.
+        LimitError: no reader that keeps to ``limits`` would accept the file; nothing is written.
         OSError: the file cannot be written; what was at ``path`` stays.
     """
     recipe = recipe or Recipe.lossless()
@@ -75,10 +86,12 @@ def pack(
     if recipe.fold_batch_norm:
         graph = fold_batch_norm(graph)
     jobs = list(_jobs(graph, recipe))
+    _check_readable(graph, jobs, limits)
     errors: list[TensorError] = []
     with atomic_write(path) as file:
         _write(file, graph, _progressing(_in_order(jobs, threads or physical_cores()), jobs, progress), errors)
-    return report_file(path, errors, index_bits=recipe.index_bits)
+        file.flush()
+        return report_file(map_file(file), errors, index_bits=recipe.index_bits, limits=limits)
 
 
 def _jobs(graph: Graph, recipe: Recipe) -> Iterator[_Job]:
@@ -91,6 +104,18 @@ def _jobs(graph: Graph, recipe: Recipe) -> Iterator[_Job]:
         row_axes = weights[scoped].row_axes if scoped in weights else ()
         row_axes = getattr(tensor, "row_axes", row_axes)
         yield _Job(name, tensor, row_axes, targets[scoped].layer if scoped in targets else KEEP, recipe)
+
+
+def _check_readable(graph: Graph, jobs: list[_Job], limits: Limits) -> None:
+    """Check what a reader checks before it comes to payloads, so that this is known before the tensors are encoded.
+
+    Raises:
+        FormatError: the graph is not well formed.
+        LimitError: graph or tensors exceed ``limits``.
+    """
+    validate(graph)
+    empty = (Placed(job.record(CodecId.RAW), 0) for job in jobs)
+    decode_manifest(encode_manifest(graph, empty), limits)
 
 
 def _in_order(jobs: list[_Job], threads: int) -> Iterator[tuple[_Job, Encoded, TensorError]]:
@@ -130,8 +155,7 @@ def _write(
     placed: list[Placed] = []
     for job, encoded, error in results:
         pooled = len(encoded.payload) < ALIGNED_FROM
-        record = TensorRecord(job.name, job.tensor.dtype, job.tensor.shape, job.row_axes, encoded.codec)
-        placed.append(Placed(record, len(encoded.payload) if pooled else None))
+        placed.append(Placed(job.record(encoded.codec), len(encoded.payload) if pooled else None))
         if pooled:
             pool += encoded.payload
         else:

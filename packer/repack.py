@@ -41,4 +41,4 @@ def repack(
 
     recipe = Recipe(profile=profile, fold_batch_norm=False, index_bits=index_bits)
     with open_container(source, limits) as container:
-        return pack(read_graph(container, decode), path, recipe, threads=threads, progress=progress)
+        return pack(read_graph(container, decode), path, recipe, limits=limits, threads=threads, progress=progress)

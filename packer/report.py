@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import prod
@@ -12,8 +11,9 @@ import numpy as np
 
 from ..format_spec.codecs import items
 from ..format_spec.coding import CodecId
-from ..format_spec.container import HEADER_BYTES, MANIFEST, Container, open_container
+from ..format_spec.container import HEADER_BYTES, MANIFEST, Container, Source, open_container
 from ..format_spec.graph import Tensor
+from ..format_spec.limits import DEFAULT_LIMITS, Limits
 from ..format_spec.manifest import graphs
 from ..format_spec.model_file import StoredTensors, read_graph
 from ..format_spec.tensors import SharedTensor
@@ -150,22 +150,26 @@ class PackReport:
 
 
 def report_file(
-    path: str | os.PathLike[str], errors: Sequence[TensorError] | None = None, *, index_bits: int = 5
+    source: Source,
+    errors: Sequence[TensorError] | None = None,
+    *,
+    index_bits: int = 5,
+    limits: Limits = DEFAULT_LIMITS,
 ) -> PackReport:
-    """The report of a file; every tensor is decoded once.
+    """The report of a file: a path, its bytes, or a binary file object; every tensor is decoded once.
 
     ``errors`` are those of the tensors, in the manifest's order, where their sources are known; ``index_bits`` is the width of
     a gap in the paper's formula.
 
     Raises:
         FormatError: the file is damaged.
-        LimitError: it asks for more than the default limits allow.
+        LimitError: it asks for more than ``limits`` allow.
         UnsupportedOperator: the runtime does not know an operator of its graph.
         OSError: it cannot be read.
     """
     from ..runtime.decode import decode
 
-    with open_container(path) as container:
+    with open_container(source, limits) as container:
         graph = read_graph(container, decode)
         weights = find_weights(graph)
         parts = [(part, part.initializers) for part in graphs(graph) if isinstance(part.initializers, StoredTensors)]

@@ -25,7 +25,7 @@ PUBLIC = {
     "tersor.runtime": ["Model", "load", "load_tensors"],
 }
 SIGNATURES = {
-    "tersor.packer.pack": ["graph", "path", "recipe", "threads", "progress"],
+    "tersor.packer.pack": ["graph", "path", "recipe", "limits", "threads", "progress"],
     "tersor.runtime.load": ["source", "threads", "memory", "limits"],
     "tersor.runtime.load_tensors": ["source", "limits"],
     "tersor.runtime.Model.run": ["self", "inputs", "outputs", "out"],

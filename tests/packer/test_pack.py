@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tersor.format_spec.errors import ConversionError, RecipeError, UnsupportedOperator
+from tersor.format_spec.errors import ConversionError, FormatError, LimitError, RecipeError, UnsupportedOperator
 from tersor.format_spec.graph import OPSET, Graph, Node, TensorType, Value
+from tersor.format_spec.limits import Limits
 from tersor.format_spec.manifest import graphs
 from tersor.format_spec.reference import decode_file
 from tersor.format_spec.tensors import DenseTensor, SharedTensor
@@ -174,6 +175,31 @@ def test_values_that_cannot_be_shared_are_refused_and_the_old_file_stays(tmp_pat
     weights[3, 4] = value
     with pytest.raises(RecipeError, match="'w'"):
         pack(linear(weights), path, Recipe(fc=Layer(bits=4)))
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_no_reader_accepts_is_refused_before_anything_is_encoded_and_the_old_file_stays(tmp_path: Path):
+    path = tmp_path / "a.tersor"
+    path.write_bytes(b"old")
+    deep = linear(normal(4, 4), deep=np.ones((1,) * 17, np.float32))
+    disordered = replace(deep, nodes=(Node("Relu", "early", ("later",), ("q",)), *deep.nodes))
+    for graph, error, match in (
+        (deep, LimitError, r"17 rank; .*Limits\.rank"),
+        (disordered, FormatError, "'early' reads 'later'"),
+    ):
+        with pytest.raises(error, match=match):
+            pack(graph, path, progress=lambda *_: pytest.fail("a tensor was encoded"))
+    assert path.read_bytes() == b"old"
+    pack(deep, path, limits=Limits(rank=17))
+    assert decode_file(path, Limits(rank=17)).initializers["deep"].shape == (1,) * 17
+
+
+def test_the_old_file_stays_when_the_new_one_cannot_be_read_back(tmp_path: Path):
+    path = tmp_path / "a.tersor"
+    path.write_bytes(b"old")
+    with pytest.raises(LimitError, match="2 sections"):
+        pack(linear(normal(4, 4)), path, limits=Limits(sections=1))
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
 

@@ -8,8 +8,9 @@ from click.testing import CliRunner
 
 from tersor.cli.main import cli
 from tersor.format_spec.container import open_container
-from tersor.format_spec.errors import FormatError, RecipeError
+from tersor.format_spec.errors import FormatError, LimitError, RecipeError
 from tersor.format_spec.graph import OPSET, Graph, Node, TensorType, Value
+from tersor.format_spec.limits import Limits
 from tersor.format_spec.model_file import read_graph
 from tersor.format_spec.tensors import DenseTensor
 from tersor.packer import Recipe, pack
@@ -79,6 +80,18 @@ def test_what_is_there_stays_when_the_source_is_damaged(packed: Path, tmp_path: 
     with pytest.raises(RecipeError, match="profile"):
         repack(packed, target, "smallest")
     assert target.read_bytes() == b"old"
+
+
+def test_limits_hold_for_both_files(packed: Path, tmp_path: Path) -> None:
+    target = tmp_path / "max.tersor"
+    with pytest.raises(LimitError, match=r"Limits\.tensor_bytes"):
+        repack(packed, target, "max", limits=Limits(tensor_bytes=100))
+    deep = Graph("deep", (), (), (), {"deep": DenseTensor.of(np.ones((1,) * 17, np.float32))})
+    pack(deep, packed, limits=Limits(rank=17))
+    with pytest.raises(LimitError, match=r"Limits\.rank"):
+        repack(packed, target, "max")
+    assert not target.exists()
+    assert repack(packed, target, "max", limits=Limits(rank=17)).file_bytes == target.stat().st_size
 
 
 def test_the_verb(packed: Path, tmp_path: Path) -> None:
