@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto, helper, numpy_helper
 
-from ..format_spec.atomic import atomic_write
+from ..format_spec.atomic import atomic_write, atomic_write_all
 from ..format_spec.errors import ConversionError
 from ..format_spec.graph import Graph, Node, Tensor, Value
 from .attributes import write_attribute
@@ -27,7 +27,9 @@ def to_onnx(graph: Graph, path: str | os.PathLike[str] | None = None) -> ModelPr
     """Write ``graph`` as an ONNX model at its opset, tensors bit for bit; return it, and save it when ``path`` is given.
 
     The file appears whole or not at all. A model whose tensors exceed :data:`MOST_INLINE_BYTES` needs a path: tensors of
-    1 KiB and more go to ``<path>.data`` one at a time, and the returned model refers to them.
+    1 KiB and more go to ``<path>.data`` one at a time, and the returned model refers to them. Both files are on the disk
+    before either takes its name, the data first: an error leaves the old pair, and only a process killed between the two
+    renames leaves the new data beside an old model.
 
     Raises:
         ConversionError: a model that large without a path.
@@ -36,37 +38,41 @@ def to_onnx(graph: Graph, path: str | os.PathLike[str] | None = None) -> ModelPr
     size = sum(tensor.size * tensor.dtype.itemsize for tensor in _tensors(graph))
     if size <= MOST_INLINE_BYTES:
         model = _model(graph, numpy_helper.from_array)
+        if path is not None:
+            with atomic_write(path) as file:
+                file.write(_bytes(model))
     elif path is None:
         raise ConversionError(
             f"the model's tensors take {size:,} bytes, too many for one protobuf message: give to_onnx a path"
         )
     else:
-        with _external(Path(f"{os.fspath(path)}.data")) as store:
-            model = _model(graph, store)
-    if path is not None:
-        with atomic_write(path) as file:
-            file.write(model.SerializeToString(deterministic=True))
+        external = Path(f"{os.fspath(path)}.data")
+        with atomic_write_all(external, path) as (data, file):
+            model = _model(graph, _external(data, external.name))
+            file.write(_bytes(model))
     return model
 
 
-@contextmanager
-def _external(path: Path) -> Iterator[Callable[[np.ndarray, str], TensorProto]]:
-    """Yield what stores an array in the data file at ``path`` and returns the tensor that refers to it."""
-    with atomic_write(path) as file:
+def _bytes(model: ModelProto) -> bytes:
+    return model.SerializeToString(deterministic=True)
 
-        def store(array: np.ndarray, name: str) -> TensorProto:
-            if array.nbytes < _LEAST_EXTERNAL_BYTES:
-                return numpy_helper.from_array(array, name)
-            file.write(b"\0" * (-file.tell() % _ALIGNMENT))
-            offset = file.tell()
-            file.write(np.ascontiguousarray(array, array.dtype.newbyteorder("<")).data)
-            proto = TensorProto(name=name, data_type=helper.np_dtype_to_tensor_dtype(array.dtype), dims=array.shape)
-            proto.data_location = TensorProto.EXTERNAL
-            for key, value in (("location", path.name), ("offset", str(offset)), ("length", str(array.nbytes))):
-                proto.external_data.add(key=key, value=value)
-            return proto
 
-        yield store
+def _external(file: BinaryIO, location: str) -> Callable[[np.ndarray, str], TensorProto]:
+    """What stores an array in ``file``, called ``location`` by the model, and returns the tensor that refers to it."""
+
+    def store(array: np.ndarray, name: str) -> TensorProto:
+        if array.nbytes < _LEAST_EXTERNAL_BYTES:
+            return numpy_helper.from_array(array, name)
+        file.write(b"\0" * (-file.tell() % _ALIGNMENT))
+        offset = file.tell()
+        file.write(np.ascontiguousarray(array, array.dtype.newbyteorder("<")).data)
+        proto = TensorProto(name=name, data_type=helper.np_dtype_to_tensor_dtype(array.dtype), dims=array.shape)
+        proto.data_location = TensorProto.EXTERNAL
+        for key, value in (("location", location), ("offset", str(offset)), ("length", str(array.nbytes))):
+            proto.external_data.add(key=key, value=value)
+        return proto
+
+    return store
 
 
 def _tensors(graph: Graph) -> Iterator[Tensor]:

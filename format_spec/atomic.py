@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
@@ -21,22 +22,64 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     Raises:
         OSError: ``path`` is a directory, a pipe, a device or a socket, its folder is missing, or it cannot be written.
     """
-    target = Path(os.path.realpath(path))
-    old = _permissions(Path(path), target)
-    temporary = target.with_name(f".{target.name}.{os.urandom(4).hex()}.part")
-    # The system applies the umask to a new file; what replaces one that exists is its owner's alone until it is complete.
-    temporary.touch(0o666 if old is None else 0o600, exist_ok=False)
-    try:
-        with temporary.open("w+b") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        if old is not None:
-            temporary.chmod(old)
-        temporary.replace(target)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+    with atomic_write_all(path) as (file,):
+        yield file
+
+
+@contextmanager
+def atomic_write_all(*paths: str | os.PathLike[str]) -> Iterator[tuple[BinaryIO, ...]]:
+    """Yield binary files that become ``paths`` together: as by :func:`atomic_write`, but none before all are on the disk.
+
+    The renames follow one another in the order of ``paths``; only a process killed between two leaves some files new and
+    some old.
+
+    Raises:
+        OSError: as :func:`atomic_write`.
+    """
+    new = [_NewFile.beside(path) for path in paths]
+    with ExitStack() as leftovers:
+        for file in new:
+            file.create()
+            leftovers.callback(file.temporary.unlink, missing_ok=True)
+        with ExitStack() as opened:
+            streams = tuple(opened.enter_context(file.temporary.open("w+b")) for file in new)
+            yield streams
+            for stream in streams:
+                stream.flush()
+                os.fsync(stream.fileno())
+        for file in new:
+            file.finish()
+        for file in new:
+            file.temporary.replace(file.target)
+
+
+@dataclass(frozen=True)
+class _NewFile:
+    """A file to be: its bytes are in ``temporary`` until they take the name ``target``.
+
+    ``permissions`` are those of the file that it replaces, ``None`` when there is none.
+    """
+
+    target: Path
+    temporary: Path
+    permissions: int | None
+
+    @classmethod
+    def beside(cls, path: str | os.PathLike[str]) -> _NewFile:
+        """The file that is to be at ``path``; raises :class:`OSError` where none can be."""
+        target = Path(os.path.realpath(path))
+        permissions = _permissions(Path(path), target)
+        return cls(target, target.with_name(f".{target.name}.{os.urandom(4).hex()}.part"), permissions)
+
+    def create(self) -> None:
+        """Make the temporary file, empty."""
+        # The system applies the umask to a new file; what replaces one that exists is its owner's alone until it is complete.
+        self.temporary.touch(0o666 if self.permissions is None else 0o600, exist_ok=False)
+
+    def finish(self) -> None:
+        """Give the temporary file the permissions that it is to have."""
+        if self.permissions is not None:
+            self.temporary.chmod(self.permissions)
 
 
 def _permissions(path: Path, target: Path) -> int | None:

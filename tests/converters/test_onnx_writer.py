@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import os
+from itertools import count
+
 import numpy as np
 import onnx
 import pytest
@@ -110,6 +114,28 @@ def test_large_tensors_go_beside_the_model(tmp_path, monkeypatch, run):
     assert_same(graph, from_onnx(path))
     with pytest.raises(ConversionError, match="give to_onnx a path"):
         to_onnx(graph)
+
+
+@pytest.mark.parametrize("complete", [0, 1], ids=["the first file", "the second file"])
+def test_a_model_and_its_data_are_replaced_together(complete, tmp_path, monkeypatch):
+    monkeypatch.setattr(onnx_writer, "MOST_INLINE_BYTES", 1000)
+    path, real, reached = tmp_path / "m.onnx", os.fsync, count()
+    old, new = (weighted(np.full((1, 3, 500), value, np.float32)) for value in (1, 2))
+    to_onnx(old, path)
+
+    def full(handle: int) -> None:
+        if next(reached) == complete:
+            raise OSError(errno.ENOSPC, "disk full")
+        real(handle)
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="disk full"):
+        to_onnx(new, path)
+    assert_same(old, from_onnx(path))
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["m.onnx", "m.onnx.data"]
+    monkeypatch.setattr(os, "fsync", real)
+    to_onnx(new, path)
+    assert_same(new, from_onnx(path))
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path):
