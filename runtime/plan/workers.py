@@ -80,7 +80,12 @@ class _Job:
         """Return when every part has ended, or raise the first error of one."""
         self._done.acquire()
         if self._errors:
-            raise self._errors[0]
+            error = self._errors[0]
+            self._errors.clear()  # whose tracebacks hold this job, and with it the threads
+            try:
+                raise error
+            finally:
+                del error
 
 
 class _Call:

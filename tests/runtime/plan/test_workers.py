@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from threading import Barrier, Event, Thread, get_ident
 from threading import enumerate as enumerate_threads
+from weakref import ref
 
 import pytest
 
@@ -42,10 +43,28 @@ def test_nobody_waits_for_a_thread_that_is_busy():
 
 
 def test_threads_end_with_their_workers():
-    workers = Workers(3)
+    before, workers = {*enumerate_threads()}, Workers(3)
     workers.each(lambda part: None, 3)
-    started = [thread for thread in enumerate_threads() if thread.name.startswith("tersor")]
+    started = {*enumerate_threads()} - before
+    assert len(started) == 2
     del workers
+    for thread in started:
+        thread.join(60)
+    assert not any(thread.is_alive() for thread in started)
+
+
+def test_threads_end_with_their_workers_after_an_error():
+    def fail(part: int) -> None:
+        raise ValueError(part)
+
+    before, workers = {*enumerate_threads()}, Workers(3)
+    with pytest.raises(ValueError, match=r"\d"):
+        workers.each(fail, 3)
+    started = {*enumerate_threads()} - before
+    assert started
+    gone = ref(workers)
+    del workers
+    assert gone() is None
     for thread in started:
         thread.join(60)
     assert not any(thread.is_alive() for thread in started)
