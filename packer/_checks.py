@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Mapping
-from math import isfinite
-from typing import Any
+from typing import Any, TypeGuard
 
 from ..format_spec.errors import RecipeError
 from .prune import methods
@@ -17,22 +17,34 @@ SETTINGS = ("bits", "init", "seed", "iterations", "feedback")
 """What a layer can set beside its pruning."""
 
 
-def check_profile(profile: object) -> None:
-    """Raise :class:`RecipeError` unless ``profile`` is one of :data:`PROFILES`."""
-    if profile not in PROFILES:
-        raise RecipeError(f"profile = {profile!r}: allowed are {listed(PROFILES)}")
+def check_choice(key: str, value: object, allowed: Iterable[str]) -> None:
+    """Raise :class:`RecipeError` unless ``value`` is one of the names ``allowed``."""
+    if not isinstance(value, str) or value not in allowed:
+        raise RecipeError(f"{key} = {shown(value)}: allowed are {listed(allowed)}")
 
 
 def check_integer(key: str, value: object, low: int, high: int) -> None:
     """Raise :class:`RecipeError` unless ``value`` is an integer from ``low`` to ``high``."""
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-        raise RecipeError(f"{key} = {value!r}: an integer from {low} to {high} is expected")
+        raise RecipeError(f"{key} = {shown(value)}: an integer from {low} to {high} is expected")
 
 
 def check_share(key: str, value: object) -> None:
     """Raise :class:`RecipeError` unless ``value`` is a number from 0 to 1."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
-        raise RecipeError(f"{key} = {value!r}: a number from 0 to 1 is expected")
+    if not is_number(value) or not 0 <= value <= 1:
+        raise RecipeError(f"{key} = {shown(value)}: a number from 0 to 1 is expected")
+
+
+def is_number(value: object) -> TypeGuard[int | float]:
+    """Whether ``value`` is an integer or a float that a finite float64 can stand for."""
+    return not isinstance(value, bool) and isinstance(value, int | float) and abs(value) <= sys.float_info.max
+
+
+def shown(value: object) -> str:
+    """``value`` for a message; Python itself refuses to write an integer of thousands of digits."""
+    if isinstance(value, int) and value.bit_length() > 128:
+        return f"an integer of {value.bit_length()} bits"
+    return repr(value)
 
 
 def listed(names: Iterable[str]) -> str:
@@ -50,8 +62,7 @@ def check_pruning(settings: Mapping[str, Any]) -> tuple[str, float] | None:
         raise RecipeError(f"a layer is pruned in one way, not by {listed(sorted(settings))} together: keep one of them")
     for name, value in settings.items():
         method = methods()[name]
-        number = not isinstance(value, bool) and isinstance(value, int | float) and isfinite(value)
-        if not number or not method.low <= value <= method.high:
-            raise RecipeError(f"{name} = {value!r}: {method.allowed} is expected")
+        if not is_number(value) or not method.low <= value <= method.high:
+            raise RecipeError(f"{name} = {shown(value)}: {method.allowed} is expected")
         return name, float(value)
     return None

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import cast
 
 from ..format_spec.errors import RecipeError
-from ._checks import SETTINGS, check_integer, check_profile, check_pruning, check_share, listed
+from ._checks import PROFILES, SETTINGS, check_choice, check_integer, check_pruning, check_share
 from .quantize import initialisations
 
 
@@ -35,6 +35,7 @@ class Layer:
 
     def __init__(
         self,
+        /,
         *,
         bits: int | None = None,
         init: str = "linear",
@@ -46,8 +47,7 @@ class Layer:
         """Raise :class:`RecipeError`, naming the key and what is allowed, for a value that is not."""
         if bits is not None:
             check_integer("bits", bits, 1, 8)
-        if init not in initialisations():
-            raise RecipeError(f"init = {init!r}: allowed are {listed(initialisations())}")
+        check_choice("init", init, initialisations())
         check_integer("seed", seed, 0, 2**63 - 1)
         check_integer("iterations", iterations, 0, 1_000_000)
         check_share("feedback", feedback)
@@ -109,7 +109,7 @@ class Recipe:
         index_bits: int = 5,
     ) -> None:
         """Raise :class:`RecipeError`, naming the key and what is allowed, for a value that is not."""
-        check_profile(profile)
+        check_choice("profile", profile, PROFILES)
         if not isinstance(fold_batch_norm, bool):
             raise RecipeError(f"fold_batch_norm = {fold_batch_norm!r}: allowed are true and false")
         check_integer("min_size", min_size, 1, 2**63 - 1)

@@ -28,7 +28,7 @@ def read_recipe(source: str | os.PathLike[str]) -> Recipe:
     toml = _toml_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
     try:
         document = toml.loads(_text(source))
-    except toml.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # beside its own error: an integer of too many digits, and too deep nesting
         raise RecipeError(f"the recipe is not valid TOML: {error}") from error
     return _from_document(document)
 
@@ -55,7 +55,7 @@ def _text(source: str | os.PathLike[str]) -> str:
         return source
     try:
         return Path(source).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise RecipeError(f"cannot read the recipe {os.fspath(source)!r}: {error}") from error
 
 
