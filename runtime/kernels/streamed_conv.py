@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -73,14 +74,15 @@ class StreamedConv:
         """
         words, task, shape = scratch[: self.words].view(np.uint32), self.conv.task.copy(), self.conv.shape
         where = row_places(self.made.block_channels, shape.C, shape.groups, self.conv.tiling)
-        workers.each(lambda piece: self._list(*self.cuts[piece : piece + 2], where, words), len(self.cuts) - 1)
+        pieces = [*pairwise(self.cuts)]
+        workers.each(lambda piece: self._list(pieces[piece], where, words), len(pieces))
         order = self.conv.order(x, y, residual, scratch[self.words :])
         task[WORDS], order[PREPARED] = address_of(words), address_of(task)
         workers.carry_out(order[None])
 
-    def _list(self, first: int, stop: int, where: tuple[Any, ...], words: np.ndarray) -> None:
+    def _list(self, piece: tuple[int, int], where: tuple[Any, ...], words: np.ndarray) -> None:
         made = self.made
-        for major, ends, minors, codes in decoded_blocks(self.coded, first, stop):
+        for major, ends, minors, codes in decoded_blocks(self.coded, *piece):
             check_fitting(self._list_rows(major, ends, minors, codes, True, *where, made.begin, made.end, words))
 
     @made_once

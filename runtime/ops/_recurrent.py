@@ -156,7 +156,7 @@ def layer_types(
     Raises:
         PlanError: an input has a shape that does not fit the others, or the direction.
     """
-    (dtype, x), (_, r) = given(types, 0), given(types, 2)
+    (dtype, x), r = given(types, 0), given(types, 2)[1]
     check_rank("a recurrent layer's input", x, 3)
     check_rank("the weights of its state", r, 3)
     (batch, time), directions, hidden = x[:2] if layout else x[1::-1], 2 if direction == "bidirectional" else 1, r[2]
