@@ -8,7 +8,7 @@ import statistics
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,6 +16,8 @@ from types import TracebackType
 from typing import Any
 
 import numpy as np
+
+from ..format_spec.errors import PlanError
 
 WORKER = Path(__file__).with_name("_worker.py")
 
@@ -49,8 +51,12 @@ class Latency:
     difference: float
 
 
-class EngineStopped(RuntimeError):
-    """An engine's process ended, having said why on standard error."""
+class EngineStopped(PlanError):
+    """An engine cannot do what it is asked; ``exit_code`` is that of its error where it has one."""
+
+    def __init__(self, message: str, exit_code: int = PlanError.exit_code) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
 
 
 class Engine:
@@ -67,28 +73,53 @@ class Engine:
         ]
         variables = {**os.environ, **contestant.variables}
         self.name = contestant.engine
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=variables)
-        self.ready = self._answer()
+        self._model = contestant.model
+        self._process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=variables,
+            start_new_session=os.name == "posix",  # an interrupt is for this process, which then ends the other
+        )
+        try:
+            self.ready = self._answer()
+        except BaseException:
+            self._end(at_once=True)
+            raise
 
     def ask(self, **order: Any) -> Any:
-        """Send one order and wait for the answer, see :func:`._worker.answer`."""
+        """Send one order and wait for the answer, see :func:`._worker.answer`.
+
+        Raises:
+            EngineStopped: the engine failed, or is gone.
+        """
         assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps(order) + "\n")
-        self._process.stdin.flush()
+        with suppress(BrokenPipeError):  # it is gone, which the answer says
+            self._process.stdin.write(json.dumps(order) + "\n")
+            self._process.stdin.flush()
         return self._answer()
 
     def _answer(self) -> Any:
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line:
-            self._process.communicate()
-            raise EngineStopped(f"{self.name} stopped")
-        return json.loads(line)
+            raise EngineStopped(f"{self._model}, run by {self.name}: the process ended with status {self._process.wait()}")
+        reply = json.loads(line)
+        if "error" in reply:
+            raise EngineStopped(f"{self._model}, run by {self.name}: {reply['error']}", reply["exit_code"])
+        return reply["answer"]
 
     def __enter__(self) -> Engine:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._end(at_once=kind is not None)
+
+    def _end(self, *, at_once: bool) -> None:
+        """End the process, ``at_once`` whatever it is doing."""
+        if at_once:
+            self._process.kill()
         self._process.communicate()
 
 

@@ -1,15 +1,17 @@
-"""Inputs for a model: random ones, arrays from .npy and .npz files, images."""
+"""Inputs for a model: their shapes, random ones, arrays from .npy and .npz files, images."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 
 import numpy as np
 
-from ..format_spec.errors import InputError
+from ..format_spec.errors import InputError, LimitError
 from ..format_spec.graph import Value
+from ..format_spec.limits import DEFAULT_LIMITS, Limits
 from ._output import require
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".pgm", ".ppm"})
@@ -34,18 +36,49 @@ class Preprocessing:
         return np.ascontiguousarray(((x.astype(np.float32) / np.float32(self.scale) - mean) / std).transpose(2, 0, 1))
 
 
-def random_inputs(values: Sequence[Value], seed: int, sizes: Mapping[str, int] | None = None) -> dict[str, np.ndarray]:
-    """Standard normal arrays (0 or 1 for integers) for each input; symbolic dimensions from ``sizes``, others 1."""
-    rng = np.random.default_rng(seed)
-    made: dict[str, np.ndarray] = {}
+def symbols(values: Sequence[Value]) -> list[str]:
+    """The symbolic dimensions of a model's inputs, each once."""
+    return list(dict.fromkeys(d for value in values for d in value.type.shape or () if isinstance(d, str)))
+
+
+def input_shapes(
+    values: Sequence[Value], sizes: Mapping[str, int] | None = None, limits: Limits = DEFAULT_LIMITS
+) -> dict[str, tuple[int, ...]]:
+    """A shape for each input; symbolic dimensions from ``sizes``, others 1.
+
+    Raises:
+        InputError: the rank of an input is not known.
+        LimitError: an input would hold more than a step of the model may compute.
+    """
+    shapes: dict[str, tuple[int, ...]] = {}
     for value in values:
         if value.type.shape is None:
             raise InputError(f"input {value.name!r} has no known rank: give it as an array")
-        shape = [d if isinstance(d, int) else (sizes or {}).get(d or "", 1) for d in value.type.shape]
-        kind = np.dtype(value.type.dtype)
-        array = rng.standard_normal(shape) if kind.kind == "f" else rng.integers(0, 2, shape)
-        made[value.name] = array.astype(kind)
-    return made
+        shape = tuple(d if isinstance(d, int) else (sizes or {}).get(d or "", 1) for d in value.type.shape)
+        size = prod(shape) * np.dtype(value.type.dtype).itemsize
+        if size > limits.activation_bytes:
+            raise LimitError(
+                f"input {value.name!r} of shape {list(shape)} would take {size:,} bytes; the limit is "
+                f"{limits.activation_bytes:,} (Limits.activation_bytes): ask for smaller sizes"
+            )
+        shapes[value.name] = shape
+    return shapes
+
+
+def random_inputs(values: Sequence[Value], seed: int, sizes: Mapping[str, int] | None = None) -> dict[str, np.ndarray]:
+    """Standard normal arrays (0 or 1 for integers) of the :func:`input_shapes`."""
+    rng = np.random.default_rng(seed)
+    shapes = input_shapes(values, sizes)
+    return {value.name: _random(rng, shapes[value.name], np.dtype(value.type.dtype)) for value in values}
+
+
+def batch_inputs(values: Sequence[Value], batch: int) -> dict[str, np.ndarray]:
+    """:func:`random_inputs` with every symbolic dimension of size ``batch``."""
+    return random_inputs(values, 0, dict.fromkeys(symbols(values), batch))
+
+
+def _random(rng: np.random.Generator, shape: tuple[int, ...], kind: np.dtype) -> np.ndarray:
+    return (rng.standard_normal(shape) if kind.kind == "f" else rng.integers(0, 2, shape)).astype(kind)
 
 
 def read_inputs(
@@ -59,21 +92,50 @@ def read_inputs(
         InputError: a file does not fit, an input is missing, or a name is unknown.
     """
     by_name = {value.name: value for value in values}
-    parts: dict[str, list[np.ndarray]] = {}
+    parts: dict[str, list[_Part]] = {}
     for name, path in files:
         if name is not None and name not in by_name:
             raise InputError(f"the model has no input {name!r}; it has {', '.join(map(repr, by_name))}")
         if path.suffix.lower() == ".npz":
             for key, array in _read_npz(path, name, list(by_name)).items():
-                parts.setdefault(key, []).append(array)
+                parts.setdefault(key, []).append(_Part(path, array))
             continue
         target = by_name[name] if name is not None else _only_input(values, parts)
         image = path.suffix.lower() in IMAGE_SUFFIXES
-        parts.setdefault(target.name, []).append(_read_image(path, target, preprocessing) if image else _read_npy(path))
+        array = _read_image(path, target, preprocessing) if image else _read_npy(path)
+        parts.setdefault(target.name, []).append(_Part(path, array))
     missing = [name for name in by_name if name not in parts]
     if missing:
         raise InputError(f"no file for input {missing[0]!r}: {by_name[missing[0]].type}")
-    return {name: arrays[0] if len(arrays) == 1 else np.concatenate(arrays) for name, arrays in parts.items()}
+    return {name: _batch(name, found) for name, found in parts.items()}
+
+
+@dataclass(frozen=True, eq=False)
+class _Part:
+    """What one file holds of an input."""
+
+    path: Path
+    array: np.ndarray
+
+    def __str__(self) -> str:
+        return f"{self.path} holds {self.array.dtype.name}{list(self.array.shape)}"
+
+
+def _batch(name: str, parts: Sequence[_Part]) -> np.ndarray:
+    """The arrays of one input, one after another along their first axis."""
+    first = parts[0]
+    if len(parts) == 1:
+        return first.array
+    for part in parts:
+        fits = part.array.ndim and part.array.shape[1:] == first.array.shape[1:] and part.array.dtype == first.array.dtype
+        if not fits:
+            raise InputError(f"files for input {name!r} do not make one batch: {first}, {part}")
+    return np.concatenate([part.array for part in parts])
+
+
+def _native(array: np.ndarray) -> np.ndarray:
+    """``array`` in this machine's byte order, as the model takes it: the same values."""
+    return array.astype(array.dtype.newbyteorder("="), copy=False)
 
 
 def _only_input(values: Sequence[Value], parts: Mapping[str, object]) -> Value:
@@ -88,19 +150,25 @@ def _only_input(values: Sequence[Value], parts: Mapping[str, object]) -> Value:
 
 def _read_npy(path: Path) -> np.ndarray:
     try:
-        return np.load(path, allow_pickle=False)
+        found = np.load(path, allow_pickle=False)
     except (ValueError, EOFError) as error:
         raise InputError(f"{path}: not a readable .npy array ({error})") from None
+    if not isinstance(found, np.ndarray):
+        raise InputError(f"{path}: an archive of arrays; its name must end in .npz")
+    return _native(found)
 
 
 def _read_npz(path: Path, name: str | None, names: Sequence[str]) -> dict[str, np.ndarray]:
     """The arrays of ``path`` that are inputs; its only array when the input is named, or is the only one."""
     import zipfile
+    import zlib
 
     try:
+        if not zipfile.is_zipfile(path):
+            raise InputError(f"{path}: not an archive of arrays, although its name ends in .npz")
         with np.load(path, allow_pickle=False) as archive:
-            arrays = {key: archive[key] for key in archive.files}
-    except (ValueError, EOFError, zipfile.BadZipFile) as error:
+            arrays = {key: _native(archive[key]) for key in archive.files}
+    except (ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise InputError(f"{path}: not a readable .npz archive ({error})") from None
     if name is None:
         found = {key: arrays[key] for key in names if key in arrays}
@@ -108,7 +176,8 @@ def _read_npz(path: Path, name: str | None, names: Sequence[str]) -> dict[str, n
             return found
         name = names[0] if len(names) == 1 else None
     if name is None or len(arrays) != 1:
-        raise InputError(f"{path} has the arrays {', '.join(arrays)}; the model's inputs are {', '.join(names)}")
+        held = f"the arrays {', '.join(arrays)}" if arrays else "no arrays"
+        raise InputError(f"{path} has {held}; the model's inputs are {', '.join(names)}")
     return {name: next(iter(arrays.values()))}
 
 
@@ -117,11 +186,13 @@ def _read_image(path: Path, value: Value, preprocessing: Preprocessing) -> np.nd
     pillow = require("PIL.Image", "images")
     shape = value.type.shape
     if shape is None or len(shape) != 4:
-        raise InputError(f"input {value.name!r} is {value.type}: an image needs four dimensions")
+        raise InputError(f"{path}: an image needs four dimensions, input {value.name!r} is {value.type}")
     last = shape[3] in (1, 3) and shape[1] not in (1, 3)
     channels, height, width = (shape[3], shape[1], shape[2]) if last else (shape[1], shape[2], shape[3])
     if channels not in (1, 3):
-        raise InputError(f"input {value.name!r} has {channels} channels: only grey (1) and colour (3) images can be read")
+        raise InputError(
+            f"{path}: only grey (1) and colour (3) images can be read, input {value.name!r} has {channels} channels"
+        )
     try:
         with pillow.open(path) as picture:
             picture = picture.convert("L" if channels == 1 else "RGB")
@@ -129,6 +200,10 @@ def _read_image(path: Path, value: Value, preprocessing: Preprocessing) -> np.nd
             pixels = np.asarray(picture if picture.size == size else picture.resize(size, pillow.Resampling.BILINEAR))
     except pillow.UnidentifiedImageError:
         raise InputError(f"{path}: not an image that can be read") from None
+    except (OSError, SyntaxError, ValueError, pillow.DecompressionBombError) as error:  # what decoders raise for damage
+        if isinstance(error, OSError) and error.filename is not None:
+            raise
+        raise InputError(f"{path}: not an image that can be read ({error})") from None
     x = preprocessing.apply(pixels.reshape(*pixels.shape[:2], channels))
     x = x.transpose(1, 2, 0) if last else x
     return np.ascontiguousarray(x[None]).astype(value.type.dtype)

@@ -4,21 +4,35 @@ from __future__ import annotations
 
 import importlib
 import json
+import math
 import os
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from ..format_spec.errors import MissingExtra
 from ..format_spec.limits import DEFAULT_LIMITS, Limits
 from ..format_spec.printable import printable
+from ._types import MOST_THREADS, ByteCount
 
-json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object, for programs.")
+if TYPE_CHECKING:
+    from rich.table import Column, Table
+
+json_option = click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="Print one JSON object, for programs; numbers that are not finite are the strings NaN, Infinity and -Infinity.",
+)
 threads_option = click.option(
-    "--threads", type=click.IntRange(min=1), metavar="N", help="Threads to use  [default: the physical cores]"
+    "--threads", type=click.IntRange(1, MOST_THREADS), metavar="N", help="Threads to use  [default: the physical cores]"
+)
+batch_option = click.option(
+    "--batch", type=click.IntRange(min=1), default=1, show_default=True, help="Size of every symbolic dimension."
 )
 
 
@@ -37,21 +51,6 @@ cache_option = click.option(
     help="Keep compiled kernels there  [default: $TERSOR_CACHE_DIR, or the user's cache folder]",
 )
 """Lets a verb that runs models say where machine code is kept."""
-
-
-class ByteCount(click.ParamType):
-    """A number of bytes: ``200000``, or ``8G`` with one of the suffixes k, M, G, T (powers of 1000)."""
-
-    name = "size"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """The number; fails with click's usage error."""
-        if isinstance(value, int):
-            return value
-        number, suffix = (value[:-1], value[-1:]) if value[-1:] in ("k", "M", "G", "T") else (value, "")
-        if not number.isascii() or not number.isdecimal() or not int(number):
-            self.fail(f"{value!r} is not a size such as 200000, 500M or 8G", param, ctx)
-        return int(number) * 1000 ** ("kMGT".index(suffix) + 1 if suffix else 0)
 
 
 def _limits(ctx: click.Context, param: click.Parameter, value: int | None) -> Limits:
@@ -88,7 +87,7 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]
     """A table on standard output, what is not printable in it escaped.
 
     A column whose name starts with ``>`` is right-aligned; ``total`` is one more row, below a line. The table is as wide as
-    the terminal, or wide enough for any when there is none.
+    the terminal, or wide enough for any when there is none; columns that do not fit are named.
     """
     from rich.console import Console
     from rich.table import Table
@@ -105,12 +104,47 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]
     out = Console(highlight=False, markup=False, emoji=False)
     if not out.is_terminal:
         out.width = 160
+    left_out = fit(made, out.width)
     out.print(made)
+    if left_out:
+        echo(f"not shown: {', '.join(left_out)} (a wider terminal has room)")
+
+
+READABLE = 16
+"""Letters that a column gets before others are left out for it: longer words are folded."""
+
+
+def fit(made: Table, width: int) -> list[str]:
+    """Take from a table for a narrow terminal its last columns, rather than fold all of them into a few letters each.
+
+    Returns their names.
+    """
+    left_out: list[str] = []
+    while len(made.columns) > 2 and sum(map(_width, made.columns)) >= width:
+        left_out.insert(0, str(made.columns.pop().header))
+    return left_out
+
+
+def _width(column: Column) -> int:
+    """Letters that a column needs to be readable, with its space and line."""
+    words = (word for cell in (column.header, *column.cells) for word in str(cell).split())
+    return min(max(map(len, words), default=0), READABLE) + 3
 
 
 def print_json(value: Any) -> None:
     """One JSON object on standard output."""
-    click.echo(json.dumps(value, indent=2))
+    click.echo(json.dumps(_finite(value), indent=2, allow_nan=False))
+
+
+def _finite(value: Any) -> Any:
+    """``value`` with strings for the numbers that JSON does not have, spelled as in Protocol Buffers' JSON."""
+    if isinstance(value, dict):
+        return {key: _finite(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(part) for part in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    return value
 
 
 def require(module: str, extra: str) -> ModuleType:
@@ -129,13 +163,14 @@ def require(module: str, extra: str) -> ModuleType:
 
 @contextmanager
 def progress(what: str, quiet: bool) -> Iterator[Callable[[str, int, int], None]]:
-    """Show a bar with the time left on standard error; yields ``step(name, done, total)``."""
+    """Show a bar with the time left on standard error, if that is a terminal; yields ``step(name, done, total)``."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
     title, item = (TextColumn(f"{{task.{field}}}", markup=False) for field in ("description", "fields[name]"))
     columns = (title, BarColumn(), TaskProgressColumn(), TimeRemainingColumn(), item)
-    with Progress(*columns, console=Console(stderr=True), disable=quiet, transient=True) as bar:
+    hidden = quiet or not sys.stderr.isatty()  # rich would end a bar that nobody sees with an empty line
+    with Progress(*columns, console=Console(stderr=True), disable=hidden, transient=True) as bar:
         task = bar.add_task(printable(what), total=None, name="")
 
         def step(name: str, done: int, total: int) -> None:

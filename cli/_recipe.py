@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+
+from ._sources import naming
+from ._types import FilePath
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -47,9 +49,7 @@ def recipe_options(command: F) -> F:
         "--profile", type=click.Choice(["compact", "paper", "max"]), help="Codecs to use  [default: compact]"
     )(command)
     command = click.option("--lossless", is_flag=True, help="Change nothing: every weight comes back bit for bit.")(command)
-    return click.option("--recipe", type=click.Path(path_type=Path), metavar="FILE.toml", help="Read the recipe from a file.")(
-        command
-    )
+    return click.option("--recipe", type=FilePath(), metavar="FILE.toml", help="Read the recipe from a file.")(command)
 
 
 def make_recipe(flags: Mapping[str, Any]) -> Any:
@@ -70,7 +70,8 @@ def make_recipe(flags: Mapping[str, Any]) -> Any:
     if flags["lossless"]:
         return Recipe.lossless(profile)
     if flags["recipe"] is not None:
-        recipe = Recipe.from_toml(flags["recipe"])
+        with naming(flags["recipe"]):
+            recipe = Recipe.from_toml(flags["recipe"])
         return recipe.with_profile(profile) if flags["profile"] else recipe
     common = {key: flags[key] for key in ("init", "seed", "feedback") if flags[key] is not None}
     if not settings:

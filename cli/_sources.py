@@ -1,14 +1,23 @@
-"""Files that models and tensors come from and go to, told apart by their endings."""
+"""Files that models and tensors come from and go to: told apart by their endings, named in errors, kept from one another."""
 
 from __future__ import annotations
 
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..format_spec.container import open_container
+from ..format_spec.errors import ConversionError, FormatError, LimitError, PlanError, RecipeError, SignatureError
+from ..format_spec.limits import DEFAULT_LIMITS, Limits
+
 if TYPE_CHECKING:
+    from ..format_spec.container import Container
     from ..format_spec.graph import Graph
+    from ..runtime.model import Model
 
 READERS = {
     ".safetensors": "from_safetensors",
@@ -28,6 +37,63 @@ THROUGH_ONNX = {
 WRITERS = {".onnx": "to_onnx", ".safetensors": "to_safetensors", ".npz": "to_npz"}
 
 
+OF_A_FILE = (FormatError, LimitError, ConversionError, PlanError, RecipeError, SignatureError)
+"""Errors about what a file holds. Those who raise them may have nothing but its bytes."""
+
+
+@contextmanager
+def naming(file: Path) -> Iterator[None]:
+    """Errors about what ``file`` holds begin with its name, once."""
+    try:
+        yield
+    except OF_A_FILE as error:
+        if not str(error).startswith((f"{file}: ", f"{file} ")):
+            error.args = (f"{file}: {error}",)
+        raise
+
+
+@contextmanager
+def opened(file: Path, limits: Limits = DEFAULT_LIMITS) -> Iterator[Container]:
+    """:func:`open_container`, with errors that name the file."""
+    with naming(file), open_container(file, limits) as container:
+        yield container
+
+
+@contextmanager
+def loaded(file: Path, **settings: Any) -> Iterator[Model]:
+    """:func:`tersor.runtime.load`, with errors that name the file, those of its runs included."""
+    from ..runtime import load
+
+    with naming(file), load(file, **settings) as model:
+        yield model
+
+
+def beside(file: Path, ending: str) -> Path:
+    """The output that a verb writes unless another is given: ``file`` with another ending.
+
+    Raises:
+        IsADirectoryError: ``file`` is a folder.
+    """
+    if file.is_dir():
+        raise IsADirectoryError(errno.EISDIR, "is a folder, not a file", str(file))
+    return file.with_suffix(ending)
+
+
+def keep_apart(output: Path | None, *others: Path | None) -> None:
+    """Refuse an output that would replace what the verb reads, or writes besides.
+
+    Raises:
+        click.UsageError: it is one of ``others``, under whatever name.
+    """
+    for other in others:
+        if output is not None and other is not None and _same(output, other):
+            raise click.UsageError(f"the output would replace {other}: name another one")
+
+
+def _same(a: Path, b: Path) -> bool:
+    return a.resolve() == b.resolve() or (a.exists() and b.exists() and a.samefile(b))
+
+
 def read_model(path: Path) -> Graph:
     """The model, or the tensors, in the file at ``path``.
 
@@ -41,7 +107,8 @@ def read_model(path: Path) -> Graph:
         raise click.UsageError(
             f"{ending} files are not read, make an ONNX model first: {THROUGH_ONNX[ending].format(file=path)}"
         )
-    return getattr(converters, READERS.get(ending, "from_onnx"))(path)
+    with naming(path):
+        return getattr(converters, READERS.get(ending, "from_onnx"))(path)
 
 
 def write_model(graph: Graph, path: Path) -> None:

@@ -3,7 +3,8 @@
     python _worker.py ENGINE MODEL THREADS INPUTS.npz
 
 A script, not a module: it needs nothing of Tersor but for the engine ``tersor``. The first line that it writes says that the
-model is ready. Then each line read is a JSON object, and each line written its answer.
+model is ready. Then each line read is a JSON object, and each line written the reply to it: ``{"answer": ...}``, or the last
+one, ``{"error": text, "exit_code": number}``. It ends quietly when nobody is left to read.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping
+import traceback
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -21,6 +23,10 @@ import numpy as np
 Inputs = Mapping[str, np.ndarray]
 Run = Callable[[], Mapping[str, Any]]
 Loader = Callable[[str, int, Inputs], Run]
+
+ORDINARY: Mapping[type[Exception], int] = {OSError: 1, MemoryError: 4}
+CANNOT_RUN = 7
+"""Exit codes of the command line for errors that are not Tersor's, whose own say theirs."""
 
 
 def tersor(path: str, threads: int, inputs: Inputs, memory: str = "expanded") -> Run:
@@ -84,18 +90,41 @@ def answer(order: Mapping[str, Any], run: Run) -> Any:
     return peak_memory()
 
 
-def main() -> None:
-    """Load, run once, then answer until the pipe closes."""
-    replies = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # engines print banners
-    engine, path, threads, given = sys.argv[1:]
+def answers(engine: str, path: str, threads: str, given: str) -> Iterator[Any]:
+    """Load and run once; then what each line of standard input asks for."""
     inputs = dict(np.load(given))
     begin = time.perf_counter()
     run = LOADERS[engine](path, int(threads), inputs)
-    ready = {"load": time.perf_counter() - begin, "first_run": timed(run)}
-    print(json.dumps(ready), file=replies, flush=True)
+    yield {"load": time.perf_counter() - begin, "first_run": timed(run)}
     for line in sys.stdin:
-        print(json.dumps(answer(json.loads(line), run)), file=replies, flush=True)
+        yield answer(json.loads(line), run)
+
+
+def failure(error: Exception) -> Mapping[str, Any]:
+    """The reply that an error is. One that no user causes also shows where it comes from."""
+    known = (code for kind, code in ORDINARY.items() if isinstance(error, kind))
+    code = getattr(error, "exit_code", next(known, None))
+    if code is None:
+        traceback.print_exc()
+    return {"error": str(error) or type(error).__name__, "exit_code": CANNOT_RUN if code is None else code}
+
+
+def main() -> None:
+    """Reply until the pipe closes, or something fails."""
+    replies = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # engines print banners
+
+    def reply(value: Mapping[str, Any]) -> None:
+        try:
+            print(json.dumps(value), file=replies, flush=True)
+        except BrokenPipeError:
+            os._exit(0)
+
+    try:
+        for found in answers(*sys.argv[1:]):
+            reply({"answer": found})
+    except Exception as error:
+        reply(failure(error))
 
 
 if __name__ == "__main__":

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import pkgutil
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 import click
 
-from ..format_spec.errors import TersorError
+from ..format_spec.errors import LimitError, TersorError
 from . import commands
 from ._output import echo
 
@@ -17,6 +19,12 @@ EXIT_CODES = """\
 Exit codes: 0 done; 1 could not read or write; 2 wrong usage; 3 damaged or foreign file; 4 over a limit;
 5 model not convertible; 6 recipe; 7 cannot be executed; 8 wrong input; 9 signature; 10 an extra is missing;
 11 the check failed; 130 interrupted."""
+
+INTERRUPTED = 130
+TRACEBACK = "--traceback"
+
+MISTAKES = (click.ClickException, click.Abort, TersorError, OSError, MemoryError)
+"""What a user can cause. Anything else is a defect of Tersor, and shows where."""
 
 
 class Verbs(click.Group):
@@ -32,31 +40,52 @@ class Verbs(click.Group):
             return None
         return importlib.import_module(f"{commands.__name__}.{cmd_name}").command
 
-    def invoke(self, ctx: click.Context) -> Any:
-        """Run the verb; turn the errors that a user can cause into one line on standard error and an exit code."""
+    def main(self, args: Sequence[str] | None = None, *more: Any, standalone_mode: bool = True, **settings: Any) -> Any:
+        """Parse and run; turn the errors that a user can cause into one line on standard error and an exit code.
+
+        All of it happens here, not in the verbs: to print a help text can fail as well.
+        """
+        if not standalone_mode:
+            return super().main(args, *more, standalone_mode=False, **settings)
+        given = sys.argv[1:] if args is None else list(args)
         try:
-            return super().invoke(ctx)
-        except (TersorError, OSError) as error:
-            if ctx.params["traceback"]:
+            code = super().main(given, *more, standalone_mode=False, **settings)
+        except MISTAKES as error:
+            if TRACEBACK in given and not isinstance(error, (click.ClickException, click.Abort)):
                 raise
-            echo(f"tersor: {_message(error)}", err=True)
-            ctx.exit(error.exit_code if isinstance(error, TersorError) else 1)
-        except KeyboardInterrupt:
-            echo("tersor: interrupted; nothing was written", err=True)
-            ctx.exit(130)
+            code = _explain(error)
+        sys.exit(code)
+
+
+def _explain(error: Exception) -> int:
+    """Say on standard error what went wrong; returns the exit code."""
+    if isinstance(error, click.ClickException):
+        error.show()
+        return error.exit_code
+    if isinstance(error, click.Abort):
+        echo("tersor: interrupted", err=True)
+        return INTERRUPTED
+    echo(f"tersor: {_message(error)}", err=True)
+    if isinstance(error, MemoryError):
+        return LimitError.exit_code
+    return error.exit_code if isinstance(error, TersorError) else 1
 
 
 def _message(error: Exception) -> str:
     """One line that says what, where and what to do."""
+    if isinstance(error, MemoryError):
+        return f"not enough memory, ask for smaller sizes or use a larger machine ({error or 'nothing more is known'})"
     if isinstance(error, OSError) and error.filename is not None:
         return f"{error.filename}: {error.strerror or error}"
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return f"standard output, or a temporary file: {error.strerror}"  # other files are named
     return " ".join(str(error).splitlines())
 
 
 @click.group(cls=Verbs, epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(package_name="tersor", message="tersor %(version)s")
-@click.option("--traceback", is_flag=True, help="Show the Python traceback of an error.")
-def cli(traceback: bool) -> None:
+@click.option(TRACEBACK, is_flag=True, expose_value=False, help="Show the Python traceback of an error.")
+def cli() -> None:
     """Pack trained networks 10-50x smaller, and run them from the packed file.
 
     \b
@@ -69,4 +98,4 @@ def cli(traceback: bool) -> None:
 
 def main() -> None:
     """Run the command line."""
-    sys.exit(cli())
+    cli()

@@ -69,7 +69,7 @@ def _parse(source: str | os.PathLike[str] | bytes | ModelProto) -> tuple[ModelPr
     if isinstance(source, ModelProto):
         return source, None
     data, folder = (source, None) if isinstance(source, bytes) else (Path(source).read_bytes(), Path(source).parent)
-    what = "these bytes are" if folder is None else f"{Path(os.fspath(source)).name} is"  # type: ignore[arg-type]
+    what = "these bytes are" if folder is None else f"{os.fspath(source)} is"  # type: ignore[arg-type]
     if not data:
         raise ConversionError(f"{what} empty")
     try:

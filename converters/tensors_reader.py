@@ -59,7 +59,7 @@ def from_safetensors(path: str | os.PathLike[str]) -> Graph:
             slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118 (it is no mapping)
             types = {name: (part.get_dtype(), tuple(part.get_shape())) for name, part in slices.items()}
     except SafetensorError as error:
-        raise ConversionError(f"{Path(path).name} is not a safetensors file, or damaged: {error}") from error
+        raise ConversionError(f"{os.fspath(path)} is not a safetensors file, or damaged: {error}") from error
 
     def tensor(name: str) -> DenseTensor:
         kind, shape = types[name]
@@ -87,7 +87,7 @@ def from_npz(path: str | os.PathLike[str]) -> Graph:
         with zipfile.ZipFile(path) as archive:
             types = {name.removesuffix(".npy"): _header(archive, name) for name in archive.namelist()}
     except (zipfile.BadZipFile, ValueError) as error:
-        raise ConversionError(f"{Path(path).name} is not an archive of numpy arrays: {error}") from error
+        raise ConversionError(f"{os.fspath(path)} is not an archive of numpy arrays: {error}") from error
 
     def tensor(name: str) -> DenseTensor:
         dtype, shape = types[name]
@@ -118,7 +118,7 @@ def from_state_dict(source: str | os.PathLike[str] | Mapping[str, torch.Tensor])
     state = _load(Path(source))
     if not isinstance(state, Mapping):
         raise ConversionError(
-            f"{Path(source).name} holds an object of type {type(state).__name__}, not a state dict: save model.state_dict()"
+            f"{os.fspath(source)} holds an object of type {type(state).__name__}, not a state dict: save model.state_dict()"
         )
     return _graph(source, {str(name): _from_torch(str(name), value) for name, value in state.items()}, {})
 
@@ -132,7 +132,7 @@ def _load(path: Path) -> Any:
         return torch.load(path, map_location="cpu", weights_only=True)
     except _DAMAGE as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        message = f"{path.name} holds more than tensors, or is no torch file: save model.state_dict() ({reason})"
+        message = f"{path} holds more than tensors, or is no torch file: save model.state_dict() ({reason})"
         raise ConversionError(message) from error
 
 

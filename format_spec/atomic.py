@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""What writing ends with, and nothing else that the block may do: the system says it without a name."""
 
 
 @contextmanager
@@ -20,7 +24,8 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     it names is replaced; a file that is replaced leaves its permissions to the new one.
 
     Raises:
-        OSError: ``path`` is a directory, a pipe, a device or a socket, its folder is missing, or it cannot be written.
+        OSError: ``path`` is a directory, a pipe, a device or a socket, its folder is missing, or it cannot be written;
+            ``filename`` says what, also where the system does not.
     """
     with atomic_write_all(path) as (file,):
         yield file
@@ -37,7 +42,7 @@ def atomic_write_all(*paths: str | os.PathLike[str]) -> Iterator[tuple[BinaryIO,
         OSError: as :func:`atomic_write`.
     """
     new = [_NewFile.beside(path) for path in paths]
-    with ExitStack() as leftovers:
+    with _naming(new), ExitStack() as leftovers:
         for file in new:
             file.create()
             leftovers.callback(file.temporary.unlink, missing_ok=True)
@@ -51,6 +56,20 @@ def atomic_write_all(*paths: str | os.PathLike[str]) -> Iterator[tuple[BinaryIO,
             file.finish()
         for file in new:
             file.temporary.replace(file.target)
+
+
+@contextmanager
+def _naming(new: Sequence[_NewFile]) -> Iterator[None]:
+    """Errors of writing name the file to be, not one that nobody asked for, nor nothing at all."""
+    targets = {str(file.temporary): str(file.target) for file in new}
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None and error.errno in FULL:
+            error.filename = str(new[0].target)  # which of them it was, the system does not say
+        elif error.filename in targets:
+            error.filename = targets[error.filename]
+        raise
 
 
 @dataclass(frozen=True)

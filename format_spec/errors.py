@@ -12,13 +12,14 @@ class TersorError(Exception):
 class FormatError(TersorError):
     """The bytes are not a valid Tersor file.
 
-    ``offset`` is the position in the file (or in ``section``, when one is named) where the defect was found.
+    ``message`` says what is wrong; ``offset`` is the position in the file (or in ``section``, when one is named) where the
+    defect was found.
     """
 
     exit_code = 3
 
     def __init__(self, message: str, *, offset: int | None = None, section: str | None = None) -> None:
-        self.offset, self.section = offset, section
+        self.message, self.offset, self.section = message, offset, section
         where = [f"in {section}"] if section else []
         where += [f"at byte {offset}"] if offset is not None else []
         super().__init__(f"{message} ({' '.join(where)})" if where else message)

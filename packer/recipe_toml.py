@@ -56,7 +56,8 @@ def _text(source: str | os.PathLike[str]) -> str:
     try:
         return Path(source).read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
-        raise RecipeError(f"cannot read the recipe {os.fspath(source)!r}: {error}") from error
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise RecipeError(f"{os.fspath(source)}: cannot read the recipe: {reason}") from error
 
 
 def _from_document(document: Mapping[str, Any]) -> Recipe:
@@ -87,4 +88,4 @@ def _check_keys(document: Mapping[str, Any], known: tuple[str, ...]) -> None:
         if key not in known:
             close = get_close_matches(key, known, 1)
             hint = f"; did you mean {close[0]!r}?" if close else ""
-            raise RecipeError(f"a recipe has no key {key!r}{hint} There are {listed(known)}")
+            raise RecipeError(f"a recipe has no key {key!r}{hint}; there are {listed(known)}")

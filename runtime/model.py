@@ -145,6 +145,8 @@ class Model:
     def trace(self, inputs: Mapping[str, np.ndarray], runs: int = 1) -> Trace:
         """Run ``runs`` times, noting when each step begins and ends, and what each thread does meanwhile.
 
+        One more run goes first, and is not in the trace: it prepares what traced runs need.
+
         Raises:
             InputError: a name, element type or shape is not what the model takes.
             PlanError: the input shapes do not work out inside the network.
@@ -154,11 +156,11 @@ class Model:
         planned = self._planned(check_inputs(self.inputs, inputs))
         traced = []
         with planned.execution() as execution:
-            for _ in range(runs):
+            for _ in range(1 + runs):
                 recorder = Recorder(self._workers)
                 execution.run(inputs, {}, recorder)
                 traced.append(recorder.spans())
-        return Trace(tuple(planned.plan.rows()), tuple(traced))
+        return Trace(tuple(planned.plan.rows()), tuple(traced[1:]))
 
     def close(self) -> None:
         """Stop the threads and forget the plans; the model cannot run afterwards."""
@@ -286,7 +288,8 @@ def _fits(value: Value, shape: tuple[int, ...]) -> bool:
 
 
 def _describe(array: np.ndarray) -> str:
-    return f"{array.dtype.name}{list(array.shape)}"
+    order = "" if array.dtype.isnative else " in foreign byte order"
+    return f"{array.dtype.name}{list(array.shape)}{order}"
 
 
 def _signature(value: Value) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .._output import (
+    batch_option,
     bytes_text,
     cache_option,
     echo,
@@ -20,6 +21,8 @@ from .._output import (
     require,
     threads_option,
 )
+from .._sources import loaded, opened
+from .._types import FilePath, Number
 
 if TYPE_CHECKING:
     from ...runtime.load import Memory
@@ -28,11 +31,11 @@ TITLES = {"tersor": "Tersor", "tersor_streamed": "Tersor, streamed", "onnxruntim
 
 
 @click.command(name="bench")
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=FilePath())
 @click.option("--against", type=click.Choice(["onnxruntime"]), help="Also run the dense model there, in turn with ours.")
-@click.option("--batch", type=click.IntRange(min=1), default=1, show_default=True, help="Size of every symbolic dimension.")
+@batch_option
 @click.option("--rounds", type=click.IntRange(min=1), default=9, show_default=True, help="Turns that each engine takes.")
-@click.option("--seconds", type=click.FloatRange(min=0), default=0.2, show_default=True, help="Length of a turn.")
+@click.option("--seconds", type=Number(min=0), default=0.2, show_default=True, help="Length of a turn.")
 @threads_option
 @memory_option
 @cache_option
@@ -45,13 +48,11 @@ def command(
     With --against onnxruntime (needs tersor[pack,bench]) the same weights, decoded, run there as a dense fp32 model, on as many
     threads. Each engine has a process of its own; they take turns, and their outputs are compared.
     """
-    from ...runtime import load
     from .._engines import Contestant, compete
-    from .._inputs import random_inputs
+    from .._inputs import batch_inputs
 
-    with load(file, threads=threads) as model:
-        symbols = {d: batch for v in model.inputs for d in v.type.shape or () if isinstance(d, str)}
-        inputs, used = random_inputs(model.inputs, 0, symbols), model.threads
+    with loaded(file, threads=threads) as model:
+        inputs, used = batch_inputs(model.inputs, batch), model.threads
     with TemporaryDirectory() as folder:
         ours = "tersor" if memory == "expanded" else "tersor_streamed"
         contestants = [Contestant(ours, file)]
@@ -73,12 +74,11 @@ def _unpacked(file: Path, folder: Path) -> Path:
     require("onnx", "pack")
     require("onnxruntime", "bench")
     from ...converters import to_onnx
-    from ...format_spec.container import open_container
     from ...format_spec.model_file import read_graph
     from ...runtime.decode import decode
 
     path = folder / "dense.onnx"
-    with open_container(file) as container:
+    with opened(file) as container:
         to_onnx(read_graph(container, decode), path)
     return path
 

@@ -13,6 +13,7 @@ import click
 import numpy as np
 
 from .._output import bytes_text, echo, json_option, print_json, print_table, progress
+from .._types import FilePath
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,7 +24,7 @@ LATENCY_RUNS = 50
 
 
 @click.command(name="demo")
-@click.option("--output", "-o", type=click.Path(path_type=Path), metavar="FILE", help="Keep the packed file there.")
+@click.option("--output", "-o", type=FilePath(), metavar="FILE", help="Keep the packed file there.")
 @json_option
 def command(output: Path | None, as_json: bool) -> None:
     """Pack a LeNet-5 trained on MNIST, run the packed file on 1,000 test images, and compare with the dense model.

@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ...format_spec.printable import printable
 from .._output import bytes_text, echo, json_option, limits_option, memory_option, print_json, print_table
+from .._sources import loaded, opened
+from .._types import FilePath
 
 if TYPE_CHECKING:
     from ...format_spec.container import Container
@@ -18,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @click.command(name="inspect")
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=FilePath())
 @click.option("--plan", "as_plan", is_flag=True, help="Show the steps that would be executed, with the kernel of each.")
 @click.option(
     "--size", "sizes", multiple=True, metavar="DIM=N", help="With --plan: the size of a symbolic dimension  [default: 1]"
@@ -29,14 +32,14 @@ if TYPE_CHECKING:
 def command(file: Path, as_plan: bool, sizes: tuple[str, ...], memory: Memory, limits: Limits, as_json: bool) -> None:
     """Show the sections, inputs, outputs, metadata and tensors of FILE, and where its bytes go.
 
-    Only the header and the manifest are read, and the heads of the tensors' payloads; nothing is executed.
+    Nothing is executed, and no weight is decoded: but the whole file is read once, to check that it is not damaged.
     """
     if as_plan:
         _show_plan(file, dict(_size(s) for s in sizes), memory, limits, as_json)
         return
-    from ...format_spec.container import open_container
-
-    with open_container(file, limits) as container:
+    if sizes:
+        raise click.UsageError("--size needs --plan")
+    with opened(file, limits) as container:
         facts = describe(container)
     if as_json:
         print_json(facts)
@@ -119,15 +122,18 @@ def _size(text: str) -> tuple[str, int]:
 
 
 def _show_plan(file: Path, sizes: dict[str, int], memory: Memory, limits: Limits, as_json: bool) -> None:
-    from ...runtime import load
-    from .._inputs import random_inputs
+    from .._inputs import input_shapes, symbols
 
-    with load(file, memory=memory, limits=limits) as model:
-        shapes = {name: array.shape for name, array in random_inputs(model.inputs, 0, sizes).items()}
-        plan = model.plan(shapes)
+    with loaded(file, memory=memory, limits=limits) as model:
+        known = symbols(model.inputs)
+        for name in sizes.keys() - set(known):
+            raise click.UsageError(
+                f"{file} has no symbolic dimension {name!r}; it has {', '.join(map(printable, known)) or 'none'}"
+            )
+        plan = model.plan(input_shapes(model.inputs, sizes, limits))
     rows = list(plan.rows())
     if as_json:
-        print_json([asdict(row) for row in rows])
+        print_json({"steps": [asdict(row) for row in rows], "intermediate_bytes": plan.arena_bytes})
         return
     macs, executed = sum(row.macs for row in rows), sum(row.macs * row.density for row in rows)
     weights = f"{sum(row.weight_bytes for row in rows):,}"

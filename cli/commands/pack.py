@@ -9,14 +9,13 @@ import click
 
 from .._output import echo, json_option, print_json, progress, threads_option
 from .._recipe import make_recipe, recipe_options
-from .._sources import read_model
+from .._sources import beside, keep_apart, read_model
+from .._types import FilePath
 
 
 @click.command(name="pack")
-@click.argument("model", type=click.Path(path_type=Path))
-@click.option(
-    "--output", "-o", type=click.Path(path_type=Path), metavar="FILE", help="[default: MODEL with the ending .tersor]"
-)
+@click.argument("model", type=FilePath())
+@click.option("--output", "-o", type=FilePath(), metavar="FILE", help="[default: MODEL with the ending .tersor]")
 @recipe_options
 @threads_option
 @click.option("--quiet", "-q", is_flag=True, help="No progress bar, no report.")
@@ -38,9 +37,8 @@ def command(model: Path, output: Path | None, threads: int | None, quiet: bool, 
     """
     from ...packer import pack
 
-    target = output or model.with_suffix(".tersor")
-    if target.exists() and target.samefile(model):
-        raise click.UsageError("the output would replace the model: name another one with --output")
+    target = output or beside(model, ".tersor")
+    keep_apart(target, model, flags["recipe"])
     recipe = make_recipe(flags)
     with progress(f"packing {model.name}", quiet or as_json) as step:
         report = pack(read_model(model), target, recipe, threads=threads, progress=step)

@@ -5,22 +5,33 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 
 from .._output import echo, json_option, print_json, progress, threads_option
+from .._sources import naming
+from .._types import FilePath
 
 
 @click.command(name="repack")
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=FilePath())
 @click.option("--profile", type=click.Choice(["compact", "paper", "max"]), required=True, help="Codecs of the new file.")
-@click.option("--output", "-o", type=click.Path(path_type=Path), metavar="FILE", help="[default: replace FILE]")
+@click.option("--output", "-o", type=FilePath(), metavar="FILE", help="[default: replace FILE]")
 @click.option(
     "--index-bits", type=click.IntRange(1, 8), default=5, show_default=True, metavar="N", help="Bits of a gap (paper only)."
 )
 @threads_option
 @click.option("--quiet", "-q", is_flag=True, help="No progress bar, no report.")
 @json_option
+@click.pass_context
 def command(
-    file: Path, profile: str, output: Path | None, index_bits: int, threads: int | None, quiet: bool, as_json: bool
+    ctx: click.Context,
+    file: Path,
+    profile: str,
+    output: Path | None,
+    index_bits: int,
+    threads: int | None,
+    quiet: bool,
+    as_json: bool,
 ) -> None:
     """Write FILE's model with the codecs of another profile; no weight changes by a bit.
 
@@ -33,8 +44,10 @@ def command(
     """
     from ...packer.repack import repack
 
+    if profile != "paper" and ctx.get_parameter_source("index_bits") is not ParameterSource.DEFAULT:
+        raise click.UsageError(f"--index-bits is for --profile paper: {profile} has no gaps of so many bits")
     target, before = output or file, file.stat().st_size
-    with progress(f"repacking {file.name}", quiet or as_json) as step:
+    with naming(file), progress(f"repacking {file.name}", quiet or as_json) as step:
         report = repack(file, target, profile, index_bits=index_bits, threads=threads, progress=step)
     if as_json:
         print_json({"output": str(target), "before_bytes": before, **report.to_dict()})

@@ -7,10 +7,12 @@ from pathlib import Path
 import click
 
 from .._output import echo, json_option, print_json
+from .._sources import naming
+from .._types import FilePath
 
 
 @click.command(name="report")
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=FilePath())
 @json_option
 def command(file: Path, as_json: bool) -> None:
     """Show, for each weight tensor of FILE, the columns of Deep Compression's tables, and what the file really spends.
@@ -22,7 +24,8 @@ def command(file: Path, as_json: bool) -> None:
     """
     from ...packer.report import report_file
 
-    report = report_file(file)
+    with naming(file):
+        report = report_file(file)
     if as_json:
         print_json(report.to_dict())
     else:

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .._inputs import Preprocessing
+from .._inputs import Preprocessing, read_inputs
 from .._output import cache_option, echo, json_option, limits_option, memory_option, print_json, print_table, threads_option
+from .._sources import keep_apart, loaded
+from .._types import FilePath, Number, Numbers
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,27 +33,22 @@ def _named(_ctx: click.Context, _param: click.Parameter, values: tuple[str, ...]
     return [(name, Path(path)) for name, _, path in (value.partition("=") for value in values)]
 
 
-def _numbers(_ctx: click.Context, _param: click.Parameter, value: str) -> tuple[float, ...]:
-    try:
-        return tuple(float(part) for part in value.split(","))
-    except ValueError:
-        raise click.BadParameter(f"{value!r} is not a number, or numbers with commas between them") from None
-
-
 @click.command(name="run")
-@click.argument("file", type=click.Path(path_type=Path))
-@click.argument("inputs", nargs=-1, type=click.Path(path_type=Path))
+@click.argument("file", type=FilePath())
+@click.argument("inputs", nargs=-1, type=FilePath())
 @click.option("--input", "-i", "named", multiple=True, callback=_named, metavar="NAME=FILE", help="A file for the input NAME.")
-@click.option("--output", "-o", type=click.Path(path_type=Path), metavar="OUT.npz", help="Write every output there.")
+@click.option("--output", "-o", type=FilePath(), metavar="OUT.npz", help="Write every output there.")
 @click.option("--top", type=click.IntRange(min=1), default=5, show_default=True, help="Largest values to show of each output.")
-@click.option("--scale", type=float, default=255.0, show_default=True, help="Images: divide pixels by this,")
-@click.option("--mean", default="0", show_default=True, callback=_numbers, metavar="M[,M,M]", help="subtract this,")
-@click.option("--std", default="1", show_default=True, callback=_numbers, metavar="S[,S,S]", help="and divide by this.")
+@click.option("--scale", type=Number(nonzero=True), default=255.0, show_default=True, help="Images: divide pixels by this,")
+@click.option("--mean", type=Numbers(Number()), default="0", show_default=True, metavar="M[,M,M]", help="subtract this,")
+@click.option(
+    "--std", type=Numbers(Number(nonzero=True)), default="1", show_default=True, metavar="S[,S,S]", help="and divide by this."
+)
 @click.option("--bgr", is_flag=True, help="Images: channels in the order blue, green, red.")
 @click.option(
     "--trace",
     "trace_file",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=FilePath(),
     metavar="OUT.json",
     help=f"Run {TRACED_RUNS} times more, show the time of each step, and write a trace that Chrome and Perfetto open.",
 )
@@ -88,12 +85,14 @@ def command(
     import numpy as np
 
     from ...format_spec.atomic import atomic_write
-    from ...runtime import load
-    from .._inputs import read_inputs
 
+    given = [*named, *((None, path) for path in inputs)]
+    for written in (output, trace_file):
+        keep_apart(written, file, *(path for _, path in given))
+    keep_apart(output, trace_file)
     preprocessing = Preprocessing(scale, mean, std, bgr)
-    with load(file, threads=threads, memory=memory, limits=limits) as model:
-        arrays = read_inputs(model.inputs, [*named, *((None, path) for path in inputs)], preprocessing)
+    with loaded(file, threads=threads, memory=memory, limits=limits) as model:
+        arrays = read_inputs(model.inputs, given, preprocessing)
         begin = time.perf_counter()
         outputs = model.run(arrays)
         seconds = time.perf_counter() - begin

@@ -8,18 +8,20 @@ from pathlib import Path
 import click
 
 from .._output import echo, json_option, print_json
+from .._sources import keep_apart
+from .._types import FilePath
 
 
 @click.command(name="sign")
-@click.argument("file", type=click.Path(path_type=Path), required=False)
-@click.option("--key", type=click.Path(path_type=Path), metavar="PRIVATE.pem", help="The Ed25519 private key to sign with.")
+@click.argument("file", type=FilePath(), required=False)
+@click.option("--key", type=FilePath(), metavar="PRIVATE.pem", help="The Ed25519 private key to sign with.")
 @click.option(
     "--new-key",
-    type=click.Path(path_type=Path),
+    type=FilePath(),
     metavar="PRIVATE.pem",
     help="Make a private key, and its public key in PRIVATE.pub.pem; neither may exist yet.",
 )
-@click.option("--output", "-o", type=click.Path(path_type=Path), help="Where the signature goes.  [default: FILE.sig]")
+@click.option("--output", "-o", type=FilePath(), help="Where the signature goes.  [default: FILE.sig]")
 @json_option
 def command(file: Path | None, key: Path | None, new_key: Path | None, output: Path | None, as_json: bool) -> None:
     """Sign FILE with Ed25519: the 64 bytes of the signature go to FILE.sig, and FILE itself is not changed.
@@ -80,8 +82,7 @@ def sign_file(file: Path, key: Path, output: Path | None) -> Path:
     from ...format_spec.signature import PassphraseNeeded, sign, signature_path
 
     target = output or Path(signature_path(file))
-    if target.resolve() in (file.resolve(), key.resolve()):
-        raise click.UsageError("the signature would replace the file or the key: name another output")
+    keep_apart(target, file, key)
     pem = key.read_bytes()
     view = map_source(file)
     try:

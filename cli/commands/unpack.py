@@ -7,30 +7,33 @@ from pathlib import Path
 import click
 
 from .._output import bytes_text, echo, json_option, print_json
-from .._sources import write_model
+from .._sources import beside, keep_apart, opened, write_model
+from .._types import FilePath
 
 
 @click.command(name="unpack")
-@click.argument("file", type=click.Path(path_type=Path))
-@click.argument("output", type=click.Path(path_type=Path), required=False)
+@click.argument("file", type=FilePath())
+@click.argument("output", type=FilePath(), required=False)
 @json_option
 def command(file: Path, output: Path | None, as_json: bool) -> None:
     """Write what FILE holds, decoded, for other tools.
 
     OUTPUT's ending says what to write: .onnx the graph with its weights, .safetensors or .npz the tensors alone. It is FILE
-    with the ending .onnx unless given, or .safetensors where FILE has no graph. The graph is at the opset that the file
-    holds; names and metadata are the source model's. Weights are what FILE holds: bit for bit the source's where it was
-    packed with --lossless.
+    with the ending .onnx unless given, or .safetensors where FILE has no graph; such a file is only replaced when OUTPUT says
+    so, for it may be the model that FILE was packed from. The graph is at the opset that the file holds; names and metadata
+    are the source model's. Weights are what FILE holds: bit for bit the source's where it was packed with --lossless.
     """
-    from ...format_spec.container import open_container
     from ...format_spec.model_file import read_graph
     from ...runtime.decode import decode
 
-    with open_container(file) as container:
+    with opened(file) as container:
         graph = read_graph(container, decode)
-        target = output or file.with_suffix(".onnx" if graph.outputs else ".safetensors")
-        if target.resolve() == file.resolve():
-            raise click.UsageError("the output would replace the packed file: name another one")
+        target = output or beside(file, ".onnx" if graph.outputs else ".safetensors")
+        keep_apart(target, file)
+        if output is None and target.exists():
+            raise click.UsageError(
+                f"{target} exists, and may be the model that {file} was packed from: give OUTPUT to replace it"
+            )
         write_model(graph, target)
     size = target.stat().st_size
     if as_json:

@@ -6,8 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+import numpy as np
 
-from .._output import bytes_text, echo, json_option, limits_option, print_json, require
+from .._output import bytes_text, echo, json_option, limits_option, print_json
+from .._sources import loaded, naming
+from .._types import FilePath, Number
 
 if TYPE_CHECKING:
     from ...format_spec.limits import Limits
@@ -16,22 +19,20 @@ CHECK_FAILED = 11
 
 
 @click.command(name="verify")
-@click.argument("file", type=click.Path(path_type=Path))
-@click.option(
-    "--against", type=click.Path(path_type=Path), metavar="MODEL.onnx", help="Also compare outputs with this model's."
-)
+@click.argument("file", type=FilePath())
+@click.option("--against", type=FilePath(), metavar="MODEL.onnx", help="Also compare outputs with this model's.")
 @click.option(
     "--tolerance",
-    type=click.FloatRange(min=0),
+    type=Number(min=0),
     default=1e-4,
     show_default=True,
     help="Largest difference allowed with --against, relative to the largest output.",
 )
-@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the random inputs for --against.")
 @click.option(
-    "--key", type=click.Path(path_type=Path), metavar="PUBLIC.pem", help="First check FILE's signature by this key's owner."
+    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the random inputs for --against."
 )
-@click.option("--signature", type=click.Path(path_type=Path), help="Where the signature is, with --key.  [default: FILE.sig]")
+@click.option("--key", type=FilePath(), metavar="PUBLIC.pem", help="First check FILE's signature by this key's owner.")
+@click.option("--signature", type=FilePath(), help="Where the signature is, with --key.  [default: FILE.sig]")
 @limits_option
 @json_option
 @click.pass_context
@@ -57,7 +58,8 @@ def command(
     """
     if signature is not None and key is None:
         raise click.UsageError("--signature needs --key")
-    result: dict[str, Any] = check_file(file, limits, key, signature)
+    with naming(file):
+        result: dict[str, Any] = check_file(file, limits, key, signature)
     if against is not None:
         result["differences"] = compare(file, against, seed, limits)
         result["ok"] = all(d["relative"] <= tolerance for d in result["differences"])
@@ -135,22 +137,25 @@ def check_bytes(data: memoryview, limits: Limits) -> dict[str, Any]:
 
 
 def compare(file: Path, against: Path, seed: int, limits: Limits) -> list[dict[str, Any]]:
-    """Run both models on random inputs; per output, the largest difference over the largest magnitude."""
-    import numpy as np
+    """Run both models on random inputs; per output, the largest difference over the largest magnitude.
 
-    from ...runtime import load
+    Raises:
+        ConversionError: ONNX Runtime does not read ``against``.
+        InputError: it does not take the packed model's inputs, or gives other outputs.
+        OSError: it cannot be opened.
+    """
     from .._inputs import random_inputs
+    from .._onnxruntime import Dense
 
-    onnxruntime = require("onnxruntime", "bench")
-    session = onnxruntime.InferenceSession(str(against), providers=["CPUExecutionProvider"])
-    with load(file, limits=limits) as model:
+    dense = Dense(against)
+    with loaded(file, limits=limits) as model:
         inputs = random_inputs(model.inputs, seed)
         ours = model.run(inputs)
-        theirs = dict(zip([o.name for o in session.get_outputs()], session.run(None, inputs), strict=True))
-    found: list[dict[str, Any]] = []
-    for name, value in ours.items():
-        want, got = np.asarray(theirs[name], np.float64), np.asarray(value, np.float64)
-        largest = np.abs(want).max(initial=0)
-        difference = np.abs(want - got).max(initial=0)
-        found.append({"output": name, "relative": float(difference / largest) if largest else float(difference)})
-    return found
+    return [{"output": name, "relative": _difference(ours[name], value)} for name, value in dense.run(inputs, ours).items()]
+
+
+def _difference(found: np.ndarray, expected: np.ndarray) -> float:
+    """The largest difference over the largest magnitude of ``expected``."""
+    got, want = found.astype(np.float64), expected.astype(np.float64)
+    largest, difference = np.abs(want).max(initial=0), np.abs(want - got).max(initial=0)
+    return float(difference / largest) if largest else float(difference)

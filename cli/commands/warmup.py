@@ -4,42 +4,46 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from ...format_spec.errors import InputError
-from .._output import bytes_text, cache_option, echo, json_option, print_json, threads_option
+from .._output import batch_option, bytes_text, cache_option, echo, json_option, memory_option, print_json, threads_option
+from .._sources import loaded
+from .._types import FilePath
+
+if TYPE_CHECKING:
+    from ...runtime.load import Memory
 
 
 @click.command(name="warmup")
-@click.argument("files", nargs=-1, type=click.Path(path_type=Path))
-@click.option("--batch", type=click.IntRange(min=1), default=1, show_default=True, help="Size of every symbolic dimension.")
+@click.argument("files", nargs=-1, type=FilePath())
+@batch_option
 @threads_option
+@memory_option
 @cache_option
 @json_option
-def command(files: tuple[Path, ...], batch: int, threads: int | None, as_json: bool) -> None:
+def command(files: tuple[Path, ...], batch: int, threads: int | None, memory: Memory, as_json: bool) -> None:
     """Compile the kernels that FILES need and keep them in the cache folder; without FILES, say where it is.
 
     \b
     tersor warmup net.tersor --cache /var/cache/tersor     at build time, as whoever may write there
     TERSOR_CACHE_DIR=/var/cache/tersor python app.py       later, as anyone who may read it
 
-    Kept code is for this processor, this Python and this version of Tersor and Numba; any other makes its own.
+    Kept code is for this processor, this Python and this version of Tersor and Numba; any other makes its own. Models that run
+    with other sizes, numbers of threads or --memory may need kernels besides: warm up once for each. Fails when a kernel cannot
+    be kept.
     """
-    from ...runtime import load
-    from ...runtime.kernels._cache import cache_folder
-    from .._inputs import random_inputs
+    from ...runtime.kernels._cache import cache_folder, lost
 
     folder = cache_folder()
     if files and folder is None:
         raise InputError("there is no home directory to keep kernels in: say where, with --cache DIR")
-    times = {}
-    for file in files:
-        begin = time.perf_counter()
-        with load(file, threads=threads) as model:
-            symbols = {d: batch for v in model.inputs for d in v.type.shape or () if isinstance(d, str)}
-            model.run(random_inputs(model.inputs, 0, symbols))
-        times[str(file)] = time.perf_counter() - begin
+    times = {str(file): _warm(file, batch, threads, memory) for file in files}
+    if failures := lost():
+        first = next(iter(failures.values()))
+        raise OSError(first.errno, f"kernels cannot be kept there: {first.strerror or first}", str(folder))
     kept = [path.stat().st_size for path in folder.rglob("*") if path.is_file()] if folder is not None else []
     if as_json:
         print_json({"folder": str(folder) if folder else None, "kernels": len(kept), "bytes": sum(kept), "seconds": times})
@@ -47,3 +51,13 @@ def command(files: tuple[Path, ...], batch: int, threads: int | None, as_json: b
     for name, seconds in times.items():
         echo(f"{name}: ready in {seconds:.1f} s")
     echo(f"{folder or 'no cache folder'}: {len(kept)} kernels, {bytes_text(sum(kept))}")
+
+
+def _warm(file: Path, batch: int, threads: int | None, memory: Memory) -> float:
+    """Run the model once; the seconds that this took."""
+    from .._inputs import batch_inputs
+
+    begin = time.perf_counter()
+    with loaded(file, threads=threads, memory=memory) as model:
+        model.run(batch_inputs(model.inputs, batch))
+    return time.perf_counter() - begin

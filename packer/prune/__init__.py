@@ -29,5 +29,5 @@ def check_finite(name: str, weights: np.ndarray) -> None:
         bad = int(np.flatnonzero(~np.isfinite(weights.reshape(-1)))[0])
         raise RecipeError(
             f"tensor {name!r} holds {weights.reshape(-1)[bad]} at index {bad}: it cannot be pruned or shared; "
-            f"keep it as it is with a rule for {name!r} that says keep, or repair the model"
+            f"keep it as it is (pack --keep {name!r}; in a recipe, an empty rule for it), or repair the model"
         )

@@ -13,7 +13,7 @@ import os
 import platform
 import shutil
 import sys
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from functools import cache
 from hashlib import blake2b
 from pathlib import Path
@@ -28,6 +28,8 @@ from .host import target
 VARIABLE = "TERSOR_CACHE_DIR"
 ENVIRONMENTS = 16
 """Environments whose code is kept: making one more drops those that were made first."""
+
+_lost: dict[str, OSError] = {}
 
 
 def cache_folder() -> Path | None:
@@ -75,17 +77,25 @@ def has(name: str) -> bool:
 
 
 def write(name: str, code: Code) -> None:
-    """Keep ``code`` in the file called ``name``, if that is possible."""
+    """Keep ``code`` in the file called ``name``, if that is possible; :func:`lost` knows what was not."""
     folder = _environment()
     if folder is None:
         return
     facts = {"wrapper": code.wrapper, "environment": code.environment, "imports": code.imports}
     head = json.dumps({**facts, "digest": _digest(code.machine_code)})
-    with contextlib.suppress(OSError):
+    try:
         if not folder.is_dir():
             _make(folder)
         with atomic_write(folder / name) as file:
             file.write(head.encode() + b"\n" + code.machine_code)
+        _lost.pop(name, None)
+    except OSError as error:
+        _lost[name] = error
+
+
+def lost() -> Mapping[str, OSError]:
+    """What this process wanted to keep and could not, and why: a model runs all the same, and later processes start slower."""
+    return _lost
 
 
 def _environment() -> Path | None:

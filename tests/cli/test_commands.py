@@ -10,51 +10,14 @@ import numpy as np
 import onnx
 import pytest
 from click.testing import CliRunner, Result
-from onnx import TensorProto, helper, numpy_helper
+from onnx import numpy_helper
 
 from tersor.cli.main import cli
+from tersor.runtime import load
+from tersor.runtime.kernels import _cache
+from tersor.runtime.kernels._link import Code
 
 Run = Callable[..., Result]
-
-
-@pytest.fixture
-def run() -> Run:
-    return lambda *arguments: CliRunner().invoke(cli, [str(a) for a in arguments])
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """conv 3x3 -> relu -> flatten -> gemm on (N, 1, 6, 6)."""
-    rng = np.random.default_rng(0)
-    tensors = {
-        "conv.w": rng.standard_normal((8, 1, 3, 3)),
-        "conv.b": rng.standard_normal(8),
-        "fc.w": rng.standard_normal((10, 128)),
-        "fc.b": rng.standard_normal(10),
-    }
-    graph = helper.make_graph(
-        [
-            helper.make_node("Conv", ["x", "conv.w", "conv.b"], ["c"], kernel_shape=[3, 3]),
-            helper.make_node("Relu", ["c"], ["r"]),
-            helper.make_node("Flatten", ["r"], ["f"]),
-            helper.make_node("Gemm", ["f", "fc.w", "fc.b"], ["y"], transB=1),
-        ],
-        "small",
-        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", 1, 6, 6])],
-        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["N", 10])],
-        [numpy_helper.from_array(value.astype(np.float32), name) for name, value in tensors.items()],
-    )
-    path = tmp_path_factory.mktemp("model") / "small.onnx"
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8), path)
-    return path
-
-
-@pytest.fixture(scope="module")
-def packed(model: Path) -> Path:
-    path = model.with_suffix(".tersor")
-    result = CliRunner().invoke(cli, ["pack", str(model), "-o", str(path), "--lossless", "--quiet"])
-    assert result.exit_code == 0, result.output
-    return path
 
 
 def test_help_lists_every_verb_and_the_exit_codes(run: Run):
@@ -95,6 +58,7 @@ def test_pack_takes_rules_and_keeps(run: Run, model: Path, tmp_path: Path):
         (("--rule", "fc"), 2, "PATTERN=KEY:VALUE"),
         (("--lossless", "--bits", 4), 2, "exclude one another"),
         (("--recipe", "missing.toml"), 6, "missing.toml"),
+        (("--bits", 4, "-o", ""), 2, "the name is empty"),
     ],
 )
 def test_pack_mistakes(run: Run, model: Path, tmp_path: Path, arguments: tuple[object, ...], code: int, message: str):
@@ -127,7 +91,8 @@ def test_inspect_accounts_for_every_byte(run: Run, packed: Path):
     shown = run("inspect", packed).output
     assert "fc.w" in shown
     plan = json.loads(run("inspect", packed, "--plan", "--size", "N=2", "--json").stdout)
-    assert any(step["op"].startswith("Conv") for step in plan)
+    assert any(step["op"].startswith("Conv") for step in plan["steps"])
+    assert plan["intermediate_bytes"] > 0
     assert run("inspect", packed, "--plan", "--size", "N").exit_code == 2
 
 
@@ -194,6 +159,108 @@ def test_bench(run: Run, packed: Path):
     assert "peak memory" in run("bench", packed, *options).output
 
 
+@pytest.mark.parametrize(
+    "arguments", [("-o", "packed"), ("--trace", "packed"), ("-o", "x"), ("-o", "link"), ("-o", "new", "--trace", "new")]
+)
+def test_run_replaces_nothing_that_it_reads(run: Run, packed: Path, tmp_path: Path, arguments: tuple[str, ...]):
+    np.save(tmp_path / "x.npy", np.zeros((1, 1, 6, 6), np.float32))
+    (tmp_path / "link").symlink_to(packed)
+    paths = {"packed": packed, "x": tmp_path / "x.npy", "link": tmp_path / "link", "new": tmp_path / "new"}
+    result = run("run", packed, paths["x"], *(paths.get(a, a) for a in arguments))
+    assert (result.exit_code, "would replace" in result.output) == (2, True), result.output
+
+
+@pytest.mark.parametrize("option", ["--std=0", "--scale=0", "--mean=inf", "--std=1,nan"])
+def test_run_takes_finite_numbers(run: Run, packed: Path, option: str):
+    assert run("run", packed, "i.png", option).exit_code == 2
+
+
+def test_run_prints_json_that_strict_readers_take(run: Run, packed: Path, tmp_path: Path):
+    np.save(tmp_path / "x.npy", np.full((1, 1, 6, 6), np.nan, np.float32))
+    result = run("run", packed, tmp_path / "x.npy", "--json", "--top", 1)
+    shown = json.loads(result.stdout, parse_constant=pytest.fail)
+    assert shown["outputs"]["y"]["top"] == [[{"index": 0, "value": "NaN"}]]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (("--plan", "--size", "Q=3"), 2, "no symbolic dimension 'Q'; it has N"),
+        (("--size", "N=3"), 2, "--size needs --plan"),
+        (("--plan", "--size", f"N={1 << 63}"), 4, "small.tersor: input 'x'"),
+        (("--plan", "--size", "N=99999999999"), 4, "Limits.activation_bytes"),
+    ],
+)
+def test_inspect_refuses_sizes(run: Run, packed: Path, arguments: tuple[str, ...], code: int, message: str):
+    result = run("inspect", packed, *arguments)
+    assert (result.exit_code, message in result.output) == (code, True), result.output
+
+
+def test_repack_has_gaps_in_the_paper_profile_only(run: Run, packed: Path, tmp_path: Path):
+    target = tmp_path / "new.tersor"
+    assert run("repack", packed, "--profile", "compact", "--index-bits", 4, "-o", target).exit_code == 2
+    assert not target.exists()
+    assert run("repack", packed, "--profile", "paper", "--index-bits", 4, "-o", target).exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "message"),
+    [
+        ("none.onnx", 1, "none.onnx: No such file"),
+        (".", 1, "Is a directory"),
+        ("text.onnx", 5, "text.onnx: ONNX Runtime does not read it"),
+        ("packed", 5, "ONNX Runtime does not read it"),
+        ("wide.onnx", 8, "wide.onnx: does not run on the packed model's inputs"),
+        ("other.onnx", 8, "other.onnx: has no output 'y'"),
+    ],
+)
+def test_verify_against_what_is_no_such_model(
+    run: Run, packed: Path, model: Path, tmp_path: Path, name: str, code: int, message: str
+):
+    (tmp_path / "text.onnx").write_text("hello")
+    proto = onnx.load(model)
+    proto.graph.input[0].type.tensor_type.shape.dim[3].dim_value = 7
+    proto.graph.node[2].CopyFrom(onnx.helper.make_node("GlobalMaxPool", ["r"], ["f"]))
+    proto.graph.node[3].CopyFrom(onnx.helper.make_node("Identity", ["f"], ["y"]))
+    proto.graph.output[0].type.tensor_type.ClearField("shape")
+    onnx.save(proto, tmp_path / "wide.onnx")
+    proto = onnx.load(model)
+    proto.graph.node[3].output[0] = proto.graph.output[0].name = "z"
+    onnx.save(proto, tmp_path / "other.onnx")
+    result = run("verify", packed, "--against", packed if name == "packed" else tmp_path / name)
+    assert (result.exit_code, message in result.output) == (code, True), result.output
+
+
+def test_verify_takes_seeds_from_0_on(run: Run, packed: Path):
+    assert run("verify", packed, "--seed", -1).exit_code == 2
+
+
+def damage(packed: Path, target: Path) -> Path:
+    """A file whose header and manifest are sound, and whose first tensor is not."""
+    data = bytearray(packed.read_bytes())
+    data[100] ^= 1
+    target.write_bytes(data)
+    return target
+
+
+@pytest.mark.parametrize("verb", ["bench", "warmup", "run", "inspect", "report", "unpack", "verify"])
+def test_a_damaged_file_is_named(run: Run, packed: Path, tmp_path: Path, verb: str):
+    bad = damage(packed, tmp_path / "bad.tersor")
+    np.save(tmp_path / "x.npy", np.zeros((1, 1, 6, 6), np.float32))
+    result = run(verb, bad, *([tmp_path / "x.npy"] if verb == "run" else []))
+    assert result.exit_code == 3, result.output
+    assert result.stderr.count("\n") == 1
+    assert result.stderr.startswith(f"tersor: {bad}")
+    assert result.stderr.count("(in section") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"), [(("--threads", 99999999), 2), (("--seconds", "nan"), 2), (("--batch", 1 << 63), 4)]
+)
+def test_bench_mistakes(run: Run, packed: Path, arguments: tuple[object, ...], code: int):
+    assert run("bench", packed, *arguments).exit_code == code
+
+
 def test_trace(run: Run, packed: Path, tmp_path: Path):
     np.save(tmp_path / "x.npy", np.zeros((2, 1, 6, 6), np.float32))
     shown = run("run", packed, tmp_path / "x.npy", "--trace", tmp_path / "trace.json")
@@ -212,6 +279,24 @@ def test_warmup_says_where_kernels_are_kept(run: Run, packed: Path, tmp_path: Pa
     assert str(tmp_path / "kept") in run("warmup", "--cache", tmp_path / "kept").output
 
 
+def test_warmup_covers_streamed_memory(run: Run, packed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("TERSOR_CACHE_DIR", "elsewhere")  # put back after the test
+    asked: list[str] = []
+    monkeypatch.setattr("tersor.runtime.load", lambda *_, memory, **more: asked.append(memory) or load(packed, **more))
+    assert run("warmup", packed, "--cache", tmp_path, "--memory", "streamed").exit_code == 0
+    assert asked == ["streamed"]
+
+
+def test_warmup_fails_when_a_kernel_is_not_kept(run: Run, packed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("TERSOR_CACHE_DIR", str(tmp_path / "file"))
+    monkeypatch.setattr(_cache, "_lost", {})
+    _cache.write("kernel", Code("", "", (), b""))  # those of the model have been compiled in this process already
+    result = run("warmup", packed)
+    assert result.exit_code == 1
+    assert f"{tmp_path / 'file'}: kernels cannot be kept there: Not a directory" in result.output
+
+
 def test_unpack_gives_the_same_weights(run: Run, packed: Path, model: Path, tmp_path: Path):
     target = tmp_path / "back.onnx"
     assert run("unpack", packed, target).exit_code == 0
@@ -219,6 +304,13 @@ def test_unpack_gives_the_same_weights(run: Run, packed: Path, model: Path, tmp_
     for tensor in onnx.load(model).graph.initializer:
         np.testing.assert_array_equal(back[tensor.name], numpy_helper.to_array(tensor))
     assert run("unpack", packed, packed).exit_code == 2
+
+
+def test_unpack_keeps_the_model_that_was_packed(run: Run, packed: Path, model: Path):
+    before = model.read_bytes()
+    result = run("unpack", packed)
+    assert (result.exit_code, "give OUTPUT to replace it" in result.output) == (2, True), result.output
+    assert model.read_bytes() == before
 
 
 def test_demo_tells_the_story_in_numbers(run: Run, tmp_path: Path):

@@ -1,16 +1,19 @@
-"""What a terminal is shown of names that come from files."""
+"""What is printed for people, with names that come from files, and for programs."""
 
 from __future__ import annotations
 
+import json
+import sys
 from collections.abc import Callable
+from math import inf, nan
 from pathlib import Path
 
 import numpy as np
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
+from rich.table import Table
 
-from tersor.cli._output import progress
-from tersor.cli.main import cli
+from tersor.cli._output import fit, print_json, progress
 from tersor.format_spec.graph import Graph, Node, TensorType, Value
 from tersor.format_spec.tensors import DenseTensor
 from tersor.packer import pack
@@ -19,11 +22,6 @@ EVIL = "w\x1b]0;title\x07\x1b[2J\n[/red]:smile:"
 SHOWN = r"w\x1b]0;title\x07\x1b[2J\n[/red]:smile:"
 
 Run = Callable[..., Result]
-
-
-@pytest.fixture
-def run() -> Run:
-    return lambda *arguments: CliRunner().invoke(cli, [str(a) for a in arguments])
 
 
 @pytest.fixture
@@ -56,9 +54,33 @@ def test_an_error_is_one_line_that_can_be_shown(run: Run, model: Path, tmp_path:
 
 def test_names_under_a_progress_bar(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FORCE_COLOR", "1")  # a bar is drawn on what is a terminal
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     with progress(f"packing {{x}} {EVIL}", quiet=False) as step:
         step(EVIL, 1, 2)
     shown = capsys.readouterr().err
     assert r"title\x07" in shown
     assert "\x07" not in shown
     assert "{x}" in shown
+
+
+def test_no_progress_bar_where_there_is_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    with progress("working", quiet=False) as step:
+        step("w", 1, 2)
+    assert capsys.readouterr().err == ""
+
+
+def test_json_has_no_constants_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
+    print_json({"a": [nan, inf, (-inf, 1.5)], "b": None, "c": True})
+    found = json.loads(capsys.readouterr().out, parse_constant=pytest.fail)
+    assert found == {"a": ["NaN", "Infinity", ["-Infinity", 1.5]], "b": None, "c": True}
+
+
+@pytest.mark.parametrize(
+    ("width", "left_out"),
+    [(100, []), (62, ["three"]), (40, ["one", "two", "three"]), (1, ["kernel", "one", "two", "three"])],
+)
+def test_a_narrow_terminal_shows_fewer_columns(width: int, left_out: list[str]) -> None:
+    made = Table("name", "operator", "kernel", "one", "two", "three")
+    made.add_row("a" * 60, "Conv + Relu", "dense", "1,000,000", "2", "3")
+    assert fit(made, width) == left_out
+    assert len(made.columns) == 6 - len(left_out)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import sys
@@ -135,3 +136,28 @@ def test_a_private_file_is_private_while_it_is_replaced(tmp_path: Path) -> None:
     with atomic_write(path):
         (temporary,) = set(tmp_path.iterdir()) - {path}
         assert mode(temporary) == 0o600
+
+
+def test_a_full_disk_names_the_file_and_leaves_what_was_there(tmp_path: Path) -> None:
+    target = tmp_path / "file"
+    target.write_bytes(b"before")
+    with pytest.raises(OSError, match="No space left") as caught, atomic_write(target):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert caught.value.filename == str(target)
+    assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"before"]
+
+
+def test_other_errors_of_the_block_keep_their_names(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="cannot read") as caught, atomic_write(tmp_path / "file"):
+        raise OSError(errno.EIO, "cannot read")
+    assert caught.value.filename is None
+
+
+def test_a_folder_that_is_locked_is_no_riddle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: Path, *_: object, **__: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "touch", refuse)
+    with pytest.raises(PermissionError) as caught:
+        write(tmp_path / "file")
+    assert caught.value.filename == str(tmp_path / "file")

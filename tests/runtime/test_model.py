@@ -115,6 +115,7 @@ def test_out_may_not_overlap_or_be_unknown(graph):
     [
         ({}, "'image' is missing"),
         ({"picture": image()}, "no input 'picture'; it takes image: float32\\[batch, 3, 8, width\\]"),
+        ({"image": image().astype(image().dtype.newbyteorder())}, "float32\\[1, 3, 8, 10\\] in foreign byte order, the model"),
         ({"image": image().astype(np.float64)}, "float64\\[1, 3, 8, 10\\], the model takes float32\\[batch, 3, 8, width\\]"),
         ({"image": image()[0]}, "float32\\[3, 8, 10\\]"),
         ({"image": image()[:, :2]}, "float32\\[1, 2, 8, 10\\]"),

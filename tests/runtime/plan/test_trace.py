@@ -11,6 +11,7 @@ import pytest
 from tersor.format_spec.graph import Graph, Node, TensorType, Value
 from tersor.format_spec.tensors import DenseTensor
 from tersor.runtime.model import Model
+from tersor.runtime.plan.execute import Execution
 from tersor.runtime.plan.trace import STEPS, summary
 
 
@@ -40,6 +41,14 @@ def test_every_step_once_a_run(model):
         assert {"thread 0"} <= {span.lane for span in parts} <= {"thread 0", "thread 1"}
         assert len([span for span in parts if span.step == 0]) == 2
         assert all(steps[p.step].begin <= p.begin <= p.end <= steps[p.step].end for p in parts)
+
+
+def test_a_run_before_the_traced_ones_prepares_them(model, monkeypatch):
+    runs = []
+    run = Execution.run
+    monkeypatch.setattr(Execution, "run", lambda *arguments: runs.append(1) or run(*arguments))
+    assert len(model.trace({"x": np.ones((1, 64, 40, 40), np.float32)}, runs=2).runs) == 2
+    assert len(runs) == 3
 
 
 def test_summary_adds_up(model):

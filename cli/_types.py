@@ -1,0 +1,72 @@
+"""Kinds of arguments and options: what click lets through reaches a verb as a value that it can use."""
+
+from __future__ import annotations
+
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+import click
+
+MOST_THREADS = 1024
+"""More threads than that are a slip of the finger: no processor has so many cores, and starting them fails halfway."""
+
+
+class FilePath(click.Path):
+    """The path of a file. Whether it can be read or written is found by doing so, and is no matter of usage."""
+
+    def __init__(self) -> None:
+        super().__init__(readable=False, path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The path; fails with click's usage error when it is the empty text that an unset variable leaves."""
+        if value == "":
+            self.fail("the name is empty", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+class ByteCount(click.ParamType):
+    """A number of bytes: ``200000``, or ``8G`` with one of the suffixes k, M, G, T (powers of 1000)."""
+
+    name = "size"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """The number; fails with click's usage error."""
+        if isinstance(value, int):
+            return value
+        number, suffix = (value[:-1], value[-1:]) if value[-1:] in ("k", "M", "G", "T") else (value, "")
+        if not number.isascii() or not number.isdecimal() or not int(number):
+            self.fail(f"{value!r} is not a size such as 200000, 500M or 8G", param, ctx)
+        return int(number) * 1000 ** ("kMGT".index(suffix) + 1 if suffix else 0)
+
+
+class Number(click.FloatRange):
+    """A finite number, ``nonzero`` where it divides; with the bounds of click's ``FloatRange``."""
+
+    name = "number"
+
+    def __init__(self, *, nonzero: bool = False, **bounds: Any) -> None:
+        super().__init__(**bounds)
+        self._nonzero = nonzero
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """The number; fails with click's usage error."""
+        number = super().convert(value, param, ctx)
+        if not isfinite(number):
+            self.fail(f"{value} is not a finite number", param, ctx)
+        if self._nonzero and number == 0:
+            self.fail("0 cannot be divided by", param, ctx)
+        return number
+
+
+class Numbers(click.ParamType):
+    """One number, or several with commas between them: each is a :class:`Number`."""
+
+    name = "numbers"
+
+    def __init__(self, each: Number) -> None:
+        self._each = each
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[float, ...]:
+        """The numbers; fails with click's usage error."""
+        return tuple(self._each.convert(part, param, ctx) for part in value.split(","))

@@ -1,0 +1,67 @@
+"""Arrays and images from files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tersor.cli._inputs import Preprocessing, batch_inputs, input_shapes, read_inputs
+from tersor.format_spec.errors import InputError, LimitError
+from tersor.format_spec.graph import TensorType, Value
+from tersor.format_spec.limits import Limits
+
+X = Value("x", TensorType("float32", ("N", 1, 2, 2)))
+
+
+def read(*files: Path) -> np.ndarray:
+    return read_inputs([X], [(None, file) for file in files], Preprocessing())["x"]
+
+
+def test_bytes_in_another_order_are_the_same_values(tmp_path: Path):
+    x = np.arange(4, dtype=np.float32).reshape(1, 1, 2, 2)
+    np.save(tmp_path / "x.npy", x.astype(">f4"))
+    np.savez(tmp_path / "x.npz", x=x.astype(">f4"))
+    for file in (tmp_path / "x.npy", tmp_path / "x.npz"):
+        assert read(file).dtype.isnative
+        np.testing.assert_array_equal(read(file), x)
+
+
+@pytest.mark.parametrize("other", [np.zeros((1, 1, 2, 3), np.float32), np.zeros((1, 1, 2, 2)), np.zeros((), np.float32)])
+def test_files_that_make_no_batch_are_named(tmp_path: Path, other: np.ndarray):
+    np.save(tmp_path / "a.npy", np.zeros((1, 1, 2, 2), np.float32))
+    np.save(tmp_path / "b.npy", other)
+    with pytest.raises(InputError, match=r"do not make one batch: .*a\.npy holds float32.*b\.npy holds"):
+        read(tmp_path / "a.npy", tmp_path / "b.npy")
+
+
+def test_archives_are_what_their_names_say(tmp_path: Path):
+    np.savez(tmp_path / "none.npz")
+    np.save(tmp_path / "array.npy", np.zeros(1))
+    (tmp_path / "array.npy").rename(tmp_path / "array.npz")
+    (tmp_path / "archive.npy").write_bytes((tmp_path / "none.npz").read_bytes())
+    for name, message in (("none.npz", "has no arrays"), ("array.npz", "not an archive"), ("archive.npy", "must end in .npz")):
+        with pytest.raises(InputError, match=rf"{name}.*{message}"):
+            read(tmp_path / name)
+
+
+def test_a_broken_image_is_named(tmp_path: Path):
+    noise = np.random.default_rng(0).integers(0, 256, (32, 32), np.uint8)
+    Image.fromarray(noise).save(tmp_path / "whole.png")
+    for name, length in (("cut.png", 500), ("none.png", 3)):
+        (tmp_path / name).write_bytes((tmp_path / "whole.png").read_bytes()[:length])
+        with pytest.raises(InputError, match=rf"{name}: not an image that can be read"):
+            read(tmp_path / name)
+    with pytest.raises(FileNotFoundError):
+        read(tmp_path / "missing.png")
+
+
+def test_shapes_need_no_memory_and_have_a_limit():
+    assert input_shapes([X], {"N": 100_000_000}) == {"x": (100_000_000, 1, 2, 2)}
+    with pytest.raises(LimitError, match="would take 32 bytes"):
+        input_shapes([X], {"N": 2}, Limits(activation_bytes=16))
+    with pytest.raises(LimitError):
+        batch_inputs([X], 1 << 63)
+    assert batch_inputs([X], 3)["x"].shape == (3, 1, 2, 2)

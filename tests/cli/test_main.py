@@ -1,0 +1,64 @@
+"""What the command line says and returns when something goes wrong outside of its verbs, or in any of them."""
+
+from __future__ import annotations
+
+import errno
+import io
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from tersor.cli.main import cli
+from tersor.format_spec.errors import TersorError
+
+
+class FullDisk(io.StringIO):
+    """A stream with no room."""
+
+    def write(self, text: str, /) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+@pytest.mark.parametrize("option", ["--help", "--version"])
+def test_standard_output_on_a_full_disk(option: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    monkeypatch.setattr(sys, "stdout", FullDisk())
+    with pytest.raises(SystemExit, match="1"):
+        cli.main([option])
+    assert capsys.readouterr().err == "tersor: standard output, or a temporary file: No space left on device\n"
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["warmup"]])
+def test_interrupted(arguments: list[str], monkeypatch: pytest.MonkeyPatch):
+    def interrupt(*_: object) -> NoReturn:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(click.Group, "get_help", interrupt)
+    monkeypatch.setattr("tersor.runtime.kernels._cache.cache_folder", interrupt)
+    result = CliRunner().invoke(cli, arguments)
+    assert result.exit_code == 130
+    assert result.stderr.strip() == "tersor: interrupted"
+
+
+def test_too_little_memory(packed: Path, monkeypatch: pytest.MonkeyPatch):
+    def fail(*_: object) -> NoReturn:
+        raise MemoryError("Unable to allocate 27 GiB")
+
+    monkeypatch.setattr("tersor.cli._inputs.batch_inputs", fail)
+    result = CliRunner().invoke(cli, ["warmup", str(packed)])
+    assert result.exit_code == 4
+    assert "Unable to allocate 27 GiB" in result.stderr
+
+
+def test_traceback_shows_where_an_error_comes_from(tmp_path: Path):
+    arguments = ["--traceback", "inspect", str(tmp_path / "none")]
+    assert isinstance(CliRunner().invoke(cli, arguments).exception, OSError)
+
+
+def test_callers_may_handle_errors_themselves(tmp_path: Path):
+    (tmp_path / "empty").touch()
+    with pytest.raises(TersorError, match="empty"):
+        cli.main(["inspect", str(tmp_path / "empty")], standalone_mode=False)

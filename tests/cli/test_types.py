@@ -1,0 +1,40 @@
+"""What arguments and options take."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+
+from tersor.cli._types import FilePath, Number, Numbers
+
+
+def test_an_unreadable_file_is_no_mistake_of_usage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setattr(os, "access", lambda *_, **__: False)
+    assert FilePath().convert(str(tmp_path / "file"), None, None) == tmp_path / "file"
+
+
+def test_numbers_are_as_many_as_there_are_commas():
+    assert Numbers(Number()).convert("0.5,-1", None, None) == (0.5, -1.0)
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "message"),
+    [
+        (FilePath(), "", "the name is empty"),
+        (Number(), "nan", "not a finite number"),
+        (Number(), "-inf", "not a finite number"),
+        (Number(), "a", "not a valid number"),
+        (Number(min=0), "-1", "not in the range"),
+        (Number(nonzero=True), "-0.0", "cannot be divided by"),
+        (Numbers(Number(nonzero=True)), "1,0", "cannot be divided by"),
+        (Numbers(Number()), "1,", "not a valid number"),
+    ],
+)
+def test_what_is_refused(kind: Any, text: str, message: str):
+    with pytest.raises(click.BadParameter, match=message):
+        kind.convert(text, None, None)
