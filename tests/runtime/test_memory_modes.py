@@ -156,3 +156,17 @@ def test_weights_that_would_need_another_kernel_are_refused(tmp_path: Path):
             file.write(np.where(rng.random(bits.shape) < 0.02, np.float32(1), np.float32(0)).astype(np.float32).tobytes())
         with pytest.raises(FormatError, match="its file has been written to"):
             model.run({x: np.ones(shape, np.float32)})
+
+
+@pytest.mark.parametrize("op_type", ["LSTM", "GRU", "RNN"])
+def test_recurrent_layers_give_the_same_answers(monkeypatch, pruned, tmp_path: Path, op_type):
+    monkeypatch.setattr("tersor.runtime.encoded.KEPT_ENCODED", 1)
+    monkeypatch.setattr("tersor.runtime.encoded.DECODED_SHARE", 0)
+    rng, path, gates = np.random.default_rng(0), tmp_path / "net.tersor", {"LSTM": 4, "GRU": 3, "RNN": 1}[op_type]
+    tensors = {"w": pruned(rng, (1, gates * 8, 5), 0.4), "r": pruned(rng, (1, gates * 8, 8), 0.4)}
+    values = (Value("x", TensorType("float32", (7, 2, 5))),), (Value("y", TensorType("float32", (7, 1, 2, 8))),)
+    node = Node(op_type, "layer", ("x", "w", "r"), ("y",), {"hidden_size": 8})
+    pack(Graph("net", *values, (node,), {n: DenseTensor.of(a) for n, a in tensors.items()}, {}, OPSET), path, Recipe.lossless())
+    x = rng.standard_normal((7, 2, 5)).astype(np.float32)
+    with load(path) as expanded, load(path, memory="streamed") as streamed:
+        np.testing.assert_allclose(streamed.run({"x": x})["y"], expanded.run({"x": x})["y"], rtol=1e-5, atol=1e-6)
