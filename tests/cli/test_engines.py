@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -18,11 +19,23 @@ def given(tmp_path: Path) -> Path:
     return tmp_path / "inputs.npz"
 
 
-def test_an_interrupt_ends_the_engine_at_once(packed: Path, given: Path):
-    with pytest.raises(KeyboardInterrupt), Engine(Contestant("tersor", packed), 1, given) as engine:
+BUSY = """
+import json, os, pathlib, sys, time
+print(json.dumps({"answer": os.getsid(0)}), flush=True)
+time.sleep(10)
+pathlib.Path(sys.argv[2]).with_name("ended by itself").touch()
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="sessions are POSIX's")
+def test_an_interrupt_ends_a_busy_engine_from_here(tmp_path: Path, given: Path):
+    script = tmp_path / "busy.py"
+    script.write_text(BUSY)
+    engine = Engine(Contestant("busy", tmp_path / "model", script), 1, given)
+    assert engine.ready != os.getsid(0)  # or the terminal would interrupt both
+    with pytest.raises(KeyboardInterrupt), engine:
         raise KeyboardInterrupt
-    with pytest.raises(ValueError, match="closed file"):
-        engine.ask()
+    assert not (tmp_path / "ended by itself").exists()
 
 
 def test_the_worker_ends_quietly_with_its_reader(packed: Path, given: Path):
