@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..format_spec.errors import InputError, LimitError
+from ..format_spec.errors import ConversionError, InputError, LimitError
 from ..format_spec.graph import Value
 from ..format_spec.limits import DEFAULT_LIMITS, Limits
 from ._output import require
@@ -149,10 +149,13 @@ def _only_input(values: Sequence[Value], parts: Mapping[str, object]) -> Value:
 
 
 def _read_npy(path: Path) -> np.ndarray:
+    from ..converters.damage import damage_told
+
     try:
-        found = np.load(path, allow_pickle=False)
-    except (ValueError, EOFError) as error:
-        raise InputError(f"{path}: not a readable .npy array ({error})") from None
+        with damage_told(str(path), "a numpy array"):
+            found = np.load(path, allow_pickle=False)
+    except ConversionError as error:
+        raise InputError(str(error)) from None
     if not isinstance(found, np.ndarray):
         raise InputError(f"{path}: an archive of arrays; its name must end in .npz")
     return _native(found)
@@ -161,15 +164,16 @@ def _read_npy(path: Path) -> np.ndarray:
 def _read_npz(path: Path, name: str | None, names: Sequence[str]) -> dict[str, np.ndarray]:
     """The arrays of ``path`` that are inputs; its only array when the input is named, or is the only one."""
     import zipfile
-    import zlib
 
+    from ..converters.damage import damage_told
+
+    if not zipfile.is_zipfile(path):
+        raise InputError(f"{path}: not an archive of arrays, although its name ends in .npz")
     try:
-        if not zipfile.is_zipfile(path):
-            raise InputError(f"{path}: not an archive of arrays, although its name ends in .npz")
-        with np.load(path, allow_pickle=False) as archive:
+        with damage_told(str(path), "an archive of numpy arrays"), np.load(path, allow_pickle=False) as archive:
             arrays = {key: _native(archive[key]) for key in archive.files}
-    except (ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise InputError(f"{path}: not a readable .npz archive ({error})") from None
+    except ConversionError as error:
+        raise InputError(str(error)) from None
     if name is None:
         found = {key: arrays[key] for key in names if key in arrays}
         if found:

@@ -10,7 +10,7 @@ import onnx
 from onnx import AttributeProto, GraphProto, helper, numpy_helper
 
 from ..format_spec.errors import ConversionError, UnsupportedOperator
-from ..format_spec.graph import OPSET, Attribute, Graph
+from ..format_spec.graph import OPSET, Attribute, Graph, Node
 from .constants import from_tensor_proto
 
 
@@ -41,18 +41,27 @@ def read_attribute(proto: AttributeProto, folder: Path | None, read_graph: Calla
     raise UnsupportedOperator(f"attribute {proto.name!r} is of kind {name}, which is not supported")
 
 
-def write_attribute(op_type: str, name: str, value: Attribute, write_graph: Callable[[Graph], GraphProto]) -> AttributeProto:
-    """The protobuf form of attribute ``name`` of an operator; ``write_graph`` writes a graph-valued one."""
+def write_attribute(node: Node, name: str, write_graph: Callable[[Graph], GraphProto]) -> AttributeProto:
+    """The protobuf form of the attribute of ``node`` called ``name``; ``write_graph`` writes a graph-valued one.
+
+    Raises:
+        UnsupportedOperator: an empty list of an operator that ONNX does not have, so that nothing says of what.
+    """
+    value = node.attribute(name)
     if isinstance(value, Graph):
         return helper.make_attribute(name, write_graph(value))
     if isinstance(value, np.ndarray):
         return helper.make_attribute(name, numpy_helper.from_array(value))
     # An empty tuple does not show what it is a list of.
-    return helper.make_attribute(name, value, attr_type=_declared_type(op_type, name) if value == () else None)
+    return helper.make_attribute(name, value, attr_type=_declared_type(node, name) if value == () else None)
 
 
-def _declared_type(op_type: str, name: str) -> int:
-    declared = onnx.defs.get_schema(op_type, OPSET, "").attributes.get(name)
+def _declared_type(node: Node, name: str) -> int:
+    try:
+        declared = onnx.defs.get_schema(node.op_type, OPSET, "").attributes.get(name)
+    except onnx.defs.SchemaError:
+        message = f"ONNX opset {OPSET} has no operator {node.op_type} to say what its empty list {name!r} is of"
+        raise UnsupportedOperator(message, node=node.label) from None
     kinds = {
         onnx.defs.OpSchema.AttrType.FLOATS: AttributeProto.FLOATS,
         onnx.defs.OpSchema.AttrType.STRINGS: AttributeProto.STRINGS,

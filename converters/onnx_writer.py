@@ -19,6 +19,7 @@ from .skeleton import IR_VERSION
 MOST_INLINE_BYTES = (2 << 30) - (64 << 20)
 """Above this many bytes of tensors they go to a file of their own: protobuf ends at 2 GB, and the nodes need room too."""
 
+_MOST_DIMENSION = (1 << 63) - 1
 _ALIGNMENT = 4096
 _LEAST_EXTERNAL_BYTES = 1024
 
@@ -32,7 +33,8 @@ def to_onnx(graph: Graph, path: str | os.PathLike[str] | None = None) -> ModelPr
     renames leaves the new data beside an old model.
 
     Raises:
-        ConversionError: a model that large without a path.
+        ConversionError: a model that large without a path, or an input's or output's dimension beyond 63 bits.
+        UnsupportedOperator: an operator that ONNX does not have, with an attribute that only it could explain.
         OSError: the file cannot be written.
     """
     size = sum(tensor.size * tensor.dtype.itemsize for tensor in _tensors(graph))
@@ -99,12 +101,15 @@ def _graph(graph: Graph, store: Callable[[np.ndarray, str], TensorProto]) -> Gra
 
 
 def _value(value: Value) -> ValueInfoProto:
+    for size in value.type.shape or ():
+        if isinstance(size, int) and size > _MOST_DIMENSION:
+            raise ConversionError(f"{value.name!r} has a dimension of {size}; ONNX holds no more than {_MOST_DIMENSION}")
     element = helper.np_dtype_to_tensor_dtype(np.dtype(value.type.dtype))
     return helper.make_tensor_value_info(value.name, element, value.type.shape)
 
 
 def _node(node: Node, store: Callable[[np.ndarray, str], TensorProto]) -> NodeProto:
     proto = NodeProto(op_type=node.op_type, name=node.name, input=node.inputs, output=node.outputs)
-    for name, value in node.attributes.items():
-        proto.attribute.append(write_attribute(node.op_type, name, value, lambda inner: _graph(inner, store)))
+    for name in node.attributes:
+        proto.attribute.append(write_attribute(node, name, lambda inner: _graph(inner, store)))
     return proto

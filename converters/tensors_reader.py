@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import pickle
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from math import prod
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,6 +17,7 @@ from ..format_spec.errors import ConversionError, MissingExtra, UnsupportedOpera
 from ..format_spec.graph import Graph
 from ..format_spec.records import DTYPE_IDS
 from ..format_spec.tensors import DenseTensor
+from .damage import damage_told
 from .element_types import unsupported_type
 
 if TYPE_CHECKING:
@@ -36,7 +39,7 @@ _SAFETENSORS_DTYPES = {
     "C64": np.complex64,
 }
 
-_DAMAGE = (pickle.UnpicklingError, RuntimeError, EOFError, LookupError, ValueError, TypeError, AssertionError)
+_TORCH_DAMAGE = (pickle.UnpicklingError, RuntimeError, EOFError, LookupError, ValueError, TypeError, AssertionError)
 """What torch raises for a file that is not one of its own, or holds more than tensors."""
 
 
@@ -80,26 +83,17 @@ def from_npz(path: str | os.PathLike[str]) -> Graph:
 
     Raises:
         UnsupportedOperator: an array of objects, text or another type that a file does not hold.
-        ConversionError: not an archive of arrays.
+        ConversionError: not an archive of arrays, two arrays of one name, or damage, also when an array is read.
         OSError: the file cannot be read.
     """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            types = {name.removesuffix(".npy"): _header(archive, name) for name in archive.namelist()}
-    except (zipfile.BadZipFile, ValueError) as error:
-        raise ConversionError(f"{os.fspath(path)} is not an archive of numpy arrays: {error}") from error
-
-    def tensor(name: str) -> DenseTensor:
-        dtype, shape = types[name]
-        native = dtype.newbyteorder("=")
-
-        def read() -> np.ndarray:
-            with np.load(path, allow_pickle=False) as archive:
-                return np.ascontiguousarray(archive[name], native).reshape(shape)
-
-        return DenseTensor(_held(name, native), shape, read)
-
-    return _graph(path, {name: tensor(name) for name in types}, {})
+    tensors: dict[str, DenseTensor] = {}
+    with _npz(path) as archive:
+        for member in archive.infolist():
+            name = member.filename.removesuffix(".npy")
+            if name in tensors:
+                raise ConversionError(f"{os.fspath(path)} holds two arrays called {name!r}")
+            tensors[name] = _from_npz(path, archive, member, name)
+    return _graph(path, tensors, {})
 
 
 def from_state_dict(source: str | os.PathLike[str] | Mapping[str, torch.Tensor]) -> Graph:
@@ -130,33 +124,67 @@ def _load(path: Path) -> Any:
         raise MissingExtra("reading torch files needs torch: pip install 'tersor[torch]'") from error
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
-    except _DAMAGE as error:
+    except _TORCH_DAMAGE as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         message = f"{path} holds more than tensors, or is no torch file: save model.state_dict() ({reason})"
         raise ConversionError(message) from error
 
 
 def _from_torch(name: str, value: Any) -> DenseTensor:
+    """A tensor that looks like ``value``, lazy conjugation and negation included; it is copied only when it is read."""
     kind = str(getattr(value, "dtype", "")).removeprefix("torch.")
     if not kind or not hasattr(value, "detach"):
         raise ConversionError(f"{name!r} is of type {type(value).__name__}, not a tensor: give the state dict itself")
     if kind not in DTYPE_IDS:
         raise _unsupported(name, kind)
-    return DenseTensor(np.dtype(kind), tuple(value.shape), lambda: np.ascontiguousarray(value.detach().cpu().numpy()))
+    layout = "nested" if value.is_nested else str(value.layout).removeprefix("torch.")
+    if layout != "strided":
+        raise ConversionError(f"tensor {name!r} is {layout}, not dense: replace it by its to_dense() in the state dict")
+    if value.is_meta:
+        raise ConversionError(f"tensor {name!r} is on the meta device and has no elements: load the weights first")
+
+    def read() -> np.ndarray:
+        return np.asarray(value.detach().cpu().resolve_conj().resolve_neg().numpy(), order="C")
+
+    return DenseTensor(np.dtype(kind), tuple(value.shape), read)
 
 
-def _header(archive: zipfile.ZipFile, name: str) -> tuple[np.dtype, tuple[int, ...]]:
-    with archive.open(name) as file:
-        major, _ = np.lib.format.read_magic(file)
-        read = np.lib.format.read_array_header_1_0 if major == 1 else np.lib.format.read_array_header_2_0
+@contextmanager
+def _npz(path: str | os.PathLike[str]) -> Iterator[zipfile.ZipFile]:
+    """The archive at ``path``; raises :class:`ConversionError` when it is none."""
+    with Path(path).open("rb") as file:
+        with damage_told(os.fspath(path), "an archive of numpy arrays"):
+            archive = zipfile.ZipFile(file)
+        with archive:
+            yield archive
+
+
+def _from_npz(path: str | os.PathLike[str], archive: zipfile.ZipFile, member: zipfile.ZipInfo, name: str) -> DenseTensor:
+    where, what = f"{member.filename!r} in {os.fspath(path)}", "a numpy array"
+    with damage_told(where, what), archive.open(member) as file:
+        dtype, shape = _header(file, member.file_size)
+    native = dtype.newbyteorder("=")
+    if native.name not in DTYPE_IDS:
+        raise _unsupported(name, native.name)
+
+    def read() -> np.ndarray:
+        with _npz(path) as again, damage_told(where, what), again.open(member) as file:
+            return np.asarray(np.lib.format.read_array(file, allow_pickle=False), native, order="C").reshape(shape)
+
+    return DenseTensor(native, shape, read)
+
+
+def _header(file: IO[bytes], size: int) -> tuple[np.dtype, tuple[int, ...]]:
+    """Element type and shape of the array in a file of ``size`` bytes; raises :class:`ValueError` where they do not fit it."""
+    major, _ = np.lib.format.read_magic(file)
+    read = np.lib.format.read_array_header_1_0 if major == 1 else np.lib.format.read_array_header_2_0
+    try:
         shape, _, dtype = read(file)
-    return dtype, shape
-
-
-def _held(name: str, dtype: np.dtype) -> np.dtype:
-    if dtype.name not in DTYPE_IDS:
-        raise _unsupported(name, dtype.name)
-    return dtype
+    except MemoryError as error:  # Python's parser, of nesting: numpy refuses a header of more than 10,000 bytes
+        raise ValueError("its header is nested too deep") from error
+    if not dtype.hasobject and prod(shape) * dtype.itemsize != size - file.tell():
+        raise ValueError(f"its header declares {dtype.name}{list(shape)}, but {size - file.tell():,} bytes follow")
+    return dtype, tuple(map(int, shape))
 
 
 def _unsupported(name: str, kind: str) -> UnsupportedOperator:

@@ -29,7 +29,10 @@ _NAMES = {
     "complex64": "C64",
 }
 
+_METADATA = "__metadata__"
 _ALIGNMENT = 8
+_MOST_HEADER_BYTES = 100_000_000
+_MOST_MEMBER_NAME_BYTES = (1 << 16) - 1
 
 
 def to_safetensors(graph: Graph, path: str | os.PathLike[str]) -> None:
@@ -38,22 +41,27 @@ def to_safetensors(graph: Graph, path: str | os.PathLike[str]) -> None:
     The file appears whole or not at all.
 
     Raises:
-        ConversionError: two tensors of one name, or an element type that safetensors does not have.
+        ConversionError: two tensors of one name; a name, an element type or a length of all names that safetensors does
+            not have.
         OSError: the file cannot be written.
     """
     tensors = _tensors(graph)
-    header: dict[str, object] = {"__metadata__": dict(graph.metadata)} if graph.metadata else {}
+    header: dict[str, object] = {_METADATA: dict(graph.metadata)} if graph.metadata else {}
     end = 0
     # Wider elements first, so that all of them are aligned.
     order = sorted(tensors, key=lambda name: (-tensors[name][0].itemsize, name))
     for name in order:
         dtype, shape = tensors[name]
+        if name == _METADATA:
+            raise ConversionError(f"safetensors keeps the name {name!r} for metadata; write an .npz")
         if dtype.name not in _NAMES:
             raise ConversionError(f"tensor {name!r} is {dtype.name}, which safetensors does not hold; write an .npz")
         start, end = end, end + int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
         header[name] = {"dtype": _NAMES[dtype.name], "shape": list(shape), "data_offsets": [start, end]}
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-len(text) % _ALIGNMENT)
+    if len(text) > _MOST_HEADER_BYTES:
+        raise ConversionError(f"names and metadata take {len(text):,} bytes; safetensors reads {_MOST_HEADER_BYTES:,}")
     readers = dict(_items(graph))
     with atomic_write(path) as file:
         file.write(len(text).to_bytes(8, "little"))
@@ -69,14 +77,24 @@ def to_npz(graph: Graph, path: str | os.PathLike[str]) -> None:
     The file appears whole or not at all.
 
     Raises:
-        ConversionError: two tensors of one name.
+        ConversionError: two tensors of one name, or a name that an archive does not hold.
         OSError: the file cannot be written.
     """
-    _tensors(graph)
+    members = {name: _member(name) for name in _tensors(graph)}
     with atomic_write(path) as file, zipfile.ZipFile(file, "w") as archive:
         for name, tensor in _items(graph):
-            with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True) as entry:
+            with archive.open(members[name], "w", force_zip64=True) as entry:
                 np.lib.format.write_array(entry, np.asarray(tensor.dense()), allow_pickle=False)
+
+
+def _member(name: str) -> zipfile.ZipInfo:
+    """The member that holds the tensor called ``name``."""
+    member = f"{name}.npy"
+    if "\0" in name:
+        raise ConversionError(f"tensor {name!r}: a name in an archive ends at its NUL; write .safetensors")
+    if len(member.encode()) > _MOST_MEMBER_NAME_BYTES:
+        raise ConversionError(f"tensor {name[:40]!r}... has a name of {len(name):,} characters, too long for an archive")
+    return zipfile.ZipInfo(member)
 
 
 def _items(graph: Graph) -> Iterator[tuple[str, Tensor]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -65,3 +66,20 @@ def test_shapes_need_no_memory_and_have_a_limit():
     with pytest.raises(LimitError):
         batch_inputs([X], 1 << 63)
     assert batch_inputs([X], 3)["x"].shape == (3, 1, 2, 2)
+
+
+@pytest.mark.parametrize("ending", [".npy", ".npz"])
+def test_damage_is_told(ending: str, tmp_path: Path):
+    path = tmp_path / f"x{ending}"
+    x = np.random.default_rng(0).standard_normal((25, 1, 2, 2)).astype(np.float32)
+    if ending == ".npz":
+        np.savez_compressed(path, x=x)
+    else:
+        np.save(path, x)
+    assert np.array_equal(read(path), x)
+    data = path.read_bytes()
+    lzma = data.replace(b"\x08\0", b"\x0e\0")  # said to be compressed by another method
+    for broken in (data[:60] + b"\xff" * 60 + data[120:], lzma) if ending == ".npz" else (data[:-1], b""):
+        path.write_bytes(broken)
+        with pytest.raises(InputError, match=rf"^{re.escape(str(path))} is not an? .*array.*, or damaged: ."):
+            read(path)

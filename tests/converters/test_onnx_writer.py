@@ -16,7 +16,7 @@ from onnx.parser import parse_model
 
 from tersor.converters import from_onnx, onnx_writer, to_onnx
 from tersor.converters.constants import DTYPES
-from tersor.format_spec.errors import ConversionError
+from tersor.format_spec.errors import ConversionError, UnsupportedOperator
 from tersor.format_spec.graph import OPSET, Graph, Node, TensorType, Value
 from tersor.format_spec.tensors import DenseTensor, SharedTensor
 
@@ -91,6 +91,19 @@ def test_empty_lists_keep_their_kind(op_type, attribute, kind):
     node = Node(op_type, "", ("x",), ("y",), {attribute: ()})
     graph = Graph("g", (Value("x", FLOAT),), (Value("y", FLOAT),), (node,))
     assert to_onnx(graph).graph.node[0].attribute[0].type == kind
+
+
+def test_an_empty_list_of_an_unknown_operator_is_refused():
+    node = Node("Nonsense", "odd", ("x",), ("y",), {"a": ()})
+    with pytest.raises(UnsupportedOperator, match=r"node 'odd': ONNX opset \d+ has no operator Nonsense .* empty list 'a'"):
+        to_onnx(Graph("g", (Value("x", FLOAT),), (Value("y", FLOAT),), (node,)))
+
+
+def test_a_dimension_of_64_bits_is_refused():
+    largest, beyond = (Value("x", TensorType("float32", (size,))) for size in ((1 << 63) - 1, 1 << 63))
+    to_onnx(Graph("g", (largest,), (largest,), ()))
+    with pytest.raises(ConversionError, match=f"'x' has a dimension of {1 << 63}"):
+        to_onnx(Graph("g", (beyond,), (beyond,), ()))
 
 
 def test_the_file_is_what_is_returned(tmp_path):

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import io
 import re
 import tempfile
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +18,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from safetensors.numpy import load_file, save_file
 
-from tersor.converters import from_npz, from_safetensors, to_npz, to_safetensors
+from tersor.converters import from_npz, from_safetensors, tensors_writer, to_npz, to_safetensors
 from tersor.format_spec.errors import ConversionError, PlanError, UnsupportedOperator
 from tersor.format_spec.graph import Graph
 from tersor.format_spec.tensors import DenseTensor
@@ -125,10 +129,133 @@ def test_damage_is_told(tmp_path: Path):
         from_npz(tmp_path / "w.npz")
     with zipfile.ZipFile(tmp_path / "text.npz", "w") as archive:
         archive.writestr("a.npy", b"hello")
-    with pytest.raises(ConversionError, match=r"text\.npz is not an archive"):
+    with pytest.raises(ConversionError, match=r"'a\.npy' in .*text\.npz is not a numpy array"):
         from_npz(tmp_path / "text.npz")
     with pytest.raises(FileNotFoundError):
         from_safetensors(tmp_path / "absent.safetensors")
+
+
+def archive_of(*members: bytes, method: int = zipfile.ZIP_DEFLATED) -> bytes:
+    """An .npz of these members, called a.npy, b.npy ..."""
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w", method) as archive:
+        for name, data in zip("abc", members, strict=False):
+            archive.writestr(f"{name}.npy", data)
+    return made.getvalue()
+
+
+def member(header: str, data: bytes = b"") -> bytes:
+    return b"\x93NUMPY\1\0" + len(header).to_bytes(2, "little") + header.encode() + data
+
+
+def array_bytes(array: np.ndarray) -> bytes:
+    made = io.BytesIO()
+    np.save(made, array)
+    return made.getvalue()
+
+
+def patched(data: bytes, place: int, new: bytes) -> bytes:
+    return data[:place] + new + data[place + len(new) :]
+
+
+ROUGH = array_bytes(RNG.standard_normal(4000))
+DEFLATED = archive_of(ROUGH)
+BZIPPED, LZMA = archive_of(ROUGH, method=zipfile.ZIP_BZIP2), archive_of(ROUGH, method=zipfile.ZIP_LZMA)
+STREAM = 30 + len("a.npy")  # behind the member's own header
+DIRECTORY = DEFLATED.index(b"PK\1\2")
+END = DEFLATED.index(b"PK\5\6")
+HEADER = "{{'descr': '<f4', 'fortran_order': False, 'shape': {}}}"
+DAMAGED = {
+    "a flipped bit": patched(DEFLATED, 9000, bytes([DEFLATED[9000] ^ 1])),
+    "a deflate stream of nothing": patched(DEFLATED, STREAM, b"\xff" * 99),
+    "a bzip2 stream of nothing": patched(BZIPPED, STREAM, b"BZhx"),
+    "an lzma stream of nothing": patched(LZMA, STREAM + 4, b"\xff"),
+    "a method that nothing has": patched(DEFLATED, DIRECTORY + 10, b"\x63"),
+    "encrypted": patched(DEFLATED, DIRECTORY + 8, b"\1"),
+    "a member before the file": patched(DEFLATED, END + 12, b"\xff\xff\xff\x0f"),
+    "no array": archive_of(b"hello"),
+    "cut": archive_of(ROUGH[:-1]),
+    "of a terabyte": archive_of(member(HEADER.format((1 << 38,)))),
+    "of a negative size": archive_of(member(HEADER.format((-1,)), bytes(4))),
+    "nested": archive_of(member("-" * 9000 + "1")),
+    "unclosed": archive_of(member("(" * 9000)),
+    "of no type": archive_of(member(HEADER.replace("'<f4'", "[('a',)]").format((1,)))),
+}
+
+
+@pytest.mark.parametrize("name", DAMAGED)
+def test_any_damage_of_an_archive_is_told(name: str, tmp_path: Path):
+    path = tmp_path / "w.npz"
+    path.write_bytes(DAMAGED[name])
+    told = rf"^('a\.npy' in )?{re.escape(str(path))} is not (a numpy array|an archive of numpy arrays), or damaged: ."
+    with pytest.raises(ConversionError, match=told):
+        pack(from_npz(path), tmp_path / "w.tersor")
+    assert [entry.name for entry in tmp_path.iterdir()] == ["w.npz"]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, len(SMALL := archive_of(array_bytes(np.arange(40)), array_bytes(np.ones((2, 3)))))), st.integers(1, 255))
+def test_an_archive_with_a_wrong_byte_is_refused_or_read(place: int, change: int):
+    data = SMALL[:place] + bytes(byte ^ change for byte in SMALL[place : place + 1]) + SMALL[place + 1 :]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "w.npz")
+        path.write_bytes(data)
+        with contextlib.suppress(ConversionError):
+            for tensor in from_npz(path).initializers.values():
+                assert tensor.dense().shape == tensor.shape
+
+
+def test_what_cannot_be_read_is_no_damage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "w.npz").write_bytes(DEFLATED)
+
+    def broken(file: zipfile.ZipExtFile, *_args: object) -> bytes:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(zipfile.ZipExtFile, "read", broken)
+    for path in (tmp_path / "w.npz", tmp_path / "none.npz", tmp_path):
+        with pytest.raises(OSError, match=r"Input/output|No such file|Is a directory"):
+            from_npz(path)
+
+
+def test_members_are_told_apart_by_their_whole_names(tmp_path: Path):
+    np.savez(tmp_path / "w.npz", allow_pickle=False, **{"x": np.ones(3), "x.npy": np.zeros(5)})
+    found = from_npz(tmp_path / "w.npz").initializers
+    assert {name: tensor.dense().shape for name, tensor in found.items()} == {"x": (3,), "x.npy": (5,)}
+    with zipfile.ZipFile(tmp_path / "two.npz", "w") as archive:
+        archive.writestr("x.npy", ROUGH)
+        archive.writestr("x", ROUGH)
+    with pytest.raises(ConversionError, match=r"two\.npz holds two arrays called 'x'"):
+        from_npz(tmp_path / "two.npz")
+
+
+@pytest.mark.parametrize(
+    ("write", "name", "message"),
+    [
+        (to_safetensors, "__metadata__", "keeps the name '__metadata__' for metadata"),
+        (to_npz, "a\0b", "ends at its NUL"),
+        (to_npz, "a" * 65532, r"tensor 'a{40}'\.\.\. has a name of 65,532 characters"),
+        (to_npz, "é" * 32766, "has a name of 32,766 characters"),
+    ],
+)
+def test_names_that_a_file_does_not_hold_are_refused(
+    write: Callable[[Graph, Path], None], name: str, message: str, tmp_path: Path
+):
+    with pytest.raises(ConversionError, match=message):
+        write(graph_of({name: np.ones(1)}), tmp_path / "w")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["__metadata__", "a" * 65531, "é/../名"])
+def test_names_that_an_archive_holds_come_back(name: str, tmp_path: Path):
+    to_npz(graph_of({name: np.arange(3)}), tmp_path / "w.npz")
+    assert same(from_npz(tmp_path / "w.npz").initializers[name].dense(), np.arange(3))
+
+
+def test_a_header_that_safetensors_does_not_read_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(tensors_writer, "_MOST_HEADER_BYTES", 300)
+    to_safetensors(graph_of({"a": np.ones(1)}), tmp_path / "w")
+    with pytest.raises(ConversionError, match=r"names and metadata take 3.. bytes; safetensors reads 300"):
+        to_safetensors(graph_of({"a" * 260: np.ones(1)}), tmp_path / "w")
 
 
 def test_objects_are_refused(tmp_path: Path):

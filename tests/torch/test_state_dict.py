@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -65,4 +66,28 @@ def test_views_and_scalars_are_held_as_they_look():
     state = {"t": torch.arange(6.0).reshape(2, 3).T, "n": torch.tensor(3)}
     graph = from_state_dict(state)
     assert np.array_equal(graph.initializers["t"].dense(), np.arange(6.0).reshape(2, 3).T)
-    assert graph.initializers["n"].shape == ()
+    assert graph.initializers["n"].shape == graph.initializers["n"].dense().shape == ()
+
+
+def test_lazy_conjugates_and_negatives_are_held_as_they_look():
+    value = torch.tensor([1 + 2j, -3j])
+    graph = from_state_dict({"conjugate": value.conj(), "negative": value.conj().imag})
+    assert graph.initializers["conjugate"].dense().tolist() == [1 - 2j, 3j]
+    assert graph.initializers["negative"].dense().tolist() == [-2, 3]
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: torch.eye(3).to_sparse(), "'w' is sparse_coo, not dense: replace it by its to_dense"),
+        (lambda: torch.eye(3).to_sparse_csr(), "'w' is sparse_csr, not dense"),
+        (lambda: torch.eye(3).to_mkldnn(), "'w' is _mkldnn, not dense"),
+        (lambda: torch.nested.nested_tensor([torch.ones(2), torch.ones(3)]), "'w' is nested, not dense"),
+        (lambda: torch.ones(3, device="meta"), "'w' is on the meta device and has no elements"),
+    ],
+    ids=["sparse", "csr", "mkldnn", "nested", "meta"],
+)
+@pytest.mark.filterwarnings("ignore:.*in (beta|prototype)")
+def test_what_has_no_dense_elements_is_refused(make: Callable[[], torch.Tensor], message: str):
+    with pytest.raises(ConversionError, match=message):
+        from_state_dict({"w": make()})
