@@ -11,6 +11,8 @@ import numpy as np
 from onnx import AttributeProto, NodeProto, SparseTensorProto, TensorProto, helper, numpy_helper
 
 from ..format_spec.errors import ConversionError, UnsupportedOperator
+from ..format_spec.limits import DEFAULT_LIMITS
+from ..format_spec.records import limited_bytes
 from ..format_spec.tensors import DenseTensor
 from .element_types import unsupported_type
 from .external import external_reader
@@ -71,6 +73,17 @@ def tensor_shape(dims: Iterable[int], what: str) -> tuple[int, ...]:
     return shape
 
 
+def check_bytes(shape: tuple[int, ...], dtype: np.dtype, what: str) -> None:
+    """Check the size of a tensor that the model does not hold element by element: a few bytes can stand for any number.
+
+    Raises:
+        ConversionError: more than a file's readers accept; ``what`` names its owner in the message.
+    """
+    taken, most = limited_bytes(shape, dtype), DEFAULT_LIMITS.tensor_bytes
+    if taken > most:
+        raise ConversionError(f"{what} of shape {list(shape)} and type {dtype} takes {taken:,} bytes; the most is {most:,}")
+
+
 def element_type(number: int, what: str) -> np.dtype:
     """The numpy dtype of an ONNX element type.
 
@@ -90,11 +103,13 @@ def from_tensor_proto(proto: TensorProto, folder: Path | None, name: str | None 
 
     Raises:
         UnsupportedOperator: an element type that is not supported.
-        ConversionError: a payload that does not fit the shape.
+        ConversionError: a payload that does not fit the shape, or axes too long even for an empty tensor.
     """
     what = f"tensor {name or proto.name!r}"
     dtype = element_type(proto.data_type, what)
     shape = tensor_shape(proto.dims, what)
+    if 0 in shape:
+        check_bytes(shape, dtype, what)
     if proto.HasField("segment"):
         raise ConversionError(f"{what} is split in segments, which ONNX never defined; export the model again")
     if proto.data_location == TensorProto.EXTERNAL:
@@ -115,12 +130,13 @@ def from_sparse_proto(proto: SparseTensorProto, folder: Path | None, name: str) 
     """A sparse tensor, its zeros filled in when read; indices linear (NNZ,) or by coordinate (NNZ, rank).
 
     Raises:
-        ConversionError: indices of another type or shape, out of bounds or repeated.
+        ConversionError: indices of another type or shape, out of bounds or repeated, or a dense tensor that is too large.
     """
     what = f"sparse tensor {name!r}"
     values = from_tensor_proto(proto.values, folder, f"{name} (values)")
     stored = from_tensor_proto(proto.indices, folder, f"{name} (indices)")
     shape = tensor_shape(proto.dims, what)
+    check_bytes(shape, values.dtype, what)
     if len(values.shape) != 1 or stored.dtype != np.int64:
         raise ConversionError(f"{what} must have flat values and int64 indices")
     count = values.shape[0]
@@ -170,7 +186,7 @@ def fill(node: NodeProto, shape: DenseTensor) -> DenseTensor:
     """The output of a ``ConstantOfShape`` node whose ``shape`` (rank,) is known; read by a :class:`Fill`.
 
     Raises:
-        ConversionError: a shape that no tensor has, or a fill value that is not one element.
+        ConversionError: a shape that no tensor has, or one too large, or a fill value that is not one element.
     """
     label = node.name or node.output[0]
     what = f"the result of ConstantOfShape {label!r}"
@@ -181,4 +197,5 @@ def fill(node: NodeProto, shape: DenseTensor) -> DenseTensor:
         if held.size != 1:
             raise ConversionError("the value of ConstantOfShape must have one element", node=label)
         value = held.dense().reshape(())
+    check_bytes(dims, value.dtype, what)
     return DenseTensor(value.dtype, dims, Fill(value, dims))

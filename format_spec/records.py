@@ -27,6 +27,14 @@ DTYPE_IDS: dict[str, int] = {
 DTYPE_NAMES: dict[int, str] = {number: name for name, number in DTYPE_IDS.items()}
 
 
+def limited_bytes(shape: tuple[int, ...], dtype: np.dtype) -> int:
+    """What ``Limits.tensor_bytes`` bounds: the bytes of the dense tensor, an axis of length 0 taken as 1.
+
+    No array has endless axes, even empty.
+    """
+    return prod(max(size, 1) for size in shape) * dtype.itemsize
+
+
 @dataclass(frozen=True)
 class TensorRecord:
     """A tensor's description. ``codec`` is the id of the codec whose payload holds its elements."""
@@ -49,8 +57,8 @@ class TensorRecord:
 
     @property
     def limited_bytes(self) -> int:
-        """What a limit bounds: the dense bytes, an axis of length 0 taken as 1, for no array has endless axes, even empty."""
-        return prod(max(size, 1) for size in self.shape) * self.dtype.itemsize
+        """What a limit bounds: see :func:`limited_bytes`."""
+        return limited_bytes(self.shape, self.dtype)
 
     @property
     def rows(self) -> int:

@@ -53,7 +53,8 @@ class _Job:
     def run(self) -> tuple[_Job, Encoded, TensorError]:
         """Prune, share and encode; the error is that of the decoded tensor against the source."""
         changed = transform(self.name, self.tensor, self.row_axes, self.layer, filler=self.recipe.profile == "paper")
-        error = TensorError() if self.layer.keeps else measure_error(self.tensor, changed)
+        same = self.layer.keeps or changed is self.tensor
+        error = TensorError() if same else measure_error(self.tensor, changed)
         return self, encode(changed, self.recipe.profile, index_bits=self.recipe.index_bits), error
 
 

@@ -12,7 +12,6 @@ import numpy as np
 from ..format_spec.codecs import items
 from ..format_spec.coding import CodecId
 from ..format_spec.container import HEADER_BYTES, MANIFEST, Container, Source, open_container
-from ..format_spec.graph import Tensor
 from ..format_spec.limits import DEFAULT_LIMITS, Limits
 from ..format_spec.manifest import graphs
 from ..format_spec.model_file import StoredTensors, read_graph
@@ -192,14 +191,19 @@ def _report_tensor(
 ) -> TensorReport:
     record = tensors.stored[name].record
     counted = items(record, bytes(tensors.payload(name)))
-    account = _account(name, tensors[name], index_bits) if weight else None
+    account = _account(tensors, name, index_bits) if weight else None
     kind = weight.kind if weight else "other"
     return TensorReport(name, kind, record.dtype.name, record.shape, counted, account, error)
 
 
-def _account(name: str, tensor: Tensor, index_bits: int) -> LayerAccount:
+def _account(tensors: StoredTensors, name: str, index_bits: int) -> LayerAccount:
+    tensor, record = tensors[name], tensors.stored[name].record
     if isinstance(tensor, SharedTensor):
         return account_shared(name, distinct(tensor), index_bits)
+    if record.codec == CodecId.FILL:
+        # Counted without spreading the one element out: a few bytes may stand for gigabytes.
+        is_zero = not np.frombuffer(tensors.payload(name), record.dtype.newbyteorder("<"))[0]
+        return account_dense(name, tensor, 0 if is_zero else tensor.size)
     return account_dense(name, tensor, int(np.count_nonzero(tensor.dense())))
 
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from ..format_spec.graph import Tensor
 from ..format_spec.tensors import DenseTensor, SharedTensor
+from .encode.dense import is_fill
 from .prune import prune
 from .quantize.find_shared import find_shared
 from .quantize.share import share
@@ -25,8 +26,10 @@ def transform(name: str, tensor: Tensor, row_axes: tuple[int, ...], layer: Layer
     if isinstance(tensor, SharedTensor):
         return tensor
     dense = tensor.dense()
+    if is_fill(dense) and layer.pruning is None:
+        return tensor  # its one value is a codebook already
     if layer.keeps:
-        return tensor if is_fill(dense) else find_shared(dense, row_axes) or tensor
+        return find_shared(dense, row_axes) or tensor
     mask = None
     if layer.pruning is not None:
         mask = prune(name, dense, layer.pruning)
@@ -46,8 +49,3 @@ def transform(name: str, tensor: Tensor, row_axes: tuple[int, ...], layer: Layer
         feedback=layer.feedback,
         filler=filler,
     )
-
-
-def is_fill(dense: np.ndarray) -> bool:
-    """Whether the array is one element seen many times, as ``ConstantOfShape`` gives."""
-    return dense.size > 1 and not any(dense.strides)

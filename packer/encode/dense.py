@@ -25,7 +25,9 @@ PROBE = 4096
 
 def encode_dense(tensor: Tensor) -> Encoded:
     """The smallest of fill, raw and shuffled zstd; raw unless another gains."""
-    array = np.ascontiguousarray(tensor.dense())
+    dense = tensor.dense()
+    # One element of a fill is as good as all, which nobody holds in memory.
+    array = np.ascontiguousarray(dense[(slice(1),) * dense.ndim] if is_fill(dense) else dense)
     array = array.astype(array.dtype.newbyteorder("<"), copy=False)
     elements = array.reshape(-1).view(np.uint8).reshape(array.size, array.dtype.itemsize)
     if _is_constant(elements):
@@ -36,6 +38,11 @@ def encode_dense(tensor: Tensor) -> Encoded:
     if array.size and len(packed) < array.nbytes:
         return _encoded(CodecId.SHUFFLED_ZSTD, packed)
     return _encoded(CodecId.RAW, array.tobytes())
+
+
+def is_fill(dense: np.ndarray) -> bool:
+    """Whether the array is one element seen many times, as ``ConstantOfShape`` gives."""
+    return dense.size > 1 and not any(dense.strides)
 
 
 def _is_constant(elements: np.ndarray) -> bool:

@@ -118,7 +118,7 @@ def test_a_payload_of_the_wrong_length_is_refused():
 def test_constant_of_shape_is_a_fill_that_allocates_nothing():
     value = numpy_helper.from_array(np.array([0.5], np.float16))
     node = helper.make_node("ConstantOfShape", ["shape"], ["c"], value=value)
-    shape = numpy_helper.from_array(np.array([1 << 20, 1 << 20]), "shape")
+    shape = numpy_helper.from_array(np.array([1 << 10, 1 << 20]), "shape")
     model = reading(node, initializer=[shape])
     model.graph.output[0].type.tensor_type.elem_type = onnx.TensorProto.FLOAT16
     graph = from_onnx(model)
@@ -126,6 +126,22 @@ def test_constant_of_shape_is_a_fill_that_allocates_nothing():
     array = tensor.dense()
     assert isinstance(tensor, DenseTensor)
     assert isinstance(tensor.read, Fill)
-    assert (array.shape, array.dtype, array.strides) == ((1 << 20, 1 << 20), np.float16, (0, 0))
+    assert (array.shape, array.dtype, array.strides) == ((1 << 10, 1 << 20), np.float16, (0, 0))
     assert array[3, 4] == 0.5
-    assert graph.initializers["shape"].dense().tolist() == [1 << 20, 1 << 20]
+    assert graph.initializers["shape"].dense().tolist() == [1 << 10, 1 << 20]
+
+
+@pytest.mark.parametrize(
+    "shape", [(1 << 40, 4), (1 << 62, 1 << 62), (0, 1 << 62)], ids=["too large", "beyond 64 bits", "empty"]
+)
+def test_tensors_of_any_size_that_take_a_few_bytes_of_the_model_are_refused(shape: tuple[int, ...]):
+    fill = helper.make_node("ConstantOfShape", ["shape"], ["c"])
+    dense = TensorProto(name="c", data_type=TensorProto.FLOAT, dims=shape)
+    with pytest.raises(ConversionError, match=r"ConstantOfShape 'c' of shape .* bytes; the most is 4,294,967,296"):
+        from_onnx(reading(fill, initializer=[numpy_helper.from_array(np.array(shape), "shape")]))
+    model = reading()
+    model.graph.sparse_initializer.append(sparse(shape, [], np.zeros((0, 2), np.int64), "c"))
+    with pytest.raises(ConversionError, match=r"sparse tensor 'c' of shape .* bytes; the most is 4,294,967,296"):
+        from_onnx(model)
+    with pytest.raises(ConversionError, match=r"tensor 'c' of shape .* (bytes; the most is|holds 0 values, not) "):
+        from_onnx(reading(initializer=[dense]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from tersor.format_spec.manifest import graphs
 from tersor.format_spec.reference import decode_file
 from tersor.format_spec.tensors import DenseTensor, SharedTensor
 from tersor.packer import Layer, Recipe, pack
+from tersor.packer.error import TensorError
 from tersor.runtime import load
 
 
@@ -202,6 +204,20 @@ def test_the_old_file_stays_when_the_new_one_cannot_be_read_back(tmp_path: Path)
         pack(linear(normal(4, 4)), path, limits=Limits(sections=1))
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("layer", [Layer(), Layer(bits=4)], ids=["kept", "shared"])
+@pytest.mark.parametrize("value", [0.0, 2.5])
+def test_a_fill_is_packed_and_reported_without_its_elements(tmp_path: Path, layer: Layer, value: float):
+    graph = linear(np.broadcast_to(np.float32(value), (1 << 14, 1 << 13)))
+    tracemalloc.start()
+    (row,) = pack(graph, tmp_path / "a", Recipe(fc=layer)).tensors
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < row.size
+    assert (row.kind, row.packed_bytes, row.error) == ("fc", 4, TensorError())
+    assert row.account is not None
+    assert row.account.nonzeros == (row.size if value else 0)
 
 
 def test_a_missing_directory_is_an_error(tmp_path: Path):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import tracemalloc
 from typing import Any
 
 import numpy as np
@@ -117,6 +118,16 @@ def test_one_value_is_a_fill(profile: str, whole: bool) -> None:
         encoded = encode(tensor, profile)
         assert encoded.codec == CodecId.FILL
         check(tensor, encoded)
+
+
+def test_a_fill_is_encoded_without_its_elements() -> None:
+    tensor = DenseTensor.of(np.broadcast_to(np.float32(2.5), (1 << 14, 1 << 13)))
+    tracemalloc.start()
+    encoded = encode(tensor)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < tensor.size
+    assert (encoded.codec, encoded.payload) == (CodecId.FILL, np.float32(2.5).tobytes())
 
 
 def test_codecs_follow_the_density() -> None:
