@@ -13,9 +13,6 @@ from click.testing import CliRunner, Result
 from onnx import numpy_helper
 
 from tersor.cli.main import cli
-from tersor.runtime import load
-from tersor.runtime.kernels import _cache
-from tersor.runtime.kernels._link import Code
 
 Run = Callable[..., Result]
 
@@ -83,69 +80,10 @@ def test_missing_and_foreign_files(run: Run, tmp_path: Path):
         CliRunner().invoke(cli, ["--traceback", "verify", str(foreign)], catch_exceptions=False)
 
 
-def test_inspect_accounts_for_every_byte(run: Run, packed: Path):
-    facts = json.loads(run("inspect", packed, "--json").stdout)
-    manifest = sum(s["bytes"] for s in facts["sections"] if s["kind"] == "manifest")
-    assert sum(t["bytes"] for t in facts["tensors"]) + manifest + facts["overhead"] == packed.stat().st_size
-    assert facts["inputs"] == {"x": "float32[N, 1, 6, 6]"}
-    shown = run("inspect", packed).output
-    assert "fc.w" in shown
-    plan = json.loads(run("inspect", packed, "--plan", "--size", "N=2", "--json").stdout)
-    assert any(step["op"].startswith("Conv") for step in plan["steps"])
-    assert plan["intermediate_bytes"] > 0
-    assert run("inspect", packed, "--plan", "--size", "N").exit_code == 2
-
-
 def test_report(run: Run, packed: Path):
     assert "P+Q+H after Huffman coding" in " ".join(run("report", "--help").output.split())
     assert "paper" in run("report", packed).output
     assert json.loads(run("report", packed, "--json").stdout)["file_bytes"] == packed.stat().st_size
-
-
-def test_verify(run: Run, packed: Path, model: Path, tmp_path: Path):
-    assert json.loads(run("verify", packed, "--json").stdout)["ok"]
-    result = run("verify", packed, "--against", model)
-    assert result.exit_code == 0, result.output
-    rough = tmp_path / "rough.tersor"
-    run("pack", model, "-o", rough, "--bits", 1, "--quiet")
-    result = run("verify", rough, "--against", model)
-    assert result.exit_code == 11
-    assert "--tolerance" in result.output
-    assert run("verify", rough, "--against", model, "--tolerance", 10).exit_code == 0
-    damaged = bytearray(packed.read_bytes())
-    damaged[len(damaged) // 2] ^= 1
-    rough.write_bytes(damaged)
-    assert run("verify", rough).exit_code == 3
-
-
-def test_run_reads_arrays_and_images(run: Run, packed: Path, tmp_path: Path):
-    from PIL import Image
-
-    x = np.random.default_rng(1).standard_normal((2, 1, 6, 6)).astype(np.float32)
-    np.save(tmp_path / "x.npy", x)
-    np.savez(tmp_path / "x.npz", x=x)
-    out = tmp_path / "out.npz"
-    result = run("run", packed, tmp_path / "x.npy", "-o", out)
-    assert result.exit_code == 0, result.output
-    with np.load(out) as first:
-        assert first["y"].shape == (2, 10)
-        assert run("run", packed, "--input", f"x={tmp_path / 'x.npz'}", "-o", out).exit_code == 0
-        with np.load(out) as second:
-            np.testing.assert_array_equal(first["y"], second["y"])
-    Image.fromarray(np.arange(144, dtype=np.uint8).reshape(12, 12)).save(tmp_path / "i.png")
-    result = run("run", packed, tmp_path / "i.png", tmp_path / "i.png", "--mean", "0.5", "--json")
-    assert json.loads(result.stdout)["outputs"]["y"]["shape"] == [2, 10]
-
-
-def test_run_mistakes(run: Run, packed: Path, tmp_path: Path):
-    np.save(tmp_path / "x.npy", np.zeros((1, 1, 5, 6), np.float32))
-    result = run("run", packed, tmp_path / "x.npy")
-    assert result.exit_code == 8
-    assert "6" in result.output
-    assert run("run", packed).exit_code == 8
-    assert "no input 'z'" in run("run", packed, "--input", f"z={tmp_path / 'x.npy'}").output
-    (tmp_path / "bad.npy").write_bytes(b"nonsense")
-    assert run("run", packed, tmp_path / "bad.npy").exit_code == 8
 
 
 def test_bench(run: Run, packed: Path):
@@ -159,80 +97,11 @@ def test_bench(run: Run, packed: Path):
     assert "peak memory" in run("bench", packed, *options).output
 
 
-@pytest.mark.parametrize(
-    "arguments", [("-o", "packed"), ("--trace", "packed"), ("-o", "x"), ("-o", "link"), ("-o", "new", "--trace", "new")]
-)
-def test_run_replaces_nothing_that_it_reads(run: Run, packed: Path, tmp_path: Path, arguments: tuple[str, ...]):
-    np.save(tmp_path / "x.npy", np.zeros((1, 1, 6, 6), np.float32))
-    (tmp_path / "link").symlink_to(packed)
-    paths = {"packed": packed, "x": tmp_path / "x.npy", "link": tmp_path / "link", "new": tmp_path / "new"}
-    result = run("run", packed, paths["x"], *(paths.get(a, a) for a in arguments))
-    assert (result.exit_code, "would replace" in result.output) == (2, True), result.output
-
-
-@pytest.mark.parametrize("option", ["--std=0", "--scale=0", "--mean=inf", "--std=1,nan"])
-def test_run_takes_finite_numbers(run: Run, packed: Path, option: str):
-    assert run("run", packed, "i.png", option).exit_code == 2
-
-
-def test_run_prints_json_that_strict_readers_take(run: Run, packed: Path, tmp_path: Path):
-    np.save(tmp_path / "x.npy", np.full((1, 1, 6, 6), np.nan, np.float32))
-    result = run("run", packed, tmp_path / "x.npy", "--json", "--top", 1)
-    shown = json.loads(result.stdout, parse_constant=pytest.fail)
-    assert shown["outputs"]["y"]["top"] == [[{"index": 0, "value": "NaN"}]]
-
-
-@pytest.mark.parametrize(
-    ("arguments", "code", "message"),
-    [
-        (("--plan", "--size", "Q=3"), 2, "no symbolic dimension 'Q'; it has N"),
-        (("--size", "N=3"), 2, "--size needs --plan"),
-        (("--plan", "--size", f"N={1 << 63}"), 4, "small.tersor: input 'x'"),
-        (("--plan", "--size", "N=99999999999"), 4, "Limits.activation_bytes"),
-    ],
-)
-def test_inspect_refuses_sizes(run: Run, packed: Path, arguments: tuple[str, ...], code: int, message: str):
-    result = run("inspect", packed, *arguments)
-    assert (result.exit_code, message in result.output) == (code, True), result.output
-
-
 def test_repack_has_gaps_in_the_paper_profile_only(run: Run, packed: Path, tmp_path: Path):
     target = tmp_path / "new.tersor"
     assert run("repack", packed, "--profile", "compact", "--index-bits", 4, "-o", target).exit_code == 2
     assert not target.exists()
     assert run("repack", packed, "--profile", "paper", "--index-bits", 4, "-o", target).exit_code == 0
-
-
-@pytest.mark.parametrize(
-    ("name", "code", "message"),
-    [
-        ("none.onnx", 1, "none.onnx: No such file"),
-        (".", 1, "Is a directory"),
-        ("text.onnx", 5, "text.onnx: ONNX Runtime does not read it"),
-        ("packed", 5, "ONNX Runtime does not read it"),
-        ("wide.onnx", 8, "wide.onnx: does not run on the packed model's inputs"),
-        ("other.onnx", 8, "other.onnx: has no output 'y'"),
-    ],
-)
-def test_verify_against_what_is_no_such_model(
-    run: Run, packed: Path, model: Path, tmp_path: Path, name: str, code: int, message: str
-):
-    (tmp_path / "text.onnx").write_text("hello")
-    proto = onnx.load(model)
-    proto.graph.input[0].type.tensor_type.shape.dim[3].dim_value = 7
-    proto.graph.node[2].CopyFrom(onnx.helper.make_node("GlobalMaxPool", ["r"], ["f"]))
-    proto.graph.node[3].CopyFrom(onnx.helper.make_node("Identity", ["f"], ["y"]))
-    proto.graph.output[0].type.tensor_type.ClearField("shape")
-    onnx.save(proto, tmp_path / "wide.onnx")
-    proto = onnx.load(model)
-    proto.graph.node[3].output[0] = proto.graph.output[0].name = "z"
-    onnx.save(proto, tmp_path / "other.onnx")
-    result = run("verify", packed, "--against", packed if name == "packed" else tmp_path / name)
-    assert (result.exit_code, message in result.output) == (code, True), result.output
-
-
-def test_verify_takes_seeds_from_0_on(run: Run, packed: Path):
-    assert run("verify", packed, "--seed", -1).exit_code == 2
 
 
 def damage(packed: Path, target: Path) -> Path:
@@ -259,42 +128,6 @@ def test_a_damaged_file_is_named(run: Run, packed: Path, tmp_path: Path, verb: s
 )
 def test_bench_mistakes(run: Run, packed: Path, arguments: tuple[object, ...], code: int):
     assert run("bench", packed, *arguments).exit_code == code
-
-
-def test_trace(run: Run, packed: Path, tmp_path: Path):
-    np.save(tmp_path / "x.npy", np.zeros((2, 1, 6, 6), np.float32))
-    shown = run("run", packed, tmp_path / "x.npy", "--trace", tmp_path / "trace.json")
-    assert shown.exit_code == 0, shown.output
-    assert "GMAC/s" in shown.output
-    assert json.loads((tmp_path / "trace.json").read_bytes())["traceEvents"]
-    steps = json.loads(run("run", packed, tmp_path / "x.npy", "--trace", tmp_path / "t.json", "--json").stdout)["steps"]
-    assert [step["op"] for step in steps] == ["Conv + Relu", "Gemm"]
-
-
-def test_warmup_says_where_kernels_are_kept(run: Run, packed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setenv("TERSOR_CACHE_DIR", "elsewhere")  # put back after the test
-    facts = json.loads(run("warmup", packed, "--cache", tmp_path / "kept", "--json").stdout)
-    assert facts["folder"] == str(tmp_path / "kept")
-    assert list(facts["seconds"]) == [str(packed)]
-    assert str(tmp_path / "kept") in run("warmup", "--cache", tmp_path / "kept").output
-
-
-def test_warmup_covers_streamed_memory(run: Run, packed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setenv("TERSOR_CACHE_DIR", "elsewhere")  # put back after the test
-    asked: list[str] = []
-    monkeypatch.setattr("tersor.runtime.load", lambda *_, memory, **more: asked.append(memory) or load(packed, **more))
-    assert run("warmup", packed, "--cache", tmp_path, "--memory", "streamed").exit_code == 0
-    assert asked == ["streamed"]
-
-
-def test_warmup_fails_when_a_kernel_is_not_kept(run: Run, packed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    (tmp_path / "file").touch()
-    monkeypatch.setenv("TERSOR_CACHE_DIR", str(tmp_path / "file"))
-    monkeypatch.setattr(_cache, "_lost", {})
-    _cache.write("kernel", Code("", "", (), b""))  # those of the model have been compiled in this process already
-    result = run("warmup", packed)
-    assert result.exit_code == 1
-    assert f"{tmp_path / 'file'}: kernels cannot be kept there: Not a directory" in result.output
 
 
 def test_unpack_gives_the_same_weights(run: Run, packed: Path, model: Path, tmp_path: Path):

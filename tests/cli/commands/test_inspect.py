@@ -1,0 +1,39 @@
+"""``inspect``: bytes, plans and sizes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import Result
+
+Run = Callable[..., Result]
+
+
+def test_inspect_accounts_for_every_byte(run: Run, packed: Path):
+    facts = json.loads(run("inspect", packed, "--json").stdout)
+    manifest = sum(s["bytes"] for s in facts["sections"] if s["kind"] == "manifest")
+    assert sum(t["bytes"] for t in facts["tensors"]) + manifest + facts["overhead"] == packed.stat().st_size
+    assert facts["inputs"] == {"x": "float32[N, 1, 6, 6]"}
+    shown = run("inspect", packed).output
+    assert "fc.w" in shown
+    plan = json.loads(run("inspect", packed, "--plan", "--size", "N=2", "--json").stdout)
+    assert any(step["op"].startswith("Conv") for step in plan["steps"])
+    assert plan["intermediate_bytes"] > 0
+    assert run("inspect", packed, "--plan", "--size", "N").exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (("--plan", "--size", "Q=3"), 2, "no symbolic dimension 'Q'; it has N"),
+        (("--size", "N=3"), 2, "--size needs --plan"),
+        (("--plan", "--size", f"N={1 << 63}"), 4, "small.tersor: input 'x'"),
+        (("--plan", "--size", "N=99999999999"), 4, "Limits.activation_bytes"),
+    ],
+)
+def test_inspect_refuses_sizes(run: Run, packed: Path, arguments: tuple[str, ...], code: int, message: str):
+    result = run("inspect", packed, *arguments)
+    assert (result.exit_code, message in result.output) == (code, True), result.output

@@ -1,0 +1,76 @@
+"""``run``: what it reads and writes, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import Result
+
+Run = Callable[..., Result]
+
+
+def test_run_reads_arrays_and_images(run: Run, packed: Path, tmp_path: Path):
+    from PIL import Image
+
+    x = np.random.default_rng(1).standard_normal((2, 1, 6, 6)).astype(np.float32)
+    np.save(tmp_path / "x.npy", x)
+    np.savez(tmp_path / "x.npz", x=x)
+    out = tmp_path / "out.npz"
+    result = run("run", packed, tmp_path / "x.npy", "-o", out)
+    assert result.exit_code == 0, result.output
+    with np.load(out) as first:
+        assert first["y"].shape == (2, 10)
+        assert run("run", packed, "--input", f"x={tmp_path / 'x.npz'}", "-o", out).exit_code == 0
+        with np.load(out) as second:
+            np.testing.assert_array_equal(first["y"], second["y"])
+    Image.fromarray(np.arange(144, dtype=np.uint8).reshape(12, 12)).save(tmp_path / "i.png")
+    result = run("run", packed, tmp_path / "i.png", tmp_path / "i.png", "--mean", "0.5", "--json")
+    assert json.loads(result.stdout)["outputs"]["y"]["shape"] == [2, 10]
+
+
+def test_run_mistakes(run: Run, packed: Path, tmp_path: Path):
+    np.save(tmp_path / "x.npy", np.zeros((1, 1, 5, 6), np.float32))
+    result = run("run", packed, tmp_path / "x.npy")
+    assert result.exit_code == 8
+    assert "6" in result.output
+    assert run("run", packed).exit_code == 8
+    assert "no input 'z'" in run("run", packed, "--input", f"z={tmp_path / 'x.npy'}").output
+    (tmp_path / "bad.npy").write_bytes(b"nonsense")
+    assert run("run", packed, tmp_path / "bad.npy").exit_code == 8
+
+
+@pytest.mark.parametrize(
+    "arguments", [("-o", "packed"), ("--trace", "packed"), ("-o", "x"), ("-o", "link"), ("-o", "new", "--trace", "new")]
+)
+def test_run_replaces_nothing_that_it_reads(run: Run, packed: Path, tmp_path: Path, arguments: tuple[str, ...]):
+    np.save(tmp_path / "x.npy", np.zeros((1, 1, 6, 6), np.float32))
+    (tmp_path / "link").symlink_to(packed)
+    paths = {"packed": packed, "x": tmp_path / "x.npy", "link": tmp_path / "link", "new": tmp_path / "new"}
+    result = run("run", packed, paths["x"], *(paths.get(a, a) for a in arguments))
+    assert (result.exit_code, "would replace" in result.output) == (2, True), result.output
+
+
+@pytest.mark.parametrize("option", ["--std=0", "--scale=0", "--mean=inf", "--std=1,nan"])
+def test_run_takes_finite_numbers(run: Run, packed: Path, option: str):
+    assert run("run", packed, "i.png", option).exit_code == 2
+
+
+def test_run_prints_json_that_strict_readers_take(run: Run, packed: Path, tmp_path: Path):
+    np.save(tmp_path / "x.npy", np.full((1, 1, 6, 6), np.nan, np.float32))
+    result = run("run", packed, tmp_path / "x.npy", "--json", "--top", 1)
+    shown = json.loads(result.stdout, parse_constant=pytest.fail)
+    assert shown["outputs"]["y"]["top"] == [[{"index": 0, "value": "NaN"}]]
+
+
+def test_trace(run: Run, packed: Path, tmp_path: Path):
+    np.save(tmp_path / "x.npy", np.zeros((2, 1, 6, 6), np.float32))
+    shown = run("run", packed, tmp_path / "x.npy", "--trace", tmp_path / "trace.json")
+    assert shown.exit_code == 0, shown.output
+    assert "GMAC/s" in shown.output
+    assert json.loads((tmp_path / "trace.json").read_bytes())["traceEvents"]
+    steps = json.loads(run("run", packed, tmp_path / "x.npy", "--trace", tmp_path / "t.json", "--json").stdout)["steps"]
+    assert [step["op"] for step in steps] == ["Conv + Relu", "Gemm"]

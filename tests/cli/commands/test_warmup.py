@@ -1,0 +1,42 @@
+"""``warmup``: kernels that are kept, and those that cannot be."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import Result
+
+from tersor.runtime import load
+from tersor.runtime.kernels import _cache
+from tersor.runtime.kernels._link import Code
+
+Run = Callable[..., Result]
+
+
+def test_warmup_says_where_kernels_are_kept(run: Run, packed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("TERSOR_CACHE_DIR", "elsewhere")  # put back after the test
+    facts = json.loads(run("warmup", packed, "--cache", tmp_path / "kept", "--json").stdout)
+    assert facts["folder"] == str(tmp_path / "kept")
+    assert list(facts["seconds"]) == [str(packed)]
+    assert str(tmp_path / "kept") in run("warmup", "--cache", tmp_path / "kept").output
+
+
+def test_warmup_covers_streamed_memory(run: Run, packed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("TERSOR_CACHE_DIR", "elsewhere")  # put back after the test
+    asked: list[str] = []
+    monkeypatch.setattr("tersor.runtime.load", lambda *_, memory, **more: asked.append(memory) or load(packed, **more))
+    assert run("warmup", packed, "--cache", tmp_path, "--memory", "streamed").exit_code == 0
+    assert asked == ["streamed"]
+
+
+def test_warmup_fails_when_a_kernel_is_not_kept(run: Run, packed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("TERSOR_CACHE_DIR", str(tmp_path / "file"))
+    monkeypatch.setattr(_cache, "_lost", {})
+    _cache.write("kernel", Code("", "", (), b""))  # those of the model have been compiled in this process already
+    result = run("warmup", packed)
+    assert result.exit_code == 1
+    assert f"{tmp_path / 'file'}: kernels cannot be kept there: Not a directory" in result.output
