@@ -167,11 +167,13 @@ def _read_npz(path: Path, name: str | None, names: Sequence[str]) -> dict[str, n
 
     from ..converters.damage import damage_told
 
-    if not zipfile.is_zipfile(path):
-        raise InputError(f"{path}: not an archive of arrays, although its name ends in .npz")
     try:
-        with damage_told(str(path), "an archive of numpy arrays"), np.load(path, allow_pickle=False) as archive:
-            arrays = {key: _native(archive[key]) for key in archive.files}
+        with path.open("rb") as file:  # of a path, is_zipfile says no also when it cannot be opened
+            if not zipfile.is_zipfile(file):
+                raise InputError(f"{path}: not an archive of arrays, although its name ends in .npz")
+            file.seek(0)
+            with damage_told(str(path), "an archive of numpy arrays"), np.load(file, allow_pickle=False) as archive:
+                arrays = {key: _native(archive[key]) for key in archive.files}
     except ConversionError as error:
         raise InputError(str(error)) from None
     if name is None:

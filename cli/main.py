@@ -49,7 +49,7 @@ class Verbs(click.Group):
             return super().main(args, *more, standalone_mode=False, **settings)
         given = sys.argv[1:] if args is None else list(args)
         try:
-            code = super().main(given, *more, standalone_mode=False, **settings)
+            code = super().main(args, *more, standalone_mode=False, **settings)
         except MISTAKES as error:
             if TRACEBACK in given and not isinstance(error, (click.ClickException, click.Abort)):
                 raise

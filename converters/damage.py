@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import lzma
 import struct
 import tokenize
 import zipfile
@@ -13,10 +12,15 @@ from contextlib import contextmanager
 
 from ..format_spec.errors import ConversionError
 
+try:
+    from lzma import LZMAError
+except ImportError:  # Python may be built without it, and zipfile then says so itself
+    LZMAError = zipfile.BadZipFile
+
 _DAMAGE = (
     zipfile.BadZipFile,
     zlib.error,
-    lzma.LZMAError,
+    LZMAError,
     struct.error,
     tokenize.TokenError,
     EOFError,

@@ -182,6 +182,8 @@ def _header(file: IO[bytes], size: int) -> tuple[np.dtype, tuple[int, ...]]:
         shape, _, dtype = read(file)
     except MemoryError as error:  # Python's parser, of nesting: numpy refuses a header of more than 10,000 bytes
         raise ValueError("its header is nested too deep") from error
+    if any(length < 0 for length in shape):
+        raise ValueError(f"its header declares a negative length: {tuple(shape)}")
     if not dtype.hasobject and prod(shape) * dtype.itemsize != size - file.tell():
         raise ValueError(f"its header declares {dtype.name}{list(shape)}, but {size - file.tell():,} bytes follow")
     return dtype, tuple(map(int, shape))

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from traceback import clear_frames
 from typing import BinaryIO, TypeAlias
 
 from ..format_spec.atomic import atomic_write
@@ -92,7 +93,11 @@ def pack(
     with atomic_write(path) as file:
         _write(file, graph, _progressing(_in_order(jobs, threads or physical_cores()), jobs, progress), errors)
         file.flush()
-        return report_file(map_file(file), errors, index_bits=recipe.index_bits, limits=limits)
+        try:
+            return report_file(map_file(file), errors, index_bits=recipe.index_bits, limits=limits)
+        except BaseException as error:
+            clear_frames(error.__traceback__)  # what they hold keeps the file mapped, and Windows removes no such file
+            raise
 
 
 def _jobs(graph: Graph, recipe: Recipe) -> Iterator[_Job]:

@@ -7,7 +7,8 @@ from typing import Any
 
 import click
 
-from .._output import echo, json_option, print_json, progress, threads_option
+from ...format_spec.limits import Limits
+from .._output import echo, json_option, limits_option, print_json, progress, threads_option
 from .._recipe import make_recipe, recipe_options
 from .._sources import beside, keep_apart, read_model
 from .._types import FilePath
@@ -19,8 +20,11 @@ from .._types import FilePath
 @recipe_options
 @threads_option
 @click.option("--quiet", "-q", is_flag=True, help="No progress bar, no report.")
+@limits_option
 @json_option
-def command(model: Path, output: Path | None, threads: int | None, quiet: bool, as_json: bool, **flags: Any) -> None:
+def command(
+    model: Path, output: Path | None, threads: int | None, quiet: bool, limits: Limits, as_json: bool, **flags: Any
+) -> None:
     """Prune, share and encode the weights of MODEL into one small file.
 
     MODEL is an ONNX model; or tensors without a graph, for those who keep their own model code and read them with
@@ -41,7 +45,7 @@ def command(model: Path, output: Path | None, threads: int | None, quiet: bool, 
     keep_apart(target, model, flags["recipe"])
     recipe = make_recipe(flags)
     with progress(f"packing {model.name}", quiet or as_json) as step:
-        report = pack(read_model(model), target, recipe, threads=threads, progress=step)
+        report = pack(read_model(model), target, recipe, threads=threads, progress=step, limits=limits)
     if as_json:
         print_json({"output": str(target), **report.to_dict()})
     elif not quiet:

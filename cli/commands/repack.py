@@ -7,7 +7,8 @@ from pathlib import Path
 import click
 from click.core import ParameterSource
 
-from .._output import echo, json_option, print_json, progress, threads_option
+from ...format_spec.limits import Limits
+from .._output import echo, json_option, limits_option, print_json, progress, threads_option
 from .._sources import naming
 from .._types import FilePath
 
@@ -21,6 +22,7 @@ from .._types import FilePath
 )
 @threads_option
 @click.option("--quiet", "-q", is_flag=True, help="No progress bar, no report.")
+@limits_option
 @json_option
 @click.pass_context
 def command(
@@ -31,6 +33,7 @@ def command(
     index_bits: int,
     threads: int | None,
     quiet: bool,
+    limits: Limits,
     as_json: bool,
 ) -> None:
     """Write FILE's model with the codecs of another profile; no weight changes by a bit.
@@ -48,7 +51,7 @@ def command(
         raise click.UsageError(f"--index-bits is for --profile paper: {profile} has no gaps of so many bits")
     target, before = output or file, file.stat().st_size
     with naming(file), progress(f"repacking {file.name}", quiet or as_json) as step:
-        report = repack(file, target, profile, index_bits=index_bits, threads=threads, progress=step)
+        report = repack(file, target, profile, index_bits=index_bits, threads=threads, progress=step, limits=limits)
     if as_json:
         print_json({"output": str(target), "before_bytes": before, **report.to_dict()})
     elif not quiet:

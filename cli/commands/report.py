@@ -6,15 +6,17 @@ from pathlib import Path
 
 import click
 
-from .._output import echo, json_option, print_json
+from ...format_spec.limits import Limits
+from .._output import echo, json_option, limits_option, print_json
 from .._sources import naming
 from .._types import FilePath
 
 
 @click.command(name="report")
 @click.argument("file", type=FilePath())
+@limits_option
 @json_option
-def command(file: Path, as_json: bool) -> None:
+def command(file: Path, limits: Limits, as_json: bool) -> None:
     """Show, for each weight tensor of FILE, the columns of Deep Compression's tables, and what the file really spends.
 
     The paper's rate counts codes, gaps and a codebook of 2^bits fp32 values, and leaves out biases, Huffman tables and the
@@ -25,7 +27,7 @@ def command(file: Path, as_json: bool) -> None:
     from ...packer.report import report_file
 
     with naming(file):
-        report = report_file(file)
+        report = report_file(file, limits=limits)
     if as_json:
         print_json(report.to_dict())
     else:

@@ -90,7 +90,7 @@ def write(name: str, code: Code) -> None:
             file.write(head.encode() + b"\n" + code.machine_code)
         _lost.pop(name, None)
     except OSError as error:
-        _lost[name] = error
+        _lost[name] = error.with_traceback(None)  # which holds the machine code
 
 
 def lost() -> Mapping[str, OSError]:

@@ -3,26 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cached_property, wraps
 from threading import RLock
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar, overload
 
 T = TypeVar("T")
 
 _making = RLock()
 
 
-def made_once(function: Callable[[Any], T]) -> cached_property[T]:
-    """As ``functools.cached_property``, with a lock, which that has not had since Python 3.12: machine code is given addresses
-    of what a property holds, so there may never be a second one."""
-    name = function.__name__
+class _MadeOnce(Generic[T]):
+    """A property that is kept in its owner's ``__dict__``, where later looks find it without coming here.
 
-    @wraps(function)
-    def make(owner: Any) -> T:
+    ``functools.cached_property`` has had no lock since Python 3.12, and machine code is given addresses of what a property
+    holds: there may never be a second one. Before that it had one lock for each property, which threads take in different
+    orders where properties need one another; here there is one for all.
+    """
+
+    def __init__(self, function: Callable[[Any], T]) -> None:
+        self._function, self.__doc__ = function, function.__doc__
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    @overload
+    def __get__(self, owner: None, kind: type | None = None) -> _MadeOnce[T]: ...
+
+    @overload
+    def __get__(self, owner: object, kind: type | None = None) -> T: ...
+
+    def __get__(self, owner: Any, kind: type | None = None) -> Any:
+        if owner is None:
+            return self
         with _making:
             made = vars(owner)
-            if name not in made:
-                made[name] = function(owner)
-            return made[name]
+            if self._name not in made:
+                made[self._name] = self._function(owner)
+            return made[self._name]
 
-    return cached_property(make)
+
+made_once = _MadeOnce
+"""Decorates what makes the value of a property."""

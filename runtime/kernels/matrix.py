@@ -95,9 +95,16 @@ def matrix_of(tensor: Tensor, row_axes: tuple[int, ...], name: str) -> Matrix:
             codebook = np.ascontiguousarray(tensor.codebook, np.float32)
             return Matrix(rows, columns, by_rows, tensor.starts, tensor.minors, tensor.codes, codebook)
     values = np.ascontiguousarray(to_scan(tensor.dense(), row_axes, "rows"))
-    if not values.flags.owndata:  # it may be a file's, which others write to: kernels count its zeros, and rely on the count
+    if not _is_ours(values):  # it may be a file's, which others write to: kernels count its zeros, and rely on the count
         values = values.copy()
     return Matrix(rows, columns, True, None, None, values, NO_CODEBOOK)
+
+
+def _is_ours(array: np.ndarray) -> bool:
+    """Whether numpy made the memory of an array: it is not a file's, nor another program's."""
+    while isinstance(array.base, np.ndarray):
+        array = array.base
+    return array.base is None and array.flags.owndata
 
 
 def check_shared(tensor: SharedTensor, name: str) -> None:

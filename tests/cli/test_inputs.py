@@ -83,3 +83,8 @@ def test_damage_is_told(ending: str, tmp_path: Path):
         path.write_bytes(broken)
         with pytest.raises(InputError, match=rf"^{re.escape(str(path))} is not an? .*array.*, or damaged: ."):
             read(path)
+
+
+def test_an_archive_that_is_not_there_is_missing(tmp_path: Path):
+    with pytest.raises(FileNotFoundError):
+        read(tmp_path / "missing.npz")

@@ -62,3 +62,12 @@ def test_callers_may_handle_errors_themselves(tmp_path: Path):
     (tmp_path / "empty").touch()
     with pytest.raises(TersorError, match="empty"):
         cli.main(["inspect", str(tmp_path / "empty")], standalone_mode=False)
+
+
+def test_arguments_of_the_process_are_left_to_click(monkeypatch: pytest.MonkeyPatch):
+    seen: list[object] = []
+    monkeypatch.setattr(click.Group, "main", lambda self, args=None, **_: seen.append(args))
+    monkeypatch.setattr(sys, "argv", ["tersor", "report", "*.tersor"])
+    with pytest.raises(SystemExit):
+        cli.main()
+    assert seen == [None]  # it expands wildcards where the shell does not

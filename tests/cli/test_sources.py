@@ -36,6 +36,12 @@ def test_an_output_is_kept_apart_under_every_name(tmp_path: Path):
     keep_apart(None, read)
 
 
+def test_a_link_that_names_itself_is_no_file_that_is_read(tmp_path: Path):
+    (tmp_path / "read").touch()
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    keep_apart(tmp_path / "loop", tmp_path / "read")
+
+
 def test_a_folder_has_no_output_beside_it(tmp_path: Path):
     assert beside(tmp_path / "net.onnx", ".tersor") == tmp_path / "net.tersor"
     for folder in (tmp_path, Path(), Path("/")):

@@ -177,6 +177,8 @@ DAMAGED = {
     "cut": archive_of(ROUGH[:-1]),
     "of a terabyte": archive_of(member(HEADER.format((1 << 38,)))),
     "of a negative size": archive_of(member(HEADER.format((-1,)), bytes(4))),
+    "of two negative sizes": archive_of(member(HEADER.format((-2, -3)), bytes(24))),
+    "of no size and a negative one": archive_of(member(HEADER.format((0, -3)))),
     "nested": archive_of(member("-" * 9000 + "1")),
     "unclosed": archive_of(member("(" * 9000)),
     "of no type": archive_of(member(HEADER.replace("'<f4'", "[('a',)]").format((1,)))),

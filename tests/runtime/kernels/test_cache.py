@@ -17,6 +17,7 @@ def test_what_is_not_kept_is_known(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     code = Code("wrapper", "environment", ("import",), b"code")
     _cache.write("kernel", code)
     assert isinstance(_cache.lost()["kernel"], NotADirectoryError)
+    assert _cache.lost()["kernel"].__traceback__ is None  # it would hold the machine code
     assert _cache.read("kernel") is None
     monkeypatch.setenv("TERSOR_CACHE_DIR", str(tmp_path / "folder"))
     _cache.write("kernel", code)
