@@ -64,4 +64,5 @@ def _as(kind: type[TersorError], what: str) -> Iterator[None]:
     try:
         yield
     except (*errors, RuntimeError, ValueError) as error:  # ValueError: names of inputs
-        raise kind(f"{what} ({str(error).strip().splitlines()[0]})") from None
+        told = str(error).strip() or type(error).__name__
+        raise kind(f"{what} ({told.splitlines()[0]})") from None

@@ -68,8 +68,10 @@ def from_onnx(source: str | os.PathLike[str] | bytes | ModelProto) -> Graph:
 def _parse(source: str | os.PathLike[str] | bytes | ModelProto) -> tuple[ModelProto, Path | None]:
     if isinstance(source, ModelProto):
         return source, None
-    data, folder = (source, None) if isinstance(source, bytes) else (Path(source).read_bytes(), Path(source).parent)
-    what = "these bytes are" if folder is None else f"{os.fspath(source)} is"  # type: ignore[arg-type]
+    if isinstance(source, bytes):
+        data, folder, what = source, None, "these bytes are"
+    else:
+        data, folder, what = Path(source).read_bytes(), Path(source).parent, f"{os.fspath(source)} is"
     if not data:
         raise ConversionError(f"{what} empty")
     try:

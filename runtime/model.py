@@ -15,6 +15,7 @@ import numpy as np
 from ..format_spec.errors import InputError, PlanError
 from ..format_spec.graph import Graph, Value
 from ..format_spec.limits import DEFAULT_LIMITS, Limits
+from ._described import described
 from .kernels._ahead import expecting
 
 if TYPE_CHECKING:
@@ -128,7 +129,7 @@ class Model:
         for name, array in given.items():
             slot = planned.plan.slots[planned.plan.outputs[name]]
             if slot.shape is not None and (array.shape, array.dtype) != (slot.shape, slot.dtype):
-                raise InputError(f"out[{name!r}] is {_describe(array)}, the output is {slot.dtype.name}{list(slot.shape)}")
+                raise InputError(f"out[{name!r}] is {described(array)}, the output is {slot.dtype.name}{list(slot.shape)}")
         with planned.execution() as execution:
             results = execution.run(inputs, given, self._workers)
         return {name: results[name] for name in wanted}
@@ -242,7 +243,7 @@ def check_inputs(expected: Sequence[Value], given: Mapping[str, np.ndarray]) -> 
         if not isinstance(array, np.ndarray):
             raise InputError(f"input {value.name!r} must be a numpy array {value.type}, not {type(array).__name__}")
         if array.dtype != np.dtype(value.type.dtype) or not _fits(value, array.shape):
-            raise InputError(f"input {value.name!r} is {_describe(array)}, the model takes {value.type}")
+            raise InputError(f"input {value.name!r} is {described(array)}, the model takes {value.type}")
     return tuple(given[name].shape for name in names)
 
 
@@ -285,11 +286,6 @@ def _fits(value: Value, shape: tuple[int, ...]) -> bool:
     if declared is None:
         return True
     return len(declared) == len(shape) and all(not isinstance(d, int) or d == n for d, n in zip(declared, shape, strict=True))
-
-
-def _describe(array: np.ndarray) -> str:
-    order = "" if array.dtype.isnative else " in foreign byte order"
-    return f"{array.dtype.name}{list(array.shape)}{order}"
 
 
 def _signature(value: Value) -> str:

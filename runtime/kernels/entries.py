@@ -16,9 +16,14 @@ def row_places(block_channels: np.ndarray, channels: int, groups: int, tiling: T
     """What :func:`list_rows` has to know of the geometry."""
     size, taps = channels // groups, len(tiling.tap_vector)
     first_block = np.searchsorted(block_channels, np.arange(groups) * size, side="right") - 1
-    channel_of, tap_of = np.divmod(np.arange(size * taps), taps)
-    vector_of = (channel_of * tiling.vectors + tiling.tap_vector[tap_of]).astype(np.uint32)
-    return block_channels, first_block, size, taps, tiling.vectors, vector_of
+    _, vector_of = _column_places(size * taps, tiling)
+    return block_channels, first_block, size, taps, tiling.vectors, vector_of.astype(np.uint32)
+
+
+def _column_places(columns: int, tiling: Tiling) -> tuple[np.ndarray, np.ndarray]:
+    """For each column its input channel in the group, and the first of the group's packed vectors that it meets, int64."""
+    channel_of, tap_of = np.divmod(np.arange(columns), len(tiling.tap_vector))
+    return channel_of, channel_of * tiling.vectors + tiling.tap_vector[tap_of]
 
 
 def count_rows(
@@ -36,8 +41,7 @@ def pair_places(matrix: Matrix, block_channels: np.ndarray, channels: int, group
     """What :func:`walk_pairs` has to know of the geometry."""
     block_of = np.repeat(np.arange(len(block_channels) - 1), np.diff(block_channels))
     units, outputs = units_of(matrix.rows, groups, tiling.T), max(1, matrix.rows // groups)
-    channel_of, tap_of = np.divmod(np.arange(matrix.columns), len(tiling.tap_vector))
-    vector_of = channel_of * tiling.vectors + tiling.tap_vector[tap_of]
+    channel_of, vector_of = _column_places(matrix.columns, tiling)
     first_input = units // outputs * (channels // groups)
     return units, outputs, first_input, channel_of, vector_of, block_of, block_channels, tiling.vectors
 

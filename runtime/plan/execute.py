@@ -9,6 +9,7 @@ from math import prod
 import numpy as np
 
 from ...format_spec.errors import InputError, LimitError
+from .._described import described
 from .arena import aligned_bytes
 from .plan import Plan, Slot
 from .section import Placed, parts_of
@@ -87,14 +88,10 @@ class Execution:
         if given is None:
             return value if owned or self._plan.slots[index].kind == "fresh" else value.copy()
         if (given.shape, given.dtype) != (value.shape, value.dtype):
-            raise InputError(f"out[{name!r}] is {_described(given)}, the output is {_described(value)}")
+            raise InputError(f"out[{name!r}] is {described(given)}, the output is {described(value)}")
         if not owned:
             np.copyto(given, value)
         return given
-
-
-def _described(array: np.ndarray) -> str:
-    return f"{array.dtype.name}{list(array.shape)}"
 
 
 def shape_of(slot: Slot) -> tuple[int, ...]:
