@@ -6,7 +6,7 @@ functions local to the model, newer than the pinned opset, or of another domain.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from graphlib import CycleError, TopologicalSorter
 from typing import Any, TypeAlias
 
@@ -22,6 +22,9 @@ from .skeleton import Skeleton, walk
 _DOMAIN = "tersor.expanded"
 """Of the local functions made here; gone once they are inlined."""
 
+_MOST_NODES = 1 << 18
+"""Nodes that functions may make of a model: where each of a few functions calls the next one twice, they multiply."""
+
 _Identity: TypeAlias = tuple[str, str, str]
 """Domain, name and overload: what a call names a function by."""
 
@@ -30,7 +33,8 @@ def expand(model: ModelProto, skeleton: Skeleton) -> None:
     """Replace every call of a function in ``skeleton``, made of ``model``, by the function's definition.
 
     Raises:
-        ConversionError: a call that does not fit the definition, or a definition that cannot be inlined or calls itself.
+        ConversionError: a call that does not fit the definition, a definition that cannot be inlined or calls itself, or
+            definitions that make too many operators.
     """
     versions = {_domain(entry.domain): entry.version for entry in model.opset_import}
     if model.functions:
@@ -54,7 +58,9 @@ def _inlined(model: ModelProto, functions: Iterable[FunctionProto]) -> GraphProt
 
     Callers go first: whether a call inside a function has an attribute depends on what the function's own caller gave.
     """
-    for level in _levels(functions):
+    levels = [*_levels(functions)]
+    _check_growth(model, levels)
+    for level in levels:
         _bind_defaults(model, level)
         del model.functions[:]
         model.functions.extend(level.values())
@@ -63,6 +69,19 @@ def _inlined(model: ModelProto, functions: Iterable[FunctionProto]) -> GraphProt
         except (RuntimeError, ValueError) as error:
             raise ConversionError(f"the model's functions cannot be inlined: {error}") from error
     return model.graph
+
+
+def _check_growth(model: ModelProto, levels: Sequence[Mapping[_Identity, FunctionProto]]) -> None:
+    """Refuse functions, as from :func:`_levels`, that would make too many operators of ``model``."""
+    sizes: dict[_Identity, int] = {}
+
+    def size(nodes: Iterable[NodeProto]) -> int:
+        return min(sum(sizes.get(_callee(node), 1) for node in walk(nodes)), _MOST_NODES + 1)
+
+    for level in reversed(levels):
+        sizes |= {identity: size(function.node) for identity, function in level.items()}
+    if size(model.graph.node) > _MOST_NODES:
+        raise ConversionError(f"the model's functions make more than {_MOST_NODES:,} operators of it")
 
 
 def _levels(functions: Iterable[FunctionProto]) -> Iterator[dict[_Identity, FunctionProto]]:

@@ -117,3 +117,10 @@ def test_functions_that_call_themselves_are_refused():
     circle = FUNCTION + "f (a) => (b) { b = local.h(a) }" + FUNCTION + "h (a) => (b) { b = local.f(a) }"
     with pytest.raises(ConversionError, match="call themselves: f -> h -> f"):
         from_onnx(parse_model(LOCAL + "{ y = local.f(x) }" + circle))
+
+
+def test_functions_that_multiply_are_refused():
+    calls = "".join(FUNCTION + f"f{i} (a) => (b) {{ c = local.f{i + 1}(a) b = local.f{i + 1}(c) }}" for i in range(60))
+    last = FUNCTION + "f60 (a) => (b) { b = Relu(a) }"
+    with pytest.raises(ConversionError, match="functions make more than 262,144 operators"):
+        from_onnx(parse_model(LOCAL + "{ y = local.f0(x) }" + calls + last))

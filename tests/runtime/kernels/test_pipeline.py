@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from numba import njit
+from numba.core.registry import cpu_target
 
-from tersor.runtime.kernels import _cache, _link
+from tersor.runtime.kernels import _cache, _compile, _link
 from tersor.runtime.kernels._jit import jit
 
 
@@ -82,3 +83,26 @@ def test_errors_reach_the_caller():
     assert refuse(3) == 3
     with pytest.raises(ValueError, match="less than nothing"):
         refuse(-3)
+
+
+def test_numba_resolves_a_call_once_and_only_while_kernels_are_compiled(monkeypatch):
+    calls, context = [], cpu_target.typing_context
+    resolve = context.resolve_function_type
+
+    def note(*call):
+        calls.append(call)
+        return resolve(*call)
+
+    monkeypatch.setattr(_compile, "_resolved", {})
+    monkeypatch.setattr(context, "resolve_function_type", note)
+
+    @jit
+    def sums(a, b):
+        return (a + b) * (a + b) + (a + b) * b
+
+    assert sums(2.0, 3.0) == 40
+    assert len(calls) == 2
+    assert context.resolve_function_type is note
+    with pytest.raises(ValueError, match="less than nothing"):
+        refuse(-1)
+    assert context.resolve_function_type is note
