@@ -1,4 +1,4 @@
-"""One vector of each of many rows, copied by one function of machine code, which a kernel has once however often it calls it.
+"""Columns and rows of vectors, copied by functions of machine code that a kernel has once, however often it calls them.
 
 Places are addresses in bytes.
 """
@@ -10,7 +10,7 @@ from typing import Any
 
 from llvmlite import ir
 
-from ._deferred import intrinsic, types
+from ._deferred import cgutils, intrinsic, types
 from ._memory import gather, pointer
 from ._vector import F32, I32, I64, lanes_below, masked_load, vector_pointer
 
@@ -28,22 +28,49 @@ def copy_column(
     others. Returns where the next vector would be written.
     """
 
+    return types.intp(lanes, *[types.intp] * 8), _called("column", len(lanes), 8, _emit_column)
+
+
+@intrinsic
+def copy_band(typingctx: Any, lanes: Any, target: Any, row: Any, pitch: Any, length: Any, count: Any) -> Any:
+    """Copy ``length`` elements from each of ``count`` rows that are ``pitch`` bytes apart, one behind the other.
+
+    There is one of each at least. Whole vectors are read and written: up to ``V - 1`` elements after the last one get any
+    value. Returns where the last one ends.
+    """
+    return types.intp(lanes, *[types.intp] * 5), _called("band", len(lanes), 5, _emit_band)
+
+
+def _called(name: str, V: int, count: int, emit: Callable[[Any, ir.Function, int], None]) -> Callable[..., Any]:
+    """What calls a function of ``count`` numbers that returns one, made by ``emit`` where a module has none yet."""
+
     def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return builder.call(_function(builder.module, len(lanes)), arguments[1:])
+        module, label = builder.module, f"tersor_copy_{name}_{V}"
+        if label not in module.globals:
+            function = ir.Function(module, ir.FunctionType(I64, [I64] * count), label)
+            function.linkage = "linkonce_odr"  # parts of a kernel are modules until they are linked
+            function.attributes.add("noinline")
+            emit(ir.IRBuilder(function.append_basic_block("entry")), function, V)
+        return builder.call(module.globals[label], arguments[1:])
 
-    return types.intp(lanes, *[types.intp] * 8), codegen
+    return codegen
 
 
-def _function(module: Any, V: int) -> Any:
-    """The function of a module."""
-    name = f"tersor_copy_column_{V}"
-    if name in module.globals:
-        return module.globals[name]
-    function = ir.Function(module, ir.FunctionType(I64, [I64] * 8), name)
-    function.linkage = "linkonce_odr"  # parts of a kernel are modules until they are linked
-    function.attributes.add("noinline")
+def _emit_band(b: Any, function: Any, V: int) -> None:
+    target, row, pitch, length, count = function.args
+    size, read = b.mul(length, ir.Constant(I64, 4)), _every(b, V, 1)
+    with b.if_then(b.icmp_signed("<=", length, ir.Constant(I64, V))):
+        b.ret(_each_row(b, target, size, row, pitch, count, read))
+    with cgutils.for_range(b, count, intp=I64) as rows:
+        to, at = b.add(target, b.mul(rows.index, size)), b.add(row, b.mul(rows.index, pitch))
+        with cgutils.for_range_slice(b, ZERO, size, ir.Constant(I64, 4 * V), I64) as (offset, _):
+            value = read(pointer(b, b.add(at, offset)))
+            b.store(value, vector_pointer(b, pointer(b, b.add(to, offset)), ZERO, value.type)).align = 4
+    b.ret(b.add(target, b.mul(count, size)))
+
+
+def _emit_column(b: Any, function: Any, V: int) -> None:
     target, step, row, pitch, stride, low, high, count = function.args
-    b = ir.IRBuilder(function.append_basic_block("entry"))
     whole = b.and_(b.icmp_signed("==", low, ZERO), b.icmp_signed("==", high, b.mul(stride, ir.Constant(I64, V))))
     some = b.icmp_signed(">", count, ZERO)
     nothing = function.append_basic_block("nothing")
@@ -66,7 +93,6 @@ def _function(module: Any, V: int) -> Any:
     b.branch(nothing)
     b.position_at_end(nothing)
     b.ret(target)
-    return function
 
 
 def _each_row(b: Any, target: Any, step: Any, row: Any, pitch: Any, count: Any, read: Callable[[Any], Any]) -> Any:

@@ -48,15 +48,16 @@ class Conv(Ordered):
 
     @made_once
     def image(self) -> tuple[int, int]:
-        """Rows and pitch of a channel's padded copy, from which flat tiles are packed; no pitch where none is needed."""
-        return self.shape.image(self.tiling.R * self.tiling.V) if self.tiling.shape == "flat" else (0, 0)
+        """Rows, and elements of a phase, of a channel's padded copy, from which flat tiles are packed."""
+        R, V = self.tiling.R, self.tiling.V
+        return self.shape.image(R * V, V) if self.tiling.shape == "flat" else (0, 0)
 
     @made_once
     def scratch_floats(self) -> int:
         """Floats of scratch memory that one thread needs, whole cache lines."""
-        rows, pitch = self.image
-        overrun = 2 * self.tiling.V * self.shape.strides[1]
-        return self.packed_floats + self.sum_floats + -(-(rows * pitch + overrun) // 16) * 16
+        rows, length = self.image
+        image = rows * length * self.shape.strides[1] + self.tiling.V
+        return self.packed_floats + self.sum_floats + -(-image // 16) * 16
 
     @property
     def scratch_bytes(self) -> int:

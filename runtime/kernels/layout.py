@@ -83,14 +83,15 @@ class Shape2D:
         """Positions in the kernel."""
         return self.kernel[0] * self.kernel[1]
 
-    def image(self, count: int) -> tuple[int, int]:
-        """Rows and pitch of the padded copy of a channel from which ``count`` positions of the flattened output are packed; no
-        pitch where none is needed."""
+    def image(self, count: int, V: int) -> tuple[int, int]:
+        """Rows of the padded copy of a channel from which ``count`` positions of the flattened output are packed, and elements
+        of a row's phases, of which there are as many as the stride; none where no copy is needed. ``V`` are a vector's."""
         if self.pointwise and self.H == 1:
             return 0, 0
         extent = [(k - 1) * d + 1 for k, d in zip(self.kernel, self.dilations, strict=True)]
         rows = min(self.OH, (count + self.OW - 2) // self.OW + 1)
-        return (rows - 1) * self.strides[0] + extent[0], (self.OW - 1) * self.strides[1] + extent[1]
+        length = self.OW + (extent[1] - 1) // self.strides[1]
+        return (rows - 1) * self.strides[0] + extent[0], -(-length // V) * V
 
     @property
     def dense(self) -> int:

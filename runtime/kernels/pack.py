@@ -13,7 +13,7 @@ from __future__ import annotations
 from functools import cache
 
 from ._atomic import code_of, number_at
-from ._column import copy_column
+from ._column import copy_band, copy_column
 from ._jit import jit
 from ._memory import copy_lanes, prefetch_rows
 
@@ -72,30 +72,41 @@ def pack_rows(lanes, target, plane, oh, ow, geometry, spans):
 
 
 @jit
-def pack_image(lanes, image, plane, top_row, rows, pitch, geometry):
-    """Copy ``rows`` rows of a channel from ``top_row`` on, ``pitch`` elements each, with zeros where the padding is.
+def pack_image(lanes, image, plane, top_row, rows, length, geometry):
+    """Copy ``rows`` rows of a channel from ``top_row`` on, with zeros where the padding is.
 
-    Whole vectors are written, each row's last one first: what it writes over the row's end is not there yet.
+    A row is its *phases*, one behind the other: every ``stride_w``-th element from the first on, from the second on, and so on.
+    Each has ``length`` elements, whole vectors.
     """
-    V, H, W, left = len(lanes), number_at(geometry, 1), number_at(geometry, 2), number_at(geometry, 9)
-    begin = min(rows, max(0, -top_row))
+    V, H, W, stride, left = (
+        len(lanes),
+        number_at(geometry, 1),
+        number_at(geometry, 2),
+        number_at(geometry, 7),
+        number_at(geometry, 9),
+    )
+    begin, pitch = min(rows, max(0, -top_row)), 4 * length * stride
     end = max(begin, min(rows, H - top_row))
-    column = (pitch - 1) // V * V
-    while column >= 0:
-        low, high = max(0, left - column), max(0, min(V, W + left - column))
-        target = copy_column(lanes, image + 4 * column, 4 * pitch, image, 0, 1, 0, 0, begin)
-        row = plane + 4 * ((top_row + begin) * W + column - left)
-        target = copy_column(lanes, target, 4 * pitch, row, 4 * W, 1, low, high, end - begin)
-        copy_column(lanes, target, 4 * pitch, image, 0, 1, 0, 0, rows - end)
-        column -= V
+    for phase in range(stride):
+        for number in range(0, length, V):
+            column = number * stride + phase - left
+            low, high = max(0, -column), max(0, min(stride * V, W - column))
+            target, row = image + 4 * (phase * length + number), plane + 4 * ((top_row + begin) * W + column)
+            if begin > 0:
+                target = copy_column(lanes, target, pitch, image, 0, 1, 0, 0, begin)
+            target = copy_column(lanes, target, pitch, row, 4 * W, stride, low, high, end - begin)
+            if end < rows:
+                copy_column(lanes, target, pitch, image, 0, 1, 0, 0, rows - end)
 
 
 @jit
-def _copy_band(lanes, target, source, down, stride, across, rows):
+def _copy_rows(lanes, target, source, down, stride, across, rows):
     """Copy ``across`` elements, ``stride`` apart, of each of ``rows`` rows that are ``down`` bytes apart, one behind the other.
     Returns the end; up to ``V - 1`` elements after it get any value."""
+    if stride == 1:
+        return copy_band(lanes, target, source, down, across, rows)
     column = (across - 1) // len(lanes) * len(lanes)
-    while column >= 0:  # as in pack_image
+    while column >= 0:  # each row's last vector first: what it writes over the row's end is not there yet
         at = source + 4 * column * stride
         copy_column(lanes, target + 4 * column, 4 * across, at, down, stride, 0, len(lanes) * stride, rows)
         column -= len(lanes)
@@ -103,27 +114,33 @@ def _copy_band(lanes, target, source, down, stride, across, rows):
 
 
 @jit
-def pack_flat(lanes, target, image, pitch, ow, bands, room, geometry):
+def pack_flat(lanes, target, image, pitch, length, apart, ow, bands, room, geometry):
     """Pack one channel for some output positions from column ``ow`` of the image's first row on, row after row: ``bands`` are
     how many of its first row, how many whole rows, and how many of another row.
 
-    Every kernel position gets ``room`` elements, a multiple of ``V``, zeros after the last position. ``image`` has rows of
-    ``pitch`` elements, padding included, see :func:`pack_image`; returns where the next channel is packed.
+    Every kernel position gets ``room`` elements, a multiple of ``V``, zeros after the last position. Rows of ``image`` have
+    ``pitch`` elements, those for neighbouring outputs ``apart``: 1 in what :func:`pack_image` made, in phases of ``length``, or
+    the stride where a kernel of one position reads inputs as they are. Returns where the next channel is packed.
     """
     V, OW, stride, down = len(lanes), number_at(geometry, 5), number_at(geometry, 7), 4 * number_at(geometry, 6) * pitch
     kernel_h, kernel_w = number_at(geometry, 10), number_at(geometry, 11)
     dilation_h, dilation_w = number_at(geometry, 12), number_at(geometry, 13)
     head, rows, tail = bands
     for kh in range(kernel_h):
-        for kw in range(kernel_w):
-            row, at, begin = image + 4 * (kh * dilation_h * pitch + kw * dilation_w), target, 4 * ow * stride
+        number, phase = 0, 0
+        for _ in range(kernel_w):
+            row, at, begin = image + 4 * (kh * dilation_h * pitch + phase * length + number), target, 4 * ow * apart
             for band in range(3):
                 across, count = (head, 1) if band == 0 else (OW, rows) if band == 1 else (tail, 1)
                 if across > 0 and count > 0:
-                    at = _copy_band(lanes, at, row + begin, down, stride, across, count)
+                    at = _copy_rows(lanes, at, row + begin, down, apart, across, count)
                     row, begin = row + count * down, 0
             target += 4 * room
-            copy_column(lanes, at, 4 * V, at, 0, 1, 0, 0, (target - at + 4 * V - 1) // (4 * V))
+            if at < target:
+                copy_column(lanes, at, 4 * V, at, 0, 1, 0, 0, (target - at + 4 * V - 1) // (4 * V))
+            phase += dilation_w
+            while phase >= stride:  # a division takes longer than everything else
+                number, phase = number + 1, phase - stride
     return target
 
 
@@ -177,14 +194,14 @@ def pack_positions(lanes, task):
         number_at(task, GEOMETRY),
     )
     H, W, OH, OW = number_at(geometry, 1), number_at(geometry, 2), number_at(geometry, 4), number_at(geometry, 5)
-    stride_h, stride_w, top, pitch = (
+    stride_h, stride_w, top, length = (
         number_at(geometry, 6),
         number_at(geometry, 7),
         number_at(geometry, 8),
         number_at(geometry, 18),
     )
     taps, plane, count = number_at(geometry, 10) * number_at(geometry, 11), H * W, min(columns, OH * OW - first)
-    if pitch == 0:
+    if length == 0:
         _pack_lines(lanes, target, source + 4 * first, plane, channels, count, columns)
         return
     row, column = first // OW, first % OW
@@ -201,8 +218,8 @@ def pack_positions(lanes, task):
         channel_at = source + 4 * c * plane
         read = channel_at + 4 * (row * stride_h - top + begin) * W
         prefetch_rows(read + ahead, 4 * W * apart, W, lines)
-        at, width = read, W
+        at, width, across = read, W, stride_w
         if c >= in_place:
-            pack_image(lanes, image, channel_at, row * stride_h - top, rows, pitch, geometry)
-            at, width = image, pitch
-        target = pack_flat(lanes, target, at, width, column, bands, columns, geometry)
+            pack_image(lanes, image, channel_at, row * stride_h - top, rows, length, geometry)
+            at, width, across = image, length * stride_w, 1
+        target = pack_flat(lanes, target, at, width, length, across, column, bands, columns, geometry)

@@ -81,9 +81,9 @@ class DenseConv(InPieces):
     @property
     def place_bytes(self) -> int:
         """Packed inputs, sums, and the image of a channel with what vectors reach over its end."""
-        rows, pitch = self._image
-        overrun = 2 * self.cut.V * self.shape.strides[1]
-        return 4 * (sum(self._floats) + -(-(rows * pitch + overrun) // 16) * 16)
+        rows, length = self._image
+        image = rows * length * self.shape.strides[1] + self.cut.V
+        return 4 * (sum(self._floats) + -(-image // 16) * 16)
 
     def geometry(self) -> Iterable[int]:
         """In the order of :mod:`.convolve` and :mod:`~tersor.runtime.kernels.pack`."""
@@ -115,5 +115,5 @@ class DenseConv(InPieces):
 
     @made_once
     def _image(self) -> tuple[int, int]:
-        """Rows and pitch of a channel's padded copy; no pitch where none is needed."""
-        return self.shape.image(self.cut.most * self.cut.V)
+        """Rows, and elements of a phase, of a channel's padded copy."""
+        return self.shape.image(self.cut.most * self.cut.V, self.cut.V)
