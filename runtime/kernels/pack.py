@@ -158,7 +158,8 @@ def _pack_lines(lanes, target, line, plane, channels, count, room):
             copy_lanes(lanes, end, line + 4 * V * whole, 0, rest)
             end += 4 * V
         target += 4 * room
-        copy_column(lanes, end, 4 * V, end, 0, 1, 0, 0, (target - end) // (4 * V))
+        if end < target:
+            copy_column(lanes, end, 4 * V, end, 0, 1, 0, 0, (target - end) // (4 * V))
         line += 4 * plane
 
 
