@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from numba import njit
@@ -86,7 +88,8 @@ def test_errors_reach_the_caller():
 
 
 def test_numba_resolves_a_call_once_and_only_while_kernels_are_compiled(monkeypatch):
-    calls, context = [], cpu_target.typing_context
+    calls: list[Any] = []
+    context: Any = cpu_target.typing_context
     resolve = context.resolve_function_type
 
     def note(*call):
