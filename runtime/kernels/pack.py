@@ -4,8 +4,8 @@ Places in memory are addresses in bytes, those of ``geometry`` and ``spans`` too
 of float32, unless they are said to be bytes.
 
 What packs positions is machine code of its own, given by its address to the kernels that need it: it is compiled once for all.
-One vector of each of many rows is copied before the next vector of any: which of its lanes are padding is the same in all.
-Zeros are copies of no element.
+Where there is padding, one vector of each of many rows is copied before the next vector of any: which of its lanes are padding
+is the same in all.
 """
 
 from __future__ import annotations
@@ -45,6 +45,14 @@ def _inside(first, step, count, size):
 
 
 @jit
+def _put_zeros(lanes, target, step, count):
+    """Write ``count`` vectors of zeros, ``step`` bytes apart; returns where another would be."""
+    if count <= 0:  # mostly, and a call takes longer than the question
+        return target
+    return copy_column(lanes, target, step, target, 0, 1, 0, 0, count)
+
+
+@jit
 def pack_rows(lanes, target, plane, oh, ow, geometry, spans):
     """Pack one channel for output rows from ``oh`` on, columns ``[ow, ow + V)``.
 
@@ -65,9 +73,9 @@ def pack_rows(lanes, target, plane, oh, ow, geometry, spans):
             row, pitch = plane + 4 * ((ih + begin * stride_h) * W + column), 4 * stride_h * W
             if kw == 0:
                 prefetch_rows(row + ahead, pitch, 1, end - begin)
-            target = copy_column(lanes, target, 4 * V, target, 0, 1, 0, 0, begin)
+            target = _put_zeros(lanes, target, 4 * V, begin)
             target = copy_column(lanes, target, 4 * V, row, pitch, stride_w, low, high, end - begin)
-            target = copy_column(lanes, target, 4 * V, target, 0, 1, 0, 0, count - end)
+            target = _put_zeros(lanes, target, 4 * V, count - end)
     return target
 
 
@@ -92,11 +100,9 @@ def pack_image(lanes, image, plane, top_row, rows, length, geometry):
             column = number * stride + phase - left
             low, high = max(0, -column), max(0, min(stride * V, W - column))
             target, row = image + 4 * (phase * length + number), plane + 4 * ((top_row + begin) * W + column)
-            if begin > 0:
-                target = copy_column(lanes, target, pitch, image, 0, 1, 0, 0, begin)
+            target = _put_zeros(lanes, target, pitch, begin)
             target = copy_column(lanes, target, pitch, row, 4 * W, stride, low, high, end - begin)
-            if end < rows:
-                copy_column(lanes, target, pitch, image, 0, 1, 0, 0, rows - end)
+            _put_zeros(lanes, target, pitch, rows - end)
 
 
 @jit
@@ -136,8 +142,7 @@ def pack_flat(lanes, target, image, pitch, length, apart, ow, bands, room, geome
                     at = _copy_rows(lanes, at, row + begin, down, apart, across, count)
                     row, begin = row + count * down, 0
             target += 4 * room
-            if at < target:
-                copy_column(lanes, at, 4 * V, at, 0, 1, 0, 0, (target - at + 4 * V - 1) // (4 * V))
+            _put_zeros(lanes, at, 4 * V, (target - at + 4 * V - 1) // (4 * V))
             phase += dilation_w
             while phase >= stride:  # a division takes longer than everything else
                 number, phase = number + 1, phase - stride
@@ -158,8 +163,7 @@ def _pack_lines(lanes, target, line, plane, channels, count, room):
             copy_lanes(lanes, end, line + 4 * V * whole, 0, rest)
             end += 4 * V
         target += 4 * room
-        if end < target:
-            copy_column(lanes, end, 4 * V, end, 0, 1, 0, 0, (target - end) // (4 * V))
+        _put_zeros(lanes, end, 4 * V, (target - end) // (4 * V))
         line += 4 * plane
 
 
