@@ -62,7 +62,7 @@ def alexnet() -> str:
         )
     found = Outcome(sum(t.dense_bytes for t in report.tensors if t.kind != "other"), report.file_bytes, 0, 0)
     ours, theirs = (times[name].median * 1e3 for name in ("tersor", "onnxruntime"))
-    quality = f"{ours:.1f} ms an image; ONNX Runtime, dense: {theirs:.1f} ms"
+    quality = f"{ours:.1f} ms an image on one thread; ONNX Runtime, dense: {theirs:.1f} ms"
     return row("AlexNet, random weights", "the paper's densities, 8/5 bits", found, quality)
 
 

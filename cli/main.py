@@ -86,7 +86,7 @@ def _message(error: Exception) -> str:
 @click.version_option(package_name="tersor", message="tersor %(version)s")
 @click.option(TRACEBACK, is_flag=True, expose_value=False, help="Show the Python traceback of an error.")
 def cli() -> None:
-    """Pack trained networks 10-50x smaller, and run them from the packed file.
+    """Pack trained networks 4-50x smaller, and run them from the packed file.
 
     \b
     tersor demo                                  see it work on a LeNet-5

@@ -35,7 +35,7 @@ def everything() -> onnx.ModelProto:
     ]
     nodes = [
         helper.make_node("Conv", ["x", "w"], ["a"], pads=[1, 1, 1, 1]),
-        helper.make_node("BatchNormalization", ["a", "gamma", "beta", "mean", "variance"], ["b"]),
+        helper.make_node("BatchNormalization", ["a", "gamma", "beta", "mean", "variance"], ["b"], epsilon=0.1),
         helper.make_node("Relu", ["b"], ["c"]),
         helper.make_node("Identity", ["c"], ["d"]),
         helper.make_node("Conv", ["d", "v"], ["e"]),

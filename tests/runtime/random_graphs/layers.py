@@ -65,7 +65,7 @@ def normalisation(b: Builder) -> bool:
     kind = b.draw(3)
     if kind == 0:
         variance = b.weight(np.abs(b.rng.standard_normal(c)).astype(np.float32) + 0.5)
-        return b.add("BatchNormalization", [x.name, scale, shift, mean, variance])
+        return b.add("BatchNormalization", [x.name, scale, shift, mean, variance], epsilon=0.1)
     if kind == 1:
         return b.add("InstanceNormalization", [x.name, scale, shift], epsilon=0.1)
     n = x.array.shape[-1]
