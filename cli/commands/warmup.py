@@ -35,7 +35,7 @@ def command(files: tuple[Path, ...], batch: int, threads: int | None, memory: Me
     with other sizes, numbers of threads or --memory may need kernels besides: warm up once for each. Fails when a kernel cannot
     be kept.
     """
-    from ...runtime.kernels._cache import cache_folder, lost
+    from ...runtime.kernels._cache import cache_folder, environments, lost
 
     folder = cache_folder()
     if files and folder is None:
@@ -44,7 +44,8 @@ def command(files: tuple[Path, ...], batch: int, threads: int | None, memory: Me
     if failures := lost():
         first = next(iter(failures.values()))
         raise OSError(first.errno, f"kernels cannot be kept there: {first.strerror or first}", str(folder))
-    kept = [path.stat().st_size for path in folder.rglob("*") if path.is_file()] if folder is not None else []
+    places = environments(folder) if folder is not None else []
+    kept = [path.stat().st_size for place in places for path in place.iterdir() if path.is_file()]
     if as_json:
         print_json({"folder": str(folder) if folder else None, "kernels": len(kept), "bytes": sum(kept), "seconds": times})
         return

@@ -11,6 +11,7 @@ import contextlib
 import json
 import os
 import platform
+import re
 import shutil
 import sys
 from collections.abc import Callable, Hashable, Iterable, Mapping
@@ -27,7 +28,9 @@ from .host import target
 
 VARIABLE = "TERSOR_CACHE_DIR"
 ENVIRONMENTS = 16
-"""Environments whose code is kept: making one more drops those that were made first."""
+"""Environments whose code is kept: making one more drops those that have gone longest without a new kernel."""
+
+DIGEST_BYTES = 12
 
 _lost: dict[str, OSError] = {}
 
@@ -93,6 +96,14 @@ def write(name: str, code: Code) -> None:
         _lost[name] = error.with_traceback(None)  # which holds the machine code
 
 
+def environments(folder: Path) -> list[Path]:
+    """The folders in the cache folder ``folder`` that hold code. Whatever else is there is not ours to count or to delete."""
+    if not folder.is_dir():
+        return []
+    ours = re.compile(f"[0-9a-f]{{{2 * DIGEST_BYTES}}}")
+    return [path for path in folder.iterdir() if ours.fullmatch(path.name) and path.is_dir() and not path.is_symlink()]
+
+
 def lost() -> Mapping[str, OSError]:
     """What this process wanted to keep and could not, and why: a model runs all the same, and later processes start slower."""
     return _lost
@@ -113,10 +124,10 @@ def _environment_name() -> str:
 
 
 def _make(folder: Path) -> None:
-    """Make the folder of an environment, and drop the oldest ones."""
+    """Make the folder of an environment, and drop those beyond :data:`ENVIRONMENTS`."""
     folder.mkdir(parents=True)
-    others = sorted(folder.parent.iterdir(), key=lambda path: path.stat().st_mtime)
-    for old in others[:-ENVIRONMENTS]:
+    newest_last = sorted(environments(folder.parent), key=lambda path: path.stat().st_mtime)
+    for old in newest_last[:-ENVIRONMENTS]:
         shutil.rmtree(old, ignore_errors=True)
 
 
@@ -139,7 +150,7 @@ def _describe(kind: Hashable) -> str:
 
 
 def _digest(*parts: str | bytes) -> str:
-    found = blake2b(digest_size=12)
+    found = blake2b(digest_size=DIGEST_BYTES)
     for part in parts:
         data = part.encode() if isinstance(part, str) else part
         found.update(len(data).to_bytes(8, "little") + data)

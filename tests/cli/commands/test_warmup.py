@@ -24,6 +24,19 @@ def test_warmup_says_where_kernels_are_kept(run: Run, packed: Path, tmp_path: Pa
     assert str(tmp_path / "kept") in run("warmup", "--cache", tmp_path / "kept").output
 
 
+def test_warmup_counts_kernels_and_nothing_else(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("TERSOR_CACHE_DIR", "elsewhere")  # put back after the test
+    assert json.loads(run("warmup", "--cache", tmp_path / "none", "--json").stdout)["kernels"] == 0
+    (tmp_path / "photos").mkdir()
+    for name in ("notes", "photos/one"):
+        (tmp_path / name).write_bytes(b"123")
+    monkeypatch.setenv("TERSOR_CACHE_DIR", str(tmp_path))
+    _cache.write("kernel", Code("", "", (), b"1"))
+    facts = json.loads(run("warmup", "--json").stdout)
+    (kernel,) = tmp_path.glob("*/kernel")
+    assert (facts["kernels"], facts["bytes"]) == (1, kernel.stat().st_size)
+
+
 def test_warmup_covers_streamed_memory(run: Run, packed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("TERSOR_CACHE_DIR", "elsewhere")  # put back after the test
     asked: list[str] = []

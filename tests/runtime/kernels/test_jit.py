@@ -153,10 +153,26 @@ def test_names_do_not_depend_on_the_order_of_a_set():
 
 def test_old_environments_are_dropped(tmp_path, monkeypatch):
     monkeypatch.setattr(_cache, "ENVIRONMENTS", 2)
-    for i in range(4):
-        _cache._make(tmp_path / f"e{i}")
-        os.utime(tmp_path / f"e{i}", (i, i))
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["e2", "e3"]
+    names = [_cache._digest(str(i)) for i in range(4)]
+    for i, name in enumerate(names):
+        _cache._make(tmp_path / name)
+        os.utime(tmp_path / name, (i, i))
+    assert set(_cache.environments(tmp_path)) == {tmp_path / name for name in names[2:]} == set(tmp_path.iterdir())
+
+
+def test_what_others_keep_in_the_folder_stays(tmp_path, monkeypatch):
+    monkeypatch.setattr(_cache, "ENVIRONMENTS", 1)
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "one").touch()
+    (tmp_path / _cache._digest("file")).touch()
+    (tmp_path / _cache._digest("link")).symlink_to(tmp_path / "photos")
+    (tmp_path / f"{_cache._digest('longer')}.old").mkdir()
+    others = set(tmp_path.rglob("*"))
+    for seconds, name in enumerate(("first", "second")):
+        _cache._make(tmp_path / _cache._digest(name))
+        for path in (*others, tmp_path / _cache._digest(name)):
+            os.utime(path, (seconds, seconds))
+    assert set(tmp_path.rglob("*")) == others | {tmp_path / _cache._digest("second")}
 
 
 def test_kernels_call_kernels_and_constants_do_not_make_more_of_them(folder):
