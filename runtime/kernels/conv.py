@@ -10,11 +10,12 @@ import numpy as np
 from ..plan.step import Epilogue
 from ._property import made_once
 from .convolve import BLOCK_CHANNELS, BLOCK_VISITS, BLOCKS, GEOMETRY, PACKER, PARTS, PREPARED, SPANS, TILE, convolver
+from .geometry import geometry_of
 from .layout import SHAPES, Shape2D, Tiling, cost, tiles
 from .order import CODE, PIECES, SHARED, WORK, Ordered, order_of
 from .pack import packing_code
 from .stream import Stream
-from .visits import TASK, visits
+from .visits import SCALE, TASK, WORDS, visits
 
 WORTH_SHARING = 50_000
 """Estimated cycles from which on a second thread saves more than waking it costs."""
@@ -94,8 +95,8 @@ class Conv(Ordered):
         stream, (scale, shift) = self.stream, self._padded
         weights = (stream.words, stream.codebook, stream.start, stream.channel, stream.flags)
         addresses = [0 if array is None else array.ctypes.data for array in (*weights, shift, self.bounds)]
-        task = np.array([0] * (TASK - len(addresses)) + addresses, np.int64)
-        task[2] = scale.ctypes.data
+        task = np.zeros(TASK, np.int64)
+        task[WORDS:], task[SCALE] = addresses, scale.ctypes.data
         return task
 
     @made_once
@@ -106,11 +107,11 @@ class Conv(Ordered):
 
     @made_once
     def _geometry(self) -> np.ndarray:
-        """What the kernel knows of the shape."""
-        s = self.shape
-        sizes = (s.C, s.H, s.W, s.M, s.OH, s.OW, *s.strides, *s.begin, *s.kernel, *s.dilations)
-        tile = (SHAPES[self.tiling.shape], self.tiling.R, self.packed_floats, self.sum_floats)
-        return np.array([*sizes, *tile, self.image[1], self.tiling.rows, self.scratch_floats, len(self.tiling.spans)], np.int64)
+        """In the order of :mod:`.pack` and :mod:`.convolve`."""
+        tiling = self.tiling
+        packing = (tiling.rows, len(tiling.spans))
+        places = (self.packed_floats, self.sum_floats, self.scratch_floats)
+        return geometry_of(self.shape, self.image[1], *packing, SHAPES[tiling.shape], tiling.R, *places)
 
     @made_once
     def _shares(self) -> np.ndarray:

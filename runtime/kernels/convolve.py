@@ -5,15 +5,18 @@ from __future__ import annotations
 import numpy as np
 
 from . import pack
+from . import visits as visit
 from ._atomic import add_at, call_at, code_of, number_at
 from ._jit import jit
 from ._memory import address
+from .geometry import OH, OW, C, H, M, W
+from .layout import DIRECT, FLAT, ROWS
 from .order import FACTS, NEXT, OTHER, PIECES, PLACES, SCRATCH, WORK, X, Y
 from .pack import pack_rows
-from .visits import PARTIAL, RESIDUAL, TASK
 
-ROWS, FLAT, DIRECT = 0, 1, 2
-"""Shapes of a tile: ``R`` output rows of ``V`` columns; ``R * V`` positions of the flattened plane; the same, read in place."""
+SHAPE, VECTORS, PACKED, SUMS, PLACE = range(pack.KINDS + 1, pack.KINDS + 6)
+"""Numbers of the geometry beside those that packing reads: the tile's shape and vectors; floats of a packed block, of sums,
+and of a place in scratch memory."""
 
 GEOMETRY, SPANS, TILE, PREPARED, BLOCKS, BLOCK_CHANNELS, BLOCK_VISITS, PARTS, PACKER = range(FACTS, FACTS + 9)
 """Numbers of an order beside those of every one: addresses of geometry and ``spans``; the code of the tile and what it
@@ -36,10 +39,10 @@ def convolve(lanes, order):
     scratch memory: packed block, sums, image of one channel. The geometry is described where it is made, in
     :class:`~tersor.runtime.kernels.conv.Conv`.
     """
-    scratch_bytes = 4 * number_at(number_at(order, GEOMETRY), 20)
+    scratch_bytes = 4 * number_at(number_at(order, GEOMETRY), PLACE)
     scratch = number_at(order, SCRATCH) + add_at(order + 8 * PLACES, 1) * scratch_bytes
-    task, packing, prepared = np.empty(TASK, np.int64), np.empty(pack.PACKING, np.int64), number_at(order, PREPARED)
-    for i in range(TASK):  # an assignment of arrays would take seconds to compile, for its error message
+    task, packing, prepared = np.empty(visit.TASK, np.int64), np.empty(pack.PACKING, np.int64), number_at(order, PREPARED)
+    for i in range(visit.TASK):  # an assignment of arrays would take seconds to compile, for its error message
         task[i] = number_at(prepared, i)
     piece = add_at(order + 8 * NEXT, 1)
     while piece < number_at(order, PIECES):
@@ -55,40 +58,40 @@ def _convolve_tile(lanes, order, task, packing, packed, t, first_part, last_part
     """Compute tile ``t`` for some parts of the output channels. Block ``b`` packs the input channels ``block_channels[b : b +
     2]``; its visits for part ``p`` are ``block_visits[b, p : p + 2]``."""
     V, geometry = len(lanes), number_at(order, GEOMETRY)
-    C, H, W = number_at(geometry, 0), number_at(geometry, 1), number_at(geometry, 2)
-    M, OH, OW = number_at(geometry, 3), number_at(geometry, 4), number_at(geometry, 5)
-    shape, R, other = number_at(geometry, 14), number_at(geometry, 15), number_at(order, OTHER)
-    plane, out = H * W, OH * OW
+    inputs, height, width = number_at(geometry, C), number_at(geometry, OH), number_at(geometry, OW)
+    shape, R, other = number_at(geometry, SHAPE), number_at(geometry, VECTORS), number_at(order, OTHER)
+    plane, out = number_at(geometry, H) * number_at(geometry, W), height * width
     columns = V if shape == ROWS else R * V
-    strips = (OW + V - 1) // V if shape == ROWS else (out + columns - 1) // columns
-    bands = (OH + R - 1) // R if shape == ROWS else 1
+    strips = (width + V - 1) // V if shape == ROWS else (out + columns - 1) // columns
+    bands = (height + R - 1) // R if shape == ROWS else 1
     n = t // (bands * strips)
     oh, ow = t // strips % bands * R, t % strips * columns
-    first = oh * OW + ow
-    inside = oh + R <= OH and ow + V <= OW if shape == ROWS else first + columns <= out
-    place = 4 * (n * M * out + first)
-    task[1] = packed + 4 * number_at(geometry, 16)
-    task[3] = number_at(order, Y) + place
-    task[4] = other + place if other != 0 else task[3]
-    task[5], task[6] = out, OW if shape == ROWS else V
-    task[7] = (RESIDUAL if other != 0 else 0) | (0 if inside else PARTIAL)
-    task[10], task[11] = (OW - ow, 0) if shape == ROWS else (out - first, V)
-    task[12] = min(R, OH - oh if shape == ROWS else (out - first + V - 1) // V)
-    packing[pack.TARGET], packing[pack.IMAGE] = packed, packed + 4 * (number_at(geometry, 16) + number_at(geometry, 17))
+    first = oh * width + ow
+    inside = oh + R <= height and ow + V <= width if shape == ROWS else first + columns <= out
+    place, sums = 4 * (n * number_at(geometry, M) * out + first), packed + 4 * number_at(geometry, PACKED)
+    task[visit.SUMS], task[visit.OUTPUTS] = sums, number_at(order, Y) + place
+    task[visit.OTHER] = other + place if other != 0 else task[visit.OUTPUTS]
+    task[visit.PLANE], task[visit.PITCH] = out, width if shape == ROWS else V
+    task[visit.MODE] = (visit.RESIDUAL if other != 0 else 0) | (0 if inside else visit.PARTIAL)
+    task[visit.LANES_LEFT], task[visit.FEWER] = (width - ow, 0) if shape == ROWS else (out - first, V)
+    task[visit.VECTORS_LEFT] = min(R, height - oh if shape == ROWS else (out - first + V - 1) // V)
+    packing[pack.TARGET], packing[pack.IMAGE] = packed, sums + 4 * number_at(geometry, SUMS)
     packing[pack.FIRST], packing[pack.COLUMNS], packing[pack.GEOMETRY] = first, columns, geometry
     channels, visits, cuts = number_at(order, BLOCK_CHANNELS), number_at(order, BLOCK_VISITS), number_at(order, PARTS) + 1
     for b in range(number_at(order, BLOCKS)):
-        task[8], task[9] = number_at(visits, b * cuts + first_part), number_at(visits, b * cuts + last_part)
-        if task[8] == task[9]:
+        begin, end = number_at(visits, b * cuts + first_part), number_at(visits, b * cuts + last_part)
+        if begin == end:
             continue
+        task[visit.BEGIN], task[visit.END] = begin, end
         count = number_at(channels, b + 1) - number_at(channels, b)
-        source = number_at(order, X) + 4 * (n * C + number_at(channels, b)) * plane
-        task[0] = source + 4 * first if shape == DIRECT else packed
+        source = number_at(order, X) + 4 * (n * inputs + number_at(channels, b)) * plane
+        task[visit.INPUTS] = source + 4 * first if shape == DIRECT else packed
         if shape == ROWS:
             target = packed
             for c in range(count):
                 target = pack_rows(lanes, target, source + 4 * c * plane, oh, ow, geometry, number_at(order, SPANS))
         elif shape == FLAT:
-            packing[pack.SOURCE], packing[pack.CHANNELS], packing[pack.AFTER] = source, count, C - number_at(channels, b + 1)
+            packing[pack.SOURCE], packing[pack.CHANNELS] = source, count
+            packing[pack.AFTER] = inputs - number_at(channels, b + 1)
             call_at(number_at(order, PACKER), address(packing))
         call_at(number_at(order, TILE), address(task))

@@ -11,9 +11,12 @@ import numpy as np
 
 from ._property import made_once
 
-SHAPES = {"rows": 0, "flat": 1, "direct": 2}
-"""Shapes of a tile, as the kernel numbers them: ``R`` output rows of ``V`` columns; ``R * V`` positions of the flattened
-plane; the same, with inputs read in place instead of packed."""
+ROWS, FLAT, DIRECT = range(3)
+"""Shapes of a tile: ``R`` output rows of ``V`` columns; ``R * V`` positions of the flattened plane; the same, with inputs read
+in place instead of packed."""
+
+SHAPES = {"rows": ROWS, "flat": FLAT, "direct": DIRECT}
+"""The shapes by their names."""
 
 HEIGHTS = (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 16, 20, 24, 28)
 WIDTHS = (8, 16)

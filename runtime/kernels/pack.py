@@ -16,12 +16,31 @@ from ._atomic import code_of, number_at
 from ._column import copy_band, copy_column
 from ._jit import jit
 from ._memory import copy_lanes, prefetch_rows
+from .geometry import (
+    DILATION_H,
+    DILATION_W,
+    KERNEL_H,
+    KERNEL_W,
+    LEFT,
+    OH,
+    OW,
+    OWN,
+    PHASE,
+    STRIDE_H,
+    STRIDE_W,
+    TOP,
+    H,
+    W,
+)  # fmt: skip
 
 PREFETCHED = 24
 """Cache lines, at least, by which packing asks for its inputs ahead of time (in whole channels)."""
 
 LINE = 64
 """Bytes of a cache line."""
+
+ROWS, KINDS = OWN, OWN + 1
+"""Numbers of the geometry, of tiles of rows: vectors of a channel and kernel column; how many spans there are."""
 
 TARGET, IMAGE, SOURCE, CHANNELS, AFTER, FIRST, COLUMNS, GEOMETRY = range(8)
 """Numbers of a task of :func:`pack_positions`, int64: addresses of what is packed, of room for a channel as :func:`pack_image`
@@ -60,17 +79,17 @@ def pack_rows(lanes, target, plane, oh, ow, geometry, spans):
     how many rows, ``stride_h`` apart. The channel starts at ``plane``; returns where the next channel is packed.
     """
     V = len(lanes)
-    H, W, stride_h, stride_w = number_at(geometry, 1), number_at(geometry, 2), number_at(geometry, 6), number_at(geometry, 7)
-    top, left, kernel_w = number_at(geometry, 8), number_at(geometry, 9), number_at(geometry, 11)
-    dilation_w, rows, kinds = number_at(geometry, 13), number_at(geometry, 19), number_at(geometry, 21)
-    ahead = 4 * H * W * ((PREFETCHED + rows - 1) // rows)
-    for kw in range(kernel_w):
-        column = ow * stride_w - left + kw * dilation_w
-        low, high = max(0, -column), max(0, min(stride_w * V, W - column))
-        for kind in range(kinds):
-            ih, count = oh * stride_h - top + number_at(spans, 2 * kind), number_at(spans, 2 * kind + 1)
-            begin, end = _inside(ih, stride_h, count, H)
-            row, pitch = plane + 4 * ((ih + begin * stride_h) * W + column), 4 * stride_h * W
+    height, width, rows = number_at(geometry, H), number_at(geometry, W), number_at(geometry, ROWS)
+    stride_h, stride_w = number_at(geometry, STRIDE_H), number_at(geometry, STRIDE_W)
+    ahead, pitch = 4 * height * width * ((PREFETCHED + rows - 1) // rows), 4 * stride_h * width
+    for kw in range(number_at(geometry, KERNEL_W)):
+        column = ow * stride_w - number_at(geometry, LEFT) + kw * number_at(geometry, DILATION_W)
+        low, high = max(0, -column), max(0, min(stride_w * V, width - column))
+        for kind in range(number_at(geometry, KINDS)):
+            ih = oh * stride_h - number_at(geometry, TOP) + number_at(spans, 2 * kind)
+            count = number_at(spans, 2 * kind + 1)
+            begin, end = _inside(ih, stride_h, count, height)
+            row = plane + 4 * ((ih + begin * stride_h) * width + column)
             if kw == 0:
                 prefetch_rows(row + ahead, pitch, 1, end - begin)
             target = _put_zeros(lanes, target, 4 * V, begin)
@@ -86,22 +105,16 @@ def pack_image(lanes, image, plane, top_row, rows, length, geometry):
     A row is its *phases*, one behind the other: every ``stride_w``-th element from the first on, from the second on, and so on.
     Each has ``length`` elements, whole vectors.
     """
-    V, H, W, stride, left = (
-        len(lanes),
-        number_at(geometry, 1),
-        number_at(geometry, 2),
-        number_at(geometry, 7),
-        number_at(geometry, 9),
-    )
+    V, width, stride = len(lanes), number_at(geometry, W), number_at(geometry, STRIDE_W)
     begin, pitch = min(rows, max(0, -top_row)), 4 * length * stride
-    end = max(begin, min(rows, H - top_row))
+    end = max(begin, min(rows, number_at(geometry, H) - top_row))
     for phase in range(stride):
         for number in range(0, length, V):
-            column = number * stride + phase - left
-            low, high = max(0, -column), max(0, min(stride * V, W - column))
-            target, row = image + 4 * (phase * length + number), plane + 4 * ((top_row + begin) * W + column)
+            column = number * stride + phase - number_at(geometry, LEFT)
+            low, high = max(0, -column), max(0, min(stride * V, width - column))
+            target, row = image + 4 * (phase * length + number), plane + 4 * ((top_row + begin) * width + column)
             target = _put_zeros(lanes, target, pitch, begin)
-            target = copy_column(lanes, target, pitch, row, 4 * W, stride, low, high, end - begin)
+            target = copy_column(lanes, target, pitch, row, 4 * width, stride, low, high, end - begin)
             _put_zeros(lanes, target, pitch, rows - end)
 
 
@@ -128,22 +141,21 @@ def pack_flat(lanes, target, image, pitch, length, apart, ow, bands, room, geome
     ``pitch`` elements, those for neighbouring outputs ``apart``: 1 in what :func:`pack_image` made, in phases of ``length``, or
     the stride where a kernel of one position reads inputs as they are. Returns where the next channel is packed.
     """
-    V, OW, stride, down = len(lanes), number_at(geometry, 5), number_at(geometry, 7), 4 * number_at(geometry, 6) * pitch
-    kernel_h, kernel_w = number_at(geometry, 10), number_at(geometry, 11)
-    dilation_h, dilation_w = number_at(geometry, 12), number_at(geometry, 13)
+    V, width, stride = len(lanes), number_at(geometry, OW), number_at(geometry, STRIDE_W)
+    down = 4 * pitch * number_at(geometry, STRIDE_H)
     head, rows, tail = bands
-    for kh in range(kernel_h):
-        number, phase = 0, 0
-        for _ in range(kernel_w):
-            row, at, begin = image + 4 * (kh * dilation_h * pitch + phase * length + number), target, 4 * ow * apart
+    for kh in range(number_at(geometry, KERNEL_H)):
+        first, number, phase = image + 4 * pitch * kh * number_at(geometry, DILATION_H), 0, 0
+        for _ in range(number_at(geometry, KERNEL_W)):
+            row, at, begin = first + 4 * (phase * length + number), target, 4 * ow * apart
             for band in range(3):
-                across, count = (head, 1) if band == 0 else (OW, rows) if band == 1 else (tail, 1)
+                across, count = (head, 1) if band == 0 else (width, rows) if band == 1 else (tail, 1)
                 if across > 0 and count > 0:
                     at = _copy_rows(lanes, at, row + begin, down, apart, across, count)
                     row, begin = row + count * down, 0
             target += 4 * room
             _put_zeros(lanes, at, 4 * V, (target - at + 4 * V - 1) // (4 * V))
-            phase += dilation_w
+            phase += number_at(geometry, DILATION_W)
             while phase >= stride:  # a division takes longer than everything else
                 number, phase = number + 1, phase - stride
     return target
@@ -186,45 +198,33 @@ def pack_positions(lanes, task):
     Where a kernel of one position needs no padding, inputs are read where they are, but for the last ones: whole vectors reach
     over a channel's end.
     """
-    target, image, source, channels = (
-        number_at(task, TARGET),
-        number_at(task, IMAGE),
-        number_at(task, SOURCE),
-        number_at(task, CHANNELS),
-    )
-    after, first, columns, geometry = (
-        number_at(task, AFTER),
-        number_at(task, FIRST),
-        number_at(task, COLUMNS),
-        number_at(task, GEOMETRY),
-    )
-    H, W, OH, OW = number_at(geometry, 1), number_at(geometry, 2), number_at(geometry, 4), number_at(geometry, 5)
-    stride_h, stride_w, top, length = (
-        number_at(geometry, 6),
-        number_at(geometry, 7),
-        number_at(geometry, 8),
-        number_at(geometry, 18),
-    )
-    taps, plane, count = number_at(geometry, 10) * number_at(geometry, 11), H * W, min(columns, OH * OW - first)
+    target, image, source = number_at(task, TARGET), number_at(task, IMAGE), number_at(task, SOURCE)
+    channels, after, geometry = number_at(task, CHANNELS), number_at(task, AFTER), number_at(task, GEOMETRY)
+    first, columns = number_at(task, FIRST), number_at(task, COLUMNS)
+    height, width, across = number_at(geometry, H), number_at(geometry, W), number_at(geometry, OW)
+    stride_h, stride_w, top = number_at(geometry, STRIDE_H), number_at(geometry, STRIDE_W), number_at(geometry, TOP)
+    kernel_h, length, plane = number_at(geometry, KERNEL_H), number_at(geometry, PHASE), height * width
+    taps, count = kernel_h * number_at(geometry, KERNEL_W), min(columns, number_at(geometry, OH) * across - first)
     if length == 0:
         _pack_lines(lanes, target, source + 4 * first, plane, channels, count, columns)
         return
-    row, column = first // OW, first % OW
-    head = min(OW - column, count) if column > 0 else 0
-    bands = head, (count - head) // OW, (count - head) % OW
-    rows = (column + count - 1) // OW * stride_h + (number_at(geometry, 10) - 1) * number_at(geometry, 12) + 1
-    padded = max(top, number_at(geometry, 9)) > 0 or (OH - 1) * stride_h >= H or (OW - 1) * stride_w >= W
+    row, column = first // across, first % across
+    head = min(across - column, count) if column > 0 else 0
+    bands = head, (count - head) // across, (count - head) % across
+    rows = (column + count - 1) // across * stride_h + (kernel_h - 1) * number_at(geometry, DILATION_H) + 1
+    beyond = (number_at(geometry, OH) - 1) * stride_h >= height or (across - 1) * stride_w >= width
+    padded = max(top, number_at(geometry, LEFT)) > 0 or beyond
     reach = len(lanes) * stride_w // plane + 1
     in_place = 0 if taps > 1 or padded else min(channels, max(0, channels + after - reach))
-    ahead = 4 * plane * (PREFETCHED * LINE // (4 * rows * W) + 1)
-    apart, begin = stride_h if taps == 1 else 1, max(0, top - row * stride_h)
-    lines = (min(rows, H + top - row * stride_h) - begin + apart - 1) // apart
+    ahead = 4 * plane * (PREFETCHED * LINE // (4 * rows * width) + 1)
+    step, begin = stride_h if taps == 1 else 1, max(0, top - row * stride_h)
+    lines = (min(rows, height + top - row * stride_h) - begin + step - 1) // step
     for c in range(channels):
         channel_at = source + 4 * c * plane
-        read = channel_at + 4 * (row * stride_h - top + begin) * W
-        prefetch_rows(read + ahead, 4 * W * apart, W, lines)
-        at, width, across = read, W, stride_w
+        read = channel_at + 4 * (row * stride_h - top + begin) * width
+        prefetch_rows(read + ahead, 4 * width * step, width, lines)
+        at, pitch, apart = read, width, stride_w
         if c >= in_place:
             pack_image(lanes, image, channel_at, row * stride_h - top, rows, length, geometry)
-            at, width, across = image, length * stride_w, 1
-        target = pack_flat(lanes, target, at, width, length, across, column, bands, columns, geometry)
+            at, pitch, apart = image, length * stride_w, 1
+        target = pack_flat(lanes, target, at, pitch, length, apart, column, bands, columns, geometry)

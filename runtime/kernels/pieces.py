@@ -4,7 +4,6 @@ common."""
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -99,8 +98,8 @@ class InPieces(Ordered):
         """Elements of an image that pieces share out among them."""
 
     @abstractmethod
-    def geometry(self) -> Iterable[int]:
-        """What the kernel knows of the shape."""
+    def geometry(self) -> np.ndarray:
+        """What the kernel knows of the shape, see :mod:`.geometry`."""
 
     @abstractmethod
     def code(self) -> int:
@@ -142,7 +141,7 @@ class InPieces(Ordered):
 
     @made_once
     def _geometry(self) -> np.ndarray:
-        return np.array([*self.geometry()], np.int64)
+        return self.geometry()
 
     @made_once
     def _multipliers(self) -> np.ndarray:

@@ -18,11 +18,9 @@ added; the tile reaches over an edge, and only some lanes are stored."""
 PRESENT = 4
 """From this bit on, the flags of a visit hold how many of the ``T`` channels there are."""
 
-WORDS = 13
-"""Place in a task of the address of the words."""
-
-TASK = 20
-"""Length of a task, int64: what the tile's code reads.
+INPUTS, SUMS, SCALE, OUTPUTS, OTHER, PLANE, PITCH, MODE, BEGIN, END, LANES_LEFT, FEWER, VECTORS_LEFT = range(13)
+WORDS, CODEBOOK, START, CHANNEL, FLAGS, SHIFT, BOUNDS, TASK = range(13, 21)
+"""Numbers of a task, int64, what the tile's code reads, and its length.
 
 Addresses of inputs (offsets count vectors from there), sums, scales, outputs and residual (of channel 0), then elements
 between the outputs of two channels and between the vectors of one; flags that a last visit gets; first and last visit. Three
@@ -44,12 +42,12 @@ def emit_visits(b: Any, task: Any, tile: Tile, *, coded: bool) -> None:
         value = b.load(b.gep(fields, [ir.Constant(I64, index)]))
         return value if kind is None else b.inttoptr(value, kind.as_pointer())
 
-    inputs, sums, scale, outputs, residual = (field(i, F32) for i in range(5))
-    plane, pitch, mode, first_visit, last_visit, lanes_left, fewer, vectors_left = (field(i) for i in range(5, 13))
-    start, channels_of, flags_of, shift, bounds = (
-        field(i, kind) for i, kind in ((15, I32), (16, I32), (17, I8), (18, F32), (19, F32))
-    )
-    weights = Weights(b, field(WORDS, I32), field(14, F32) if coded else None)
+    inputs, sums, scale, outputs, residual = (field(i, F32) for i in (INPUTS, SUMS, SCALE, OUTPUTS, OTHER))
+    plane, pitch, mode, first_visit, last_visit = (field(i) for i in (PLANE, PITCH, MODE, BEGIN, END))
+    lanes_left, fewer, vectors_left = (field(i) for i in (LANES_LEFT, FEWER, VECTORS_LEFT))
+    start, channels_of, flags_of = field(START, I32), field(CHANNEL, I32), field(FLAGS, I8)
+    shift, bounds = field(SHIFT, F32), field(BOUNDS, F32)
+    weights = Weights(b, field(WORDS, I32), field(CODEBOOK, F32) if coded else None)
 
     one = ir.Constant(I64, 1)
     with cgutils.for_range_slice(b, first_visit, last_visit, one, I64) as (number, _):

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import numpy as np
 
 from .._property import made_once
+from ..geometry import geometry_of
 from ..layout import Shape2D, balanced
 from ..matrix import Matrix
 from ..multiply import multiplier
@@ -85,12 +84,11 @@ class DenseConv(InPieces):
         image = rows * length * self.shape.strides[1] + self.cut.V
         return 4 * (sum(self._floats) + -(-image // 16) * 16)
 
-    def geometry(self) -> Iterable[int]:
-        """In the order of :mod:`.convolve` and :mod:`~tersor.runtime.kernels.pack`."""
+    def geometry(self) -> np.ndarray:
+        """In the order of :mod:`.convolve`."""
         s, cut = self.shape, self.cut
-        sizes = (s.C, s.H, s.W, s.M, s.OH, s.OW, *s.strides, *s.begin, *s.kernel, *s.dilations)
-        packing = (0, 0, 0, 0, self._image[1])
-        return (*sizes, *packing, s.taps, cut.block, cut.chunk, cut.T, cut.R, *self._floats, self.place_bytes)
+        own = (s.taps, cut.block, cut.chunk, cut.T, cut.R, *self._floats, self.place_bytes)
+        return geometry_of(s, self._image[1], *own)
 
     def code(self) -> int:
         """The address of the kernel."""

@@ -13,14 +13,15 @@ from .. import pack
 from .._atomic import add_at, call_at, code_of, number_at
 from .._jit import jit
 from .._memory import address
+from ..geometry import OH, OW, OWN, C, H, M, W
 from ..order import NEXT, OTHER, PIECES, PLACES, SCRATCH, WORK, X, Y
 from ..pieces import BOUNDS, CODEBOOK, GEOMETRY, MULTIPLIERS, PACKER, SCALE, SHIFT, WEIGHTS
 from ._emit import finish_vector
 
-C, H, W, M, OH, OW, TAPS, BLOCK, CHUNK, TOGETHER, MOST, PACKED, SUM, PLACE = (0, 1, 2, 3, 4, 5, *range(19, 27))
-"""Numbers of the geometry, beside those that packing reads: positions in the kernel; input channels of a block; output channels
-of a chunk, and those multiplied at once; vectors multiplied at once, at most; elements of packed inputs and of sums in scratch
-memory; bytes of a place there."""
+TAPS, BLOCK, CHUNK, TOGETHER, MOST, PACKED, SUM, PLACE = range(OWN, OWN + 8)
+"""Numbers of the geometry beside those of every convolution: positions in the kernel; input channels of a block; output
+channels of a chunk, and those multiplied at once; vectors multiplied at once, at most; elements of packed inputs and of sums
+in scratch memory; bytes of a place there."""
 
 
 @jit

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import numpy as np
 
 from .._property import made_once
+from ..geometry import geometry_of
 from ..layout import Shape2D, balanced
 from ..matrix import Matrix
 from ..multiply import multiplier
@@ -97,11 +96,11 @@ class WinogradConv(InPieces):
         left_over = self.cut.V + self.cut.block + self._lone_step if self._lone_step else 0
         return -(-4 * (POINTS * self._line + PRODUCTS * (sum(self._steps) + left_over)) // 64) * 64
 
-    def geometry(self) -> Iterable[int]:
+    def geometry(self) -> np.ndarray:
         """In the order of :mod:`.convolve`."""
-        s, cut = self.shape, self.cut
-        sizes = (s.C, s.H, s.W, s.M, s.OH, s.OW, *s.begin, tiles(s)[1], self._line, *self._steps)
-        return (*sizes, cut.block, cut.chunk, cut.T, cut.R, self._lone_step, self.place_bytes)
+        cut, across = self.cut, tiles(self.shape)[1]
+        sizes = (across, self._line, *self._steps, cut.block, cut.chunk, cut.T, cut.R, self._lone_step, self.place_bytes)
+        return geometry_of(self.shape, 0, *sizes)
 
     def code(self) -> int:
         """The address of the kernel."""

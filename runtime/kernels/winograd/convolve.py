@@ -12,6 +12,7 @@ import numpy as np
 from .._atomic import add_at, call_at, code_of, number_at
 from .._jit import jit
 from .._memory import address, copy_lanes
+from ..geometry import LEFT, OH, OW, OWN, TOP, C, H, M, W
 from ..multiply import FIRST, INPUTS, PITCH, ROWS, STEP, SUMS, TASK, UNIT, UNITS
 from ..multiply import WEIGHTS as KERNELS
 from ..order import NEXT, OTHER, PIECES, PLACES, SCRATCH, WORK, X, Y
@@ -20,12 +21,11 @@ from ._emit import transform_columns, transform_outputs, transform_rows, transfo
 from .lone import finish_tile, keep_tile, multiply_tile
 from .transforms import OUTPUTS, POINTS, PRODUCTS, TAPS
 
-C, H, W, M, OH, OW, TOP, LEFT, ACROSS, LINE, INPUTS_STEP, WEIGHTS_STEP, SUMS_STEP = range(13)
-BLOCK, CHUNK, TOGETHER, MOST, LONE_STEP, PLACE = range(13, 19)
-"""Numbers of the geometry: sizes, padding, tiles across an image; elements of a row of transformed inputs; elements between the
-inputs, weights and sums of one product and the next; input channels of a block; output channels of a chunk, and those
-multiplied at once; vectors multiplied at once, at most; elements between the sums of one product and the next of a tile that is
-left over, 0 when none is; bytes of a place in scratch memory."""
+ACROSS, LINE, INPUTS_STEP, WEIGHTS_STEP, SUMS_STEP, BLOCK, CHUNK, TOGETHER, MOST, LONE_STEP, PLACE = range(OWN, OWN + 11)
+"""Numbers of the geometry beside those of every convolution: tiles across an image; elements of a row of transformed inputs;
+elements between the inputs, weights and sums of one product and the next; input channels of a block; output channels of a
+chunk, and those multiplied at once; vectors multiplied at once, at most; elements between the sums of one product and the next
+of a tile that is left over, 0 when none is; bytes of a place in scratch memory."""
 
 
 @jit
