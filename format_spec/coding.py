@@ -22,7 +22,7 @@ MAX_CODEBOOK = 65536
 """Entries of the largest codebook: its indices are at most uint16."""
 
 MAX_ALPHABET = 256
-"""Symbols of the largest Huffman alphabet; larger codes are split into a low and a high byte."""
+"""Symbols of the largest alphabet of a byte sequence; larger codes are split into a low and a high byte."""
 
 MAX_CODE_LENGTH = 11
 """Bits of the longest Huffman code: a table of 2048 two-symbol entries (8 KiB) stays in the first-level cache."""

@@ -84,7 +84,7 @@ def codec_constants() -> str:
         ("name", "value"),
         [
             ("largest codebook", coding.MAX_CODEBOOK),
-            ("largest Huffman alphabet", coding.MAX_ALPHABET),
+            ("largest alphabet of a byte sequence", coding.MAX_ALPHABET),
             ("longest Huffman code, bits", coding.MAX_CODE_LENGTH),
             ("substreams of a long sequence", coding.SUBSTREAMS),
             ("long: symbols from", coding.SPLIT_FROM),
