@@ -88,12 +88,3 @@ class Graph:
                 if isinstance(value, Graph):
                     yield value
                     yield from value.subgraphs()
-
-    def consumers(self) -> dict[str, list[tuple[Node, int]]]:
-        """For each value name, the (node, input index) pairs that read it in this graph (subgraph captures excluded)."""
-        readers: dict[str, list[tuple[Node, int]]] = {}
-        for node in self.nodes:
-            for index, name in enumerate(node.inputs):
-                if name:
-                    readers.setdefault(name, []).append((node, index))
-        return readers

@@ -49,7 +49,7 @@ class SharedTensor:
 
     ``starts``  (majors + 1,) int64: entries of major ``i`` are ``starts[i]:starts[i + 1]``; ``None`` when nothing is left out
     ``minors``  (nonzeros,) uint32: minor index of each entry, ascending inside a major; ``None`` with ``starts``
-    ``codes``   (nonzeros,) uint8 or uint16: index into ``codebook``
+    ``codes``   (nonzeros,), or (size,) without ``starts``, uint8 or uint16: index into ``codebook``
     ``codebook`` (k,): the tensor's dtype. A value whose bits are all zero may be in it only when nothing is left out.
     """
 

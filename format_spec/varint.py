@@ -25,11 +25,6 @@ def write_varint(out: bytearray, value: int) -> None:
     out.append(value)
 
 
-def varint_size(value: int) -> int:
-    """Number of bytes that :func:`write_varint` appends for ``value``."""
-    return max(1, -(-int(value).bit_length() // 7))
-
-
 def read_varint(data: Sequence[int] | np.ndarray, offset: int, end: int | None = None) -> tuple[int, int]:
     """Read the integer at ``data[offset]`` from bytes before ``end`` (default: all); return it and the offset after it.
 

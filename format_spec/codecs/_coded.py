@@ -1,4 +1,7 @@
-"""The payload skeleton of the shared, sparse and paper codecs: head, codebook, tables, entry table, data."""
+"""The payload skeleton of the shared, sparse and paper codecs: head, codebook, tables, entry table, data.
+
+The grouped codec shares head and codebook.
+"""
 
 from __future__ import annotations
 

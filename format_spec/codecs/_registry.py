@@ -76,5 +76,5 @@ def decode(record: TensorRecord, payload: bytes | memoryview, limits: Limits) ->
 
 
 def items(record: TensorRecord, payload: bytes | memoryview) -> dict[str, int]:
-    """Bytes of a valid payload by category: head, codebook, tables, entries, gaps, codes, values."""
+    """Bytes of a valid payload by category: head, codebook, tables, entries, gaps, masks, codes, values."""
     return find_codec(record.codec).items(record, bytes(payload))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from tersor.format_spec import codecs
 from tersor.format_spec.coding import CodecId
@@ -60,8 +60,3 @@ def raw_parts(graph: Graph) -> Parts:
             record = TensorRecord(name, tensor.dtype, tensor.shape, (), CodecId.RAW)
             payloads.append((record, codecs.find_codec(CodecId.RAW).encode(tensor)))
     return parts_of(graph, payloads)
-
-
-def with_payload(parts: Parts, payload: bytes) -> Parts:
-    """The parts of a file with one tensor, its payload replaced; the manifest's length field is not changed."""
-    return replace(parts, sections=(payload,)) if parts.sections else replace(parts, pool=payload)
