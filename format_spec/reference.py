@@ -21,6 +21,7 @@ def decode_file(source: Source, limits: Limits = DEFAULT_LIMITS) -> Graph:
     Raises:
         FormatError: the file breaks a rule of SPEC.md.
         LimitError: it asks for more than ``limits`` allows.
+        MissingExtra: bitarray is not installed, and a tensor is Huffman-coded.
     """
     container = Container(map_source(source), limits)
     graph = read_graph(container, codecs.decode)

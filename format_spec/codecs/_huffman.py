@@ -7,7 +7,7 @@ from itertools import islice
 import numpy as np
 
 from ..coding import MAX_CODE_LENGTH, substream_counts
-from ..errors import FormatError
+from ..errors import FormatError, MissingExtra
 
 UNUSED = -1
 """The length that stands for a symbol without a code; 0 belongs to the only symbol of an alphabet in use."""
@@ -132,6 +132,7 @@ def read_table(data: bytes, offset: int, alphabet: int) -> tuple[np.ndarray, int
 
 def encode_sequence(symbols: np.ndarray, lengths: np.ndarray) -> list[bytes]:
     """The substreams of ``symbols``."""
+    _require_bitarray()
     from bitarray import bitarray
 
     codes = canonical_codes(lengths)
@@ -151,7 +152,9 @@ def decode_substream(data: bytes, lengths: np.ndarray, count: int) -> np.ndarray
 
     Raises:
         FormatError: too few or too many bytes, or the padding is not zero.
+        MissingExtra: bitarray is not installed.
     """
+    _require_bitarray()
     from bitarray import bitarray
     from bitarray.util import canonical_decode
 
@@ -172,3 +175,10 @@ def decode_substream(data: bytes, lengths: np.ndarray, count: int) -> np.ndarray
     if len(symbols) != count or len(data) != -(-length // 8) or bits[length:].any():
         raise FormatError("a substream does not hold exactly its symbols and zero padding")
     return symbols
+
+
+def _require_bitarray() -> None:
+    try:
+        import bitarray  # noqa: F401 (only whether it is there)
+    except ModuleNotFoundError as error:
+        raise MissingExtra("the reference decoder needs bitarray: pip install 'tersor[pack]'") from error
