@@ -176,9 +176,8 @@ def _read_header(data: memoryview, limits: Limits) -> tuple[int, int]:
     magic, version, flags, count, length, table_offset = HEADER.unpack_from(data)
     if magic != MAGIC:
         if magic[:4] == MAGIC[:4] or magic[1:4] == MAGIC[1:4]:
-            raise FormatError(
-                "the signature is damaged: the file went through a transfer that changes line ends or bits", offset=0
-            )
+            cause = "the file went through a transfer that changes line ends or bits"
+            raise FormatError(f"the first eight bytes are damaged: {cause}", offset=0)
         raise FormatError("not a Tersor file", offset=0)
     if CRC.unpack_from(data, HEADER.size)[0] != zlib.crc32(data[: HEADER.size]):
         raise FormatError("checksum mismatch: the file is damaged", offset=HEADER.size, section="header")

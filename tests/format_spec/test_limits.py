@@ -39,7 +39,7 @@ def declaring(shape: tuple[int, ...], payload: bytes = bytes(4), codec: int = 3)
 
 
 @pytest.mark.parametrize("shape", [(1 << 40,), (1 << 20, 1 << 20), (1 << 63, 1 << 63), (0, 1 << 62), (1 << 63, 0)])
-@pytest.mark.parametrize("codec", [1, 2, 3, 4, 5, 6])
+@pytest.mark.parametrize("codec", list(CodecId))
 def test_a_small_file_that_declares_terabytes(shape: tuple[int, ...], codec: int) -> None:
     data = declaring(shape, codec=codec)
     assert len(data) < 200
@@ -88,6 +88,16 @@ def test_every_count_is_limited(body: bytes) -> None:
     for limits in (Limits(items=MANY // 8 - 1), Limits(items=9)):
         with pytest.raises(LimitError, match=r"Limits\.items"):
             decode_manifest(b"\0" + body, limits)
+
+
+def test_nodes_are_counted_over_all_graphs() -> None:
+    output = (Value("y", TensorType("float32", None)),)
+    inner = Graph("", (), output, (Node("Identity", "", (), ("x",)), Node("Relu", "", ("x",), ("y",))))
+    outer = Graph("g", (), output, (Node("If", "", (), ("y",), {"else_branch": inner, "then_branch": inner}),))
+    data = encode_manifest(outer, [])
+    assert len(decode_manifest(data, Limits(nodes=5))[1]) == 3
+    with pytest.raises(LimitError, match=r"Limits\.nodes"):
+        decode_manifest(data, Limits(nodes=4))
 
 
 def test_an_attribute_with_an_endless_axis_is_refused() -> None:

@@ -8,6 +8,8 @@ from dataclasses import replace
 import numpy as np
 
 from tersor.format_spec import codecs
+from tersor.format_spec.codebooks import read_codebook
+from tersor.format_spec.coding import LINEAR_FLAG, MAX_LEVEL
 from tersor.format_spec.records import TensorRecord
 
 from .case import Case
@@ -111,15 +113,15 @@ def linear_defects() -> Iterator[tuple[str, WrongPayload]]:
     def of(name: str, payload: bytes, message: str) -> tuple[str, WrongPayload]:
         return f"linear-codebook-{name}", WrongPayload(record, payload, message)
 
-    for name, value in {
-        "step-of-zero": 0.0,
-        "step-negative": -0.25,
-        "step-infinite": np.inf,
-        "step-not-a-number": np.nan,
-    }.items():
+    for name, value in WRONG_STEPS.items():
         yield of(name, patched(good, step, *np.array(value, "<f4").tobytes()), "step of")
     yield of("run-empty", patched(good, step + 5, 0), "a run of levels")
     yield of("run-too-long", patched(good, step + 5, 127), "a run of levels")
+    after = read_codebook(record, good, step, good[0], LINEAR_FLAG)[1]
+    for name, level in {"level-above-the-largest": MAX_LEVEL + 1, "level-below-the-least": -MAX_LEVEL - 1}.items():
+        zigzag = 2 * level if level >= 0 else -2 * level - 1
+        levels = varints(zigzag, 1, 2, good[0] - 1)  # then 1, 2, ...
+        yield of(name, good[: step + 4] + levels + good[after:], "too far from zero")
     yield of("beyond-float32", patched(good, step, *np.array(3e38, "<f4").tobytes()), "beyond float32")
     yield of("with-half-codebook", patched(good, 1, 6), "two forms of a codebook")
 
