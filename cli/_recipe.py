@@ -13,6 +13,8 @@ from ._types import FilePath
 F = TypeVar("F", bound=Callable[..., Any])
 
 GROUPS = ("", "conv-", "fc-")
+PROFILES = ("compact", "paper", "max")
+INITS = ("linear", "density", "companding", "random")
 NUMBERS = {"bits": int, "density": float, "threshold": float, "quality": float}
 FRACTIONS = ("density", "threshold", "quality", "feedback")
 HELP = {
@@ -21,6 +23,10 @@ HELP = {
     "threshold": "Prune: keep weights above this magnitude.",
     "quality": "Prune: keep weights above QUALITY standard deviations.",
 }
+
+index_bits_option = click.option(
+    "--index-bits", type=click.IntRange(1, 8), metavar="N", help="Bits of a gap, with --profile paper  [default: 5]"
+)
 
 
 def recipe_options(command: F) -> F:
@@ -33,21 +39,23 @@ def recipe_options(command: F) -> F:
                 else f"The same for {'convolutions' if group == 'conv-' else 'fully connected layers'} only."
             )
             command = click.option(f"--{group}{key}", type=kind, metavar=key.upper(), help=text)(command)
-    for name, text in (("rule", "Settings for tensors whose name matches PATTERN, as in 'fc*=bits:5,density:0.1'."),):
-        command = click.option(f"--{name}", "rules", multiple=True, metavar="PATTERN=KEY:VALUE,...", help=text)(command)
+    command = click.option(
+        "--rule",
+        "rules",
+        multiple=True,
+        metavar="PATTERN=KEY:VALUE,...",
+        help="Settings for tensors whose name matches PATTERN, as in 'fc*=bits:5,density:0.1'.",
+    )(command)
     command = click.option("--keep", multiple=True, metavar="PATTERN", help="Leave tensors whose name matches as they are.")(
         command
     )
-    command = click.option(
-        "--init", type=click.Choice(["linear", "density", "companding", "random"]), help="How k-means starts."
-    )(command)
+    command = click.option("--init", type=click.Choice(INITS), help="How k-means starts.")(command)
     command = click.option(
         "--feedback", type=float, help="Share of a rounding error that the next weight takes over (0 to 1)."
     )(command)
     command = click.option("--seed", type=int, help="Seed of --init random.")(command)
-    command = click.option(
-        "--profile", type=click.Choice(["compact", "paper", "max"]), help="Codecs to use  [default: compact]"
-    )(command)
+    command = index_bits_option(command)
+    command = click.option("--profile", type=click.Choice(PROFILES), help="Codecs to use  [default: compact]")(command)
     command = click.option("--lossless", is_flag=True, help="Change nothing: every weight comes back bit for bit.")(command)
     return click.option("--recipe", type=FilePath(), metavar="FILE.toml", help="Read the recipe from a file.")(command)
 
@@ -55,7 +63,8 @@ def recipe_options(command: F) -> F:
 def make_recipe(flags: Mapping[str, Any]) -> Any:
     """The :class:`~tersor.packer.Recipe` that the flags of :func:`recipe_options` describe.
 
-    A recipe file stands alone but for ``--profile``. Without any setting the weights are shared at 8 bits and none is pruned.
+    A recipe file stands alone but for ``--profile``. Where no flag says how to prune or to share, and no rule does, the weights
+    are shared at 8 bits and none is pruned.
 
     Raises:
         RecipeError: a value is out of range, or the file is malformed.
@@ -64,21 +73,38 @@ def make_recipe(flags: Mapping[str, Any]) -> Any:
     from ..packer import Layer, Recipe
 
     profile = flags["profile"] or "compact"
-    settings = [key for key, value in flags.items() if key not in ("profile", "recipe", "lossless") and value]
+    gaps = gap_settings(flags["index_bits"], profile)
+    others = ("profile", "index_bits", "recipe", "lossless")
+    settings = {key for key, value in flags.items() if key not in others and value not in (None, ())}
     if flags["lossless"] + (flags["recipe"] is not None) + bool(settings) > 1:
         raise click.UsageError("--lossless, --recipe and settings such as --bits exclude one another")
     if flags["lossless"]:
-        return Recipe.lossless(profile)
+        return Recipe.lossless(profile, **gaps)
     if flags["recipe"] is not None:
+        if gaps:
+            raise click.UsageError("--index-bits and --recipe exclude one another: say index_bits in the file")
         with naming(flags["recipe"]):
             recipe = Recipe.from_toml(flags["recipe"])
         return recipe.with_profile(profile) if flags["profile"] else recipe
     common = {key: flags[key] for key in ("init", "seed", "feedback") if flags[key] is not None}
-    if not settings:
+    if settings <= {"init", "seed", "feedback", "keep"}:
         common["bits"] = 8
     layers = {group: _layer(flags, group, common) for group in ("conv", "fc")}
     rules = [_rule(text) for text in flags["rules"]] + [(pattern, Layer()) for pattern in flags["keep"]]
-    return Recipe(Layer(**layers["conv"]), Layer(**layers["fc"]), rules, profile=profile)
+    return Recipe(Layer(**layers["conv"]), Layer(**layers["fc"]), rules, profile=profile, **gaps)
+
+
+def gap_settings(index_bits: int | None, profile: str) -> dict[str, Any]:
+    """The keyword ``index_bits`` of a recipe, where :data:`index_bits_option` was given.
+
+    Raises:
+        click.UsageError: given for a profile without such gaps.
+    """
+    if index_bits is None:
+        return {}
+    if profile != "paper":
+        raise click.UsageError(f"--index-bits is for --profile paper: {profile} has no gaps of so many bits")
+    return {"index_bits": index_bits}
 
 
 def _layer(flags: Mapping[str, Any], group: str, common: Mapping[str, Any]) -> dict[str, Any]:

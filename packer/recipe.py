@@ -123,9 +123,9 @@ class Recipe:
             object.__setattr__(self, field, value)
 
     @classmethod
-    def lossless(cls, profile: str = "compact") -> Recipe:
+    def lossless(cls, profile: str = "compact", *, index_bits: int = 5) -> Recipe:
         """A recipe that keeps every weight bit for bit: what is already zero or shared is found and coded."""
-        return cls(profile=profile, fold_batch_norm=False)
+        return cls(profile=profile, fold_batch_norm=False, index_bits=index_bits)
 
     def with_profile(self, profile: str) -> Recipe:
         """The same recipe for another profile."""

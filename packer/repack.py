@@ -39,6 +39,6 @@ def repack(
     """
     from ..runtime.decode import decode
 
-    recipe = Recipe(profile=profile, fold_batch_norm=False, index_bits=index_bits)
+    recipe = Recipe.lossless(profile, index_bits=index_bits)
     with open_container(source, limits) as container:
         return pack(read_graph(container, decode), path, recipe, limits=limits, threads=threads, progress=progress)

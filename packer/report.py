@@ -158,7 +158,7 @@ def report_file(
     """The report of a file: a path, its bytes, or a binary file object; every tensor is decoded once.
 
     ``errors`` are those of the tensors, in the manifest's order, where their sources are known; ``index_bits`` is the width of
-    a gap in the paper's formula.
+    a gap in the paper's formula, but for tensors that are stored with such gaps, whose own width counts.
 
     Raises:
         FormatError: the file is damaged.
@@ -199,12 +199,20 @@ def _report_tensor(
 def _account(tensors: StoredTensors, name: str, index_bits: int) -> LayerAccount:
     tensor, record = tensors[name], tensors.stored[name].record
     if isinstance(tensor, SharedTensor):
-        return account_shared(name, distinct(tensor), index_bits)
+        return account_shared(name, distinct(tensor), _gap_width(tensors, name) or index_bits)
     if record.codec == CodecId.FILL:
         # Counted without spreading the one element out: a few bytes may stand for gigabytes.
         is_zero = not np.frombuffer(tensors.payload(name), record.dtype.newbyteorder("<"))[0]
         return account_dense(name, tensor, 0 if is_zero else tensor.size)
     return account_dense(name, tensor, int(np.count_nonzero(tensor.dense())))
+
+
+def _gap_width(tensors: StoredTensors, name: str) -> int:
+    """Bits of the gaps that the paper's codec stored; 0 for another codec."""
+    from ..runtime.decode._payload import read_head
+
+    record = tensors.stored[name].record
+    return read_head(record, np.frombuffer(tensors.payload(name), np.uint8)).width if record.codec == CodecId.PAPER else 0
 
 
 def _overhead(container: Container) -> dict[str, int]:

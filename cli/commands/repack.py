@@ -5,32 +5,28 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
-from click.core import ParameterSource
 
 from ...format_spec.limits import Limits
 from .._output import echo, json_option, limits_option, print_json, progress, threads_option
+from .._recipe import PROFILES, gap_settings, index_bits_option
 from .._sources import naming
 from .._types import FilePath
 
 
 @click.command(name="repack")
 @click.argument("file", type=FilePath())
-@click.option("--profile", type=click.Choice(["compact", "paper", "max"]), required=True, help="Codecs of the new file.")
+@click.option("--profile", type=click.Choice(PROFILES), required=True, help="Codecs of the new file.")
 @click.option("--output", "-o", type=FilePath(), metavar="FILE", help="[default: replace FILE]")
-@click.option(
-    "--index-bits", type=click.IntRange(1, 8), default=5, show_default=True, metavar="N", help="Bits of a gap (paper only)."
-)
+@index_bits_option
 @threads_option
 @click.option("--quiet", "-q", is_flag=True, help="No progress bar, no report.")
 @limits_option
 @json_option
-@click.pass_context
 def command(
-    ctx: click.Context,
     file: Path,
     profile: str,
     output: Path | None,
-    index_bits: int,
+    index_bits: int | None,
     threads: int | None,
     quiet: bool,
     limits: Limits,
@@ -47,11 +43,10 @@ def command(
     """
     from ...packer.repack import repack
 
-    if profile != "paper" and ctx.get_parameter_source("index_bits") is not ParameterSource.DEFAULT:
-        raise click.UsageError(f"--index-bits is for --profile paper: {profile} has no gaps of so many bits")
+    gaps = gap_settings(index_bits, profile)
     target, before = output or file, file.stat().st_size
     with naming(file), progress(f"repacking {file.name}", quiet or as_json) as step:
-        report = repack(file, target, profile, index_bits=index_bits, threads=threads, progress=step, limits=limits)
+        report = repack(file, target, profile, **gaps, threads=threads, progress=step, limits=limits)
     if as_json:
         print_json({"output": str(target), "before_bytes": before, **report.to_dict()})
     elif not quiet:

@@ -14,9 +14,17 @@ from .._types import FilePath
 
 @click.command(name="report")
 @click.argument("file", type=FilePath())
+@click.option(
+    "--index-bits",
+    type=click.IntRange(1, 8),
+    default=5,
+    show_default=True,
+    metavar="N",
+    help="Bits of a gap in the paper's rate, but for tensors that are stored with such gaps (--profile paper).",
+)
 @limits_option
 @json_option
-def command(file: Path, limits: Limits, as_json: bool) -> None:
+def command(file: Path, index_bits: int, limits: Limits, as_json: bool) -> None:
     """Show, for each weight tensor of FILE, the columns of Deep Compression's tables, and what the file really spends.
 
     The paper's rate counts codes, gaps and a codebook of 2^bits fp32 values, and leaves out biases, Huffman tables and the
@@ -27,7 +35,7 @@ def command(file: Path, limits: Limits, as_json: bool) -> None:
     from ...packer.report import report_file
 
     with naming(file):
-        report = report_file(file, limits=limits)
+        report = report_file(file, index_bits=index_bits, limits=limits)
     if as_json:
         print_json(report.to_dict())
     else:

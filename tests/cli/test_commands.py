@@ -53,7 +53,12 @@ def test_pack_takes_rules_and_keeps(run: Run, model: Path, tmp_path: Path):
         (("--bits", 9), 6, "bits = 9"),
         (("--rule", "nothing*=bits:2"), 6, "nothing*"),
         (("--rule", "fc"), 2, "PATTERN=KEY:VALUE"),
-        (("--lossless", "--bits", 4), 2, "exclude one another"),
+        *((("--lossless", flag, value), 2, "exclude one another") for flag, value in (("--bits", 4), ("--threshold", 0))),
+        (("--lossless", "--seed", 0), 2, "exclude one another"),
+        (("--recipe", "missing.toml", "--bits", 4), 2, "exclude one another"),
+        (("--recipe", "missing.toml", "--lossless"), 2, "exclude one another"),
+        (("--recipe", "missing.toml", "--profile", "paper", "--index-bits", 4), 2, "exclude one another"),
+        (("--index-bits", 4), 2, "--index-bits is for --profile paper"),
         (("--recipe", "missing.toml"), 6, "missing.toml"),
         (("--bits", 4, "-o", ""), 2, "the name is empty"),
     ],
@@ -84,6 +89,13 @@ def test_report(run: Run, packed: Path):
     assert "P+Q+H after Huffman coding" in " ".join(run("report", "--help").output.split())
     assert "paper" in run("report", packed).output
     assert json.loads(run("report", packed, "--json").stdout)["file_bytes"] == packed.stat().st_size
+
+
+def test_report_counts_gaps_of_the_width_that_is_asked_for(run: Run, model: Path, tmp_path: Path):
+    assert run("pack", model, "-o", tmp_path / "p", "--bits", 4, "--density", 0.2).exit_code == 0
+    for options, width in (((), 5), (("--index-bits", 3), 3)):
+        tensors = json.loads(run("report", tmp_path / "p", *options, "--json").stdout)["tensors"]
+        assert next(t for t in tensors if t["name"] == "fc.w")["paper"]["index_bits"] == width
 
 
 def test_bench(run: Run, packed: Path):

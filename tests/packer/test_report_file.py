@@ -68,6 +68,14 @@ def test_the_width_of_a_gap_changes_only_the_papers_figures(graph: Graph, tmp_pa
     assert narrow.tensors[0].account != wide.tensors[0].account
 
 
+def test_gaps_that_are_stored_have_their_own_width(graph: Graph, tmp_path: Path):
+    packed = pack(graph, tmp_path / "g.tersor", Recipe(fc=Layer(bits=4, density=0.25), profile="paper", index_bits=8))
+    read = report_file(tmp_path / "g.tersor")
+    accounts = [tensor.account for tensor in read.tensors]
+    assert accounts == [tensor.account for tensor in packed.tensors]
+    assert {account.index_bits for account in accounts if account is not None} == {8}
+
+
 def test_a_damaged_file_is_refused(graph: Graph, tmp_path: Path):
     pack(graph, tmp_path / "g.tersor", Recipe())
     data = bytearray((tmp_path / "g.tersor").read_bytes())
