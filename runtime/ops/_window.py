@@ -93,7 +93,7 @@ def window(
     rounded up, but a window that would start in the padding at the end is dropped.
 
     Raises:
-        PlanError: an attribute has the wrong length or range, or the window is larger than the padded input.
+        PlanError: an attribute has the wrong length or range, or no window fits the padded input.
     """
     rank = len(spatial)
     kernel = per_axis("kernel_shape", kernel, rank, 1, 1)
@@ -120,9 +120,7 @@ def _same(spatial: Shape, kernel: Shape, strides: Shape, dilations: Shape, exten
 
 def _output_size(size: int, begin: int, end: int, extent: int, stride: int, ceil: bool) -> int:
     free = size + begin + end - extent
-    if free < 0:
+    output = (-(-free // stride) if ceil else free // stride) + 1
+    if output < 1:
         raise PlanError(f"a window of {extent} does not fit an input of {size} with padding {begin} and {end}")
-    if not ceil:
-        return free // stride + 1
-    output = -(-free // stride) + 1
-    return output - 1 if (output - 1) * stride >= size + begin else output
+    return output - 1 if ceil and (output - 1) * stride >= size + begin else output

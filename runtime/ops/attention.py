@@ -20,7 +20,7 @@ def _split_heads(x: np.ndarray, heads: int | None) -> np.ndarray:
         return x
     if not heads:
         raise PlanError("inputs of rank 3 need q_num_heads and kv_num_heads")
-    return x.reshape(*x.shape[:2], heads, -1).swapaxes(1, 2)
+    return x.reshape(*x.shape[:2], heads, x.shape[2] // heads).swapaxes(1, 2)
 
 
 def _bias(mask: np.ndarray | None, total: int, dtype: np.dtype) -> np.ndarray:
@@ -134,5 +134,5 @@ def attention(
     weights = np.where(blind, weights.dtype.type(0), weights).astype(Q.dtype)
     result = (weights.astype(wide) @ np.repeat(values, repeats, 1).astype(wide)).astype(Q.dtype)
     if Q.ndim == 3:
-        result = result.swapaxes(1, 2).reshape(*Q.shape[:2], -1)
+        result = result.swapaxes(1, 2).reshape(*Q.shape[:2], result.shape[1] * result.shape[3])
     return result, keys, values, (raw, capped, masked, weights)[qk_matmul_output_mode]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 
 import numpy as np
 
@@ -23,7 +24,7 @@ def col2im(
     """Sum the columns (N, C * positions, blocks) of ``X`` at the places they were taken from: (N, C, \\*image)."""
     spatial, kernel = tuple(int(d) for d in image_shape), tuple(int(d) for d in block_shape)
     seen = window(spatial, kernel, dilations=dilations, pads=pads, strides=strides)
-    columns = X.reshape(X.shape[0], -1, *kernel, *seen.output)
+    columns = X.reshape(X.shape[0], X.shape[1] // prod(kernel), *kernel, *seen.output)
     image = seen.pad(np.zeros((*columns.shape[:2], *spatial), X.dtype))
     for position, view in seen.views(image):
         view += columns[(slice(None), slice(None), *position)]

@@ -97,12 +97,12 @@ def conv_transpose(
     )
     wide = accumulator(X.dtype)
     count, outputs, spatial = X.shape[0], W.shape[1] * group, X.shape[2:]
-    grouped = X.astype(wide, copy=False).reshape(count, group, -1, prod(spatial))
+    grouped = X.astype(wide, copy=False).reshape(count, group, W.shape[0] // group, prod(spatial))
     scattered = replace(seen, output=spatial)
     full = [max(r, b + o) for r, b, o in zip(scattered.reach, seen.begin, seen.output, strict=True)]
     sums = np.zeros((count, outputs, *full), wide)
     for position, view in scattered.views(sums):
-        weights = W[(..., *position)].astype(wide, copy=False).reshape(group, -1, outputs // group)
+        weights = W[(..., *position)].astype(wide, copy=False).reshape(group, W.shape[0] // group, outputs // group)
         view += (weights.swapaxes(1, 2) @ grouped).reshape(view.shape)
     result = sums[(..., *(slice(b, b + o) for b, o in zip(seen.begin, seen.output, strict=True)))]
     if B is not None:

@@ -42,7 +42,7 @@ def deform_conv(
     geometry = Geometry(dilations=dilations, group=group, kernel_shape=kernel_shape, pads=pads, strides=strides)
     seen = geometry.window(X.shape, W.shape)
     count, outputs, rank, positions = X.shape[0], W.shape[0], len(seen.kernel), prod(seen.kernel)
-    parts = X.reshape(count * offset_group, -1, *X.shape[2:])
+    parts = X.reshape(count * offset_group, X.shape[1] // offset_group, *X.shape[2:])
     moves = offset.reshape(count * offset_group, positions, rank, *seen.output)
     scales = None if mask is None else mask.reshape(count * offset_group, positions, 1, *seen.output)
     corners = zip(np.indices(seen.output, sparse=True), seen.strides, seen.begin, strict=True)
@@ -53,6 +53,7 @@ def deform_conv(
         places = [start + p * d + moves[:, number, axis] for axis, (start, p, d) in enumerate(taps)]
         sampled = interpolate(parts, [p.astype(np.float64) for p in places], mode="linear", padding_mode="zeros")
         scaled = sampled if scales is None else sampled * scales[:, number]
-        sums += W[(..., *position)].reshape(group, outputs // group, -1) @ scaled.reshape(count, group, -1, prod(seen.output))
+        grouped = scaled.reshape(count, group, W.shape[1], prod(seen.output))
+        sums += W[(..., *position)].reshape(group, outputs // group, W.shape[1]) @ grouped
     result = sums.reshape(count, outputs, *seen.output)
     return result if B is None else result + B.reshape(-1, *[1] * rank)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -69,7 +70,7 @@ def group_normalization(
     if X.shape[1] % num_groups:
         raise PlanError(f"{X.shape[1]} channels do not divide into {num_groups} groups")
     wide = X.astype(onnx_dtype(stash_type))
-    grouped = wide.reshape(X.shape[0], num_groups, -1)
+    grouped = wide.reshape(X.shape[0], num_groups, prod(X.shape[1:]) // num_groups)
     normal = _standardise(grouped, (2,), epsilon)[0].reshape(X.shape).astype(X.dtype)
     per_channel = (-1, *[1] * (X.ndim - 2))
     return normal * scale.reshape(per_channel) + bias.reshape(per_channel)

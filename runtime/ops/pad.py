@@ -25,6 +25,15 @@ def _widths(rank: int, pads: np.ndarray, axes: np.ndarray | None) -> list[tuple[
     return widths
 
 
+def _parts(size: int, before: int, after: int) -> tuple[slice, tuple[int, int]]:
+    """What stays of an axis, and (before, after) of what is added to it: whoever crops more than there is takes from that."""
+    begin, end = max(0, -before), size - max(0, -after)
+    added = max(0, before) + min(0, end), max(0, after) - max(0, begin - size)
+    if size + before + after < 0:
+        raise PlanError(f"the pads {before} and {after} crop more than an axis of {size} has")
+    return slice(min(begin, size), max(end, 0)), added
+
+
 def _types(types: Types, values: Values, **_: Any) -> Shaped:
     dtype, shape = given(types, 0)
     pads = constant(values, 1)
@@ -50,10 +59,8 @@ def pad(
 
     Modes other than constant fill from the input: mirrored without its edge, its edge, or from the other end.
     """
-    widths = _widths(data.ndim, pads, axes)
-    spans = (slice(max(0, -before), n - max(0, -after)) for n, (before, after) in zip(data.shape, widths, strict=True))
-    cropped = data[tuple(spans)]
-    added = [(max(0, before), max(0, after)) for before, after in widths]
+    parts = [_parts(size, *width) for size, width in zip(data.shape, _widths(data.ndim, pads, axes), strict=True)]
+    cropped, added = data[tuple(stays for stays, _ in parts)], [widths for _, widths in parts]
     if mode == "constant":
         filler = data.dtype.type(0) if constant_value is None or constant_value.size == 0 else constant_value.reshape(())
         return pad_axes(cropped, added, constant_values=filler)

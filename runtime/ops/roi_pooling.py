@@ -88,7 +88,7 @@ def max_roi_pool(X: np.ndarray, rois: np.ndarray, *, pooled_shape: Sequence[int]
     """Maximum in each bin of ``rois`` (R, 5: batch, x1, y1, x2, y2, ends included): (R, C, \\*pooled_shape); 0 if empty."""
     result = np.zeros((len(rois), X.shape[1], *pooled_shape), X.dtype)
     for number, roi in enumerate(rois):
-        x1, y1, x2, y2 = (math.floor(float(c) * spatial_scale + 0.5) for c in roi[1:])
+        x1, y1, x2, y2 = (_rounded(float(c) * spatial_scale) for c in roi[1:])
         rows = _bins(y1, y2, pooled_shape[0], X.shape[2])
         columns = _bins(x1, x2, pooled_shape[1], X.shape[3])
         for i, row in enumerate(rows):
@@ -97,6 +97,11 @@ def max_roi_pool(X: np.ndarray, rois: np.ndarray, *, pooled_shape: Sequence[int]
                 if part.size:
                     result[number, :, i, j] = part.max(axis=(1, 2))
     return result
+
+
+def _rounded(value: float) -> int:
+    """The nearest integer, halves away from zero, as in C."""
+    return int(math.copysign(math.floor(abs(value) + 0.5), value))
 
 
 def _bins(start: int, end: int, count: int, size: int) -> list[slice]:

@@ -28,7 +28,8 @@ def rotary_embedding(
     """
     if X.ndim == 3 and not num_heads:
         raise PlanError("an input of rank 3 needs num_heads")
-    heads = X.swapaxes(1, 2) if X.ndim == 4 else X.reshape(*X.shape[:2], num_heads or 1, -1)
+    count = num_heads or 1
+    heads = X.swapaxes(1, 2) if X.ndim == 4 else X.reshape(*X.shape[:2], count, X.shape[2] // count)
     cos, sin = ((c if position_ids is None else c[position_ids])[:, :, None] for c in (cos_cache, sin_cache))
     size = rotary_embedding_dim or heads.shape[3]
     turned, kept = heads[..., :size], heads[..., size:]

@@ -10,7 +10,7 @@ from ._registry import operator
 @operator("NonZero", shape_inputs=(0,))
 def non_zero(X: np.ndarray) -> np.ndarray:
     """Coordinates of the elements that are not zero, int64 (rank, count), in C order."""
-    return np.array(np.nonzero(X), np.int64).reshape(X.ndim, -1)
+    return np.array(np.nonzero(X), np.int64) if X.ndim else np.zeros((0, np.count_nonzero(X)), np.int64)
 
 
 @operator("Compress", shape_inputs=(1,))

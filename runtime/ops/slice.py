@@ -16,10 +16,15 @@ def slice_axes(
     axes: np.ndarray | None = None,
     steps: np.ndarray | None = None,
 ) -> np.ndarray:
-    """``data[start:end:step]`` along each of ``axes`` (default: the first ones), by Python's rules."""
+    """``data[start:end:step]`` along each of ``axes`` (default: the first ones), by Python's rules; but where the step is
+    negative, a start before the first element is the first element."""
     along = positive_axes(range(len(starts)) if axes is None else axes, data.ndim)
     strides = np.ones(len(starts), np.int64) if steps is None else steps
     index = [slice(None)] * data.ndim
     for axis, start, end, step in zip(along, starts, ends, strides, strict=True):
-        index[axis] = slice(int(start), int(end), int(step))
+        index[axis] = slice(_first(int(start), data.shape[axis]) if step < 0 else int(start), int(end), int(step))
     return data[tuple(index)]
+
+
+def _first(start: int, size: int) -> int:
+    return min(max(start + size if start < 0 else start, 0), size - 1)

@@ -42,8 +42,13 @@ def channels(draft: Draft, facts: Facts) -> tuple[int, int, int]:
     return rank, axis, shaped[1][axis]
 
 
-def scaled(epilogue: Epilogue, scale: np.ndarray | float, shift: np.ndarray | float, count: int) -> Epilogue:
-    """``epilogue`` followed by ``r * scale + shift``, each a number or ``(count,)``, in float64."""
+def scaled(epilogue: Epilogue, scale: np.ndarray, shift: np.ndarray, count: int) -> Epilogue | None:
+    """``epilogue`` followed by ``r * scale + shift``, each one number or ``(count,)``, in float64; ``None`` where a scale is
+    not finite, in float32 either, in which kernels scale: 0 times infinity is no number."""
+    if not np.all(np.isfinite(scale)):
+        return None
     old_scale = np.ones(count) if epilogue.scale is None else epilogue.scale
     old_shift = np.zeros(count) if epilogue.shift is None else epilogue.shift
-    return Epilogue(scale=old_scale * scale, shift=old_shift * scale + shift)
+    with np.errstate(over="ignore"):
+        finite = np.all(np.isfinite(np.asarray(old_scale * scale, np.float32)))
+    return Epilogue(scale=old_scale * scale, shift=old_shift * scale + shift) if finite else None

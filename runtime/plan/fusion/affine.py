@@ -23,11 +23,7 @@ def absorb_affine(draft: Draft, node: Node, value: str, facts: Facts) -> Epilogu
     constant = np.asarray(facts.array(other), np.float64).reshape(-1)
     with np.errstate(divide="ignore", invalid="ignore"):
         affine = _as_affine(node.op_type, left, constant)
-    if affine is None or not np.all(np.isfinite(affine[0])):
-        return None
-    found = scaled(draft.epilogue, *affine, count)
-    with np.errstate(over="ignore"):
-        return found if np.all(np.isfinite(np.asarray(found.scale, np.float32))) else None  # kernels scale in float32
+    return None if affine is None else scaled(draft.epilogue, *affine, count)
 
 
 def _per_channel(shape: tuple[int, ...], rank: int, axis: int, count: int) -> bool:

@@ -24,5 +24,7 @@ def absorb_batchnorm(draft: Draft, node: Node, value: str, facts: Facts) -> Epil
     if axis != 1 or node.inputs[0] != value or any(a is None for a in statistics):
         return None
     gamma, beta, mean, variance = (np.asarray(a, np.float64) for a in statistics)
-    scale = gamma / np.sqrt(variance + node.attribute("epsilon", 1e-5))
-    return scaled(draft.epilogue, scale, beta - mean * scale, count)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        scale = gamma / np.sqrt(variance + node.attribute("epsilon", 1e-5))
+        shift = beta - mean * scale
+    return scaled(draft.epilogue, scale, shift, count)

@@ -33,7 +33,7 @@ def test_pooling(both, data, op, rank, ceil_mode, include_pad, planes, threads):
     kernel, strides, dilations = axes(1, 4), axes(1, 3), axes(1, 2)
     begin, end = (tuple(min(p, k - 1) for p, k in zip(axes(0, 2), kernel, strict=True)) for _ in range(2))
     extent = [(k - 1) * d + 1 for k, d in zip(kernel, dilations, strict=True)]
-    size = [e + n for e, n in zip(extent, axes(0, 40), strict=True)]
+    size = [max(1, e + n - ceil_mode * (s - 1)) for e, n, s in zip(extent, axes(0, 40), strides, strict=True)]
     attributes = {
         "kernel_shape": kernel, "strides": strides, "dilations": dilations, "pads": (*begin, *end), "ceil_mode": ceil_mode,
     }  # fmt: skip

@@ -83,6 +83,17 @@ def test_a_scale_that_float32_cannot_hold_is_not_fused():
         np.testing.assert_allclose(model.run(x)["y"], 40, rtol=1e-5)
 
 
+def test_an_infinite_scale_is_not_fused():
+    tensors = {**WEIGHTS, **BATCHNORM, "s": np.full(4, np.inf, np.float32), "m": np.zeros(4, np.float32)}
+    nodes = [CONV("c"), node("BatchNormalization", "c s t m v", "y")]
+    answers = []
+    for outputs in (["y"], ["y", "c"]):
+        with Model(graph(nodes, {"x": (1, 3, 6, 6)}, outputs, **tensors), threads=1) as model:
+            answers.append(model.run(X)["y"])
+    np.testing.assert_array_equal(*answers)
+    assert np.all(np.isinf(answers[0]))
+
+
 @pytest.mark.parametrize("op", ["Add", "Sub", "Mul", "Div"])
 @pytest.mark.parametrize("left", [True, False])
 def test_constants_per_channel_join_the_convolution(op, left):
