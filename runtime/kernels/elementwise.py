@@ -118,9 +118,10 @@ def lower_batchnorm(site: Site) -> Kernel | None:
     if x is None or not site.all_float32 or any(a is None for a in statistics):
         return None
     gamma, beta, mean, variance = (np.asarray(a, np.float64) for a in statistics)
-    factor = gamma / np.sqrt(variance + site.node.attribute("epsilon", 1e-5))
     along = (-1,) + (1,) * (len(x[1]) - 2)
-    scale, shift = (a.astype(np.float32).reshape(along) for a in (factor, beta - mean * factor))
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        factor = gamma / np.sqrt(variance + site.node.attribute("epsilon", 1e-5))
+        scale, shift = (a.astype(np.float32).reshape(along) for a in (factor, beta - mean * factor))
 
     def run(inputs: Arrays, outputs: Arrays, scratch: np.ndarray, workers: Workers) -> None:
         value, out = inputs[0], outputs[0]
