@@ -112,6 +112,23 @@ def read_model(path: Path) -> Graph:
         return getattr(converters, READERS.get(ending, "from_onnx"))(path)
 
 
+def files_read(path: Path) -> set[Path]:
+    """The files that :func:`read_model` reads: the one at ``path``, and an ONNX model's external data."""
+    from .. import converters
+
+    if path.suffix.lower() in READERS:
+        return {path}
+    with naming(path):
+        return converters.files_read(path)
+
+
+def files_written(graph: Graph, path: Path) -> tuple[Path, ...]:
+    """The files that :func:`write_model` makes or replaces."""
+    from .. import converters
+
+    return converters.files_written(graph, path) if WRITERS.get(path.suffix.lower()) == "to_onnx" else (path,)
+
+
 def write_model(graph: Graph, path: Path) -> None:
     """Write ``graph``, or its tensors, as the ending of ``path`` says.
 

@@ -26,6 +26,8 @@ __all__ = [
 ]
 
 _MODULES = {
+    "files_read": "onnx_reader",
+    "files_written": "onnx_writer",
     "from_npz": "tensors_reader",
     "from_onnx": "onnx_reader",
     "from_safetensors": "tensors_reader",

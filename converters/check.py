@@ -18,7 +18,7 @@ def check_text(message: Message) -> None:
     Raises:
         ConversionError: a string that is not.
     """
-    for field, value in _fields(message):
+    for field, value in fields(message):
         repeated = isinstance(value, Sequence) and not isinstance(value, (str, bytes))
         items: Any = value if repeated else (value,)
         if field.type == field.TYPE_MESSAGE:
@@ -28,8 +28,8 @@ def check_text(message: Message) -> None:
             raise ConversionError(f"{field.name} of {type(message).__name__} is not UTF-8 text")
 
 
-def _fields(message: Message) -> Iterable[tuple[Any, Any]]:
-    """(descriptor, value) of the fields that are set."""
+def fields(message: Message) -> Iterable[tuple[Any, Any]]:
+    """(descriptor, value) of the fields of ``message`` that are set; of a tensor, those beside its payload."""
     if not isinstance(message, TensorProto):
         return message.ListFields()
     # ListFields would copy the payload, which may be gigabytes.

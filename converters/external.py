@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from math import prod
 from pathlib import Path
 
 import numpy as np
-from onnx import TensorProto
+from google.protobuf.message import Message
+from onnx import ModelProto, TensorProto
 
 from ..format_spec.errors import ConversionError
+from .check import fields
 
 
 def external_reader(proto: TensorProto, dtype: np.dtype, folder: Path | None) -> Callable[[], np.ndarray]:
@@ -45,6 +47,31 @@ def external_reader(proto: TensorProto, dtype: np.dtype, folder: Path | None) ->
         return array.astype(dtype, copy=False).reshape(shape)
 
     return read
+
+
+def data_files(model: ModelProto, folder: Path) -> set[Path]:
+    """The files that tensors of ``model``, wherever they are in it, lie in; ``folder`` is the model's. None is opened.
+
+    Raises:
+        ConversionError: a location outside the folder, or one where no file is.
+    """
+    external = (proto for proto in _tensors(model) if proto.data_location == TensorProto.EXTERNAL)
+    return {
+        _data_file(entry.value, folder, f"external tensor {proto.name!r}")
+        for proto in external
+        for entry in proto.external_data
+        if entry.key == "location"
+    }
+
+
+def _tensors(message: Message) -> Iterator[TensorProto]:
+    if isinstance(message, TensorProto):
+        yield message
+        return
+    for field, value in fields(message):
+        if field.type == field.TYPE_MESSAGE:
+            for item in (value,) if isinstance(value, Message) else value:
+                yield from _tensors(item)
 
 
 def _data_file(location: str, folder: Path, where: str) -> Path:

@@ -18,6 +18,7 @@ from .attributes import read_attribute
 from .check import check_names, check_text
 from .constants import element_type, from_constant_node, from_sparse_proto, from_tensor_proto
 from .dead import drop_dead
+from .external import data_files
 from .fold import fold
 from .functions import expand
 from .identities import drop_identities, refuse_training
@@ -63,6 +64,17 @@ def from_onnx(source: str | os.PathLike[str] | bytes | ModelProto) -> Graph:
     )
     refuse_training(graph)
     return drop_dead(drop_identities(graph), sources)
+
+
+def files_read(path: str | os.PathLike[str]) -> set[Path]:
+    """The ONNX model at ``path`` and the files of its external data, which are not opened.
+
+    Raises:
+        ConversionError: not an ONNX model, or external data that is not in its folder.
+        OSError: the file cannot be read.
+    """
+    model, folder = _parse(path)
+    return {Path(path)} if folder is None else {Path(path), *data_files(model, folder)}
 
 
 def _parse(source: str | os.PathLike[str] | bytes | ModelProto) -> tuple[ModelProto, Path | None]:

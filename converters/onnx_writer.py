@@ -37,22 +37,39 @@ def to_onnx(graph: Graph, path: str | os.PathLike[str] | None = None) -> ModelPr
         UnsupportedOperator: an operator that ONNX does not have, with an attribute that only it could explain.
         OSError: the file cannot be written.
     """
-    size = sum(tensor.size * tensor.dtype.itemsize for tensor in _tensors(graph))
-    if size <= MOST_INLINE_BYTES:
+    if not _is_large(graph):
         model = _model(graph, numpy_helper.from_array)
         if path is not None:
             with atomic_write(path) as file:
                 file.write(_bytes(model))
     elif path is None:
+        size = _bytes_of_tensors(graph)
         raise ConversionError(
             f"the model's tensors take {size:,} bytes, too many for one protobuf message: give to_onnx a path"
         )
     else:
-        external = Path(f"{os.fspath(path)}.data")
+        external = _data_file(path)
         with atomic_write_all(external, path) as (data, file):
             model = _model(graph, _external(data, external.name))
             file.write(_bytes(model))
     return model
+
+
+def files_written(graph: Graph, path: str | os.PathLike[str]) -> tuple[Path, ...]:
+    """What :func:`to_onnx` makes, or replaces, when it is given ``path``."""
+    return (Path(path), _data_file(path)) if _is_large(graph) else (Path(path),)
+
+
+def _data_file(path: str | os.PathLike[str]) -> Path:
+    return Path(f"{os.fspath(path)}.data")
+
+
+def _is_large(graph: Graph) -> bool:
+    return _bytes_of_tensors(graph) > MOST_INLINE_BYTES
+
+
+def _bytes_of_tensors(graph: Graph) -> int:
+    return sum(tensor.size * tensor.dtype.itemsize for tensor in _tensors(graph))
 
 
 def _bytes(model: ModelProto) -> bytes:

@@ -10,7 +10,7 @@ import click
 from ...format_spec.limits import Limits
 from .._output import echo, json_option, limits_option, print_json, progress, threads_option
 from .._recipe import make_recipe, recipe_options
-from .._sources import beside, keep_apart, read_model
+from .._sources import beside, files_read, keep_apart, read_model
 from .._types import FilePath
 
 
@@ -45,7 +45,9 @@ def command(
     keep_apart(target, model, flags["recipe"])
     recipe = make_recipe(flags)
     with progress(f"packing {model.name}", quiet or as_json) as step:
-        report = pack(read_model(model), target, recipe, threads=threads, progress=step, limits=limits)
+        graph = read_model(model)
+        keep_apart(target, *files_read(model))
+        report = pack(graph, target, recipe, threads=threads, progress=step, limits=limits)
     if as_json:
         print_json({"output": str(target), **report.to_dict()})
     elif not quiet:

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from .._output import bytes_text, echo, json_option, print_json
-from .._sources import beside, keep_apart, opened, write_model
+from .._sources import beside, files_written, keep_apart, opened, write_model
 from .._types import FilePath
 
 
@@ -29,11 +29,12 @@ def command(file: Path, output: Path | None, as_json: bool) -> None:
     with opened(file) as container:
         graph = read_graph(container, decode)
         target = output or beside(file, ".onnx" if graph.outputs else ".safetensors")
-        keep_apart(target, file)
-        if output is None and target.exists():
-            raise click.UsageError(
-                f"{target} exists, and may be the model that {file} was packed from: give OUTPUT to replace it"
-            )
+        for written in files_written(graph, target):
+            keep_apart(written, file)
+            if output is None and written.exists():
+                raise click.UsageError(
+                    f"{written} exists, and may be the model that {file} was packed from: give OUTPUT to replace it"
+                )
         write_model(graph, target)
     size = target.stat().st_size
     if as_json:

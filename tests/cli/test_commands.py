@@ -13,6 +13,7 @@ from click.testing import CliRunner, Result
 from onnx import numpy_helper
 
 from tersor.cli.main import cli
+from tersor.converters import onnx_writer
 
 Run = Callable[..., Result]
 
@@ -156,6 +157,32 @@ def test_unpack_keeps_the_model_that_was_packed(run: Run, packed: Path, model: P
     result = run("unpack", packed)
     assert (result.exit_code, "give OUTPUT to replace it" in result.output) == (2, True), result.output
     assert model.read_bytes() == before
+
+
+def test_unpack_keeps_the_data_of_a_large_model(
+    run: Run, packed: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(onnx_writer, "MOST_INLINE_BYTES", 0)
+    file, data = tmp_path / "net.tersor", tmp_path / "net.onnx.data"
+    file.write_bytes(packed.read_bytes())
+    data.write_bytes(b"kept")
+    result = run("unpack", file)
+    assert (result.exit_code, f"{data} exists" in result.output) == (2, True), result.output
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == {file: packed.read_bytes(), data: b"kept"}
+    assert run("unpack", file, tmp_path / "net.onnx").exit_code == 0
+    assert data.read_bytes() != b"kept"
+    result = run("unpack", file.rename(tmp_path / "it.onnx.data"), tmp_path / "it.onnx")
+    assert (result.exit_code, "would replace" in result.output) == (2, True), result.output
+
+
+def test_pack_keeps_the_external_data_of_the_model(run: Run, model: Path, tmp_path: Path):
+    source, data = tmp_path / "net.onnx", tmp_path / "net.onnx.data"
+    onnx.save(onnx.load(model), source, save_as_external_data=True, location=data.name, size_threshold=100)
+    before = data.read_bytes()
+    result = run("pack", source, "--quiet", "-o", data)
+    assert (result.exit_code, f"would replace {data}" in result.output) == (2, True), result.output
+    assert data.read_bytes() == before
+    assert run("pack", source, "--quiet").exit_code == 0
 
 
 def test_demo_tells_the_story_in_numbers(run: Run, tmp_path: Path):

@@ -8,6 +8,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from tersor.converters import from_onnx
+from tersor.converters.external import data_files
 from tersor.format_spec.errors import ConversionError
 
 WEIGHT = np.arange(12, dtype=np.float32).reshape(3, 4)
@@ -85,3 +86,16 @@ def test_a_link_that_leaves_the_folder_is_refused(folder):
 def test_external_data_needs_a_path():
     with pytest.raises(ConversionError, match="must be given as a path"):
         from_onnx(model(location="w.bin"))
+
+
+def test_every_data_file_is_found_wherever_a_tensor_is(folder):
+    (folder / "v.bin").write_bytes(WEIGHT.tobytes())
+    proto, branch = model(location="w.bin", offset="5"), model(location="v.bin").graph
+    constant = helper.make_node("Constant", [], ["v"], value=branch.initializer[0])
+    del branch.initializer[:]
+    branch.node.insert(0, constant)
+    proto.graph.node.append(helper.make_node("If", ["c"], ["z"], then_branch=branch, else_branch=branch))
+    assert data_files(proto, folder) == {folder / "v.bin", folder / "w.bin"}
+    assert data_files(onnx.ModelProto(), folder) == set()
+    with pytest.raises(ConversionError, match="missing beside the model"):
+        data_files(model(location="none.bin"), folder)
