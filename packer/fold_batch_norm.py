@@ -20,7 +20,9 @@ def fold_batch_norm(graph: Graph) -> Graph:
     A BatchNormalization goes when it follows a Conv, ConvTranspose or Gemm whose output nothing else reads and whose weight
     and bias are dense float initializers that nothing else reads. ``y = s * (W x + b) + t`` becomes
     ``y = (s W) x + (s b + t)``, in float64, then rounded to the weight's type. The layer takes the batch norm's output name;
-    weight and bias keep theirs, a bias that was missing is called ``<weight>_bias``. Subgraphs are left as they are.
+    weight and bias keep theirs, a bias that was missing is called ``<weight>_bias``. Subgraphs are left as they are,
+    and so is a batch norm whose fold the weight's type does not hold: NaN, infinities, fp16 channels below the normal range.
+    Each weight is read once to find that out.
     """
     reads = _count_reads(graph)
     tensors = dict(graph.initializers)
@@ -31,7 +33,7 @@ def fold_batch_norm(graph: Graph) -> Graph:
             continue
         place = layers[norm.inputs[0]]
         site = _Site.of(nodes[place], norm, tensors, reads)
-        if site is None:
+        if site is None or not site.is_held(tensors):
             continue
         nodes[place] = site.node
         del nodes[index]
@@ -64,11 +66,15 @@ class _Channels:
     @classmethod
     def of(cls, layer: Node, shape: tuple[int, ...]) -> _Channels | None:
         """The channels of ``layer``'s weight of shape ``shape``; ``None`` when its operator takes no fold."""
+        if len(shape) < 2:
+            return None
         ones = (1,) * (len(shape) - 2)
         if layer.op_type == "Conv":
             return cls(shape[0], shape, (shape[0], 1, *ones))
         if layer.op_type == "ConvTranspose":
             groups = layer.attribute("group", 1)
+            if groups < 1 or shape[0] % groups:
+                return None
             view = (groups, shape[0] // groups, *shape[1:])
             return cls(groups * shape[1], view, (groups, 1, shape[1], *ones))
         if layer.op_type == "Gemm":
@@ -122,6 +128,26 @@ class _Site:
         inputs = (*self.layer.inputs[:2], self.bias)
         attributes = {name: value for name, value in self.layer.attributes.items() if name != "beta"}
         return replace(self.layer, inputs=inputs, outputs=(self.output,), attributes=attributes)
+
+    def is_held(self, tensors: Mapping[str, Tensor]) -> bool:
+        """Whether the weight's type holds the folded weight and bias: all finite, fp16 with the precision it had.
+
+        fp16 is coarse below its normal range: the largest weight of a channel may not fall there, unless it comes from there or
+        is zero. Then a weight is rounded by at most 2^-11 of its channel's largest.
+        """
+        kind = np.finfo(tensors[self.weight].dtype)
+        with np.errstate(all="ignore"):
+            before = self._peaks(tensors[self.weight].dense())
+            peaks = before * np.abs(_affine(self.norm, self._statistics(tensors))[0].reshape(self.channels.factor))
+            bias = self.folded_bias(tensors).dense()
+        coarse = np.minimum(before, kind.tiny) if kind.dtype == np.float16 else 0.0
+        return bool(np.all((peaks <= kind.max) & ((peaks >= coarse) | (peaks == 0))) and np.isfinite(bias).all())
+
+    def _peaks(self, weight: np.ndarray) -> np.ndarray:
+        """Largest magnitude of each output channel of ``weight``, float64, of a shape that factors broadcast to."""
+        view, across = weight.reshape(self.channels.view), tuple(np.flatnonzero(np.array(self.channels.factor) == 1).tolist())
+        most, least = (extreme(view, axis=across, keepdims=True, initial=0) for extreme in (np.max, np.min))
+        return np.maximum(most.astype(np.float64), -least.astype(np.float64))
 
     def folded_weight(self, tensors: Mapping[str, Tensor]) -> DenseTensor:
         """The weight times the batch norm's factor of each output channel."""

@@ -88,7 +88,7 @@ def test_names_stay_and_a_new_bias_gets_a_free_one():
     assert fold_batch_norm(taken).nodes[0].inputs == ("x", "w", "w_bias_")
 
 
-def test_tensors_are_computed_only_when_read():
+def test_tensors_are_computed_each_time_they_are_read():
     graph, _ = CASES["conv"]
     reads: list[str] = []
 
@@ -97,9 +97,12 @@ def test_tensors_are_computed_only_when_read():
 
     lazy = replace(graph, initializers={name: watched(name, tensor.dense()) for name, tensor in graph.initializers.items()})
     folded = fold_batch_norm(lazy)
-    assert reads == []
+    reads.clear()
     folded.initializers["b"].dense()
+    assert set(reads) >= {"b", "scale"}
     assert "w" not in reads
+    folded.initializers["w"].dense()
+    assert reads.count("w") == 1
 
 
 def test_two_in_a_row_are_both_folded():
@@ -128,6 +131,9 @@ def left_alone() -> dict[str, Graph]:
     def tensors(**changed: Any) -> Graph:
         return replace(graph, initializers={**graph.initializers, **changed})
 
+    def alike(value: float) -> DenseTensor:
+        return DenseTensor.of(np.full(6, value, np.float32))
+
     weight = graph.initializers["w"].dense()
     computed = (Node("Relu", "r", ("b",), ("b2",)), replace(conv, inputs=("x", "w", "b2")))
     subgraph = Graph("body", (), (value("z"),), (Node("Relu", "r", ("h",), ("z",)),))
@@ -142,6 +148,11 @@ def left_alone() -> dict[str, Graph]:
         "shared weight": tensors(w=share("w", weight, None, (0,), 4)),
         "integer weight": tensors(w=DenseTensor.of(weight.astype(np.int8))),
         "computed bias": replace(graph, nodes=(*computed, batch_norm)),
+        "no variance": tensors(var=alike(-1e-3)),
+        "negative variance": tensors(var=alike(-1)),
+        "infinite scale": tensors(scale=alike(np.inf)),
+        "weight beyond float32": tensors(w=DenseTensor.of(weight * np.float32(1e30)), scale=alike(1e30)),
+        "bias beyond float32": tensors(mean=alike(3e38), scale=alike(1e30)),
         "wrong number of channels": tensors(scale=DenseTensor.of(random(1))),
         "training": replace(graph, nodes=(conv, replace(batch_norm, attributes={"training_mode": 1}))),
         "more outputs": replace(graph, nodes=(conv, replace(batch_norm, outputs=("y", "m", "v")))),
@@ -156,6 +167,53 @@ def test_what_cannot_be_folded_is_left_alone(name: str):
     folded = fold_batch_norm(graph)
     assert folded.nodes == graph.nodes
     assert dict(folded.initializers) == dict(graph.initializers)
+
+
+@pytest.mark.parametrize("op_type", ["Conv", "ConvTranspose", "Gemm"])
+def test_a_weight_that_is_no_matrix_is_left_alone(op_type: str):
+    graph = model(op_type, random(6), None, 6)
+    assert fold_batch_norm(graph).nodes == graph.nodes
+
+
+@pytest.mark.parametrize("group", [0, -1, 3])
+def test_groups_that_do_not_divide_the_channels_are_left_alone(group: int):
+    graph = model("ConvTranspose", random(4, 5, 2, 2), None, 5, group=group)
+    assert fold_batch_norm(graph).nodes == graph.nodes
+
+
+def half(weight: float, scale: np.ndarray, var: float) -> Graph:
+    """A float16 convolution with weights around ``weight`` and its batch norm."""
+    graph = model("Conv", (weight * random(4, 3, 3, 3)).astype(np.float16), None, 4)
+    tensors = {"scale": scale, "shift": np.ones(4), "mean": np.ones(4), "var": np.full(4, var)}
+    changed = {name: DenseTensor.of(array.astype(np.float16)) for name, array in tensors.items()}
+    return replace(graph, initializers={**graph.initializers, **changed})
+
+
+HALVES = {
+    "ordinary": (half(0.05, np.ones(4), 1), True),
+    "overflow": (half(3000, np.ones(4), 1e-6), False),
+    "overflow of the bias": (half(0.01, np.full(4, 60_000), 0), False),
+    "coarse": (half(0.01, np.full(4, 1e-4), 1), False),
+    "one channel coarse": (half(0.01, np.array([1, 1, 1e-4, 1]), 1), False),
+    "one channel zero": (half(0.01, np.array([1, 1, 0, 1]), 1), True),
+    "coarse before": (half(1e-6, np.full(4, 2), 1), True),
+    "coarser than before": (half(1e-6, np.full(4, 0.5), 1), False),
+}
+
+
+@pytest.mark.parametrize("name", HALVES)
+def test_float16_is_folded_where_it_holds_the_result(name: str):
+    graph, folds = HALVES[name]
+    folded = fold_batch_norm(graph)
+    assert len(folded.nodes) == (1 if folds else 2)
+    assert folds or dict(folded.initializers) == dict(graph.initializers)
+
+
+def test_float16_keeps_its_precision():
+    graph, _ = HALVES["ordinary"]
+    exact = graph.initializers["w"].dense().astype(np.float64) / np.sqrt(1 + 1e-3)
+    error = np.abs(fold_batch_norm(graph).initializers["w"].dense() - exact).max(axis=(1, 2, 3))
+    assert (error <= 2**-11 * np.abs(exact).max(axis=(1, 2, 3))).all()
 
 
 def test_a_matrix_bias_of_gemm_is_left_alone():
