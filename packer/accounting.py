@@ -193,10 +193,10 @@ def sharing_ratio(connections: int, clusters: int, bits: int = 32) -> float:
 def _gaps(tensor: SharedTensor, index_bits: int) -> tuple[np.ndarray, int]:
     from ._passes import count_gaps
 
-    counts = np.zeros(1 << index_bits, np.int64)
-    if tensor.starts is not None and tensor.minors is not None:
+    if tensor.starts is not None and tensor.minors is not None and len(tensor.codes) < tensor.size:
+        counts = np.zeros(1 << index_bits, np.int64)
         return counts, int(count_gaps(tensor.starts, tensor.minors, tensor.minor_length, counts))
-    zero = zero_codes(tensor.codebook)
-    if not np.isin(tensor.codes, zero).any():
+    valued = ~np.isin(tensor.codes, zero_codes(tensor.codebook))
+    if valued.all():
         return np.array([tensor.size], np.int64), 0
-    return gap_histogram(np.flatnonzero(~np.isin(tensor.codes, zero)), index_bits)
+    return gap_histogram(np.flatnonzero(valued), index_bits)

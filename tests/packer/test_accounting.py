@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from math import log2
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tersor.format_spec.tensors import DenseTensor
+from tersor.format_spec.tensors import DenseTensor, SharedTensor
 from tersor.packer.accounting import (
     AccountTotal,
     LayerAccount,
@@ -161,6 +162,15 @@ def test_a_tensor_without_zeros_has_no_index():
     assert (account.density, account.index_bits, account.fillers, account.weight_bits) == (1, 0, 0, 5)
     assert 1 / account.pq_rate == pytest.approx(sharing_ratio(3200, 32))
     assert account.pqh_rate == account.pq_rate
+
+
+def test_a_tensor_without_zeros_has_no_index_with_positions_either():
+    codebook = np.arange(1, 33, dtype=np.float32)
+    codes = np.tile(np.arange(32, dtype=np.uint8), 100)
+    starts, minors = np.arange(0, 3201, 32), np.tile(np.arange(32, dtype=np.uint32), 100)
+    listed = SharedTensor(codebook.dtype, (100, 32), (0,), "rows", starts, minors, codes, codebook)
+    plain = replace(listed, starts=None, minors=None)
+    assert account_shared("w", listed, 8) == account_shared("w", plain, 8)
 
 
 def test_zeros_inside_a_codebook_are_not_entries():
