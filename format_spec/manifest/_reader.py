@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import numpy as np
 
 from ..cursor import Cursor
@@ -10,6 +12,8 @@ from ..limits import Limits
 from ..records import DTYPE_NAMES, Placed, TensorRecord
 from ..vocabulary import WELL_KNOWN
 from . import _kinds as kinds
+
+T = TypeVar("T")
 
 
 class Reader:
@@ -54,7 +58,10 @@ class Reader:
         if opset != OPSET:
             raise self.cursor.fail(f"opset {opset}; format version 1 holds opset {OPSET}")
         name = self.string()
-        metadata = {self.string(): self.string() for _ in range(self.count("metadata properties", 2))}
+        properties = [(self.string(), self.string()) for _ in range(self.count("metadata properties", 2))]
+        metadata = dict(properties)
+        if len(metadata) != len(properties):
+            raise self.cursor.fail("two metadata properties have the same key")
         inputs, outputs = self.values(), self.values()
         place = len(self.tensors)
         self.tensors.append(())
@@ -126,17 +133,26 @@ class Reader:
         if kind == kinds.INTS:
             return tuple(self.cursor.signed() for _ in range(self.count("integers")))
         if kind == kinds.FLOATS:
-            return tuple(self.cursor.float32() for _ in range(self.count("floats", 4)))
+            return self.not_empty(tuple(self.cursor.float32() for _ in range(self.count("floats", 4))))
         if kind == kinds.STRINGS:
-            return self.names()
+            return self.not_empty(self.names())
         if kind == kinds.TENSOR:
             return self.array()
         if kind == kinds.GRAPH:
             return self.graph(depth + 1)
         raise self.cursor.fail(f"unknown kind of attribute {kind}")
 
+    def not_empty(self, values: tuple[T, ...]) -> tuple[T, ...]:
+        """``values``: an empty list says nothing about its kind, so it has one encoding, as integers."""
+        if not values:
+            raise self.cursor.fail("an empty list that is not one of integers")
+        return values
+
     def array(self) -> np.ndarray:
         dtype, shape = np.dtype(self.dtype()), self.shape()
         record = TensorRecord("", dtype, shape, (), 0)
         self.limits.check("tensor_bytes", record.limited_bytes)
-        return np.frombuffer(self.cursor.take(record.dense_bytes), dtype.newbyteorder("<")).astype(dtype).reshape(shape)
+        data = self.cursor.take(record.dense_bytes)
+        if dtype == np.bool_ and data and max(data) > 1:
+            raise self.cursor.fail("an attribute has a bool that is neither 0 nor 1")
+        return np.frombuffer(data, dtype.newbyteorder("<")).astype(dtype).reshape(shape)

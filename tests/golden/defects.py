@@ -179,6 +179,7 @@ def manifest_defects() -> Iterator[tuple[str, Defect]]:
     yield "string-reference-unknown", bad(manifest(varints(0, OPSET, 0) + rest), "no string has the number 0")
     yield "well-known-string-unknown", bad(manifest(varints(0, OPSET, 9999) + rest), "no string has the number 4999")
     yield "strings-over-the-bytes-left", bad(manifest(varints(99) + body[1:]), "do not fit")
+    yield "metadata-key-twice", bad(manifest(EMPTY + varints(2, 1, 3, 1, 5, 0, 0, 0, 0)), "properties have the same key")
     yield "opset-other", bad(manifest(varints(0, OPSET + 1, 1) + rest), "opset 27")
     yield "values-over-the-bytes-left", bad(manifest(EMPTY + varints(0, 99) + rest), "99 values do not fit")
     yield "value-of-unknown-type", bad(manifest(EMPTY + varints(0, 1, 1) + bytes([8]) + varints(0, 0, 0, 0)), "element type 8")
@@ -196,6 +197,11 @@ def manifest_defects() -> Iterator[tuple[str, Defect]]:
         "attributes-out-of-order",
         bad(manifest(NODE + varints(2, 3) + bytes([1, 0]) + varints(1) + bytes([1, 0])), "out of order"),
     )
+    yield "attribute-of-no-floats", bad(manifest(NODE + varints(1, 1) + bytes([5, 0])), "an empty list")
+    yield "attribute-of-no-strings", bad(manifest(NODE + varints(1, 1) + bytes([6, 0])), "an empty list")
+    bools = NODE + varints(1, 1) + bytes([7, 9]) + varints(1, 2)
+    yield "attribute-bool-of-2", bad(manifest(bools + bytes([1, 2])), "neither 0 nor 1")
+    yield "attribute-bool-of-255", bad(manifest(bools + bytes([255, 0])), "neither 0 nor 1")
     yield "attribute-array-cut", bad(manifest(NODE + varints(1, 1) + bytes([7, 1]) + varints(1, 9) + bytes(35)), "bytes wanted")
     yield (
         "attribute-array-of-endless-axis",
