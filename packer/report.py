@@ -190,7 +190,7 @@ def _report_tensor(
     tensors: StoredTensors, name: str, weight: Weight | None, error: TensorError | None, index_bits: int
 ) -> TensorReport:
     record = tensors.stored[name].record
-    counted = items(record, bytes(tensors.payload(name)))
+    counted = items(record, tensors.payload(name), tensors.container.limits)
     account = _account(tensors, name, index_bits) if weight else None
     kind = weight.kind if weight else "other"
     return TensorReport(name, kind, record.dtype.name, record.shape, counted, account, error)

@@ -61,7 +61,7 @@ def describe(container: Container) -> dict[str, Any]:
         assert isinstance(part.initializers, StoredTensors)
         for name, stored in part.initializers.stored.items():
             record = stored.record
-            items = codecs.items(record, part.initializers.payload(name))
+            items = codecs.items(record, part.initializers.payload(name), container.limits)
             tensors.append(
                 {
                     "name": name,

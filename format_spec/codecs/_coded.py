@@ -24,7 +24,7 @@ from ..coding import (
     substream_counts,
 )
 from ..errors import FormatError
-from ..limits import DEFAULT_LIMITS, Limits
+from ..limits import Limits
 from ..records import TensorRecord
 from ..tensors import Order
 from ..varint import read_varint, write_varint
@@ -146,10 +146,10 @@ class Opened:
         if blocks > len(payload) - at:
             raise FormatError(f"the data is too short for the entries of {blocks} blocks", offset=at)
 
-    def check_decoded(self, limits: Limits, nonzeros: int) -> None:
-        """Raise :class:`LimitError` when the shared tensor would be too large."""
-        code_bytes = 1 if len(self.codebook) <= 256 else 2
-        limits.check("tensor_bytes", nonzeros * (4 + code_bytes) + 8 * (self.majors + 1))
+    def check_decoded(self, limits: Limits, entries: int, *, leaves_zeros_out: bool) -> None:
+        """Raise :class:`LimitError` when the shared tensor, of so many ``entries``, would be too large."""
+        entry_bytes = (1 if len(self.codebook) <= 256 else 2) + (4 if leaves_zeros_out else 0)
+        limits.check("tensor_bytes", entries * entry_bytes + 8 * (self.majors + 1))
 
 
 def open_payload(record: TensorRecord, payload: bytes, limits: Limits) -> Opened:
@@ -205,7 +205,7 @@ def _read_structure(record: TensorRecord, payload: bytes, limits: Limits) -> tup
     if sum(items.values()) != len(payload):
         raise FormatError(f"the entry table promises a payload of {sum(items.values())} bytes, not {len(payload)}", offset=at)
     nonzeros = [entry[0] for entry in entries]
-    opened.check_decoded(limits, sum(nonzeros))
+    opened.check_decoded(limits, sum(nonzeros), leaves_zeros_out=codec != CodecId.SHARED)
     coded = Coded(opened.codebook, opened.order, opened.form, opened.block_majors, opened.width, nonzeros, [], [], items)
     return coded, entries, lengths, at
 
@@ -282,6 +282,6 @@ def _decode(payload: bytes, at: int, length: int, table: np.ndarray, count: int)
         raise FormatError(str(error), offset=at) from error
 
 
-def measure(record: TensorRecord, payload: bytes) -> dict[str, int]:
+def measure(record: TensorRecord, payload: bytes, limits: Limits) -> dict[str, int]:
     """Bytes of a valid payload by category; no symbol is decoded."""
-    return _read_structure(record, payload, DEFAULT_LIMITS)[0].items
+    return _read_structure(record, payload, limits)[0].items

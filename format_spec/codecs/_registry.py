@@ -10,11 +10,11 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from ..errors import FormatError
+from ..limits import DEFAULT_LIMITS, Limits
 
 if TYPE_CHECKING:
     from ..coding import CodecId
     from ..graph import Tensor
-    from ..limits import Limits
     from ..records import TensorRecord
 
 
@@ -23,13 +23,13 @@ class Codec:
     """Three functions on one tensor's payload.
 
     ``encode(tensor, **parameters)`` returns the payload. ``decode(record, payload, limits)`` inverts it.
-    ``items(record, payload)`` says how many bytes each category takes; the sum is the payload's length.
+    ``items(record, payload, limits)`` says how many bytes each category takes; the sum is the payload's length.
     """
 
     id: CodecId
     encode: Callable[..., bytes]
     decode: Callable[[TensorRecord, bytes, Limits], Tensor]
-    items: Callable[[TensorRecord, bytes], dict[str, int]]
+    items: Callable[[TensorRecord, bytes, Limits], dict[str, int]]
 
 
 _codecs: dict[int, Codec] = {}
@@ -75,6 +75,11 @@ def decode(record: TensorRecord, payload: bytes | memoryview, limits: Limits) ->
     return find_codec(record.codec).decode(record, bytes(payload), limits)
 
 
-def items(record: TensorRecord, payload: bytes | memoryview) -> dict[str, int]:
-    """Bytes of a valid payload by category: head, codebook, tables, entries, gaps, masks, codes, values."""
-    return find_codec(record.codec).items(record, bytes(payload))
+def items(record: TensorRecord, payload: bytes | memoryview, limits: Limits = DEFAULT_LIMITS) -> dict[str, int]:
+    """Bytes of a valid payload by category: head, codebook, tables, entries, gaps, masks, codes, values.
+
+    Raises:
+        FormatError: the payload's structure is not valid; ``offset`` counts from its first byte.
+        LimitError: the tensor would be larger than ``limits`` allow.
+    """
+    return find_codec(record.codec).items(record, bytes(payload), limits)

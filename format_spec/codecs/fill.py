@@ -36,6 +36,6 @@ class Fill:
         return DenseTensor.of(np.full(record.shape, elements(record, payload, 1)[0], record.dtype))
 
     @staticmethod
-    def items(record: TensorRecord, payload: bytes) -> dict[str, int]:
+    def items(record: TensorRecord, payload: bytes, limits: Limits) -> dict[str, int]:
         """Values only."""
         return {"values": len(payload)}

@@ -9,7 +9,6 @@ import numpy as np
 from ..codebooks import codebook_bytes
 from ..coding import CodecId, substream_counts
 from ..errors import FormatError
-from ..limits import DEFAULT_LIMITS
 from ..tensors import SharedTensor
 from ..varint import read_varint
 from ..word_models import Model, masks_by_symbol, read_model, sizes_by_symbol, write_model
@@ -89,9 +88,9 @@ class Grouped:
         return from_offsets(record, coded, blocks, codes)
 
     @staticmethod
-    def items(record: TensorRecord, payload: bytes) -> dict[str, int]:
+    def items(record: TensorRecord, payload: bytes, limits: Limits) -> dict[str, int]:
         """Head, codebook, tables (the models), entries, masks, codes."""
-        return _read_structure(record, payload, DEFAULT_LIMITS)[3]
+        return _read_structure(record, payload, limits)[3]
 
 
 def _spans(lengths: list[int]) -> list[tuple[int, int]]:
@@ -116,7 +115,7 @@ def _read_structure(
     items["codes"] = sum(sum(entry[2]) for entry in entries)
     if sum(items.values()) != len(payload):
         raise FormatError(f"the entry table promises a payload of {sum(items.values())} bytes, not {len(payload)}", offset=at)
-    opened.check_decoded(limits, sum(entry[0] for entry in entries))
+    opened.check_decoded(limits, sum(entry[0] for entry in entries), leaves_zeros_out=True)
     return opened, (masks, codes), entries, items, at
 
 

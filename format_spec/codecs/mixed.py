@@ -57,7 +57,7 @@ class Mixed:
         return _to_tensor(record, ranks != 0, numbers, found.codebook)
 
     @staticmethod
-    def items(record: TensorRecord, payload: bytes) -> dict[str, int]:
+    def items(record: TensorRecord, payload: bytes, limits: Limits) -> dict[str, int]:
         """Head, codebook, entries, codes."""
         return read_payload(record, payload).items
 

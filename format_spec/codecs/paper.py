@@ -52,6 +52,6 @@ class Paper:
         return from_offsets(record, coded, blocks, codes)
 
     @staticmethod
-    def items(record: TensorRecord, payload: bytes) -> dict[str, int]:
+    def items(record: TensorRecord, payload: bytes, limits: Limits) -> dict[str, int]:
         """Head, codebook, tables, entries, gaps, codes."""
-        return _coded.measure(record, payload)
+        return _coded.measure(record, payload, limits)

@@ -31,6 +31,6 @@ class Raw:
         return DenseTensor.of(elements(record, payload, record.size).reshape(record.shape))
 
     @staticmethod
-    def items(record: TensorRecord, payload: bytes) -> dict[str, int]:
+    def items(record: TensorRecord, payload: bytes, limits: Limits) -> dict[str, int]:
         """Values only."""
         return {"values": len(payload)}

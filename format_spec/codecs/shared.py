@@ -39,6 +39,6 @@ class Shared:
         return SharedTensor(record.dtype, record.shape, record.row_axes, coded.order, None, None, codes, coded.codebook)
 
     @staticmethod
-    def items(record: TensorRecord, payload: bytes) -> dict[str, int]:
+    def items(record: TensorRecord, payload: bytes, limits: Limits) -> dict[str, int]:
         """Head, codebook, tables, entries, codes."""
-        return _coded.measure(record, payload)
+        return _coded.measure(record, payload, limits)

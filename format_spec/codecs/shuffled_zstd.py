@@ -44,6 +44,6 @@ class ShuffledZstd:
         return DenseTensor.of(elements(record, interleaved.tobytes(), record.size).reshape(record.shape))
 
     @staticmethod
-    def items(record: TensorRecord, payload: bytes) -> dict[str, int]:
+    def items(record: TensorRecord, payload: bytes, limits: Limits) -> dict[str, int]:
         """Values only."""
         return {"values": len(payload)}

@@ -50,6 +50,6 @@ class Sparse:
         return from_offsets(record, coded, blocks, coded.codes)
 
     @staticmethod
-    def items(record: TensorRecord, payload: bytes) -> dict[str, int]:
+    def items(record: TensorRecord, payload: bytes, limits: Limits) -> dict[str, int]:
         """Head, codebook, tables, entries, gaps, codes."""
-        return _coded.measure(record, payload)
+        return _coded.measure(record, payload, limits)

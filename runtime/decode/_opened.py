@@ -81,7 +81,7 @@ class CodedTensor(ABC):
 
     @property
     def leaves_zeros_out(self) -> bool:
-        """Whether there are gaps."""
+        """Whether there are gaps or masks."""
         return self.record.codec != CodecId.SHARED
 
     @property

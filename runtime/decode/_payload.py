@@ -1,4 +1,4 @@
-"""A coded payload (shared, sparse or paper) taken apart: all that its blocks need, checked, but no block decoded."""
+"""A coded payload (shared, sparse, paper or grouped) taken apart: all that its blocks need, checked, but no block decoded."""
 
 from __future__ import annotations
 
@@ -164,7 +164,8 @@ def read_entry_table(record: TensorRecord, data: np.ndarray, at: int, head: Head
     return Entries(counts, first, bounds, np.concatenate([[0], np.cumsum(counts[:, 0])]), after - at)
 
 
-def check_sizes(record: TensorRecord, limits: Limits, k: int, majors: int, nonzeros: int) -> None:
+def check_sizes(record: TensorRecord, limits: Limits, k: int, majors: int, entries: int) -> None:
     """Raise :class:`LimitError` when the decoded arrays would be over the limit."""
     check_size(record, limits)
-    limits.check("tensor_bytes", nonzeros * (4 + (1 if k <= 256 else 2)) + 8 * (majors + 1))
+    entry_bytes = (1 if k <= 256 else 2) + (0 if record.codec == CodecId.SHARED else 4)
+    limits.check("tensor_bytes", entries * entry_bytes + 8 * (majors + 1))

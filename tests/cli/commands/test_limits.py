@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+from tersor.format_spec.graph import Graph, Node, TensorType, Value
+from tersor.format_spec.limits import DEFAULT_LIMITS, Limits
+from tersor.format_spec.tensors import SharedTensor
+from tersor.packer import pack
 
 
 @pytest.mark.parametrize("verb", ["pack", "repack", "report"])
@@ -15,3 +21,19 @@ def test_tensors_beyond_the_limit_are_refused_and_allowed(run, model: Path, pack
     assert refused.exit_code == 4, refused.output
     assert not list(tmp_path.iterdir())
     assert run(verb, *arguments, "--max-decoded-bytes", "1M").exit_code == 0
+
+
+def test_a_coded_tensor_beyond_the_default_limit_is_packed_and_shown_where_it_is_allowed(run, tmp_path: Path):
+    rows, columns = 1 << 15, (1 << 15) + 1
+    dtype, codebook = np.dtype("f4"), np.array([0.5], np.float32)
+    starts, minors, codes = np.minimum(np.arange(rows + 1), 9), np.arange(9, dtype=np.uint32), np.zeros(9, np.uint8)
+    tensor = SharedTensor(dtype, (rows, columns), (0,), "rows", starts, minors, codes, codebook)
+    assert tensor.size * dtype.itemsize > DEFAULT_LIMITS.tensor_bytes
+    x, y = (Value(name, TensorType("float32", (1, size))) for name, size in (("x", rows), ("y", columns)))
+    graph = Graph("large", (x,), (y,), (Node("MatMul", "", ("x", "w"), ("y",)),), {"w": tensor})
+    path = tmp_path / "large.tersor"
+    pack(graph, path, limits=Limits(tensor_bytes=8 << 30))
+    for verb in ("inspect", "report", "verify"):
+        assert run(verb, path).exit_code == 4
+        shown = run(verb, path, "--max-decoded-bytes", "8G")
+        assert shown.exit_code == 0, shown.output

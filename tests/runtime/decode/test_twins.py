@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -256,3 +257,14 @@ def test_limits_count_what_is_decoded() -> None:
     for decoder in (codecs.decode, decode):
         with pytest.raises(LimitError):
             decoder(bytes_dense, payload, Limits(tensor_bytes=8_000))
+
+
+def test_a_tensor_that_keeps_its_zeros_has_no_minors_that_a_limit_counts() -> None:
+    tensor = make(100, 100, 1, 300, whole=True)
+    narrow = replace(tensor, dtype=np.dtype("i2"), codebook=np.arange(300, dtype=np.int16))
+    kind, payload = record(narrow, CodecId.SHARED), encode(narrow, CodecId.SHARED, 100, 0)
+    most = 2 * 100 * 100 + 8 * 101
+    for decoder in (codecs.decode, decode, codecs.items):
+        decoder(kind, payload, Limits(tensor_bytes=most))
+        with pytest.raises(LimitError):
+            decoder(kind, payload, Limits(tensor_bytes=most - 1))
