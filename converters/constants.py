@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -113,7 +113,7 @@ def from_tensor_proto(proto: TensorProto, folder: Path | None, name: str | None 
     if proto.HasField("segment"):
         raise ConversionError(f"{what} is split in segments, which ONNX never defined; export the model again")
     if proto.data_location == TensorProto.EXTERNAL:
-        return DenseTensor(dtype, shape, external_reader(proto, dtype, folder))
+        return DenseTensor(dtype, shape, _reader(dtype, external_reader(proto, dtype, folder)))
     if proto.HasField("raw_data"):
         held, unit = len(proto.raw_data), dtype.itemsize
     else:
@@ -123,7 +123,12 @@ def from_tensor_proto(proto: TensorProto, folder: Path | None, name: str | None 
         raise ConversionError(
             f"{what} of shape {list(shape)} and type {dtype} holds {held:,} {noun}, not {prod(shape) * unit:,}"
         )
-    return DenseTensor(dtype, shape, lambda: numpy_helper.to_array(proto))
+    return DenseTensor(dtype, shape, _reader(dtype, lambda: numpy_helper.to_array(proto)))
+
+
+def _reader(dtype: np.dtype, read: Callable[[], np.ndarray]) -> Callable[[], np.ndarray]:
+    """``read``, with every byte but 0 a true bool: ONNX leaves open which one stands for it, a file holds 1."""
+    return (lambda: read().view(np.uint8).astype(np.bool_)) if dtype == np.bool_ else read
 
 
 def from_sparse_proto(proto: SparseTensorProto, folder: Path | None, name: str) -> DenseTensor:

@@ -41,6 +41,19 @@ def test_typed_fields_are_read_too(number):
     np.testing.assert_array_equal(from_tensor_proto(proto, None).dense(), np.array([[0, 1], [1, 0]], DTYPES[number]))
 
 
+@pytest.mark.parametrize("shape", [(3,), ()])
+def test_a_bool_of_any_byte_is_one(shape, tmp_path):
+    data = bytes([2, 0, 255]) if shape else b"\2"
+    (tmp_path / "data.bin").write_bytes(data)
+    inside = TensorProto(name="t", data_type=TensorProto.BOOL, dims=shape, raw_data=data)
+    beside = TensorProto(name="t", data_type=TensorProto.BOOL, dims=shape, data_location=TensorProto.EXTERNAL)
+    beside.external_data.add(key="location", value="data.bin")
+    for proto in (inside, beside):
+        array = from_tensor_proto(proto, tmp_path).dense()
+        assert (array.dtype, array.shape) == (np.bool_, shape)
+        assert array.tobytes() == bytes(bool(byte) for byte in data)
+
+
 @pytest.mark.parametrize(
     ("attribute", "expected"),
     [
