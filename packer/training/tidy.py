@@ -1,8 +1,8 @@
 """A graph without what it can do without: for files of a few kilobytes, where names and defaults count.
 
 The graph computes the same. Dropped are metadata, names of nodes, intermediate values and initializers (inputs and outputs keep
-theirs), attributes that equal ONNX's defaults, biases that are zero, unused initializers; ``Reshape`` to two dimensions becomes
-``Flatten``.
+theirs), attributes that equal ONNX's defaults, biases that are zero, unused initializers; ``Reshape`` to two dimensions that
+keeps the first becomes ``Flatten``. Subgraphs stay as they are, but for the names that they capture.
 """
 
 from __future__ import annotations
@@ -12,27 +12,34 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from onnx import shape_inference
 
-from ...format_spec.graph import Graph, Node, Tensor
+from ...converters import to_onnx
+from ...converters.dead import names_read
+from ...format_spec.graph import Dimension, Graph, Node, Tensor, TensorType, Value
 from ...runtime.ops._registry import find_operator
 
 _BIASED = {"Conv": 2, "ConvTranspose": 2, "Gemm": 2}
 
+_LARGE_BYTES = 1024
+"""Shapes and axes are smaller: of larger tensors only types matter to shape inference."""
+
 
 def tidy(graph: Graph) -> Graph:
-    """``graph`` (no subgraphs inside nodes) in its shortest form; initializers are renamed in their order."""
+    """``graph`` in its shortest form; initializers are renamed in their order."""
     nodes = [_without_defaults(_without_zero_bias(node, graph.initializers)) for node in _flattened(graph)]
     nodes = _needed(nodes, {value.name for value in graph.outputs})
-    read = {name for node in nodes for name in node.inputs}
+    read = {name for node in nodes for name in _reads(node)}
     tensors = {name: tensor for name, tensor in graph.initializers.items() if name in read}
     fixed = {value.name for value in (*graph.inputs, *graph.outputs)}
     values = [*tensors, *(name for node in nodes for name in node.outputs if name)]
-    short = _names(fixed)
+    inner = {name for part in graph.subgraphs() for name in _defined(part)}
+    short = _names(fixed | inner)
     names = {name: name if name in fixed else next(short) for name in values} | {name: name for name in fixed}
     return replace(
         graph,
         name="",
-        nodes=tuple(_renamed(node, names) for node in nodes),
+        nodes=tuple(replace(_renamed(node, names), name="") for node in nodes),
         initializers={names[name]: tensor for name, tensor in tensors.items()},
         metadata={},
     )
@@ -47,10 +54,30 @@ def _names(taken: set[str]) -> Iterator[str]:
         number += 1
 
 
+def _reads(node: Node) -> set[str]:
+    """What ``node`` and its subgraphs read, the subgraphs' own values among it."""
+    inner = (value for value in node.attributes.values() if isinstance(value, Graph))
+    return {name for name in node.inputs if name}.union(*map(names_read, inner))
+
+
+def _defined(graph: Graph) -> set[str]:
+    """The values that ``graph`` itself defines."""
+    outputs = (name for node in graph.nodes for name in node.outputs)
+    return {*(value.name for value in graph.inputs), *graph.initializers, *outputs}
+
+
 def _renamed(node: Node, names: Mapping[str, str]) -> Node:
-    inputs = [names[name] if name else "" for name in node.inputs]
-    outputs = [names[name] if name else "" for name in node.outputs]
-    return replace(node, name="", inputs=tuple(inputs), outputs=tuple(outputs))
+    """``node`` and what its subgraphs capture, renamed where ``names`` has another name."""
+    attributes = {n: _captures_renamed(v, names) if isinstance(v, Graph) else v for n, v in node.attributes.items()}
+    inputs = tuple(names.get(name, name) for name in node.inputs)
+    return replace(node, inputs=inputs, outputs=tuple(names.get(name, name) for name in node.outputs), attributes=attributes)
+
+
+def _captures_renamed(graph: Graph, names: Mapping[str, str]) -> Graph:
+    own = _defined(graph)
+    captured = {name: new for name, new in names.items() if name not in own}
+    outputs = tuple(replace(value, name=captured.get(value.name, value.name)) for value in graph.outputs)
+    return replace(graph, nodes=tuple(_renamed(node, captured) for node in graph.nodes), outputs=outputs)
 
 
 def _needed(nodes: list[Node], wanted: set[str]) -> list[Node]:
@@ -59,46 +86,61 @@ def _needed(nodes: list[Node], wanted: set[str]) -> list[Node]:
     for node in reversed(nodes):
         if wanted & set(node.outputs):
             kept.append(node)
-            wanted = wanted | set(node.inputs)
+            wanted = wanted | _reads(node)
     return kept[::-1]
 
 
 def _flattened(graph: Graph) -> list[Node]:
     """The nodes, ``Reshape`` that only flattens all axes but the first replaced."""
+    if not any(node.op_type == "Reshape" for node in graph.nodes):
+        return list(graph.nodes)
     makers = {name: node for node in graph.nodes for name in node.outputs}
+    sizes = _first_sizes(graph)
     return [
-        Node("Flatten", node.name, node.inputs[:1], node.outputs) if _flattens(node, makers, graph) else node
+        Node("Flatten", node.name, node.inputs[:1], node.outputs) if _flattens(node, makers, sizes, graph) else node
         for node in graph.nodes
     ]
 
 
-def _flattens(node: Node, makers: Mapping[str, Node], graph: Graph) -> bool:
-    """Whether ``node`` reshapes to (first axis of its input or of the graph's, all the rest)."""
-    if node.op_type != "Reshape":
+def _flattens(node: Node, makers: Mapping[str, Node], sizes: Mapping[str, Dimension], graph: Graph) -> bool:
+    """Whether ``node`` reshapes to (first axis of its input, all the rest); ``sizes`` are the values' first."""
+    first = sizes.get(node.inputs[0]) if node.op_type == "Reshape" else None
+    if first is None:
         return False
     shape = graph.initializers.get(node.inputs[1])
     if shape is not None:
-        sizes = shape.dense().reshape(-1)
-        return len(sizes) == 2 and sizes[0] == _batch(graph)
+        return shape.size == 2 and shape.dense()[0] == first
     parts = makers.get(node.inputs[1])
-    return (
-        parts is not None and parts.op_type == "Concat" and len(parts.inputs) == 2 and _is_batch(parts.inputs[0], makers, graph)
-    )
+    if parts is None or parts.op_type != "Concat" or len(parts.inputs) != 2:
+        return False
+    rest = graph.initializers.get(parts.inputs[1])
+    return rest is not None and rest.size == 1 and _counted(parts.inputs[0], makers, sizes) == first
 
 
-def _batch(graph: Graph) -> Any:
-    shape = graph.inputs[0].type.shape if graph.inputs else None
-    return shape[0] if shape else None
-
-
-def _is_batch(name: str, makers: Mapping[str, Node], graph: Graph) -> bool:
-    """Whether ``name`` is computed from the first size of the first input by nothing but reshaping."""
+def _counted(name: str, makers: Mapping[str, Node], sizes: Mapping[str, Dimension]) -> Dimension:
+    """The first size of a value that ``name`` is computed from by nothing but reshaping; ``None`` where it is not."""
     while name in makers and makers[name].op_type in ("Reshape", "Squeeze", "Unsqueeze", "Cast", "Identity"):
         name = makers[name].inputs[0]
     node = makers.get(name)
-    if node is None or node.op_type != "Shape" or not graph.inputs:
-        return False
-    return node.inputs[0] == graph.inputs[0].name and node.attribute("start", 0) == 0 and node.attribute("end") == 1
+    if node is None or node.op_type != "Shape" or node.attribute("start", 0) != 0 or node.attribute("end") != 1:
+        return None
+    return sizes.get(node.inputs[0])
+
+
+def _first_sizes(graph: Graph) -> dict[str, Dimension]:
+    """The size, or the symbolic one's name, of the first axis of every value for which onnx infers it."""
+    large = {n: tensor for n, tensor in graph.initializers.items() if tensor.size * tensor.dtype.itemsize > _LARGE_BYTES}
+    declared = (Value(name, TensorType(str(tensor.dtype), tensor.shape)) for name, tensor in large.items())
+    small = {name: tensor for name, tensor in graph.initializers.items() if name not in large}
+    model = to_onnx(replace(graph, inputs=(*graph.inputs, *declared), initializers=small))
+    inferred = shape_inference.infer_shapes(model, data_prop=True).graph
+    found: dict[str, Dimension] = {}
+    for value in (*inferred.input, *inferred.value_info):
+        dimensions = value.type.tensor_type.shape.dim
+        if dimensions:
+            size = dimensions[0]
+            found[value.name] = size.dim_value if size.HasField("dim_value") else size.dim_param or None
+    return found
 
 
 def _without_zero_bias(node: Node, tensors: Mapping[str, Tensor]) -> Node:

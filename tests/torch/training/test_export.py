@@ -9,9 +9,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from tersor.format_spec.graph import Graph, Node, TensorType, Value
-from tersor.format_spec.tensors import DenseTensor, SharedTensor
-from tersor.packer.training import SharedValues, export, prune, share, slots, tidy, to_graph, wrapped_tensors
+from tersor.format_spec.tensors import SharedTensor
+from tersor.packer.training import SharedValues, export, prune, share, slots, to_graph, wrapped_tensors
 from tersor.runtime import load
 
 pytestmark = [pytest.mark.torch, pytest.mark.filterwarnings("ignore::FutureWarning:copyreg")]
@@ -54,31 +53,3 @@ def test_all_pruned_is_stored_as_one_value(network: nn.Sequential, tmp_path: Pat
     report = export(network, torch.zeros(2, 1, 14, 14), tmp_path / "network.tersor", **OPTIONS)
     (row,) = [tensor for tensor in report.tensors if tensor.name == "fc1.weight"]
     assert row.packed_bytes <= 8
-
-
-def test_tidy_graph_is_short_and_computes_the_same(network: nn.Sequential) -> None:
-    graph = to_graph(network, torch.zeros(2, 1, 14, 14), compact=True, **OPTIONS)
-    operators = [node.op_type for node in graph.nodes]
-    assert operators == ["Conv", "Relu", "MaxPool", "Conv", "Relu", "Flatten", "Gemm", "Relu", "Gemm"]
-    assert list(graph.initializers) == [str(number) for number in range(8)]
-    assert [dict(node.attributes) for node in graph.nodes if node.op_type in ("Conv", "Gemm")] == [{}, {}] + [{"transB": 1}] * 2
-    assert [value.name for value in (*graph.inputs, *graph.outputs)] == ["image", "logits"]
-
-
-def test_tidy_keeps_what_is_not_default() -> None:
-    nodes = (
-        Node("Conv", "a", ("x", "w", "b"), ("y",), {"strides": (2, 2), "pads": (0, 0, 0, 0), "group": 1, "auto_pad": "NOTSET"}),
-        Node("Reshape", "c", ("y", "s"), ("z",), {"allowzero": 0}),
-        Node("Relu", "unused", ("z",), ("nobody",)),
-    )
-    tensors = {
-        "w": DenseTensor.of(np.ones((2, 1, 3, 3), np.float32)),
-        "b": DenseTensor.of(np.ones(2, np.float32)),
-        "s": DenseTensor.of(np.array([2, -1, 1], np.int64)),
-        "t": DenseTensor.of(np.ones(1, np.float32)),
-    }
-    x, z = Value("x", TensorType("float32", (2, 1, 9, 9))), Value("z", TensorType("float32", (2, 32, 1)))
-    short = tidy(Graph("g", (x,), (z,), nodes, tensors, {"source": "test"}))
-    assert [(node.op_type, dict(node.attributes)) for node in short.nodes] == [("Conv", {"strides": (2, 2)}), ("Reshape", {})]
-    assert [node.inputs for node in short.nodes] == [("x", "0", "1"), ("3", "2")]
-    assert not short.metadata
