@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from types import MappingProxyType
 
 from ..format_spec.errors import UnsupportedOperator
-from ..format_spec.graph import Attribute, Graph, Node
+from ..format_spec.graph import Attribute, Graph, Node, Tensor
 from .dead import names_read
 
 
@@ -39,16 +40,21 @@ def drop_identities(graph: Graph) -> Graph:
     return replace(graph, nodes=tuple(_rename(node, lambda name: _current(names, name)) for node in kept))
 
 
-def refuse_training(graph: Graph) -> None:
-    """Check that no dropout drops.
+def refuse_training(graph: Graph, outer: Mapping[str, Tensor] = MappingProxyType({})) -> None:
+    """Check that no dropout drops, in ``graph`` or its subgraphs; ``outer`` are the tensors visible around it.
 
     Raises:
         UnsupportedOperator: one does, or an input can tell it to.
     """
+    computed = _defined(graph) - set(graph.initializers)
+    tensors = {name: tensor for name, tensor in outer.items() if name not in computed} | dict(graph.initializers)
     for node in graph.nodes:
         training = node.inputs[2] if node.op_type == "Dropout" and len(node.inputs) > 2 else ""
-        if training and (training not in graph.initializers or graph.initializers[training].dense().any()):
+        if training and (training not in tensors or tensors[training].dense().any()):
             raise UnsupportedOperator("Dropout in training mode is random; export the model for inference", node=node.label)
+        for value in node.attributes.values():
+            if isinstance(value, Graph):
+                refuse_training(value, tensors)
 
 
 def _current(names: Mapping[str, str], name: str) -> str:

@@ -84,8 +84,37 @@ def strip(model: ModelProto, folder: Path | None, opset: int) -> Skeleton:
         name = sparse.values.name
         _add(tensors, name, from_sparse_proto(sparse, folder, name), "a sparse initializer")
     inputs = [value for value in graph.input if value.name not in tensors]
-    nodes = list(_without_constants(graph.node, tensors, folder))
+    nodes = [_dense(node, folder) for node in _without_constants(graph.node, tensors, folder)]
     return Skeleton(graph.name, opset, inputs, list(graph.output), nodes, tensors)
+
+
+def _dense(node: NodeProto, folder: Path | None) -> NodeProto:
+    """``node``, or a copy whose subgraphs hold every sparse tensor as a dense one: onnx's C++ passes lose or refuse them."""
+    if not any(_is_sparse(attribute) for attribute in node.attribute):
+        return node
+    dense = NodeProto()
+    dense.CopyFrom(node)
+    _make_dense(dense, folder)
+    return dense
+
+
+def _is_sparse(attribute: AttributeProto) -> bool:
+    if attribute.type == AttributeProto.GRAPH:
+        return bool(attribute.g.sparse_initializer) or any(_is_sparse(a) for n in attribute.g.node for a in n.attribute)
+    return attribute.type == AttributeProto.SPARSE_TENSOR
+
+
+def _make_dense(node: NodeProto, folder: Path | None) -> None:
+    if _is_constant(node) and any(map(_is_sparse, node.attribute)):
+        value = numpy_helper.from_array(from_constant_node(node, folder).dense())
+        node.attribute[0].CopyFrom(helper.make_attribute("value", value))
+    for graph in (attribute.g for attribute in node.attribute if attribute.type == AttributeProto.GRAPH):
+        for sparse in graph.sparse_initializer:
+            name = sparse.values.name
+            graph.initializer.append(numpy_helper.from_array(from_sparse_proto(sparse, folder, name).dense(), name))
+        del graph.sparse_initializer[:]
+        for inner in graph.node:
+            _make_dense(inner, folder)
 
 
 def walk(nodes: Iterable[NodeProto]) -> Iterator[NodeProto]:
@@ -99,11 +128,15 @@ def walk(nodes: Iterable[NodeProto]) -> Iterator[NodeProto]:
 
 def _without_constants(nodes: Iterable[NodeProto], tensors: dict[str, DenseTensor], folder: Path | None) -> Iterator[NodeProto]:
     for node in nodes:
-        if node.op_type == "Constant" and node.domain in ("", "ai.onnx"):
+        if _is_constant(node):
             tensor = from_constant_node(node, folder)
             _add(tensors, node.output[0], tensor, "a Constant")
         else:
             yield node
+
+
+def _is_constant(node: NodeProto) -> bool:
+    return node.op_type == "Constant" and node.domain in ("", "ai.onnx")
 
 
 def _add(tensors: dict[str, DenseTensor], name: str, tensor: DenseTensor, what: str) -> None:

@@ -88,7 +88,8 @@ class _NewFile:
         """The file that is to be at ``path``; raises :class:`OSError` where none can be."""
         target = Path(os.path.realpath(path))
         permissions = _permissions(Path(path), target)
-        return cls(target, target.with_name(f".{target.name}.{os.urandom(4).hex()}.part"), permissions)
+        # Not made of the target's name, which may be as long as the system lets it be.
+        return cls(target, target.with_name(f".tersor-{os.urandom(4).hex()}.part"), permissions)
 
     def create(self) -> None:
         """Make the temporary file, empty."""

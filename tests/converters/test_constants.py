@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import onnx
 import pytest
@@ -88,6 +90,33 @@ def test_sparse_tensors_in_both_layouts(indices):
     model = reading(output="s")
     model.graph.sparse_initializer.append(proto)
     assert from_onnx(model).initializers["s"].dense().tobytes() == expected.tobytes()
+
+
+@pytest.mark.parametrize("kind", ["initializer", "Constant"])
+@pytest.mark.parametrize("opset", [11, 17])
+def test_sparse_tensors_of_branches_are_read(kind: str, opset: int, agree: Callable[..., ModelProto]):
+    held = sparse((2, 3), [7, -1], np.array([1, 5]))
+    product, y = helper.make_node("Add", ["x", "s"], ["t"]), helper.make_tensor_value_info("y", TensorProto.FLOAT, [2, 3])
+    constant = helper.make_node("Constant", [], ["s"], sparse_value=held)
+    t, e = (helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in "te")
+    sum_ = helper.make_graph([constant, product], "then", [], [t])
+    if kind == "initializer":
+        sum_ = helper.make_graph([product], "then", [], [t], sparse_initializer=[held])
+    other = helper.make_graph([helper.make_node("Neg", ["x"], ["e"])], "else", [], [e])
+    inner = helper.make_node("If", ["c"], ["i"], then_branch=sum_, else_branch=other)
+    i, o = (helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in "io")
+    outer = helper.make_graph([inner], "outer", [], [i])
+    negative = helper.make_graph([helper.make_node("Neg", ["x"], ["o"])], "negative", [], [o])
+    node = helper.make_node("If", ["c"], ["y"], then_branch=outer, else_branch=negative)
+    x, c = (
+        helper.make_tensor_value_info("x", TensorProto.FLOAT, [2, 3]),
+        helper.make_tensor_value_info("c", TensorProto.BOOL, []),
+    )
+    graph = helper.make_graph([node], "g", [x, c], [y])
+    source = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
+    before = source.SerializeToString(deterministic=True)
+    agree(source, np.ones((2, 3), np.float32), np.array(True))
+    assert source.SerializeToString(deterministic=True) == before
 
 
 @pytest.mark.parametrize(

@@ -150,6 +150,16 @@ def test_dropout_that_trains_is_refused():
             read(asked, r=np.array(0.5, np.float32), **trains)
 
 
+def test_dropout_in_a_branch_must_not_drop():
+    body = (
+        "g (float[2] x, bool c) => (float[2] y) { y = If(c) <"
+        "then_branch = a () => (float[2] p) { p = Dropout(x, r, t) }, else_branch = b () => (float[2] q) { q = Neg(x) }> }"
+    )
+    assert ops(read(body, r=np.array(0.5, np.float32), t=np.array(False))) == ["If"]
+    with pytest.raises(UnsupportedOperator, match="Dropout -> p': Dropout in training mode"):
+        read(body, r=np.array(0.5, np.float32), t=np.array(True))
+
+
 def test_dropout_whose_mask_is_read_stays():
     assert ops(read("g (float[2] x) => (float[2] y, bool[2] m) { a = Relu(x) y, m = Dropout(a) }")) == ["Relu", "Dropout"]
 

@@ -70,7 +70,7 @@ def killed(graph: Graph, path: Path, contents: dict[bytes, str]) -> Counter[str]
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
         seen[contents.get(path.read_bytes(), "neither")] += 1
-        parts = list(path.parent.glob(f".{path.name}.*.part"))
+        parts = list(path.parent.glob(".tersor-*.part"))
         seen["parts"] += len(parts)
         for part in parts:
             part.unlink()
