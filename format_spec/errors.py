@@ -12,17 +12,21 @@ class TersorError(Exception):
 class FormatError(TersorError):
     """The bytes are not a valid Tersor file.
 
-    ``message`` says what is wrong; ``offset`` is the position in the file (or in ``section``, when one is named) where the
-    defect was found.
+    ``message`` says what is wrong, and ``tensor`` of which tensor. ``offset`` is where the defect was found: the position in
+    the file; in the manifest's body, decompressed, when ``section`` is that; in the payload, until the reader of the file adds
+    where it lies.
     """
 
     exit_code = 3
 
-    def __init__(self, message: str, *, offset: int | None = None, section: str | None = None) -> None:
-        self.message, self.offset, self.section = message, offset, section
+    def __init__(
+        self, message: str, *, offset: int | None = None, section: str | None = None, tensor: str | None = None
+    ) -> None:
+        self.message, self.offset, self.section, self.tensor = message, offset, section, tensor
+        what = f"tensor {tensor!r}: {message}" if tensor is not None else message
         where = [f"in {section}"] if section else []
         where += [f"at byte {offset}"] if offset is not None else []
-        super().__init__(f"{message} ({' '.join(where)})" if where else message)
+        super().__init__(f"{what} ({' '.join(where)})" if where else what)
 
 
 class LimitError(TersorError):

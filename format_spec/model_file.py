@@ -30,10 +30,10 @@ class StoredTensors(Mapping[str, Tensor]):
         try:
             return self.decode(stored.record, self.payload(name), self.container.limits)
         except FormatError as error:
-            section = self.container.section_name(stored.section)
-            # a wrong checksum already says where in this section; a decoder knows only its payload
-            message, offset = (error.message, error.offset) if error.section == section else (error, None)
-            raise FormatError(f"tensor {name!r}: {message}", offset=offset, section=section) from error
+            section, offset = self.container.section_name(stored.section), error.offset
+            if error.section is None and offset is not None:  # a decoder knows only its payload; a checksum is of the file
+                offset += self.container.sections[stored.section].offset + stored.offset
+            raise FormatError(error.message, offset=offset, section=section, tensor=name) from error
 
     def payload(self, name: str) -> memoryview:
         """The encoded bytes of one tensor, its section's checksum verified."""

@@ -28,9 +28,10 @@ def elements(record: TensorRecord, data: bytes, count: int) -> np.ndarray:
         FormatError: ``data`` has another length, or a bool is neither 0 nor 1.
     """
     if len(data) != count * record.dtype.itemsize:
-        raise FormatError(f"tensor {record.name!r} needs {count * record.dtype.itemsize} bytes of elements, not {len(data)}")
+        needed = count * record.dtype.itemsize
+        raise FormatError(f"it needs {needed} bytes of elements, not {len(data)}", tensor=record.name)
     if record.dtype == np.bool_ and data and max(data) > 1:
-        raise FormatError(f"tensor {record.name!r} has a bool that is neither 0 nor 1")
+        raise FormatError("it has a bool that is neither 0 nor 1", tensor=record.name)
     return np.frombuffer(data, record.dtype.newbyteorder("<")).astype(record.dtype, copy=False)
 
 
@@ -42,4 +43,4 @@ def check_size(record: TensorRecord, limits: Limits) -> None:
     """
     limits.check("tensor_bytes", record.limited_bytes)
     if record.size == 0 and record.codec != CodecId.RAW:
-        raise FormatError(f"tensor {record.name!r} has no elements, so its codec must be raw, not {record.codec}")
+        raise FormatError(f"it has no elements, so its codec must be raw, not {record.codec}", tensor=record.name)

@@ -33,7 +33,7 @@ def from_offsets(record: TensorRecord, coded: Coded, blocks: list[np.ndarray], c
     majors, minor_length = (record.rows, record.columns) if coded.order == "rows" else (record.columns, record.rows)
     for offsets, positions in zip(blocks, block_positions(majors, minor_length, coded.block_majors), strict=True):
         if len(offsets) and offsets[-1] >= positions:
-            raise FormatError(f"tensor {record.name!r}: a nonzero lies outside its block of {positions} positions")
+            raise FormatError(f"a nonzero lies outside its block of {positions} positions", tensor=record.name)
     flat = np.concatenate([index * coded.block_majors * minor_length + offsets for index, offsets in enumerate(blocks)])
     starts = np.searchsorted(flat, np.arange(majors + 1, dtype=np.int64) * minor_length)
     kind = np.uint8 if len(coded.codebook) <= 256 else np.uint16

@@ -36,10 +36,11 @@ class ShuffledZstd:
         try:
             declared = zstandard.frame_content_size(payload)
             if declared != record.dense_bytes:
-                raise FormatError(f"tensor {record.name!r}: the zstd frame declares {declared} bytes, not {record.dense_bytes}")
+                stated = "does not state its size" if declared < 0 else f"declares {declared} bytes, not {record.dense_bytes}"
+                raise FormatError(f"the zstd frame {stated}", offset=0, tensor=record.name)
             planes = zstandard.ZstdDecompressor().decompress(payload, allow_extra_data=False)
         except zstandard.ZstdError as error:
-            raise FormatError(f"tensor {record.name!r}: {error}") from error
+            raise FormatError(str(error), tensor=record.name) from error
         interleaved = np.frombuffer(planes, np.uint8).reshape(record.dtype.itemsize, -1).T
         return DenseTensor.of(elements(record, interleaved.tobytes(), record.size).reshape(record.shape))
 

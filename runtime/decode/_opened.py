@@ -34,7 +34,7 @@ BLOCK_DEFECTS = {
     WRONG_LENGTH: "a substream does not hold exactly its symbols",
     PADDING: "the padding of a substream is not zero",
     OUTSIDE: "a nonzero lies outside its block",
-    MISCOUNTED: "a block's gaps do not end in its last nonzero",
+    MISCOUNTED: "its gaps or masks do not have the nonzeros that its entry says",
     CODE_RANGE: "a code is not an index of the codebook",
 }
 
@@ -200,7 +200,7 @@ class CodedTensor(ABC):
         """The error of a block that a kernel has found fault with."""
         sequences = (len(self.entries.first) - 1) // self.block_count
         offset = int(self.entries.bounds[self.entries.first[block * sequences]])
-        return FormatError(f"tensor {self.record.name!r}, block {block}: {BLOCK_DEFECTS[status]}", offset=offset)
+        return FormatError(f"block {block}: {BLOCK_DEFECTS[status]}", offset=offset, tensor=self.record.name)
 
 
 def _join(low: np.ndarray, high: np.ndarray, k: int) -> np.ndarray:

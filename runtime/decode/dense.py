@@ -26,7 +26,7 @@ def check_size(record: TensorRecord, limits: Limits) -> None:
     """
     limits.check("tensor_bytes", record.limited_bytes)
     if record.size == 0:
-        raise FormatError(f"tensor {record.name!r} has no elements, so its codec must be raw, not {record.codec}")
+        raise FormatError(f"it has no elements, so its codec must be raw, not {record.codec}", tensor=record.name)
 
 
 def elements(record: TensorRecord, data: np.ndarray, count: int) -> np.ndarray:
@@ -36,9 +36,10 @@ def elements(record: TensorRecord, data: np.ndarray, count: int) -> np.ndarray:
         FormatError: ``data`` has another length, or a bool is neither 0 nor 1.
     """
     if len(data) != count * record.dtype.itemsize:
-        raise FormatError(f"tensor {record.name!r} needs {count * record.dtype.itemsize} bytes of elements, not {len(data)}")
+        needed = count * record.dtype.itemsize
+        raise FormatError(f"it needs {needed} bytes of elements, not {len(data)}", tensor=record.name)
     if record.dtype == np.bool_ and count and data.max() > 1:
-        raise FormatError(f"tensor {record.name!r} has a bool that is neither 0 nor 1")
+        raise FormatError("it has a bool that is neither 0 nor 1", tensor=record.name)
     array = np.ascontiguousarray(data).view(record.dtype.newbyteorder("<"))
     return np.require(array, record.dtype, "A")
 
@@ -67,10 +68,11 @@ def decode_shuffled_zstd(record: TensorRecord, data: np.ndarray, limits: Limits,
     try:
         declared = zstandard.frame_content_size(data.data)
         if declared != record.dense_bytes:
-            raise FormatError(f"tensor {record.name!r}: the zstd frame declares {declared} bytes, not {record.dense_bytes}")
+            stated = "does not state its size" if declared < 0 else f"declares {declared} bytes, not {record.dense_bytes}"
+            raise FormatError(f"the zstd frame {stated}", offset=0, tensor=record.name)
         planes = np.frombuffer(zstandard.ZstdDecompressor().decompress(data.data, allow_extra_data=False), np.uint8)
     except zstandard.ZstdError as error:
-        raise FormatError(f"tensor {record.name!r}: {error}") from error
+        raise FormatError(str(error), tensor=record.name) from error
     interleaved = np.empty((record.size, record.dtype.itemsize), np.uint8)
     for index, plane in enumerate(planes.reshape(record.dtype.itemsize, -1)):
         interleaved[:, index] = plane

@@ -170,7 +170,7 @@ def sparse_defects() -> Iterator[tuple[str, Coded, str]]:
     yield "sparse-more-gaps-than-positions", replace(good, entries=varints(3, 9, 1, 1)), "nonzeros and .*gaps"
     yield "sparse-gaps-without-nonzeros", replace(good, entries=varints(0, 3, 1)), "nonzeros and .*gaps"
     escapes = replace(good, tables=[ranks(2, 3, 0, 1), ONE_BIT])  # gap symbols 0 and the escape
-    end = "do not end in"
+    end = "do not end in|do not have the nonzeros"
     yield "sparse-escape-is-last", replace(escapes, entries=varints(2, 3, 1, 1), data=bits("001") + bits("01")), end
     yield "sparse-fewer-nonzeros-than-said", replace(escapes, entries=varints(3, 3, 1, 1), data=bits("010") + bits("010")), end
     yield "sparse-more-nonzeros-than-said", replace(escapes, entries=varints(1, 3, 1, 1), data=bits("000") + bits("0")), end
@@ -189,7 +189,7 @@ def paper_defects() -> Iterator[tuple[str, Coded, str]]:
     yield "paper-gap-of-nine-bits", replace(good, width=bytes([9])), "(width|size) of 9"
     yield "paper-codebook-with-zero", replace(good, codebook=bytes(4) + good.codebook[4:]), "has a zero"
     yield "paper-more-nonzeros-than-entries", replace(good, entries=varints(6, 5, 1, 1)), "nonzeros and .*gaps"
-    end = "do not end in"
+    end = "do not end in|do not have the nonzeros"
     yield "paper-filler-is-last", replace(good, data=bits("01101") + bits("10", "0", "11", "10", "0")), end
     yield "paper-fewer-nonzeros-than-said", replace(good, entries=varints(4, 5, 1, 1)), end
     yield "paper-more-nonzeros-than-said", replace(good, entries=varints(2, 5, 1, 1)), end
@@ -218,7 +218,7 @@ def dense_defects() -> Iterator[tuple[str, WrongPayload]]:
     yield "raw-too-long", WrongPayload(record(CodecId.RAW), bytes(13), "needs 12 bytes")
     yield "raw-bool-of-2", WrongPayload(record(CodecId.RAW, "bool"), b"\0\1\2", "neither 0 nor 1")
     yield "zstd-of-another-size", WrongPayload(record(CodecId.SHUFFLED_ZSTD, shape=(4,)), frame, "declares 12 bytes, not 16")
-    yield "zstd-without-size", WrongPayload(zstd, unsized, "declares")
+    yield "zstd-without-size", WrongPayload(zstd, unsized, "does not state its size")
     yield "zstd-of-foreign-bytes", WrongPayload(zstd, b"\0" + frame, "content size")
     yield "zstd-cut", WrongPayload(zstd, frame[:-1], "decompress")
     yield "zstd-followed-by-a-byte", WrongPayload(zstd, frame + b"\0", "unused data")
