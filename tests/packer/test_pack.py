@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import tracemalloc
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,6 +22,7 @@ from tersor.format_spec.reference import decode_file
 from tersor.format_spec.tensors import DenseTensor, SharedTensor
 from tersor.packer import Layer, Recipe, pack
 from tersor.packer.error import TensorError
+from tersor.packer.packing import _in_order
 from tersor.runtime import load
 
 
@@ -88,6 +92,21 @@ def test_file_runs_as_its_decoded_weights_say(tmp_path: Path, layer: Layer, prof
     row = report.tensors[0]
     assert row.error is not None
     np.testing.assert_allclose(row.error.largest, np.abs(w - normal(40, 70)).max(), rtol=1e-6)
+
+
+def test_at_most_as_many_tensors_are_under_way_as_there_are_threads():
+    begun: list[int] = []
+
+    def jobs() -> Iterator[Any]:
+        for number in range(9):
+            begun.append(number)
+            yield SimpleNamespace(run=lambda number=number: number)
+
+    waiting: Any = jobs()
+    for received, number in enumerate(_in_order(waiting, 2)):
+        assert number == received
+        assert len(begun) - received <= 3  # the one received, and two
+    assert len(begun) == 9
 
 
 def test_the_input_is_not_modified_and_bytes_do_not_depend_on_threads(tmp_path: Path):
