@@ -98,18 +98,27 @@ def count_clusters(values: np.ndarray, centroids: np.ndarray) -> np.ndarray:
 
 
 @jit
-def _block_sums(values: np.ndarray) -> np.ndarray:
-    """Sums of the first 0, 1, 2, ... blocks of ``_BLOCK`` values."""
-    blocks = len(values) // _BLOCK
-    sums = np.empty(blocks + 1, np.float64)
+def _block_sum(values: np.ndarray, block: int) -> float:
     total = 0.0
-    for b in range(blocks):
-        sums[b] = total
-        part = 0.0
-        for i in range(b * _BLOCK, (b + 1) * _BLOCK):
-            part += np.float64(values[i])
-        total += part
-    sums[blocks] = total
+    for i in range(block * _BLOCK, (block + 1) * _BLOCK):
+        total += np.float64(values[i])
+    return total
+
+
+@jit
+def _block_sums(values: np.ndarray) -> np.ndarray:
+    """Running sums of blocks of ``_BLOCK`` ascending values, up to each block's start; 0 where the values cross zero.
+
+    From there they run both ways, so that an outlier at either end is only in sums of ranges that hold it: differences of the
+    others keep their digits.
+    """
+    blocks = len(values) // _BLOCK
+    middle = _upper_bound(values, 0.0, len(values) // 2) // _BLOCK
+    sums = np.zeros(blocks + 1, np.float64)
+    for b in range(middle, blocks):
+        sums[b + 1] = sums[b] + _block_sum(values, b)
+    for b in range(middle - 1, -1, -1):
+        sums[b] = sums[b + 1] - _block_sum(values, b)
     return sums
 
 

@@ -133,6 +133,19 @@ def test_long_tensors_use_block_sums():
     )
 
 
+@pytest.mark.parametrize("outlier", [-1e16, -1e20, -3e38, 3e38])
+@pytest.mark.parametrize("init", ["linear", "density", "companding"])
+def test_an_outlier_at_either_end_costs_the_others_no_precision(outlier: float, init: str):
+    values = np.random.default_rng(8).standard_normal(20_000).astype(np.float32)
+    values[3] = outlier
+    found = kmeans(values, 32, init, iterations=100).centroids
+    bounds = (found[1:] + found[:-1]) / 2
+    nearest = np.searchsorted(bounds, values.astype(np.float64), "left")
+    means = [values[nearest == j].astype(np.float64).mean() for j in range(len(found))]
+    stepped = kmeans(values, 32, init, iterations=101).centroids
+    np.testing.assert_allclose(stepped, means, rtol=1e-9, atol=1e-9)
+
+
 @settings(max_examples=60, deadline=None)
 @given(arrays(np.float32, st.integers(1, 50), elements=TAME), arrays(np.float64, st.integers(1, 9), elements=st.floats(-5, 5)))
 def test_counts_are_of_the_nearest_and_ties_go_down(values: np.ndarray, centroids: np.ndarray):
