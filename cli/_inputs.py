@@ -65,16 +65,18 @@ def input_shapes(
     return shapes
 
 
-def random_inputs(values: Sequence[Value], seed: int, sizes: Mapping[str, int] | None = None) -> dict[str, np.ndarray]:
+def random_inputs(
+    values: Sequence[Value], seed: int, sizes: Mapping[str, int] | None = None, limits: Limits = DEFAULT_LIMITS
+) -> dict[str, np.ndarray]:
     """Standard normal arrays (0 or 1 for integers) of the :func:`input_shapes`."""
     rng = np.random.default_rng(seed)
-    shapes = input_shapes(values, sizes)
+    shapes = input_shapes(values, sizes, limits)
     return {value.name: _random(rng, shapes[value.name], np.dtype(value.type.dtype)) for value in values}
 
 
-def batch_inputs(values: Sequence[Value], batch: int) -> dict[str, np.ndarray]:
+def batch_inputs(values: Sequence[Value], batch: int, limits: Limits = DEFAULT_LIMITS) -> dict[str, np.ndarray]:
     """:func:`random_inputs` with every symbolic dimension of size ``batch``."""
-    return random_inputs(values, 0, dict.fromkeys(symbols(values), batch))
+    return random_inputs(values, 0, dict.fromkeys(symbols(values), batch), limits)
 
 
 def _random(rng: np.random.Generator, shape: tuple[int, ...], kind: np.dtype) -> np.ndarray:

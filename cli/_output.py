@@ -53,8 +53,12 @@ cache_option = click.option(
 """Lets a verb that runs models say where machine code is kept."""
 
 
+BYTE_LIMITS = ("tensor_bytes", "decoded_bytes", "activation_bytes")
+"""Fields of :class:`Limits` that ``--max-decoded-bytes`` sets."""
+
+
 def _limits(ctx: click.Context, param: click.Parameter, value: int | None) -> Limits:
-    return DEFAULT_LIMITS if value is None else Limits(tensor_bytes=value, decoded_bytes=value, activation_bytes=value)
+    return DEFAULT_LIMITS if value is None else Limits(**dict.fromkeys(BYTE_LIMITS, value))
 
 
 memory_option = click.option(

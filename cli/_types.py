@@ -49,6 +49,9 @@ class Number(click.FloatRange):
         super().__init__(**bounds)
         self._nonzero = nonzero
 
+    def _describe_range(self) -> str:
+        return "" if self.min is None and self.max is None else super()._describe_range()
+
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         """The number; fails with click's usage error."""
         number = super().convert(value, param, ctx)

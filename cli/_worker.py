@@ -4,7 +4,8 @@
 
 A script, not a module: it needs nothing of Tersor but for the engine ``tersor``. The first line that it writes says that the
 model is ready. Then each line read is a JSON object, and each line written the reply to it: ``{"answer": ...}``, or the last
-one, ``{"error": text, "exit_code": number}``. It ends quietly when nobody is left to read.
+one, ``{"error": text, "exit_code": number}``. It ends quietly when nobody is left to read. ``TERSOR_LIMITS`` in the
+environment, a JSON object, are limits of a reader that are not the usual ones.
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ CANNOT_RUN = 7
 
 def tersor(path: str, threads: int, inputs: Inputs, memory: str = "expanded") -> Run:
     """Ours, on the packed file."""
-    model = importlib.import_module("tersor.runtime").load(path, threads=threads, memory=memory)
+    limits = importlib.import_module("tersor.format_spec.limits").Limits(**json.loads(os.environ.get("TERSOR_LIMITS", "{}")))
+    model = importlib.import_module("tersor.runtime").load(path, threads=threads, memory=memory, limits=limits)
     return lambda: model.run(inputs)
 
 

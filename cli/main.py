@@ -13,7 +13,7 @@ import click
 
 from ..format_spec.errors import LimitError, TersorError
 from . import commands
-from ._output import echo
+from ._output import BYTE_LIMITS, echo
 
 EXIT_CODES = """\
 Exit codes: 0 done; 1 could not read or write; 2 wrong usage; 3 damaged or foreign file; 4 over a limit;
@@ -79,7 +79,14 @@ def _message(error: Exception) -> str:
         return f"{error.filename}: {error.strerror or error}"
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
         return f"standard output, or a temporary file: {error.strerror}"  # other files are named
-    return " ".join(str(error).splitlines())
+    text = " ".join(str(error).splitlines())
+    if (
+        isinstance(error, TersorError)
+        and error.exit_code == LimitError.exit_code
+        and any(f"(Limits.{field})" in text for field in BYTE_LIMITS)
+    ):
+        return f"{text}; --max-decoded-bytes allows more"
+    return text
 
 
 @click.group(cls=Verbs, epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,6 +16,7 @@ from .._output import (
     cache_option,
     echo,
     json_option,
+    limits_option,
     memory_option,
     print_json,
     print_table,
@@ -25,6 +27,7 @@ from .._sources import loaded, opened
 from .._types import FilePath, Number
 
 if TYPE_CHECKING:
+    from ...format_spec.limits import Limits
     from ...runtime.load import Memory
 
 TITLES = {"tersor": "Tersor", "tersor_streamed": "Tersor, streamed", "onnxruntime": "ONNX Runtime"}
@@ -39,9 +42,18 @@ TITLES = {"tersor": "Tersor", "tersor_streamed": "Tersor, streamed", "onnxruntim
 @threads_option
 @memory_option
 @cache_option
+@limits_option
 @json_option
 def command(
-    file: Path, against: str | None, batch: int, rounds: int, seconds: float, threads: int | None, memory: Memory, as_json: bool
+    file: Path,
+    against: str | None,
+    batch: int,
+    rounds: int,
+    seconds: float,
+    threads: int | None,
+    memory: Memory,
+    limits: Limits,
+    as_json: bool,
 ) -> None:
     """Time FILE on random inputs: loading, the first run, the median of many, and peak memory.
 
@@ -51,13 +63,13 @@ def command(
     from .._engines import Contestant, compete
     from .._inputs import batch_inputs
 
-    with loaded(file, threads=threads) as model:
-        inputs, used = batch_inputs(model.inputs, batch), model.threads
+    with loaded(file, threads=threads, limits=limits) as model:
+        inputs, used = batch_inputs(model.inputs, batch, limits), model.threads
     with TemporaryDirectory() as folder:
         ours = "tersor" if memory == "expanded" else "tersor_streamed"
-        contestants = [Contestant(ours, file)]
+        contestants = [Contestant(ours, file, variables={"TERSOR_LIMITS": json.dumps(asdict(limits))})]
         if against is not None:
-            contestants.append(Contestant(against, _unpacked(file, Path(folder))))
+            contestants.append(Contestant(against, _unpacked(file, Path(folder), limits)))
         found = compete(contestants, inputs, used, rounds, seconds)
     result: dict[str, Any] = {"file": str(file), "threads": used, "batch": batch, "rounds": rounds}
     result["engines"] = {name: asdict(latency) for name, latency in found.items()}
@@ -69,7 +81,7 @@ def command(
         _show(result)
 
 
-def _unpacked(file: Path, folder: Path) -> Path:
+def _unpacked(file: Path, folder: Path, limits: Limits) -> Path:
     """The model as a dense ONNX file."""
     require("onnx", "pack")
     require("onnxruntime", "bench")
@@ -78,7 +90,7 @@ def _unpacked(file: Path, folder: Path) -> Path:
     from ...runtime.decode import decode
 
     path = folder / "dense.onnx"
-    with opened(file) as container:
+    with opened(file, limits) as container:
         to_onnx(read_graph(container, decode), path)
     return path
 

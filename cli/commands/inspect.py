@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from ...format_spec.printable import printable
 from .._output import bytes_text, echo, json_option, limits_option, memory_option, print_json, print_table
@@ -29,7 +30,10 @@ if TYPE_CHECKING:
 @memory_option
 @limits_option
 @json_option
-def command(file: Path, as_plan: bool, sizes: tuple[str, ...], memory: Memory, limits: Limits, as_json: bool) -> None:
+@click.pass_context
+def command(
+    ctx: click.Context, file: Path, as_plan: bool, sizes: tuple[str, ...], memory: Memory, limits: Limits, as_json: bool
+) -> None:
     """Show the sections, inputs, outputs, metadata and tensors of FILE, and where its bytes go.
 
     Nothing is executed, and no weight is decoded: but the whole file is read once, to check that it is not damaged.
@@ -39,6 +43,8 @@ def command(file: Path, as_plan: bool, sizes: tuple[str, ...], memory: Memory, l
         return
     if sizes:
         raise click.UsageError("--size needs --plan")
+    if ctx.get_parameter_source("memory") is not ParameterSource.DEFAULT:
+        raise click.UsageError("--memory needs --plan")
     with opened(file, limits) as container:
         facts = describe(container)
     if as_json:

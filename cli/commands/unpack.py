@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from .._output import bytes_text, echo, json_option, print_json
+from ...format_spec.limits import Limits
+from .._output import bytes_text, echo, json_option, limits_option, print_json
 from .._sources import beside, files_written, keep_apart, opened, write_model
 from .._types import FilePath
 
@@ -14,8 +15,9 @@ from .._types import FilePath
 @click.command(name="unpack")
 @click.argument("file", type=FilePath())
 @click.argument("output", type=FilePath(), required=False)
+@limits_option
 @json_option
-def command(file: Path, output: Path | None, as_json: bool) -> None:
+def command(file: Path, output: Path | None, limits: Limits, as_json: bool) -> None:
     """Write what FILE holds, decoded, for other tools.
 
     OUTPUT's ending says what to write: .onnx the graph with its weights, .safetensors or .npz the tensors alone. It is FILE
@@ -26,7 +28,7 @@ def command(file: Path, output: Path | None, as_json: bool) -> None:
     from ...format_spec.model_file import read_graph
     from ...runtime.decode import decode
 
-    with opened(file) as container:
+    with opened(file, limits) as container:
         graph = read_graph(container, decode)
         target = output or beside(file, ".onnx" if graph.outputs else ".safetensors")
         for written in files_written(graph, target):

@@ -149,7 +149,7 @@ def compare(file: Path, against: Path, seed: int, limits: Limits) -> list[dict[s
 
     dense = Dense(against)
     with loaded(file, limits=limits) as model:
-        inputs = random_inputs(model.inputs, seed)
+        inputs = random_inputs(model.inputs, seed, limits=limits)
         ours = model.run(inputs)
     return [{"output": name, "relative": _difference(ours[name], value)} for name, value in dense.run(inputs, ours).items()]
 

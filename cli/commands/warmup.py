@@ -9,11 +9,22 @@ from typing import TYPE_CHECKING
 import click
 
 from ...format_spec.errors import InputError
-from .._output import batch_option, bytes_text, cache_option, echo, json_option, memory_option, print_json, threads_option
+from .._output import (
+    batch_option,
+    bytes_text,
+    cache_option,
+    echo,
+    json_option,
+    limits_option,
+    memory_option,
+    print_json,
+    threads_option,
+)
 from .._sources import loaded
 from .._types import FilePath
 
 if TYPE_CHECKING:
+    from ...format_spec.limits import Limits
     from ...runtime.load import Memory
 
 
@@ -23,8 +34,9 @@ if TYPE_CHECKING:
 @threads_option
 @memory_option
 @cache_option
+@limits_option
 @json_option
-def command(files: tuple[Path, ...], batch: int, threads: int | None, memory: Memory, as_json: bool) -> None:
+def command(files: tuple[Path, ...], batch: int, threads: int | None, memory: Memory, limits: Limits, as_json: bool) -> None:
     """Compile the kernels that FILES need and keep them in the cache folder; without FILES, say where it is.
 
     \b
@@ -40,7 +52,7 @@ def command(files: tuple[Path, ...], batch: int, threads: int | None, memory: Me
     folder = cache_folder()
     if files and folder is None:
         raise InputError("there is no home directory to keep kernels in: say where, with --cache DIR")
-    times = {str(file): _warm(file, batch, threads, memory) for file in files}
+    times = {str(file): _warm(file, batch, threads, memory, limits) for file in files}
     if failures := lost():
         first = next(iter(failures.values()))
         raise OSError(first.errno, f"kernels cannot be kept there: {first.strerror or first}", str(folder))
@@ -54,11 +66,11 @@ def command(files: tuple[Path, ...], batch: int, threads: int | None, memory: Me
     echo(f"{folder or 'no cache folder'}: {len(kept)} kernels, {bytes_text(sum(kept))}")
 
 
-def _warm(file: Path, batch: int, threads: int | None, memory: Memory) -> float:
+def _warm(file: Path, batch: int, threads: int | None, memory: Memory, limits: Limits) -> float:
     """Run the model once; the seconds that this took."""
     from .._inputs import batch_inputs
 
     begin = time.perf_counter()
-    with loaded(file, threads=threads, memory=memory) as model:
-        model.run(batch_inputs(model.inputs, batch))
+    with loaded(file, threads=threads, memory=memory, limits=limits) as model:
+        model.run(batch_inputs(model.inputs, batch, limits))
     return time.perf_counter() - begin

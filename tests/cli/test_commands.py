@@ -104,7 +104,7 @@ def test_bench(run: Run, packed: Path):
     result = run("bench", packed, *options, "--batch", 2, "--against", "onnxruntime", "--json")
     facts = json.loads(result.stdout)
     assert set(facts["engines"]) == {"tersor", "onnxruntime"}
-    assert facts["speedup"] > 0
+    assert facts["speedup"] == facts["engines"]["onnxruntime"]["median"] / facts["engines"]["tersor"]["median"]
     assert facts["engines"]["tersor"]["difference"] < 1e-4
     assert all(engine["peak"] > 10_000_000 for engine in facts["engines"].values())
     assert "peak memory" in run("bench", packed, *options).output
@@ -150,6 +150,15 @@ def test_unpack_gives_the_same_weights(run: Run, packed: Path, model: Path, tmp_
     for tensor in onnx.load(model).graph.initializer:
         np.testing.assert_array_equal(back[tensor.name], numpy_helper.to_array(tensor))
     assert run("unpack", packed, packed).exit_code == 2
+
+
+def test_unpack_keeps_the_file_that_it_reads(run: Run, packed: Path, tmp_path: Path):
+    file = tmp_path / "p.onnx"
+    file.write_bytes(packed.read_bytes())
+    for output in ([], [file]):
+        result = run("unpack", file, *output)
+        assert (result.exit_code, "would replace" in result.output) == (2, True), result.output
+        assert file.read_bytes() == packed.read_bytes()
 
 
 def test_unpack_keeps_the_model_that_was_packed(run: Run, packed: Path, model: Path):

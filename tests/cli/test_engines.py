@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tersor.cli._engines import WORKER, Contestant, Engine
+from tersor.cli._engines import WORKER, Contestant, Engine, EngineStopped
 
 
 @pytest.fixture
@@ -25,6 +25,12 @@ print(json.dumps({"answer": os.getsid(0)}), flush=True)
 time.sleep(10)
 pathlib.Path(sys.argv[2]).with_name("ended by itself").touch()
 """
+
+
+def test_limits_hold_in_the_worker(packed: Path, given: Path):
+    with pytest.raises(EngineStopped, match="tensor_bytes") as caught:
+        Engine(Contestant("tersor", packed, variables={"TERSOR_LIMITS": '{"tensor_bytes": 100}'}), 1, given)
+    assert caught.value.exit_code == 4
 
 
 @pytest.mark.skipif(os.name != "posix", reason="sessions are POSIX's")

@@ -22,6 +22,12 @@ def test_numbers_are_as_many_as_there_are_commas():
     assert Numbers(Number()).convert("0.5,-1", None, None) == (0.5, -1.0)
 
 
+def test_a_number_without_bounds_shows_none():
+    option = click.Option(["--scale"], type=Number(nonzero=True), default=1.0, show_default=True, help="Divide.")
+    assert option.get_help_record(click.Context(click.Command("c"))) == ("--scale NUMBER", "Divide.  [default: 1.0]")
+    assert Number(min=0)._describe_range() == "x>=0"
+
+
 @pytest.mark.parametrize(
     ("kind", "text", "message"),
     [

@@ -30,6 +30,8 @@ def test_inspect_accounts_for_every_byte(run: Run, packed: Path):
     [
         (("--plan", "--size", "Q=3"), 2, "no symbolic dimension 'Q'; it has N"),
         (("--size", "N=3"), 2, "--size needs --plan"),
+        (("--memory", "expanded"), 2, "--memory needs --plan"),
+        (("--plan", "--size", "N=1000", "--max-decoded-bytes", "100k"), 4, "(Limits.activation_bytes)"),
         (("--plan", "--size", f"N={1 << 63}"), 4, "small.tersor: input 'x'"),
         (("--plan", "--size", "N=99999999999"), 4, "Limits.activation_bytes"),
     ],
