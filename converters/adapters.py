@@ -2,7 +2,8 @@
 
 Checked against onnx 1.23. What is wrong there:
 
-* ``Add`` and its kin 6 → 7 refuse an ``axis`` that does not line the shapes up at their ends.
+* ``Add`` and its kin, and ``Gemm``, 6 → 7 refuse an ``axis`` that does not line the shapes up at their ends and any dimension
+  that has a name instead of a size; ``And``, ``Less`` and their kin are not known. All that opset 7 changed is done here.
 * ``PRelu`` 6 → 7 keeps a slope per channel, (C,), where a shape that broadcasts, (C, 1, ...), is now due.
 * ``Resize`` 10 → 11 (and ``Upsample``, which becomes a ``Resize``) leaves the new attributes out, and their defaults
   (half_pixel, round_prefer_floor) are not what the old operators did.
@@ -27,7 +28,9 @@ from ..format_spec.tensors import DenseTensor
 from .constants import DTYPES
 from .skeleton import Skeleton, walk
 
-_BROADCASTING = ("Add", "Div", "Mul", "Pow", "Sub")
+_BROADCASTING = ("Add", "And", "Div", "Equal", "Greater", "Less", "Mul", "Or", "Pow", "Sub", "Xor")
+
+_FORGETTING = ("BatchNormalization", "Dropout", "GRU", "Gemm", "LSTM", "RNN")
 
 _OLD_FLOAT_TYPES = (np.dtype(np.float16), np.dtype(np.float64))
 
@@ -68,8 +71,9 @@ Adapter = Callable[[NodeProto, Patch], list[NodeProto]]
 
 
 def broadcast_6(node: NodeProto, patch: Patch) -> list[NodeProto]:
-    """Give the second input the axes that follow those which ``axis`` lines it up with, and drop ``axis``."""
+    """Give the second input the axes that follow those which ``axis`` lines it up with, and drop what said how to broadcast."""
     axis = _pop(node, "axis")
+    _pop(node, "broadcast")
     if axis is None:
         return [node]
     a, b = patch.ranks.get(node.input[0]), patch.ranks.get(node.input[1])
@@ -81,6 +85,13 @@ def broadcast_6(node: NodeProto, patch: Patch) -> list[NodeProto]:
         axes = list(range(b, a - start))
         node.input[1] = patch.node("Unsqueeze", [node.input[1]], f"{node.output[0]}_aligned", axes=axes)
     return [*_drain(patch), node]
+
+
+def forget_6(node: NodeProto, patch: Patch) -> list[NodeProto]:
+    """Drop what opset 7 does without: it broadcasts what fits, and has the mode of inference only."""
+    for name in ("broadcast", "is_test", "output_sequence"):
+        _pop(node, name)
+    return [node]
 
 
 def prelu_6(node: NodeProto, patch: Patch) -> list[NodeProto]:
@@ -97,15 +108,32 @@ def prelu_6(node: NodeProto, patch: Patch) -> list[NodeProto]:
 
 
 def resize_10(node: NodeProto, patch: Patch) -> list[NodeProto]:
-    """State what ``Resize`` 10 meant: coordinates divided by the scale; nearest rounds down (up where it shrinks).
+    """State what ``Resize`` 10 meant: coordinates divided by the scale; nearest rounds down, along axes that shrink up.
 
-    ONNX left the rounding open; this is ONNX Runtime's.
+    ONNX left the rounding open; this is ONNX Runtime's. Later opsets round all axes alike: where some grow and others shrink,
+    or may, one ``Resize`` lets grow and another shrinks.
     """
-    scales = patch.tensors.get(node.input[1])
-    shrinks = scales is not None and bool((scales.dense() <= 1).all())
     node.attribute.append(helper.make_attribute("coordinate_transformation_mode", "asymmetric"))
-    node.attribute.append(helper.make_attribute("nearest_mode", "ceil" if shrinks else "floor"))
-    return [node]
+    held, y = patch.tensors.get(node.input[1]), node.output[0]
+    scales = None if held is None else held.dense()
+    shrinks = scales is not None and bool((scales <= 1).all())
+    if not (_is_nearest(node) and (scales is None or (not shrinks and (scales < 1).any()))):
+        node.attribute.append(helper.make_attribute("nearest_mode", "ceil" if shrinks else "floor"))
+        return [node]
+    if scales is None:
+        one = patch.constant(f"{y}_one", np.ones(1, np.float32))
+        up, down = (patch.node(op, [node.input[1], one], f"{y}_{op.lower()}") for op in ("Max", "Min"))
+    else:
+        up, down = (patch.constant(f"{y}_scales", of(scales, np.float32(1))) for of in (np.maximum, np.minimum))
+    kept = {attribute.name: helper.get_attribute_value(attribute) for attribute in node.attribute}
+    node.input[0] = patch.node("Resize", [node.input[0], up], f"{y}_grown", **kept, nearest_mode="floor")
+    node.input[1] = down
+    node.attribute.append(helper.make_attribute("nearest_mode", "ceil"))
+    return [*_drain(patch), node]
+
+
+def _is_nearest(node: NodeProto) -> bool:
+    return all(attribute.s == b"nearest" for attribute in node.attribute if attribute.name == "mode")
 
 
 def clip_10(node: NodeProto, patch: Patch) -> list[NodeProto]:
@@ -191,6 +219,7 @@ def batch_normalization_8(node: NodeProto, patch: Patch) -> list[NodeProto]:
 
 ADAPTERS: tuple[tuple[int, str, Adapter], ...] = (
     *((6, name, broadcast_6) for name in _BROADCASTING),
+    *((6, name, forget_6) for name in _FORGETTING),
     (6, "PRelu", prelu_6),
     (8, "Scan", scan_8),
     (8, "BatchNormalization", batch_normalization_8),
@@ -214,10 +243,12 @@ def stops(skeleton: Skeleton) -> list[int]:
 
 
 def adapt(skeleton: Skeleton) -> None:
-    """Apply every adapter of the skeleton's opset to its nodes."""
+    """Apply every adapter of the skeleton's opset to its nodes; those of opset 6 take it to 7: they are all that changed."""
     chosen = {op: change for at, op, change in ADAPTERS if at == skeleton.opset}
     if chosen:
         skeleton.nodes = _adapted(skeleton.nodes, chosen, _inspect(skeleton))
+    if skeleton.opset == 6:
+        skeleton.opset = 7
 
 
 def _adapted(nodes: Iterable[NodeProto], chosen: Mapping[str, Adapter], patch: Patch) -> list[NodeProto]:

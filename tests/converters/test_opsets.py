@@ -120,27 +120,52 @@ OPSET_6 = {
 
 
 ARITHMETIC = {"Add": np.add, "Sub": np.subtract, "Mul": np.multiply, "Div": np.divide, "Pow": np.power}
-REFUSED_AT_6 = ("And", "Equal", "Greater", "Less", "Or", "Xor")
+LOGIC = {
+    "And": np.logical_and,
+    "Equal": np.equal,
+    "Greater": np.greater,
+    "Less": np.less,
+    "Or": np.logical_or,
+    "Xor": np.logical_xor,
+}
 
 
 @pytest.mark.parametrize(
     ("axis", "shape", "aligned"),
     [("", (5,), (5,)), ("axis=1,", (3,), (3, 1, 1)), ("axis=1,", (3, 4), (3, 4, 1)), ("axis=-1,", (5,), (5,))],
 )
+@pytest.mark.parametrize("batch", [2, "N"])
 @pytest.mark.parametrize("op", ARITHMETIC)
-def test_an_axis_to_broadcast_along_is_upgraded(op, axis, shape, aligned, run):
+def test_an_axis_to_broadcast_along_is_upgraded(op, batch, axis, shape, aligned, run):
     """As :func:`test_old_definitions_are_upgraded`."""
-    body = f"agraph (float[2,3,4,5] x, float{list(shape)} w) => (float[a,b,c,d] y) {{ y = {op}<{axis} broadcast=1>(x, w) }}"
+    body = (
+        f"agraph (float[{batch},3,4,5] x, float{list(shape)} w) => (float[a,b,c,d] y) {{ y = {op}<{axis} broadcast=1>(x, w) }}"
+    )
     x, w = np.abs(normal(2, 3, 4, 5)), normal(*shape)
     (found,) = run(to_onnx(from_onnx(model(6, body))), [x, w])
     np.testing.assert_allclose(found, ARITHMETIC[op](x, w.reshape(aligned)), rtol=1e-5)
 
 
-@pytest.mark.parametrize("op", REFUSED_AT_6)
-def test_what_the_library_cannot_upgrade_is_named(op):
+@pytest.mark.parametrize("batch", [2, "N"])
+@pytest.mark.parametrize("op", LOGIC)
+def test_comparisons_and_logic_broadcast_as_they_did(op, batch, run):
+    """As :func:`test_old_definitions_are_upgraded`."""
     kind = "bool" if op in ("And", "Or", "Xor") else "int32" if op == "Equal" else "float"
-    with pytest.raises(ConversionError, match=f"from opset 6 to {OPSET}.* {op}$"):
-        from_onnx(model(6, f"agraph ({kind}[2,3] x) => (bool[a,b] y) {{ y = {op}<broadcast=1>(x, x) }}"))
+    body = f"agraph ({kind}[{batch},3,4] x, {kind}[3] w) => (bool[a,b,c] y) {{ y = {op}<axis=1, broadcast=1>(x, w) }}"
+    dtype = np.dtype(kind if kind != "float" else np.float32)
+    x, w = (np.random.default_rng(0).integers(0, 2, shape).astype(dtype) for shape in ((2, 3, 4), (3,)))
+    (found,) = run(to_onnx(from_onnx(model(6, body))), [x, w])
+    np.testing.assert_array_equal(found, LOGIC[op](x, w[:, None]))
+
+
+@pytest.mark.parametrize("batch", ["N", "?"])
+def test_a_batch_of_unknown_size_is_no_hindrance(batch, run):
+    """As :func:`test_old_definitions_are_upgraded`."""
+    body = "{ t = Gemm<broadcast=1>(x, w, c) u = Dropout<is_test=1>(t) y = Add<broadcast=1>(u, c) }"
+    source = model(6, f"agraph (float[{batch},3] x) => (float[a,b] y) <float[3,1] w = {{1,2,3}}, float[1] c = {{4}}> {body}")
+    x = normal(2, 3)
+    (found,) = run(to_onnx(from_onnx(source)), [x])
+    np.testing.assert_allclose(found, x @ np.array([[1], [2], [3]], np.float32) + 8, rtol=1e-5)
 
 
 @pytest.mark.parametrize("name", OPSET_6)
@@ -215,6 +240,17 @@ def test_adapters_reach_into_subgraphs(agree):
     agree(model(10, body), normal(1, 1, 2, 2), np.array(True))
 
 
+@pytest.mark.parametrize("scales", [(1, 1, 1.6, 0.7), (1, 1, 0.7, 0.7), (0.5, 1, 2, 3), (1, 1, 1.5, 1.6)])
+@pytest.mark.parametrize("known", [True, False])
+def test_old_resizing_rounds_by_the_direction_of_each_axis(scales, known, agree):
+    s = np.array(scales, np.float32)
+    given = "" if known else ", float[4] s"
+    source = model(10, f"agraph (float[2,3,6,6] x{given}) => (float[a,b,c,d] y) {{ y = Resize<mode='nearest'>(x, s) }}")
+    if known:
+        source.graph.initializer.append(onnx.numpy_helper.from_array(s, "s"))
+    agree(source, normal(2, 3, 6, 6), *(() if known else (s,)))
+
+
 def test_local_functions_are_inlined(agree):
     source = parse_model(
         '<ir_version: 8, opset_import: ["" : 17, "local" : 1]>'
@@ -244,7 +280,7 @@ def test_no_change_of_form_goes_untested():
         for before, after in itertools.pairwise(ordered):
             if after > OLDEST and _broke(versions[before], versions[after]):
                 changed.add(name)
-    tested = " ".join(f"{op}(" for op in (*ARITHMETIC, *REFUSED_AT_6))
+    tested = " ".join(f"{op}(" for op in (*ARITHMETIC, *LOGIC))
     tested += " ".join(body for body, _ in OPSET_6.values()) + " ".join(body for _, body in ONE_INPUT.values())
     elsewhere = {"GridSample", "Scan"}
     assert {name for name in changed if f"{name}(" not in tested and f"{name}<" not in tested} == elsewhere
