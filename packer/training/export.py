@@ -33,16 +33,17 @@ def to_graph(module: nn.Module, example_inputs: Tensor | Sequence[Any], *, compa
     Raises:
         ConversionError: torch cannot export the module, or its exporter changed a shared tensor.
     """
-    shared = {
-        slot.name: (part.codes.cpu().numpy(), part.codebook.cpu().numpy())
+    shared = [
+        ([place.name for place in slot.places], part.codes.cpu().numpy(), part.codebook.cpu().numpy())
         for slot, part in wrapped_tensors(module, SharedValues)
-    }
+    ]
     graph = from_torch(baked(module), example_inputs, **options)
     weights = find_weights(graph)
     tensors = dict(graph.initializers)
-    for name, (codes, codebook) in shared.items():
-        if name not in tensors:
-            raise ConversionError(f"the exporter folded {name!r} into another tensor, and its sharing would be lost")
+    for names, codes, codebook in shared:
+        name = next((name for name in names if name in tensors), None)  # torch keeps one name of a tied tensor
+        if name is None:
+            raise ConversionError(f"the exporter folded {names[0]!r} into another tensor, and its sharing would be lost")
         weight = weights.get((graph, name))
         tensors[name] = _shared_tensor(codes, codebook, weight.row_axes if weight else (0,))
         _check_same(name, tensors[name], graph.initializers[name])

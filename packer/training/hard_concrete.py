@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from ...format_spec.errors import RecipeError
-from ._slots import WEIGHTS, slots, wrapped_tensors
+from ._slots import WEIGHTS, Wrapper, slots, wrapped_tensors
 from .mask import Mask
 
 TEMPERATURE = 2 / 3
@@ -25,7 +25,7 @@ Group: TypeAlias = Literal["weight", "row", "column"]
 """What one gate switches: a weight, or all weights of one index of the first or second axis (outputs, inputs)."""
 
 
-class HardConcrete(nn.Module):
+class HardConcrete(Wrapper):
     """Parametrization by gates with trainable ``log_alpha``, in a shape that broadcasts to the tensor.
 
     In evaluation mode gates are deterministic. ``initial`` is the share of gates that are open at the start.
@@ -40,7 +40,7 @@ class HardConcrete(nn.Module):
 
     def forward(self, original: Tensor) -> Tensor:
         """``original`` times its gates."""
-        return original * self.gates()
+        return original * self.gates().to(original.dtype)
 
     def gates(self) -> Tensor:
         """Gates of this pass, in the shape of ``log_alpha``: sampled in training, their deterministic value otherwise."""

@@ -9,11 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from ..prune import prune as magnitude_mask
-from ._slots import WEIGHTS, Slot, slots, wrapped_tensors
+from ._slots import WEIGHTS, Slot, Wrapper, choose, slots, wrapped_tensors
 from .schedules import Schedule, constant
 
 
-class Mask(nn.Module):
+class Mask(Wrapper):
     """Parametrization that multiplies by ``mask`` (bool, the tensor's shape; false is pruned).
 
     Gradients are masked too, so that pruned weights stay where they were; with ``splicing`` pruned weights receive the gradient
@@ -65,10 +65,7 @@ def prune(module: nn.Module, pruning: Mapping[str, tuple[str, float]]) -> None:
     Raises:
         RecipeError: a pattern fits no parameter, or a parameter holds NaN or infinity.
     """
-    chosen: dict[str, tuple[Slot, tuple[str, float]]] = {}
-    for pattern, method in pruning.items():
-        chosen |= {slot.name: (slot, method) for slot in slots(module, [pattern])}
-    for slot, method in chosen.values():
+    for slot, method in choose(module, pruning):
         _prune_one(slot, method)
 
 
@@ -82,11 +79,9 @@ class Pruner:
     def __init__(self, module: nn.Module, densities: Mapping[str, float | Schedule], *, every: int = 100) -> None:
         self.steps = 0
         self.every = every
-        self.schedules: dict[str, tuple[Slot, Schedule]] = {}
-        for pattern, density in densities.items():
-            schedule = density if callable(density) else constant(float(density))
-            self.schedules |= {slot.name: (slot, schedule) for slot in slots(module, [pattern])}
-        for slot, _ in self.schedules.values():
+        schedules = {p: density if callable(density) else constant(float(density)) for p, density in densities.items()}
+        self.schedules = choose(module, schedules)
+        for slot, _ in self.schedules:
             if slot.find(Mask) is None:
                 slot.wrap(Mask(slot.tensor.detach() != 0))
 
@@ -98,7 +93,7 @@ class Pruner:
 
     def prune(self) -> None:
         """Prune to the densities of this step."""
-        for slot, schedule in self.schedules.values():
+        for slot, schedule in self.schedules:
             _prune_one(slot, ("density", min(max(schedule(self.steps), 0.0), 1.0)))
 
     def state_dict(self) -> dict[str, Any]:
@@ -115,9 +110,19 @@ def densities(module: nn.Module) -> dict[str, float]:
     return {slot.name: float(part.mask.float().mean()) for slot, part in wrapped_tensors(module, Mask)}
 
 
-def _prune_one(slot: Slot, method: tuple[str, float]) -> None:
+def mask_by_magnitude(slot: Slot, method: tuple[str, float]) -> Tensor:
+    """What the packer's ``method`` keeps of the tensor: bool, of its shape.
+
+    Raises:
+        RecipeError: the tensor holds NaN or infinity.
+    """
     weights = slot.tensor.detach()
-    mask = torch.from_numpy(magnitude_mask(slot.name, weights.cpu().numpy(), method)).to(weights.device)
+    known_to_numpy = weights if weights.dtype == torch.float64 else weights.float()
+    return torch.from_numpy(magnitude_mask(slot.name, known_to_numpy.cpu().numpy(), method)).to(weights.device)
+
+
+def _prune_one(slot: Slot, method: tuple[str, float]) -> None:
+    mask = mask_by_magnitude(slot, method)
     part = slot.find(Mask)
     if part is None:
         slot.wrap(Mask(mask))

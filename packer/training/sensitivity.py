@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-import torch
 from torch import nn
 
 from ...format_spec.errors import RecipeError
-from ..prune import prune
 from ._slots import WEIGHTS, Slot, slots
+from .mask import mask_by_magnitude
 
 DENSITIES = (0.8, 0.6, 0.4, 0.3, 0.2, 0.15, 0.1, 0.07, 0.05, 0.03)
 """Densities that are tried."""
@@ -45,8 +44,7 @@ def choose_densities(found: Mapping[str, Mapping[float, float]], limit: float) -
 
 def _error_at(slot: Slot, density: float, evaluate: Callable[[], float]) -> float:
     original = slot.original.detach().clone()
-    weights = slot.tensor.detach()
-    mask = torch.from_numpy(prune(slot.name, weights.cpu().numpy(), ("density", density))).to(weights.device)
+    mask = mask_by_magnitude(slot, ("density", density))
     try:
         slot.original.data.mul_(mask)
         return evaluate()

@@ -13,16 +13,17 @@ import torch
 from torch import Tensor, nn
 
 from ...format_spec.errors import RecipeError
-from ._slots import WEIGHTS, Slot, slots, wrapped_tensors
+from ._slots import WEIGHTS, Slot, Wrapper, choose, wrapped_tensors
 
 MAX_VALUES = 65_535
 """Values that one tensor can have besides zero."""
 
 
-class SharedValues(nn.Module):
+class SharedValues(Wrapper):
     """Parametrization of a tensor by ``codes`` (its shape, int32; 0 is zero, others count from 1) and ``centroids`` (k,).
 
-    With ``half`` the values are rounded to what fp16 holds, in the forward pass too, so that a file may store them so.
+    With ``half`` the values are rounded to what fp16 holds, in the forward pass too, so that a file may store them so; but not
+    while one of them lies outside its range of normal numbers.
     While ``learning`` is true the nonzeros' original weights receive the gradient of what stands for them, as if there were no
     sharing (the straight-through estimator): codes can then be assigned anew. Otherwise only the centroids learn.
     """
@@ -40,7 +41,11 @@ class SharedValues(nn.Module):
     def codebook(self) -> Tensor:
         """The values as they are used and stored, (k,)."""
         values = self.centroids.detach()
-        return values.to(torch.float16).to(values.dtype) if self.half_precision else values
+        if not self.half_precision:
+            return values
+        half, sizes = torch.finfo(torch.float16), values.abs()
+        fits = ((sizes == 0) | ((sizes >= half.tiny) & (sizes <= half.max))).all()
+        return torch.where(fits, values.to(torch.float16).to(values.dtype), values)
 
     def forward(self, original: Tensor) -> Tensor:
         """The shared tensor, in the shape of ``original``."""
@@ -76,7 +81,8 @@ def share(
     """Wrap the parameters that fit ``names``: each nonzero takes the nearest of ``values`` centroids, zeros stay zero.
 
     The centroids come from k-means that starts from evenly spaced values, negative and positive ones apart. ``values`` may
-    map patterns of ``names`` to counts. A wrapper that is there already (a pruning mask) is replaced, its result kept.
+    map patterns to counts: the last pattern that fits a name counts. A wrapper that is there already (a pruning mask) is
+    replaced, its result kept.
 
     Raises:
         RecipeError: a pattern fits nothing, or a count is out of range.
@@ -85,8 +91,8 @@ def share(
     for pattern, count in counts.items():
         if not 1 <= count <= MAX_VALUES:
             raise RecipeError(f"{count} shared values for {pattern!r}: 1 to {MAX_VALUES} are possible")
-        for slot in slots(module, [pattern]):
-            _share_one(slot, count, half, learning, iterations)
+    for slot, count in choose(module, counts):
+        _share_one(slot, count, half, learning, iterations)
 
 
 def freeze_codes(module: nn.Module) -> None:

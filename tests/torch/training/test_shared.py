@@ -83,6 +83,21 @@ def test_counts_by_pattern(network: nn.Sequential) -> None:
         share(network, 0)
 
 
+def test_the_last_pattern_counts(network: nn.Sequential) -> None:
+    alone = copy.deepcopy(network)
+    share(alone, 16, ["fc1.weight"])
+    share(network, {"*weight": 4, "fc1.weight": 16})
+    assert torch.equal(weight(network, "fc1.weight"), weight(alone, "fc1.weight"))
+    assert len(weight(network, "fc2.weight").unique()) == 4
+
+
+@pytest.mark.parametrize("scale", [1e-9, 1e-6, 1e6])
+def test_values_outside_half_precision_are_kept(network: nn.Sequential, scale: float) -> None:
+    weights = network.get_parameter("fc1.weight").data.mul_(scale).clone()
+    share(network, 16, ["fc1.weight"])
+    assert (weight(network, "fc1.weight") - weights).norm() < 0.1 * weights.norm()
+
+
 @given(st.integers(0, 10_000), st.integers(1, 5), st.floats(0, 1), st.floats(0, 0.1))
 @settings(max_examples=40, deadline=None)
 def test_assignment_has_the_least_cost(seed: int, count: int, structure: float, multiplier: float) -> None:
