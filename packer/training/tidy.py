@@ -12,17 +12,13 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from onnx import shape_inference
 
-from ...converters import to_onnx
 from ...converters.dead import names_read
-from ...format_spec.graph import Dimension, Graph, Node, Tensor, TensorType, Value
+from ...converters.shapes import infer_shapes
+from ...format_spec.graph import Dimension, Graph, Node, Tensor
 from ...runtime.ops._registry import find_operator
 
 _BIASED = {"Conv": 2, "ConvTranspose": 2, "Gemm": 2}
-
-_LARGE_BYTES = 1024
-"""Shapes and axes are smaller: of larger tensors only types matter to shape inference."""
 
 
 def tidy(graph: Graph) -> Graph:
@@ -95,7 +91,7 @@ def _flattened(graph: Graph) -> list[Node]:
     if not any(node.op_type == "Reshape" for node in graph.nodes):
         return list(graph.nodes)
     makers = {name: node for node in graph.nodes for name in node.outputs}
-    sizes = _first_sizes(graph)
+    sizes = {name: shape[0] for name, shape in infer_shapes(graph).items() if shape}
     return [
         Node("Flatten", node.name, node.inputs[:1], node.outputs) if _flattens(node, makers, sizes, graph) else node
         for node in graph.nodes
@@ -125,22 +121,6 @@ def _counted(name: str, makers: Mapping[str, Node], sizes: Mapping[str, Dimensio
     if node is None or node.op_type != "Shape" or node.attribute("start", 0) != 0 or node.attribute("end") != 1:
         return None
     return sizes.get(node.inputs[0])
-
-
-def _first_sizes(graph: Graph) -> dict[str, Dimension]:
-    """The size, or the symbolic one's name, of the first axis of every value for which onnx infers it."""
-    large = {n: tensor for n, tensor in graph.initializers.items() if tensor.size * tensor.dtype.itemsize > _LARGE_BYTES}
-    declared = (Value(name, TensorType(str(tensor.dtype), tensor.shape)) for name, tensor in large.items())
-    small = {name: tensor for name, tensor in graph.initializers.items() if name not in large}
-    model = to_onnx(replace(graph, inputs=(*graph.inputs, *declared), initializers=small))
-    inferred = shape_inference.infer_shapes(model, data_prop=True).graph
-    found: dict[str, Dimension] = {}
-    for value in (*inferred.input, *inferred.value_info):
-        dimensions = value.type.tensor_type.shape.dim
-        if dimensions:
-            size = dimensions[0]
-            found[value.name] = size.dim_value if size.HasField("dim_value") else size.dim_param or None
-    return found
 
 
 def _without_zero_bias(node: Node, tensors: Mapping[str, Tensor]) -> Node:
