@@ -12,6 +12,9 @@ import numpy as np
 
 from ._registry import initialisations
 
+_NEGLIGIBLE, _BEARABLE = 2.0**-20, 0.01
+"""Squared error that rounding may add, of the values' scatter and of the error that sharing makes."""
+
 
 @dataclass(frozen=True, eq=False)
 class Clusters:
@@ -25,19 +28,37 @@ class Clusters:
     def rounded(self, dtype: np.dtype) -> np.ndarray:
         """The centroids as numbers of ``dtype``, ascending, distinct, +0.0 for either zero, each nearest to some value.
 
-        Inexact float32 centroids are rounded to fp16 where all are zero or in its normal range: by at most 2^-11 of a value,
-        far less than sharing costs, and a codebook takes half the bytes.
+        Inexact float32 centroids are rounded to fp16, which halves the bytes of a codebook, where all are zero or in its normal
+        range and that costs far less than sharing does; values that crowd around one other than zero need float32.
         """
         from ._lloyd import count_clusters
 
         centroids = self.centroids.astype(dtype)
-        codebook = np.unique((centroids if self.exact else _short(centroids)) + dtype.type(0))
+        short = _short(centroids)
+        codebook = np.unique((short if not self.exact and self._bears(short) else centroids) + dtype.type(0))
         while len(codebook):
             used = count_clusters(self.values, codebook.astype(np.float64)) > 0
             if used.all():
                 break
             codebook = codebook[used]
         return codebook
+
+    def _bears(self, rounded: np.ndarray) -> bool:
+        """Whether centroids ``rounded`` (k,) add less to the squared error than 2^-20 of the values' scatter, or 1 %.
+
+        By Huygens' theorem a cluster's error grows by its count times its mean's shift squared, and its scatter is its error
+        and its count times its mean's distance squared: the values need not be read unless that does not decide.
+        """
+        from ._lloyd import count_clusters
+
+        counts = count_clusters(self.values, self.centroids)
+        added = float(counts @ (rounded - self.centroids) ** 2)
+        mean = counts @ self.centroids / max(len(self.values), 1)
+        if added <= _NEGLIGIBLE * float(counts @ (self.centroids - mean) ** 2):
+            return True
+        parts = np.split(self.values, np.cumsum(counts)[:-1])
+        errors = [np.sum((part - centroid) ** 2) for part, centroid in zip(parts, self.centroids, strict=True)]
+        return added <= _BEARABLE * float(np.sum(errors))
 
 
 def kmeans(values: np.ndarray, k: int, init: str = "linear", seed: int = 0, iterations: int = 300) -> Clusters:

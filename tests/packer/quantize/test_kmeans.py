@@ -159,3 +159,15 @@ def test_rounded_codebooks_hold_no_duplicates_and_nothing_unused():
     values = np.array([1.0, 1.0001, 1.0002, 5.0], np.float32)
     codebook = kmeans(values, 4).rounded(np.dtype(np.float16))
     np.testing.assert_array_equal(codebook, np.array([1, 5], np.float16))
+
+
+@pytest.mark.parametrize(
+    ("offset", "spread", "half"), [(0, 0.05, True), (1, 0.001, False), (10, 0.001, False), (-3, 0.01, False)]
+)
+def test_codebooks_are_rounded_to_fp16_only_where_that_costs_little(offset: float, spread: float, half: bool):
+    values = (offset + spread * np.random.default_rng(0).standard_normal(16_384)).astype(np.float32)
+    found = kmeans(values, 64, iterations=20)
+    codebook = found.rounded(np.dtype(np.float32))
+    assert len(codebook) == 64
+    assert np.array_equal(codebook, codebook.astype(np.float16)) == half
+    assert inertia(values, codebook.astype(np.float64)) <= 1.01 * inertia(values, found.centroids)
