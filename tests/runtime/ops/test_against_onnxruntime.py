@@ -310,4 +310,4 @@ def test_where_numpy_would_do_otherwise(op_type: str, inputs: list[np.ndarray | 
 def test_a_scalar_has_no_coordinates() -> None:
     """ONNX's documentation says (0, count), ONNX Runtime (1, count)."""
     found = operators()["NonZero"]
-    assert [np.shape(found(np.float32(value))[0]) for value in (0, 3)] == [(0, 0), (0, 1)]
+    assert [np.shape(found(np.array(value, np.float32))[0]) for value in (0, 3)] == [(0, 0), (0, 1)]
