@@ -46,7 +46,8 @@ def command(
     recipe = make_recipe(flags)
     with progress(f"packing {model.name}", quiet or as_json) as step:
         graph = read_model(model)
-        keep_apart(target, *files_read(model))
+        if target.exists():  # the model is parsed once more to know
+            keep_apart(target, *files_read(model))
         report = pack(graph, target, recipe, threads=threads, progress=step, limits=limits)
     if as_json:
         print_json({"output": str(target), **report.to_dict()})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import islice
+from typing import Any
 
 import numpy as np
 
@@ -132,9 +133,7 @@ def read_table(data: bytes, offset: int, alphabet: int) -> tuple[np.ndarray, int
 
 def encode_sequence(symbols: np.ndarray, lengths: np.ndarray) -> list[bytes]:
     """The substreams of ``symbols``."""
-    _require_bitarray()
-    from bitarray import bitarray
-
+    bitarray = _library().bitarray
     codes = canonical_codes(lengths)
     prefixes = {s: bitarray(format(codes[s], f"0{lengths[s]}b")) for s in range(len(lengths)) if lengths[s] > 0}
     substreams, start = [], 0
@@ -154,20 +153,17 @@ def decode_substream(data: bytes, lengths: np.ndarray, count: int) -> np.ndarray
         FormatError: too few or too many bytes, or the padding is not zero.
         MissingExtra: bitarray is not installed.
     """
-    _require_bitarray()
-    from bitarray import bitarray
-    from bitarray.util import canonical_decode
-
+    library = _library()
     used = np.flatnonzero(lengths >= 0)
     if len(used) == 1:
         if data:
             raise FormatError("a substream of an alphabet with one symbol is not empty")
         return np.full(count, used[0], np.int64)
     order = used[np.lexsort((used, lengths[used]))]
-    bits = bitarray(endian="big")
+    bits = library.bitarray(endian="big")
     bits.frombytes(data)
     try:
-        decoder = canonical_decode(bits, np.bincount(lengths[used]).tolist(), order.tolist())
+        decoder = library.util.canonical_decode(bits, np.bincount(lengths[used]).tolist(), order.tolist())
         symbols = np.fromiter(islice(decoder, count), np.int64)
     except ValueError as error:
         raise FormatError("a substream ends inside a code") from error
@@ -177,8 +173,10 @@ def decode_substream(data: bytes, lengths: np.ndarray, count: int) -> np.ndarray
     return symbols
 
 
-def _require_bitarray() -> None:
+def _library() -> Any:
+    """The package bitarray."""
     try:
-        import bitarray  # noqa: F401 (only whether it is there)
+        import bitarray.util
     except ModuleNotFoundError as error:
-        raise MissingExtra("the reference decoder needs bitarray: pip install 'tersor[pack]'") from error
+        raise MissingExtra("the reference codecs need bitarray: pip install 'tersor[pack]'") from error
+    return bitarray

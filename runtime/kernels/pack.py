@@ -31,7 +31,7 @@ from .geometry import (
     TOP,
     H,
     W,
-)  # fmt: skip
+)
 
 PREFETCHED = 24
 """Cache lines, at least, by which packing asks for its inputs ahead of time (in whole channels)."""
@@ -133,15 +133,16 @@ def _copy_rows(lanes, target, source, down, stride, across, rows):
 
 
 @jit
-def pack_flat(lanes, target, image, pitch, length, apart, ow, bands, room, geometry):
+def pack_flat(lanes, target, image, pitch, length, apart, further, ow, bands, room, geometry):
     """Pack one channel for some output positions from column ``ow`` of the image's first row on, row after row: ``bands`` are
     how many of its first row, how many whole rows, and how many of another row.
 
     Every kernel position gets ``room`` elements, a multiple of ``V``, zeros after the last position. Rows of ``image`` have
     ``pitch`` elements, those for neighbouring outputs ``apart``: 1 in what :func:`pack_image` made, in phases of ``length``, or
-    the stride where a kernel of one position reads inputs as they are. Returns where the next channel is packed.
+    the stride where a kernel of one position reads inputs as they are. From one kernel column to the next, an output meets the
+    phase, and the element of it, that are so much ``further``. Returns where the next channel is packed.
     """
-    V, width, stride = len(lanes), number_at(geometry, OW), number_at(geometry, STRIDE_W)
+    V, width = len(lanes), number_at(geometry, OW)
     down = 4 * pitch * number_at(geometry, STRIDE_H)
     head, rows, tail = bands
     for kh in range(number_at(geometry, KERNEL_H)):
@@ -155,9 +156,9 @@ def pack_flat(lanes, target, image, pitch, length, apart, ow, bands, room, geome
                     row, begin = row + count * down, 0
             target += 4 * room
             _put_zeros(lanes, at, 4 * V, (target - at + 4 * V - 1) // (4 * V))
-            phase += number_at(geometry, DILATION_W)
-            while phase >= stride:  # a division takes longer than everything else
-                number, phase = number + 1, phase - stride
+            phase, number = phase + further[0], number + further[1]
+            if phase >= number_at(geometry, STRIDE_W):
+                phase, number = phase - number_at(geometry, STRIDE_W), number + 1
     return target
 
 
@@ -219,6 +220,7 @@ def pack_positions(lanes, task):
     ahead = 4 * plane * (PREFETCHED * LINE // (4 * rows * width) + 1)
     step, begin = stride_h if taps == 1 else 1, max(0, top - row * stride_h)
     lines = (min(rows, height + top - row * stride_h) - begin + step - 1) // step
+    further = number_at(geometry, DILATION_W) % stride_w, number_at(geometry, DILATION_W) // stride_w  # divisions take long
     for c in range(channels):
         channel_at = source + 4 * c * plane
         read = channel_at + 4 * (row * stride_h - top + begin) * width
@@ -227,4 +229,4 @@ def pack_positions(lanes, task):
         if c >= in_place:
             pack_image(lanes, image, channel_at, row * stride_h - top, rows, length, geometry)
             at, pitch, apart = image, length * stride_w, 1
-        target = pack_flat(lanes, target, at, pitch, length, apart, column, bands, columns, geometry)
+        target = pack_flat(lanes, target, at, pitch, length, apart, further, column, bands, columns, geometry)

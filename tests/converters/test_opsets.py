@@ -7,12 +7,10 @@ import itertools
 import numpy as np
 import onnx
 import pytest
-from onnx import helper
 from onnx.parser import parse_model
 
 from tersor.converters import from_onnx, to_onnx
 from tersor.converters.normalise import NEWEST, OLDEST
-from tersor.format_spec.errors import ConversionError, UnsupportedOperator
 from tersor.format_spec.graph import OPSET
 
 
@@ -293,82 +291,3 @@ def _broke(old: onnx.defs.OpSchema, new: onnx.defs.OpSchema) -> bool:
         if name not in new.attributes or attribute.default_value != new.attributes[name].default_value:
             return True
     return False
-
-
-def test_old_scan_is_refused():
-    body = helper.make_graph(
-        [helper.make_node("Identity", ["a"], ["b"])],
-        "body",
-        [helper.make_tensor_value_info("a", onnx.TensorProto.FLOAT, [3])],
-        [helper.make_tensor_value_info("b", onnx.TensorProto.FLOAT, [3])],
-    )
-    source = model(8, "agraph (float[2,4,3] x) => (float[2,4,3] y) { y = Neg(x) }")
-    source.graph.node[0].CopyFrom(helper.make_node("Scan", ["", "x"], ["y"], name="loop", body=body, num_scan_inputs=1))
-    with pytest.raises(ConversionError, match="node 'loop': Scan of opset 8"):
-        from_onnx(source)
-
-
-@pytest.mark.parametrize(
-    ("body", "message"),
-    [
-        ("y = Relu(x, x)", "Relu has 2 inputs; it takes 1"),
-        ("y = Relu<axis=1>(x)", "has no attribute 'axis'"),
-        ("y = Softmax<axis=1.5>(x)", "'axis' of Softmax is of kind FLOAT, not INT"),
-        ("y = Cast(x)", "lacks its attribute 'to'"),
-    ],
-)
-def test_what_the_definition_does_not_allow_is_refused(body, message):
-    with pytest.raises(ConversionError, match=message):
-        from_onnx(model(13, f"g (float[1] x) => (float[1] y) {{ {body} }}"))
-
-
-def test_old_spatial_batch_norm_is_refused():
-    body = f"{X4} <float[3] s = {{1,2,3}}> {{ y = BatchNormalization<spatial=0>(x, s, s, s, s) }}"
-    with pytest.raises(ConversionError, match="spatial=0"):
-        from_onnx(model(8, body))
-
-
-@pytest.mark.parametrize(
-    ("text", "error", "message"),
-    [
-        (
-            '<ir_version: 8, opset_import: ["" : 5]> g (float[1] x) => (float[1] y) {y = Relu(x)}',
-            UnsupportedOperator,
-            "opset 5",
-        ),
-        (
-            '<ir_version: 8, opset_import: ["" : 99]> g (float[1] x) => (float[1] y) {y = Relu(x)}',
-            ConversionError,
-            "upgrade onnx",
-        ),
-        (
-            '<ir_version: 8, opset_import: ["b" : 1]> g (float[1] x) => (float[1] y) {y = b.Relu(x)}',
-            UnsupportedOperator,
-            "'b'",
-        ),
-        (
-            '<ir_version: 8, opset_import: ["" : 9, "b" : 1]> g (float[1] x) => (float[1] y) {y = b.Odd(x)}',
-            UnsupportedOperator,
-            "'b'",
-        ),
-        (
-            '<ir_version: 8, opset_import: ["" : 9]> g (float[1] x) => (float[1] y) {y = Odd(x)}',
-            UnsupportedOperator,
-            "no operator Odd",
-        ),
-        (
-            '<ir_version: 8, opset_import: ["" : 9]> g (float[1] x) => (float[1] y) {y = Gelu(x)}',
-            UnsupportedOperator,
-            "opset 9",
-        ),
-        (
-            '<ir_version: 8, opset_import: ["" : 28]> g (float[1] x) => (float[1] y)'
-            "{y = If<then_branch = a () => (float[1] p) {p = Odd(x)}, else_branch = b () => (float[1] q) {q = Relu(x)}>(x)}",
-            UnsupportedOperator,
-            "no operator Odd",
-        ),
-    ],
-)
-def test_operators_that_cannot_be_read_are_named(text, error, message):
-    with pytest.raises(error, match=message):
-        from_onnx(parse_model(text))

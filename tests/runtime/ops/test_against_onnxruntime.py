@@ -5,52 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import onnxruntime
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from onnx import helper
 
 from tersor.format_spec.errors import PlanError
 from tersor.format_spec.graph import Node
 from tersor.runtime.ops._registry import operators
 
-QUIET = onnxruntime.SessionOptions()
-QUIET.log_severity_level = 4
-QUIET.intra_op_num_threads = QUIET.inter_op_num_threads = 1
-
-
-def onnx_runtime(op_type: str, inputs: list[np.ndarray | None], outputs: int = 1, *, opset: int = 22, **attributes: Any) -> Any:
-    """What ONNX Runtime computes for one node."""
-    names = ["" if x is None else f"x{i}" for i, x in enumerate(inputs)]
-    values = [
-        helper.make_tensor_value_info(f"x{i}", helper.np_dtype_to_tensor_dtype(x.dtype), x.shape)
-        for i, x in enumerate(inputs)
-        if x is not None
-    ]
-    results = [helper.make_empty_tensor_value_info(f"y{i}") for i in range(outputs)]
-    node = helper.make_node(op_type, names, [r.name for r in results], **attributes)
-    graph = helper.make_graph([node], "g", values, results)
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=10)
-    session = onnxruntime.InferenceSession(model.SerializeToString(), QUIET, ["CPUExecutionProvider"])
-    return session.run(None, {f"x{i}": x for i, x in enumerate(inputs) if x is not None})
-
-
-def check(op_type: str, inputs: list[np.ndarray | None], outputs: int = 1, *, opset: int = 22, **attributes: Any) -> None:
-    """Assert that the reference, and its ``infer``, agree with ONNX Runtime."""
-    found = operators()[op_type]
-    results = found(*inputs, **attributes)[:outputs]
-    for result, expected in zip(results, onnx_runtime(op_type, inputs, outputs, opset=opset, **attributes), strict=True):
-        assert result.dtype == expected.dtype
-        np.testing.assert_allclose(result, expected, rtol=1e-4, atol=1e-5)
-    if found.infer:
-        node = Node(op_type, "n", (), (), attributes)
-        types = found.infer(node, [None if x is None else (x.dtype, x.shape) for x in inputs], inputs)
-        assert types[:outputs] == [(r.dtype, r.shape) for r in results]
-
-
-def floats(seed: int, *shape: int) -> np.ndarray:
-    return np.random.default_rng(seed).standard_normal(shape, np.float32)
+from .single import check, floats, onnx_runtime
 
 
 @st.composite
@@ -283,31 +246,3 @@ def test_quantized_convolution(scale: tuple[int, ...], zero: tuple[int, ...]) ->
     (result,) = operators()["QLinearConv"](*arrays, pads=(1, 1, 1, 1))
     assert result.dtype == expected.dtype
     assert np.abs(result.astype(int) - expected.astype(int)).max() <= 1
-
-
-NOTHING, BEYOND = np.zeros((0, 4, 6), np.float32), np.array([[0, -0.5, -0.5, 2, 2]], np.float32)
-
-
-@pytest.mark.parametrize(
-    ("op_type", "inputs", "attributes"),
-    [
-        ("MaxPool", [floats(0, 1, 1, 2, 2)], {"kernel_shape": (3, 3), "strides": (2, 2), "ceil_mode": 1}),
-        ("AveragePool", [floats(0, 1, 1, 1, 1)], {"kernel_shape": (2, 2), "strides": (2, 2), "ceil_mode": 1}),
-        ("Slice", [floats(0, 5), *np.array([[-6], [-100], [0], [-1]])], {}),
-        ("Slice", [floats(0, 5), *np.array([[-100], [np.iinfo(np.int64).min], [0], [-2]])], {}),
-        ("Pad", [floats(0, 1), np.array([-2, 2]), np.array(7, np.float32)], {}),
-        ("Pad", [floats(0, 2, 3), np.array([2, 1, -3, -1]), np.array(7, np.float32)], {}),
-        ("ConvTranspose", [NOTHING, floats(0, 4, 3, 2)], {"group": 2}),
-        ("RotaryEmbedding", [NOTHING, *floats(0, 2, 4, 1), np.zeros((0, 4), np.int64)], {"num_heads": 3, "opset": 23}),
-        ("Col2Im", [NOTHING, np.array([7]), np.array([2])], {}),
-        ("MaxRoiPool", [floats(0, 1, 1, 4, 4), BEYOND], {"pooled_shape": (1, 2), "opset": 21}),
-    ],
-)  # fmt: skip
-def test_where_numpy_would_do_otherwise(op_type: str, inputs: list[np.ndarray | None], attributes: dict[str, Any]) -> None:
-    check(op_type, inputs, **attributes)
-
-
-def test_a_scalar_has_no_coordinates() -> None:
-    """ONNX's documentation says (0, count), ONNX Runtime (1, count)."""
-    found = operators()["NonZero"]
-    assert [np.shape(found(np.array(value, np.float32))[0]) for value in (0, 3)] == [(0, 0), (0, 1)]

@@ -1,0 +1,39 @@
+"""Where numpy's rules, or the obvious ones, are not ONNX's."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tersor.runtime.ops._registry import operators
+
+from .single import check, floats
+
+NOTHING, BEYOND = np.zeros((0, 4, 6), np.float32), np.array([[0, -0.5, -0.5, 2, 2]], np.float32)
+
+
+@pytest.mark.parametrize(
+    ("op_type", "inputs", "attributes"),
+    [
+        ("MaxPool", [floats(0, 1, 1, 2, 2)], {"kernel_shape": (3, 3), "strides": (2, 2), "ceil_mode": 1}),
+        ("AveragePool", [floats(0, 1, 1, 1, 1)], {"kernel_shape": (2, 2), "strides": (2, 2), "ceil_mode": 1}),
+        ("Slice", [floats(0, 5), *np.array([[-6], [-100], [0], [-1]])], {}),
+        ("Slice", [floats(0, 5), *np.array([[-100], [np.iinfo(np.int64).min], [0], [-2]])], {}),
+        ("Pad", [floats(0, 1), np.array([-2, 2]), np.array(7, np.float32)], {}),
+        ("Pad", [floats(0, 2, 3), np.array([2, 1, -3, -1]), np.array(7, np.float32)], {}),
+        ("ConvTranspose", [NOTHING, floats(0, 4, 3, 2)], {"group": 2}),
+        ("RotaryEmbedding", [NOTHING, *floats(0, 2, 4, 1), np.zeros((0, 4), np.int64)], {"num_heads": 3, "opset": 23}),
+        ("Col2Im", [NOTHING, np.array([7]), np.array([2])], {}),
+        ("MaxRoiPool", [floats(0, 1, 1, 4, 4), BEYOND], {"pooled_shape": (1, 2), "opset": 21}),
+    ],
+)  # fmt: skip
+def test_where_numpy_would_do_otherwise(op_type: str, inputs: list[np.ndarray | None], attributes: dict[str, Any]) -> None:
+    check(op_type, inputs, **attributes)
+
+
+def test_a_scalar_has_no_coordinates() -> None:
+    """ONNX's documentation says (0, count), ONNX Runtime (1, count)."""
+    found = operators()["NonZero"]
+    assert [np.shape(found(np.array(value, np.float32))[0]) for value in (0, 3)] == [(0, 0), (0, 1)]
