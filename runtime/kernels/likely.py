@@ -23,7 +23,7 @@ from .lrn import normaliser
 from .pack import packer
 from .pool import pooler
 from .rowwise import averager, normaliser_of_rows
-from .team import carry_out, follow, make_team
+from .team import carry_out, follow, make_team, none_joined
 from .winograd.transforms import TAPS
 
 Call: TypeAlias = "tuple[Kernel, tuple[Any, ...]]"
@@ -83,7 +83,7 @@ def _conv(node: Node) -> Iterator[Call]:
     if {*strides} != {1}:  # else rows may be read as they lie
         yield packer, (_lanes(),)
     yield carry_out, (make_team(), _array(np.int64, 2), 0)
-    yield follow, (make_team(), 0, 0)
+    yield follow, (make_team(), none_joined(), 0, 0)
 
 
 @_of("LRN")

@@ -25,6 +25,8 @@ many threads carry out orders."""
 OPEN, JOINED, NUMBER = 1, 2, 1 << 32
 """The work as one number: whether it is open, plus twice the number of followers who joined, plus 2^32 times its number."""
 
+NOTHING = -1
+"""The number of no work."""
 
 LOOKS = 64
 """Looks for work between two at the processor."""
@@ -37,15 +39,24 @@ def make_team() -> np.ndarray:
     return team
 
 
+def none_joined() -> np.ndarray:
+    """What a thread that has joined no work yet hands to :func:`follow`."""
+    return np.full(1, NOTHING, np.int64)
+
+
 @jit
-def follow(team, calls, patience):
+def follow(team, joined, calls, patience):
     """Join the work of ``team`` as it comes, until there was none for ``patience`` looks and nobody is busy with orders, or
     :data:`CALLS` is no longer ``calls``.
+
+    ``joined`` (1,) int64 is the number of the work that this thread joined last, :data:`NOTHING` before the first. The thread
+    keeps it from call to call: who joins work takes one of as many places in its scratch memory as there are threads, so that
+    a thread that joined twice would leave another one none.
 
     Returns whether it gave up because this thread is on the processor of who leads, whom it would only hold up.
     """
     place = address(team)
-    work, done, looked = place + 8 * WORK, -1, 0
+    work, looked = place + 8 * WORK, 0
     while seen_at(place + 8 * CALLS) == calls:
         if looked == patience:
             if seen_at(place + 8 * BUSY) == 0:
@@ -55,8 +66,8 @@ def follow(team, calls, patience):
         if looked % LOOKS == 0 and 0 <= processor() == seen_at(place + 8 * PROCESSOR):
             return True
         now = seen_at(work)
-        if now & OPEN != 0 and now // NUMBER != done and replace_at(work, now, now + JOINED):
-            done, looked = now // NUMBER, 0
+        if now & OPEN != 0 and now // NUMBER != joined[0] and replace_at(work, now, now + JOINED):
+            joined[0], looked = now // NUMBER, 0
             call_at(seen_at(place + 8 * FUNCTION), seen_at(place + 8 * ARGUMENT))
             add_at(place + 8 * ENDED, 1)
         else:

@@ -18,7 +18,7 @@ from typing import TypeAlias, TypeVar
 import numpy as np
 
 from ..kernels.order import SHARED
-from ..kernels.team import BUSY, CALLS, PROCESSOR, carry_out, follow, make_team
+from ..kernels.team import BUSY, CALLS, PROCESSOR, carry_out, follow, make_team, none_joined
 
 AWAKE = 500e-6
 """Seconds that a thread looks for more work before it sleeps, or for others to end before it lets them have its processor."""
@@ -45,12 +45,12 @@ def _core_of(cpu: int) -> str:
 @cache
 def _patience() -> int:
     """How often a thread looks for work in :data:`AWAKE` seconds: processors pause for very different times."""
-    team, tried = make_team(), 1000
+    team, joined, tried = make_team(), none_joined(), 1000
     seconds: list[float] = []
-    follow(team, 0, 1)
+    follow(team, joined, 0, 1)
     for _ in range(10):  # the quickest: a thread may lose its processor meanwhile
         begin = time.perf_counter()
-        follow(team, 0, tried)
+        follow(team, joined, 0, tried)
         seconds.append(time.perf_counter() - begin)
     return max(1, int(tried * AWAKE / min(seconds)))
 
@@ -103,6 +103,7 @@ class _Helper:
 
     def __init__(self, jobs: Jobs, team: np.ndarray, name: str) -> None:
         self.asleep, self.left = True, -1
+        self._joined = none_joined()
         self._thread = Thread(target=self._serve, args=(jobs, team), name=name, daemon=True)
         self._thread.start()
 
@@ -119,7 +120,7 @@ class _Helper:
             calls = int(team[CALLS])
             if not jobs.empty():
                 return
-            if follow(team, calls, _patience()):
+            if follow(team, self._joined, calls, _patience()):
                 if not self.leave(int(team[PROCESSOR])):
                     return
             else:

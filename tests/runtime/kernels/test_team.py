@@ -14,12 +14,30 @@ import pytest
 from tersor.runtime.kernels._atomic import add_at, code_of, number_at
 from tersor.runtime.kernels._jit import jit
 from tersor.runtime.kernels.order import CODE, NEXT, PIECES, SHARED, WORK, order_of
-from tersor.runtime.kernels.team import BUSY, CALLS, ENDED, LED, PROCESSOR, alone, carry_out, follow, lead, make_team
+from tersor.runtime.kernels.team import (
+    ARGUMENT,
+    BUSY,
+    CALLS,
+    ENDED,
+    FUNCTION,
+    JOINED,
+    LED,
+    NUMBER,
+    OPEN,
+    PROCESSOR,
+    alone,
+    carry_out,
+    follow,
+    lead,
+    make_team,
+    none_joined,
+)
 from tersor.runtime.kernels.team import WORK as IN_WORK
 from tersor.runtime.plan.trace import STEPS, Recorder
 from tersor.runtime.plan.workers import Workers
 
 LOOKS = 1000
+ONE_PROCESSOR = len(os.sched_getaffinity(0) if sys.platform == "linux" else range(os.cpu_count() or 1)) < 2
 
 
 @jit
@@ -81,9 +99,9 @@ def test_orders_in_a_row(code, shared):
 
 def test_followers_stay_while_orders_are_carried_out():
     team, gave_up = make_team(), []
-    follow(team, 0, 1)
+    follow(team, none_joined(), 0, 1)
     team[BUSY] = 1
-    follower = Thread(target=lambda: gave_up.append(follow(team, 0, 10)))
+    follower = Thread(target=lambda: gave_up.append(follow(team, none_joined(), 0, 10)))
     follower.start()
     time.sleep(0.05)
     assert follower.is_alive()
@@ -92,21 +110,40 @@ def test_followers_stay_while_orders_are_carried_out():
     assert gave_up == [False]
 
 
+@pytest.mark.skipif(ONE_PROCESSOR, reason="there is one processor")
 def test_followers_join_what_is_open(code):
-    team, jobs, joined = make_team(), [], 0
-    follow(team, 0, 1)  # compiled before threads need it
-    followers = [Thread(target=follow, args=(team, 0, 1 << 60)) for _ in range(2)]
+    team, jobs, joined, end = make_team(), [], 0, time.monotonic() + 60
+    follow(team, none_joined(), 0, 1)  # compiled before threads need it
+
+    def serve() -> None:
+        own = none_joined()
+        while follow(team, own, 0, 1 << 60):
+            time.sleep(0)
+
+    followers = [Thread(target=serve) for _ in range(2)]
     for follower in followers:
         follower.start()
-    while joined == 0 or len(jobs) < 200:
+    while (joined == 0 or len(jobs) < 200) and time.monotonic() < end:
         jobs.append(Job(code, 40))
         joined += lead(team, code, jobs[-1].order.ctypes.data, LOOKS)
     team[CALLS] = 1
     for follower in followers:
         follower.join()
+    assert joined > 0
     assert all(job.done == [1] * 40 for job in jobs)
     assert joined <= 2 * len(jobs)
     assert team[LED] == team[ENDED] == team[IN_WORK] % 2 == 0
+
+
+def test_nobody_joins_work_twice(code):
+    team, job, joined = make_team(), Job(code, 3), none_joined()
+    team[[FUNCTION, ARGUMENT]] = code, job.order.ctypes.data
+    team[IN_WORK] = NUMBER + OPEN
+    for _ in range(2):  # a follower that gave up comes back while the same work is open
+        assert not follow(team, joined, 0, 10)
+    assert team[IN_WORK] == NUMBER + OPEN + JOINED
+    assert team[ENDED] == 1
+    assert job.done == [1] * 3
 
 
 def test_who_cannot_lead_works_alone(code):
@@ -119,24 +156,25 @@ def test_who_cannot_lead_works_alone(code):
 
 def test_followers_lose_patience():
     team = make_team()
-    follow(team, 0, 10)
+    follow(team, none_joined(), 0, 10)
     assert np.array_equal(team, make_team())
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells processors")
 def test_followers_give_up_on_the_processor_of_who_leads(code):
-    team, usable = make_team(), os.sched_getaffinity(0)
+    team, job, usable = make_team(), Job(code, 3), os.sched_getaffinity(0)
     os.sched_setaffinity(0, {min(usable)})
-    job = Job(code, 3)
-    lead(team, code, job.order.ctypes.data, LOOKS)
-    assert team[PROCESSOR] == min(usable)
-    assert follow(team, 0, 1 << 60)
-    team[PROCESSOR] = -1
-    assert not follow(team, 0, 10)
-    os.sched_setaffinity(0, usable)
+    try:
+        lead(team, code, job.order.ctypes.data, LOOKS)
+        assert team[PROCESSOR] == min(usable)
+        assert follow(team, none_joined(), 0, 1 << 60)
+        team[PROCESSOR] = -1
+        assert not follow(team, none_joined(), 0, 10)
+    finally:
+        os.sched_setaffinity(0, usable)
 
 
-@pytest.mark.skipif(sys.platform != "linux" or len(os.sched_getaffinity(0)) < 2, reason="there is one processor")
+@pytest.mark.skipif(sys.platform != "linux" or ONE_PROCESSOR, reason="there is one processor")
 def test_helpers_wake_on_another_processor(code):
     workers, usable, end = Workers(2), os.sched_getaffinity(0), time.monotonic() + 60
     left: set[int] = set()
