@@ -117,18 +117,18 @@ class Conv(Ordered):
     def _shares(self) -> np.ndarray:
         """(first tile, last tile, first part of the channels, last part) of pieces of work that threads take one by one.
 
-        Tiles are shared out when there are enough, in more pieces than threads, so that a thread that wakes up late leaves more
-        to the others; else channels, though each thread then packs all inputs. Little work stays on one thread.
+        Each thread gets as many whole tiles as any other, in more pieces than threads, so that one that wakes up late leaves
+        more to the others. Of tiles that are left over each thread does a part of the channels, though it then packs all
+        inputs. Little work stays on one thread.
         """
         count, parts = tiles(self.shape, self.tiling), self.parts
         cycles = cost(self.shape, self.tiling, self.stream.nonzeros)
         if parts == 1 or cycles < WORTH_SHARING:
-            shares = [(0, count, 0, parts)]
-        elif count >= 4 * parts or count % parts == 0:
-            pieces = min(count, max(parts, min(MOST_PIECES * parts, int(cycles / PIECE))))
-            shares = [(count * i // pieces, count * (i + 1) // pieces, 0, parts) for i in range(pieces)]
-        else:
-            shares = [(0, count, i, i + 1) for i in range(parts)]
+            return np.array([(0, count, 0, parts)], np.int64)
+        whole = count - count % parts
+        pieces = min(whole, parts * max(1, min(MOST_PIECES, round(cycles / PIECE / parts))))
+        shares = [(whole * i // pieces, whole * (i + 1) // pieces, 0, parts) for i in range(pieces)]
+        shares += [(tile, tile + 1, i, i + 1) for tile in range(whole, count) for i in range(parts)]
         return np.array(shares, np.int64)
 
 

@@ -185,8 +185,11 @@ def tiles(shape: Shape2D, tiling: Tiling) -> int:
 
 
 @lru_cache(maxsize=1024)  # streamed weights ask in every run
-def choose(shape: Shape2D, nonzeros: int, registers: tuple[int, int], *, passing: bool = False) -> Tiling | None:
-    """The cheapest way to run a convolution that has ``nonzeros`` weights; ``registers`` as from :func:`host_registers`.
+def choose(
+    shape: Shape2D, nonzeros: int, registers: tuple[int, int], parts: int = 1, *, passing: bool = False
+) -> Tiling | None:
+    """The cheapest way to run a convolution that has ``nonzeros`` weights on ``parts`` threads; ``registers`` as from
+    :func:`host_registers`.
 
     ``passing`` weights are prepared for each run, which counts: for single output channels it is quicker, and for few visits.
     There is no way for a kernel of more positions than offsets can tell apart, nor for more weights than can be counted.
@@ -195,7 +198,7 @@ def choose(shape: Shape2D, nonzeros: int, registers: tuple[int, int], *, passing
         return None
 
     def cycles(tiling: Tiling) -> float:
-        return cost(shape, tiling, nonzeros, registers[1], passing=passing)
+        return cost(shape, tiling, nonzeros, registers[1], parts, passing=passing)
 
     return min(_candidates(shape, registers), key=cycles, default=None)
 
@@ -234,8 +237,8 @@ def balanced(channels: int, most: int) -> int:
     return -(-channels // -(-channels // most))
 
 
-def cost(shape: Shape2D, tiling: Tiling, nonzeros: int, width: int = 16, *, passing: bool = False) -> float:
-    """Estimated cycles of one core whose vectors have ``width`` lanes.
+def cost(shape: Shape2D, tiling: Tiling, nonzeros: int, width: int = 16, parts: int = 1, *, passing: bool = False) -> float:
+    """Estimated cycles of ``parts`` threads on cores whose vectors have ``width`` lanes.
 
     An entry costs its loads, which take longer than its multiply-adds; read in place, inputs lie further apart. A visit
     mispredicts the ends of its loops and, unless one block holds all channels, loads and stores sums in the second-level
@@ -256,7 +259,14 @@ def cost(shape: Shape2D, tiling: Tiling, nonzeros: int, width: int = 16, *, pass
     stored = shape.M * R * wide * ((4 if near else 13) + 30 * (1 - _inside(shape, tiling)))
     packed = shape.C * tiling.packed * wide * (10 if shape.strides[1] == 1 else 15)
     prepared = VISIT_PREPARED * visits(shape, tiling) + ENTRY_PREPARED[T] * nonzeros if passing else 0
-    return tiles(shape, tiling) * (walked + visited + stored + packed + 1000) + prepared
+    return spread(tiles(shape, tiling), parts, parts, walked + visited + stored, packed + 1000) + prepared
+
+
+def spread(count: int, parts: int, shares: int, divided: float, repeated: float) -> float:
+    """Cycles until ``parts`` threads have done ``count`` equal pieces of work, when each of those that are left over is cut
+    into ``shares``: they divide ``divided`` cycles of it and all repeat ``repeated``."""
+    whole, left = divmod(count, parts)
+    return whole * (divided + repeated) + -(-left * shares // parts) * (divided / shares + repeated)
 
 
 def _inside(shape: Shape2D, tiling: Tiling) -> float:

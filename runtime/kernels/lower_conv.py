@@ -41,25 +41,25 @@ def lower_conv(site: Site) -> Kernel | None:
 
 def _ways(site: Site, shape: Shape2D) -> Iterator[tuple[float, Callable[[], Kernel | None]]]:
     """Ways to run a convolution: estimated cycles, and what makes the kernel."""
-    flat, registers = shape.flattened, host_registers()
+    flat, registers, threads = shape.flattened, host_registers(), site.threads
+    width = registers[1]
     nonzeros = site.prepare(("nonzeros", site.node.inputs[1]), lambda: _matrix(site).nonzeros)
-    tiling = choose(flat, nonzeros, registers, passing=site.passing)
+    tiling = choose(flat, nonzeros, registers, threads, passing=site.passing)
     if tiling is not None:
-        yield cost(flat, tiling, nonzeros, registers[1], passing=site.passing), lambda: _by_tiles(site, shape, tiling)
+        yield cost(flat, tiling, nonzeros, width, threads, passing=site.passing), lambda: _by_tiles(site, shape, tiling)
     if shape.groups == 1 and tiling is not None:
-        cut = cut_dense(flat, registers)
+        cut = cut_dense(flat, registers, threads)
         prepared = PREPARED * shape.dense if site.passing else 0
-        yield (cycles := cost_dense(flat, cut, registers[1])) + prepared, lambda: _dense(site, shape, cut, _parts(site, cycles))
+        alone = cost_dense(flat, cut, width)
+        yield cost_dense(flat, cut, width, threads) + prepared, lambda: _dense(site, shape, cut, _parts(site, alone))
     if fits(shape) and not site.passing:
         tiled = cut_winograd(shape, registers)
-        yield (
-            (needed := cost_winograd(shape, tiled, registers[1])),
-            lambda: _by_winograd(site, shape, tiled, _parts(site, needed)),
-        )
+        needed = cost_winograd(shape, tiled, width)
+        yield cost_winograd(shape, tiled, width, threads), lambda: _by_winograd(site, shape, tiled, _parts(site, needed))
 
 
 def _parts(site: Site, cycles: float) -> int:
-    """Threads that share work of so many estimated cycles."""
+    """Threads that share work of so many estimated cycles of one."""
     return site.threads if cycles >= WORTH_SHARING else 1
 
 

@@ -157,13 +157,16 @@ class InPieces(Ordered):
     def _work(self) -> np.ndarray:
         """Pieces, int64: (image, first element, last element, first chunk of output channels, last chunk).
 
-        With few pieces of an image, each thread does some chunks, and all of them prepare the same inputs.
+        Each thread gets as many as any other; of those that are left over each does some chunks, and all of them prepare the
+        same inputs.
         """
-        cut, images, pieces = self.cut, self.shape.N, self.cut.pieces
-        chunks = -(-self.shape.M // cut.chunk)
-        shares = 1 if images * pieces >= 3 * self.parts else min(self.parts, chunks)
-        ends = cut.total * np.arange(pieces + 1) // pieces * cut.V
+        cut, count, chunks = self.cut, self.shape.N * self.cut.pieces, -(-self.shape.M // self.cut.chunk)
+        ends = cut.total * np.arange(cut.pieces + 1) // cut.pieces * cut.V
         ends[-1] = self.elements
+        whole, shares = count - count % self.parts, min(self.parts, chunks)
         cuts = chunks * np.arange(shares + 1) // shares
-        n, piece, share = np.indices((images, pieces, shares)).reshape(3, -1)
-        return np.stack([n, ends[piece], ends[piece + 1], cuts[share], cuts[share + 1]], axis=1)
+        work = [(number, 0, chunks) for number in range(whole)]
+        work += [(number, *cuts[share : share + 2]) for number in range(whole, count) for share in range(shares)]
+        number, first, last = np.array(work, np.int64).T
+        n, piece = np.divmod(number, cut.pieces)
+        return np.stack([n, ends[piece], ends[piece + 1], first, last], axis=1)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from .._property import made_once
 from ..geometry import geometry_of
-from ..layout import Shape2D, balanced
+from ..layout import Shape2D, balanced, spread
 from ..matrix import Matrix
 from ..multiply import multiplier
 from ..pack import packing_code
@@ -28,9 +30,10 @@ CHUNK = 16
 """Output channels whose sums are finished while they are in the first-level cache."""
 
 
-def cut_dense(shape: Shape2D, registers: tuple[int, int]) -> Cut:
-    """How a convolution is cut for a processor, ``registers`` being those of :func:`host_registers`: into the largest pieces
-    whose sums, of a chunk where all their inputs are one block, else of all output channels, are few enough."""
+def cut_dense(shape: Shape2D, registers: tuple[int, int], parts: int = 1) -> Cut:
+    """How a convolution is cut for ``parts`` threads of a processor, ``registers`` being those of :func:`host_registers`: into
+    the largest pieces whose sums, of a chunk where all their inputs are one block, else of all output channels, are few enough;
+    or into as many more as give each thread the same number, where that is quicker."""
     T, R, V = register_tile(registers, TOGETHER)
     total, chunk = -(-shape.OH * shape.OW // V), min(CHUNK, -(-shape.M // T) * T)
 
@@ -38,20 +41,26 @@ def cut_dense(shape: Shape2D, registers: tuple[int, int]) -> Cut:
         block = balanced(shape.C, max(1, INPUT_BYTES // (4 * vectors * V * shape.taps)))
         return Cut(T, R, V, total, -(-total // vectors), chunk, block)
 
+    def cycles(cut: Cut) -> float:
+        return cost_dense(shape, cut, registers[1], parts)
+
     most = max(R, min(VECTORS, PIECE_BYTES // (4 * V * shape.C * shape.taps)))
     cuts = [of(vectors) for vectors in range(min(most, total), 0, -1)]
-    return next((cut for cut in cuts if 4 * kept(shape, cut) * cut.most * V <= SUM_BYTES), cuts[-1])
+    largest = next((cut for cut in cuts if 4 * kept(shape, cut) * cut.most * V <= SUM_BYTES), cuts[-1])
+    evenly = min(total, -(-largest.pieces // parts) * parts)
+    return min(largest, replace(largest, pieces=evenly), key=cycles)
 
 
-def cost_dense(shape: Shape2D, cut: Cut, width: int) -> float:
-    """Estimated cycles of one core whose vectors have ``width`` lanes, on the scale of
+def cost_dense(shape: Shape2D, cut: Cut, width: int, parts: int = 1) -> float:
+    """Estimated cycles of ``parts`` threads on cores whose vectors have ``width`` lanes, on the scale of
     :func:`tersor.runtime.kernels.layout.cost`. Packing takes longer where rows of outputs are short, storing where sums
     are kept first."""
-    vectors, wide = shape.N * cut.total, cut.V // width
+    vectors = cut.V // width * cut.total / cut.pieces
     packed = (10 if shape.strides[1] == 1 else 15) + 5 * cut.V / shape.OW
     stored = 20 if cut.block >= shape.C else 25
-    of_vector = cut.cycles * shape.dense + packed * shape.C * shape.taps + stored * shape.M
-    return wide * of_vector * vectors + shape.N * cut.pieces * 2000
+    divided, repeated = cut.cycles * shape.dense + stored * shape.M, packed * shape.C * shape.taps
+    shares = min(parts, -(-shape.M // cut.chunk))
+    return spread(shape.N * cut.pieces, parts, shares, vectors * divided, vectors * repeated + 2000)
 
 
 def dense_weights(matrix: Matrix, T: int) -> tuple[np.ndarray, np.ndarray | None]:

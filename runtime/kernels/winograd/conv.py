@@ -6,7 +6,7 @@ import numpy as np
 
 from .._property import made_once
 from ..geometry import geometry_of
-from ..layout import Shape2D, balanced
+from ..layout import Shape2D, balanced, spread
 from ..matrix import Matrix
 from ..multiply import multiplier
 from ..pieces import Cut, InPieces, kept, register_tile
@@ -49,8 +49,8 @@ def cut_winograd(shape: Shape2D, registers: tuple[int, int]) -> Cut:
     return Cut(T, R, V, total, pieces, min(CHUNK, -(-shape.M // T) * T), -(-block // per) * per)
 
 
-def cost_winograd(shape: Shape2D, cut: Cut, width: int) -> float:
-    """Estimated cycles of one core whose vectors have ``width`` lanes, on the scale of
+def cost_winograd(shape: Shape2D, cut: Cut, width: int, parts: int = 1) -> float:
+    """Estimated cycles of ``parts`` threads on cores whose vectors have ``width`` lanes, on the scale of
     :func:`tersor.runtime.kernels.layout.cost`.
 
     Products take longer where sums of several blocks of input channels are added up: all of them do not fit a second-level
@@ -58,10 +58,14 @@ def cost_winograd(shape: Shape2D, cut: Cut, width: int) -> float:
     """
     kernels, wide = shape.C * shape.M, cut.V // width
     of_product = cut.cycles * (1.1 if cut.block >= shape.C else 1.35)
-    of_vector = 1000 * shape.C + 500 * shape.M + PRODUCTS * of_product * kernels
     down, across = tiles(shape)
-    left_over = 1000 * shape.C + 500 * shape.M + PRODUCTS * 0.15 * kernels if lone.fits(down * across, cut.V) else 0
-    return shape.N * (cut.total * wide * of_vector + left_over + cut.pieces * 400 * kernels * wide / cut.V)
+    vectors, left_over = wide * cut.total / cut.pieces, lone.fits(down * across, cut.V) / cut.pieces
+    repeated = 1000 * shape.C * (vectors + left_over)
+    divided = 500 * shape.M * (vectors + left_over) + kernels * (
+        PRODUCTS * (of_product * vectors + 0.15 * left_over) + 400 * wide / cut.V
+    )
+    shares = min(parts, -(-shape.M // cut.chunk))
+    return spread(shape.N * cut.pieces, parts, shares, divided, repeated)
 
 
 def winograd_weights(matrix: Matrix, channels: int, T: int, V: int) -> tuple[np.ndarray, np.ndarray | None]:

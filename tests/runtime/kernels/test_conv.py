@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tersor.format_spec.errors import FormatError
 from tersor.format_spec.tensors import DenseTensor
 from tersor.runtime.kernels.conv import Conv, affine
-from tersor.runtime.kernels.layout import MOST_ENTRIES, MOST_VECTORS, Shape2D, Tiling, choose, tiles
+from tersor.runtime.kernels.layout import MOST_ENTRIES, MOST_VECTORS, Shape2D, Tiling, choose, spread, tiles
 from tersor.runtime.kernels.matrix import matrix_of
 from tersor.runtime.kernels.stream import arrange, cut_channels, list_entries, make_stream
 from tersor.runtime.ops.conv import conv
@@ -191,6 +191,43 @@ def test_choice_fits_registers_and_offsets(geometry, density, registers):
     assert tiling.block * tiling.vectors <= MOST_VECTORS
     assert tiling.shape != "direct" or shape.OH * shape.OW % (tiling.R * tiling.V) == 0
     assert tiles(shape, tiling) >= 1
+
+
+@pytest.mark.parametrize("parts", [1, 2, 3])
+@pytest.mark.parametrize("width", [1, 7, 12, 49])
+def test_threads_get_equally_many_tiles(share, pruned, parts, width):
+    shape = Shape2D(N=1, C=2, H=1, W=8 * width, M=4, OH=1, OW=8 * width)
+    tiling, w = Tiling(1, 1, 8, "flat", 2), pruned(np.random.default_rng(0), (4, 2, 1, 1), 1.0)
+    stream = make_stream(matrix_of(share(w, (0,), "rows", np.uint8), (0,), "w"), 2, 1, tiling, parts)
+    kernel = Conv(shape, tiling, stream, *affine(Epilogue(), 4, None), np.zeros(2, np.float32), parts)
+    with patch("tersor.runtime.kernels.conv.WORTH_SHARING", 0):
+        work = kernel._shares
+    done = [(tile, part) for a, z, first, last in work.tolist() for tile in range(a, z) for part in range(first, last)]
+    assert sorted(done) == [(tile, part) for tile in range(width) for part in range(parts)]
+    divided = [row for row in work.tolist() if row[3] - row[2] < parts]
+    assert len(divided) == (0 if parts == 1 else width % parts * parts)
+    assert sum(z - a for a, z, first, last in work.tolist() if last - first == parts) % parts == 0
+
+
+def test_few_tiles_are_chosen_for_the_threads_that_share_them():
+    shape = Shape2D(N=1, C=1024, H=1, W=196, M=256, OH=1, OW=196)
+    alone, together = (choose(shape, 26_000, (32, 16), parts) for parts in (1, 2))
+    assert alone is not None
+    assert together is not None
+    assert tiles(shape, alone) == 1
+    assert tiles(shape, together) == 2
+
+
+@given(
+    count=st.integers(1, 50),
+    parts=st.integers(1, 9),
+    cycles=st.tuples(st.floats(1, 1e6), st.floats(0, 1e6)),
+    fewer=st.integers(0, 8),
+)
+def test_threads_take_no_longer_than_one_and_no_less_than_their_share(count, parts, cycles, fewer):
+    shares, alone = max(1, parts - fewer), count * sum(cycles)
+    assert alone / parts * 0.999 <= spread(count, parts, shares, *cycles) <= alone * 1.001
+    assert spread(count, 1, 1, *cycles) == pytest.approx(alone)
 
 
 @pytest.mark.parametrize(

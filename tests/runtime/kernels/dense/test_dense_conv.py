@@ -84,7 +84,7 @@ def test_threads_change_no_bit_and_nothing_outside_is_written(share, pruned, car
     tensor = share(pruned(rng, (40, 20, 3, 3), 1.0), (0,), "rows", np.uint8)
     x, results = rng.standard_normal((1, 20, 21, 33)).astype(np.float32), []
     for threads in (1, 2, 3):
-        kernel = made(tensor, shape, cut_dense(shape, registers), threads=threads)
+        kernel = made(tensor, shape, cut_dense(shape, registers, threads), threads=threads)
         guarded = np.full(40 * 11 * 17 + 64, 7, np.float32)
         carry_out(kernel, x, guarded[32:-32], None, threads)
         results.append(guarded)
@@ -94,12 +94,33 @@ def test_threads_change_no_bit_and_nothing_outside_is_written(share, pruned, car
 
 
 @pytest.mark.parametrize("registers", REGISTERS.values(), ids=REGISTERS)
-@given(C=st.integers(1, 6000), M=st.integers(1, 6000), size=st.integers(1, 5000), kernel=st.integers(1, 11))
-def test_any_shape_is_cut_at_once(registers, C, M, size, kernel):
+@given(
+    C=st.integers(1, 6000),
+    M=st.integers(1, 6000),
+    size=st.integers(1, 5000),
+    kernel=st.integers(1, 11),
+    parts=st.integers(1, 9),
+)
+def test_any_shape_is_cut_at_once(registers, C, M, size, kernel, parts):
     shape = Shape2D(1, C, size, size, M, size, size, (kernel, kernel), begin=(kernel // 2, kernel // 2))
-    found = cut_dense(shape, registers)
+    found = cut_dense(shape, registers, parts)
     assert 1 <= found.pieces <= found.total
     assert 1 <= found.block <= C
     assert kept(shape, found) >= min(M, found.chunk)
     assert max(found.counts) <= found.R
-    assert cost_dense(shape, found, registers[1]) > 0
+    alone = cost_dense(shape, found, registers[1])
+    assert 0 < alone / parts <= 1.001 * cost_dense(shape, found, registers[1], parts) <= 1.002 * alone
+
+
+@pytest.mark.parametrize("parts", [1, 2, 3])
+@pytest.mark.parametrize(("size", "M"), [(13, 16), (13, 48), (27, 32), (55, 64)])
+def test_every_output_is_in_one_piece_and_threads_get_equally_many(share, pruned, parts, size, M):
+    shape = Shape2D(N=1, C=8, H=size, W=size, M=M, OH=size, OW=size)
+    tensor = share(pruned(np.random.default_rng(0), (M, 8, 1, 1), 1.0), (0,), "rows", np.uint8)
+    kernel = made(tensor, shape, cut_dense(shape.flattened, REGISTERS["AVX-512"], parts), threads=parts)
+    seen, chunks = np.zeros((size * size, -(-M // kernel.cut.chunk)), int), -(-M // kernel.cut.chunk)
+    for image, first, last, low, high in kernel._work.tolist():
+        assert image == 0
+        seen[first:last, low:high] += 1
+    assert np.all(seen == 1)
+    assert sum(high - low == chunks for *_, low, high in kernel._work.tolist()) % parts == 0 or chunks == 1
