@@ -14,6 +14,9 @@ from ._dtypes import saturate
 from ._registry import Shaped, operator
 from ._shapes import Shape, Types, Values, constant, given, infers, positive_axes
 
+MIDDLE = 1e-6
+"""What two distances to the nearest elements may differ by and still count as equal: ONNX Runtime's number."""
+
 NEAREST_MODES = ("round_prefer_floor", "round_prefer_ceil", "floor", "ceil")
 POLICIES = ("stretch", "not_larger", "not_smaller")
 COORDINATES = (
@@ -43,22 +46,30 @@ class ResizedAxis:
         return self.output == self.length and self.scale == 1 and (self.start, self.stop) == (0, 1)
 
     def coordinates(self, mode: str) -> np.ndarray:
-        """Where each output element lies on the input axis, float64 (output,)."""
-        x = np.arange(self.output, dtype=np.float64)
-        width = self.scale * self.length
+        """Where each output element lies on the input axis, float32 (output,): computed with as many digits as ONNX Runtime
+        does, for the last one may decide which element is the nearest."""
+        x, scale = np.arange(self.output, dtype=np.float32), np.float32(self.scale)
         if mode == "asymmetric":
-            return x / self.scale
+            return x / scale
+        if mode == "half_pixel" or (mode == "pytorch_half_pixel" and self.output > 1):
+            return (x + np.float32(0.5)) / scale - np.float32(0.5)
+        return self._of_whole(mode, x.astype(np.float64)).astype(np.float32)
+
+    def _of_whole(self, mode: str, x: np.ndarray) -> np.ndarray:
+        """Coordinates that depend on the size of the whole axis."""
         if mode == "align_corners":
+            width = self.scale * self.length
             return x * (self.length - 1) / (width - 1) if width != 1 else np.zeros_like(x)
         if mode == "tf_crop_and_resize":
             last, span = self.length - 1, (self.stop - self.start) * (self.length - 1)
             if self.output == 1:
                 return x + (self.start + self.stop) * last / 2
             return self.start * last + x * span / (self.output - 1)
-        if mode == "pytorch_half_pixel" and self.output == 1:
-            return np.zeros_like(x)
-        half = (x + 0.5) / self.scale - 0.5
-        return half + self.length / 2 * (1 - self.output / width) if mode == "half_pixel_symmetric" else half
+        if mode == "half_pixel_symmetric":
+            scale, length = np.float32(self.scale), np.float32(self.length)
+            offset = length / 2 * (1 - np.float32(self.output) / (scale * length))
+            return offset + (x + 0.5) / np.float64(scale) - 0.5
+        return np.zeros_like(x)  # the only element of pytorch_half_pixel
 
 
 def resized_axes(
@@ -91,8 +102,8 @@ def resized_axes(
     lengths = [shape[a] for a in along]
     if sizes is None:
         factors = [float(s) for s in wanted]
-        regions = zip(lengths, factors, starts, stops, strict=True)
-        outputs = [math.floor(n * (stop - start) * factor) for n, factor, start, stop in regions]
+        regions = np.float32(lengths) * np.float32(stops - starts) * np.float32(factors)
+        outputs = [math.floor(region) for region in regions]
     else:
         factors, outputs = _from_sizes(lengths, [int(s) for s in wanted], keep_aspect_ratio_policy)
     return list(map(ResizedAxis, along, lengths, outputs, factors, starts, stops))
@@ -103,7 +114,7 @@ def _from_sizes(lengths: list[int], sizes: list[int], policy: str) -> tuple[list
     if policy == "stretch":
         return factors, sizes
     factor = min(factors) if policy == "not_larger" else max(factors)
-    return [factor] * len(lengths), [math.floor(factor * n + 0.5) for n in lengths]
+    return [factor] * len(lengths), [math.floor(float(np.float32(factor) * np.float32(n)) + 0.5) for n in lengths]
 
 
 def _types(types: Types, values: Values, **attributes: Any) -> Shaped:
@@ -117,11 +128,11 @@ def _types(types: Types, values: Values, **attributes: Any) -> Shaped:
 
 
 def _nearest(x: np.ndarray, mode: str) -> np.ndarray:
-    if mode == "round_prefer_floor":
-        return np.ceil(x - 0.5)
-    if mode == "round_prefer_ceil":
-        return np.floor(x + 0.5)
-    return np.floor(x) if mode == "floor" else np.ceil(x)
+    if mode in ("floor", "ceil"):
+        return np.floor(x) if mode == "floor" else np.ceil(x)
+    below, x = np.floor(x), x.astype(np.float64)
+    in_the_middle = np.abs(x - below - 0.5) <= MIDDLE
+    return np.where(in_the_middle, below + (mode == "round_prefer_ceil"), np.floor(x + 0.5))
 
 
 def _linear(distance: np.ndarray) -> np.ndarray:
