@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
-from threading import Lock, RLock, Semaphore
+from functools import cache
+from queue import SimpleQueue
+from threading import Lock, RLock
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -23,31 +24,58 @@ if TYPE_CHECKING:
     from .plan.execute import Execution
     from .plan.plan import Plan
     from .plan.trace import Trace
+    from .plan.workers import Workers
 
 MOST_EXECUTIONS = 8
 """Arenas of a plan: as many threads run it at once, others wait. More would take memory, and no core would be free for them."""
 
+_dtype = cache(np.dtype)
+"""An element type by its name, which numpy looks up for longer than everything else that is checked."""
+
 Shapes = tuple[tuple[int, ...], ...]
+Arrays = Mapping[str, np.ndarray]
 
 
 @dataclass(frozen=True, eq=False)
 class _Planned:
     plan: Plan
     _idle: deque[Execution] = field(default_factory=deque)
-    _places: Semaphore = field(default_factory=lambda: Semaphore(MOST_EXECUTIONS))
+    _places: SimpleQueue[None] = field(default_factory=SimpleQueue)
 
-    @contextmanager
-    def execution(self) -> Iterator[Execution]:
-        """Memory to run the plan in, which comes back unless the run fails; waits while every arena is in use."""
+    def __post_init__(self) -> None:
+        for _ in range(MOST_EXECUTIONS):
+            self._places.put(None)
+
+    def check_out(self, out: Arrays) -> None:
+        """Make sure that arrays have the types of the outputs of these names.
+
+        Raises:
+            InputError: one has not.
+        """
+        for name, array in out.items():
+            slot = self.plan.slots[self.plan.outputs[name]]
+            if slot.shape is not None and (array.shape, array.dtype) != (slot.shape, slot.dtype):
+                raise InputError(f"out[{name!r}] is {described(array)}, the output is {slot.dtype.name}{list(slot.shape)}")
+
+    def run(self, inputs: Arrays, out: Arrays, workers: Workers) -> dict[str, np.ndarray]:
+        """Run the plan in memory that nobody else uses meanwhile, and that is kept unless the run fails; waits while every
+        arena is in use."""
+        self._places.get()
+        try:
+            execution = self._execution()
+            results = execution.run(inputs, out, workers)
+            self._idle.append(execution)
+        finally:
+            self._places.put(None)
+        return results
+
+    def _execution(self) -> Execution:
         from .plan.execute import Execution
 
-        with self._places:
-            try:
-                execution = self._idle.pop()
-            except IndexError:
-                execution = Execution(self.plan)
-            yield execution
-            self._idle.append(execution)
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return Execution(self.plan)
 
 
 class Model:
@@ -108,9 +136,9 @@ class Model:
 
     def run(
         self,
-        inputs: Mapping[str, np.ndarray],
+        inputs: Arrays,
         outputs: Sequence[str] | None = None,
-        out: Mapping[str, np.ndarray] | None = None,
+        out: Arrays | None = None,
     ) -> dict[str, np.ndarray]:
         """Compute the outputs called ``outputs`` (all of them by default).
 
@@ -123,16 +151,13 @@ class Model:
         """
         shapes = check_inputs(self.inputs, inputs)
         wanted = self._wanted(outputs)
-        given = dict(out or {})
-        _check_out(given, wanted, inputs)
         planned = self._planned(shapes)
-        for name, array in given.items():
-            slot = planned.plan.slots[planned.plan.outputs[name]]
-            if slot.shape is not None and (array.shape, array.dtype) != (slot.shape, slot.dtype):
-                raise InputError(f"out[{name!r}] is {described(array)}, the output is {slot.dtype.name}{list(slot.shape)}")
-        with planned.execution() as execution:
-            results = execution.run(inputs, given, self._workers)
-        return {name: results[name] for name in wanted}
+        given = dict(out or {})
+        if given:
+            _check_out(given, wanted, inputs)
+            planned.check_out(given)
+        results = planned.run(inputs, given, self._workers)
+        return results if outputs is None else {name: results[name] for name in wanted}
 
     def plan(self, shapes: Mapping[str, tuple[int, ...]] | None = None) -> Plan:
         """The plan for inputs of ``shapes``; an input left out has its declared shape, symbolic sizes taken as 1.
@@ -143,7 +168,7 @@ class Model:
         """
         return self._planned(complete_shapes(self.inputs, shapes or {})).plan
 
-    def trace(self, inputs: Mapping[str, np.ndarray], runs: int = 1) -> Trace:
+    def trace(self, inputs: Arrays, runs: int = 1) -> Trace:
         """Run ``runs`` times, noting when each step begins and ends, and what each thread does meanwhile.
 
         One more run goes first, and is not in the trace: it prepares what traced runs need.
@@ -156,11 +181,10 @@ class Model:
 
         planned = self._planned(check_inputs(self.inputs, inputs))
         traced = []
-        with planned.execution() as execution:
-            for _ in range(1 + runs):
-                recorder = Recorder(self._workers)
-                execution.run(inputs, {}, recorder)
-                traced.append(recorder.spans())
+        for _ in range(1 + runs):
+            recorder = Recorder(self._workers)
+            planned.run(inputs, {}, recorder)
+            traced.append(recorder.spans())
         return Trace(tuple(planned.plan.rows()), tuple(traced[1:]))
 
     def close(self) -> None:
@@ -226,25 +250,33 @@ class Model:
         return self._prepared[key]
 
 
-def check_inputs(expected: Sequence[Value], given: Mapping[str, np.ndarray]) -> Shapes:
+def check_inputs(expected: Sequence[Value], given: Arrays) -> Shapes:
     """The shapes of ``given`` in the order of ``expected``.
 
     Raises:
         InputError: a name is missing or unknown, or an array has the wrong element type or shape.
     """
+    shapes = []
+    for value in expected:
+        array = given.get(value.name)
+        if array is None or len(given) != len(expected):
+            _check_names(expected, given)
+        if not isinstance(array, np.ndarray):
+            raise InputError(f"input {value.name!r} must be a numpy array {value.type}, not {type(array).__name__}")
+        if array.dtype != _dtype(value.type.dtype) or not _fits(value, array.shape):
+            raise InputError(f"input {value.name!r} is {described(array)}, the model takes {value.type}")
+        shapes.append(array.shape)
+    return tuple(shapes)
+
+
+def _check_names(expected: Sequence[Value], given: Arrays) -> None:
     names = [value.name for value in expected]
     for name in given:
         if name not in names:
-            raise InputError(f"the model has no input {name!r}; it takes {', '.join(map(str, map(_signature, expected)))}")
-    for value in expected:
-        if value.name not in given:
-            raise InputError(f"input {value.name!r} is missing; the model takes {', '.join(map(_signature, expected))}")
-        array = given[value.name]
-        if not isinstance(array, np.ndarray):
-            raise InputError(f"input {value.name!r} must be a numpy array {value.type}, not {type(array).__name__}")
-        if array.dtype != np.dtype(value.type.dtype) or not _fits(value, array.shape):
-            raise InputError(f"input {value.name!r} is {described(array)}, the model takes {value.type}")
-    return tuple(given[name].shape for name in names)
+            raise InputError(f"the model has no input {name!r}; it takes {', '.join(map(_signature, expected))}")
+    for name in names:
+        if name not in given:
+            raise InputError(f"input {name!r} is missing; the model takes {', '.join(map(_signature, expected))}")
 
 
 def complete_shapes(expected: Sequence[Value], given: Mapping[str, tuple[int, ...]]) -> Shapes:
@@ -270,7 +302,7 @@ def complete_shapes(expected: Sequence[Value], given: Mapping[str, tuple[int, ..
     return tuple(shapes)
 
 
-def _check_out(out: Mapping[str, np.ndarray], wanted: Sequence[str], inputs: Mapping[str, np.ndarray]) -> None:
+def _check_out(out: Arrays, wanted: Sequence[str], inputs: Arrays) -> None:
     for name, array in out.items():
         if name not in wanted:
             raise InputError(f"out[{name!r}] is not among the outputs asked for: {', '.join(wanted)}")
@@ -283,7 +315,7 @@ def _check_out(out: Mapping[str, np.ndarray], wanted: Sequence[str], inputs: Map
 
 def _fits(value: Value, shape: tuple[int, ...]) -> bool:
     declared = value.type.shape
-    if declared is None:
+    if declared is None or declared == shape:
         return True
     return len(declared) == len(shape) and all(not isinstance(d, int) or d == n for d, n in zip(declared, shape, strict=True))
 

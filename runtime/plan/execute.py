@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from itertools import count
 from math import prod
 
@@ -32,11 +33,13 @@ class Execution:
         self._values: list[np.ndarray | None] = [None] * len(plan.slots)
         for index, array in plan.constants.items():
             self._values[index] = array
+        self._inputs = [(name, index, shape_of(plan.slots[index])) for name, index in plan.inputs.items()]
         self._late = [i for i, slot in enumerate(plan.slots) if slot.root != i and slot.kind in ("input", "output")]
         self._make_views()
         late = {index for index, value in enumerate(self._values) if value is None}
         scratch = [self._arena[s.scratch : s.scratch + s.kernel.scratch] for s in plan.steps]
         self._parts = tuple(parts_of([*map(Placed, count(), plan.steps, scratch)], late))
+        self._by_numpy = any(isinstance(part, Placed) for part in self._parts)
 
     def _make_views(self) -> None:
         slots = self._plan.slots
@@ -57,7 +60,7 @@ class Execution:
         """
         values = self._values.copy()
         owners = self._bind(values, inputs, out)
-        with np.errstate(all="ignore"):
+        with np.errstate(all="ignore") if self._by_numpy else nullcontext():
             for part in self._parts:
                 part.run(values, workers)
         return {name: self._result(name, values, index in owners, out) for name, index in self._plan.outputs.items()}
@@ -67,8 +70,10 @@ class Execution:
     ) -> set[int]:
         """Fill in the caller's memory; returns the output slots whose arrays are handed over as they are."""
         slots = self._plan.slots
-        for name, index in self._plan.inputs.items():
-            values[index] = np.ascontiguousarray(inputs[name]).reshape(shape_of(slots[index]))
+        for name, index, shape in self._inputs:
+            array = inputs[name]
+            plain = type(array) is np.ndarray and array.flags.c_contiguous
+            values[index] = array if plain else np.ascontiguousarray(array).reshape(shape)
         owners = set()
         for name, index in self._plan.outputs.items():
             slot = slots[slots[index].root]

@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from ..kernels.order import ORDER, OTHER, X, address_of
+from ..kernels.order import ORDER, OTHER, SHARED, X, address_of
 from .step import Step
 from .workers import Workers
 
@@ -48,6 +48,8 @@ class Section:
         self._steps = tuple(steps)
         self._late = late.intersection(i for placed in steps for i in (*placed.step.inputs, *placed.step.outputs))
         self._orders = np.zeros((0, ORDER), np.int64)
+        self._numbers = self._orders.reshape(-1).data  # written ten times as fast as through the array
+        self._shared = False
         self._ends: list[tuple[int, int]] = []
         self._places: list[tuple[int, list[tuple[int, int]]]] = []
 
@@ -55,12 +57,11 @@ class Section:
         """Carry out all orders."""
         if not self._ends:
             self._make(values)
-        numbers = self._orders.reshape(-1).data  # numbers are written ten times as fast as through the array
         for slot, places in self._places:
             begin = address_of(values[slot])
             for place, offset in places:
-                numbers[place] = begin + offset
-        workers.carry_out(self._orders, self._ends)
+                self._numbers[place] = begin + offset
+        workers.carry_out(self._orders, self._ends, shared=self._shared)
 
     def _make(self, values: Values) -> None:
         given = values.copy()
@@ -68,6 +69,7 @@ class Section:
             given[slot] = np.empty_like(values[slot])
         made = [_orders_of(placed, given) for placed in self._steps]
         self._orders = np.concatenate(made)
+        self._numbers, self._shared = self._orders.reshape(-1).data, bool(self._orders[:, SHARED].any())
         self._places = [(slot, _places_of(given[slot], self._orders)) for slot in self._late]
         ends = np.cumsum([len(orders) for orders in made])
         self._ends = [(placed.number, int(end)) for placed, end in zip(self._steps, ends, strict=True)]

@@ -97,7 +97,7 @@ class Recorder(Workers):
 
         self._workers.each(noted, parts)
 
-    def carry_out(self, orders: np.ndarray, steps: Sequence[tuple[int, int]] = ()) -> None:
+    def carry_out(self, orders: np.ndarray, steps: Sequence[tuple[int, int]] = (), *, shared: bool = True) -> None:
         """As :meth:`Workers.carry_out`, one order after another."""
         begin = 0
         for step, end in steps or ((None, len(orders)),):

@@ -17,7 +17,6 @@ from typing import TypeAlias, TypeVar
 
 import numpy as np
 
-from ..kernels.order import SHARED
 from ..kernels.team import BUSY, CALLS, PROCESSOR, carry_out, follow, make_team, none_joined
 
 AWAKE = 500e-6
@@ -167,16 +166,19 @@ class _Crew:
             self.jobs.put(job)
         self.team[CALLS] = next(self.calls)
 
-    def carry_out(self, orders: np.ndarray) -> None:
-        """Carry out orders, those that are shared on all threads that are free."""
-        if self.helpers and orders[:, SHARED].any():
+    def carry_out(self, orders: np.ndarray, *, shared: bool) -> None:
+        """Carry out orders, if any is ``shared`` on all threads that are free."""
+        if self.helpers and shared:
             self._wake()
         patience = _patience() if self.helpers else 1
         self.carries_out(self.team, orders, patience)
 
     def _wake(self) -> None:
         """Have the helpers follow."""
-        asleep, processor = [helper for helper in self.helpers if helper.asleep], int(self.team[PROCESSOR])
+        asleep = [helper for helper in self.helpers if helper.asleep]
+        if not asleep:
+            return
+        processor = int(self.team[PROCESSOR])
         for helper in asleep:
             if helper.left != processor:
                 helper.leave(processor)
@@ -214,12 +216,12 @@ class Workers:
         job.help()
         job.wait()
 
-    def carry_out(self, orders: np.ndarray, steps: Sequence[tuple[int, int]] = ()) -> None:
+    def carry_out(self, orders: np.ndarray, steps: Sequence[tuple[int, int]] = (), *, shared: bool = True) -> None:
         """Carry out ``orders`` (n, ORDER) int64 in turn, those that are shared on as many of the threads as are free.
 
-        ``steps`` says which steps of a plan they are: (step, end of its orders).
+        ``steps`` says which steps of a plan they are: (step, end of its orders); ``shared`` is whether any is shared.
         """
-        (self._crew or self._started()).carry_out(orders)
+        (self._crew or self._started()).carry_out(orders, shared=shared)
 
     def map(self, function: Callable[[T], R], items: Iterable[T]) -> list[R]:
         """``[function(item) for item in items]``, the items spread over the threads."""
