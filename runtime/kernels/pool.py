@@ -42,31 +42,42 @@ def pool_planes(kinds, order):
     as long as the vectors are wide, ``kind`` as the columns' stride up to 2, or 3.
     """
     facts = number_at(order, FACTS)
-    length = number_at(facts, LINE)
-    line = number_at(order, SCRATCH) + 4 * length * add_at(order + 8 * PLACES, 1)
-    margins = floats_at(line, length)
-    for i in range(length):
+    length, rows = number_at(facts, LINE), number_at(facts, OH)
+    lines = number_at(order, SCRATCH) + 8 * length * add_at(order + 8 * PLACES, 1)
+    margins = floats_at(lines, 2 * length)
+    for i in range(2 * length):
         margins[i] = np.float32(0 if len(kinds[1]) else -np.inf)
     plane, pooled = 4 * number_at(facts, H) * number_at(facts, W), 4 * number_at(facts, OH) * number_at(facts, OW)
     piece = add_at(order + 8 * NEXT, 1)
     while piece < number_at(order, PIECES):
         work = number_at(order, WORK) + 8 * piece
         for n in range(number_at(work, 0), number_at(work, 1)):
-            for oh in range(number_at(facts, OH)):
-                _pool_row(kinds, facts, number_at(order, X) + n * plane, number_at(order, Y) + n * pooled, oh, line)
+            source, target = number_at(order, X) + n * plane, number_at(order, Y) + n * pooled
+            _fold_line(kinds, facts, source, 0, lines)
+            for oh in range(rows):  # a line is read a row after it is written: a processor waits for what it has just stored
+                if oh + 1 < rows:
+                    _fold_line(kinds, facts, source, oh + 1, lines + 4 * length * ((oh + 1) % 2))
+                _fold_row(kinds, facts, lines + 4 * length * (oh % 2), oh, target)
         piece = add_at(order + 8 * NEXT, 1)
 
 
 @jit
-def _pool_row(kinds, facts, plane, pooled, oh, line):
-    """Pool the plane at address ``plane`` into row ``oh`` of that at ``pooled``: rows of windows are folded first, into a line
-    at the address ``line``; then its columns."""
-    lanes, adds, kind = kinds
-    V, width, outputs, rows = len(lanes), number_at(facts, W), number_at(facts, OW), number_at(facts, ROWS) + 16 * oh
+def _fold_line(kinds, facts, plane, oh, line):
+    """Fold the rows of windows ``oh`` of the plane at address ``plane`` into a line at the address ``line``."""
+    lanes, adds, _ = kinds
+    V, width, rows = len(lanes), number_at(facts, W), number_at(facts, ROWS) + 16 * oh
     row, step = plane + 4 * number_at(rows, 0) * width, 4 * number_at(facts, DILATION_H) * width
     for iw in range(0, width, V):
         place = line + 4 * (number_at(facts, LEFT) + iw)
         fold_rows(lanes, adds, place, row + 4 * iw, step, number_at(rows, 1), width - iw)
+
+
+@jit
+def _fold_row(kinds, facts, line, oh, pooled):
+    """Fold the columns of windows ``oh``, whose rows have been folded into the line at address ``line``, into row ``oh`` of the
+    plane at address ``pooled``."""
+    lanes, adds, kind = kinds
+    V, outputs = len(lanes), number_at(facts, OW)
     stride, dilation, columns = number_at(facts, STRIDE), number_at(facts, DILATION_W), number_at(facts, TAPS)
     factor, divisors = np.float32(1), number_at(facts, DIVISOR_W)
     if len(adds):
@@ -107,7 +118,7 @@ def lower_pool(site: Site) -> Kernel | None:
     most = min(source[0], MOST_PIECES * site.threads, prod(target) * prod(seen.kernel) // PIECE)
     pieces = 1 if site.threads == 1 else max(1, most)
     shared = Shared(lambda: pooler(*kinds), pieces, site.threads, evenly(source[0], pieces), facts, (rows, *divisors))
-    scratch = 4 * line * site.threads
+    scratch = 8 * line * site.threads
     return Kernel.of_orders("pool " + ("average" if average else "max"), one_order(shared), reads=(0,), scratch=scratch)
 
 
