@@ -6,7 +6,6 @@ import os
 import time
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
 from itertools import count
@@ -120,7 +119,7 @@ class _Helper:
             if not jobs.empty():
                 return
             if follow(team, self._joined, calls, _patience()):
-                if not self.leave(int(team[PROCESSOR])):
+                if not self.leave(int(team[PROCESSOR])):  # it would give up again at once, and again
                     return
             else:
                 self.asleep = True
@@ -129,18 +128,20 @@ class _Helper:
                 self.asleep = False  # who leads since looked before, and wakes nobody
 
     def leave(self, processor: int) -> bool:
-        """Keep the thread off the processor of who leads, where it would wait for that one; ``False`` when it has no other.
+        """Keep the thread off the processor of who leads, where it would wait for that one; ``False`` when that cannot be done:
+        it has no other, or may not choose.
 
         Schedulers wake threads where they ran, or where who wakes them does, when no processor is idle.
         """
-        number = self._thread.native_id
+        number, self.left = self._thread.native_id, processor
         if not hasattr(os, "sched_setaffinity") or number is None:
-            return True
-        others = os.sched_getaffinity(os.getpid()) - {processor}
-        if others:
-            with suppress(OSError):  # what is usable may change meanwhile
+            return False
+        try:
+            others = os.sched_getaffinity(os.getpid()) - {processor}
+            if others:
                 os.sched_setaffinity(number, others)
-        self.left = processor
+        except OSError:  # what is usable may change meanwhile, and some systems let nobody choose
+            return False
         return bool(others)
 
 

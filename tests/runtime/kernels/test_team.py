@@ -187,6 +187,31 @@ def test_helpers_wake_on_another_processor(code):
     assert left
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells processors")
+def test_helpers_that_cannot_leave_sleep(code, monkeypatch):
+    workers, usable, end = Workers(2), os.sched_getaffinity(0), time.monotonic() + 20
+    here, elsewhere = min(usable), max(usable) + 1
+
+    def refuse(thread: int, processors: set[int]) -> None:
+        raise PermissionError
+
+    os.sched_setaffinity(0, {here})  # so that helpers start on the processor of who leads
+    try:
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "sched_setaffinity", refuse)
+            patch.setattr(os, "sched_getaffinity", lambda _: {here, elsewhere})
+            for _ in range(5):
+                workers.carry_out(Job(code, 9).order[None])
+                time.sleep(0.01)
+            (helper,) = workers._started().helpers
+            while not (asleep := helper.asleep) and time.monotonic() < end:
+                time.sleep(0.01)
+            workers.close()
+    finally:
+        os.sched_setaffinity(0, usable)
+    assert asleep
+
+
 @pytest.mark.parametrize("count", [1, 2, 4])
 def test_workers_share_work_of_many_callers(code, count):
     workers, jobs = Workers(count), [[Job(code, 9) for _ in range(50)] for _ in range(6)]
