@@ -109,6 +109,7 @@ class _Helper:
         while (job := jobs.get()) is not None:
             self.asleep = False
             job.help()
+            del job  # which holds what a run reads and writes, and a trace's the workers: they would never be forgotten
             self._follow(jobs, team)
             self.asleep = True
 
@@ -208,7 +209,7 @@ class Workers:
 
     def each(self, work: Callable[[int], object], parts: int) -> None:
         """Call ``work(0)`` ... ``work(parts - 1)``, spread over the threads, and wait for all of them."""
-        if parts == 1 or self.count == 1:
+        if parts < 2 or self.count == 1:
             for part in range(parts):
                 work(part)
             return

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from threading import Barrier, Event, Thread, get_ident
 from threading import enumerate as enumerate_threads
 from weakref import ref
 
 import pytest
 
+from tersor.runtime.plan.trace import Recorder
 from tersor.runtime.plan.workers import Workers, physical_cores
 
 
@@ -68,6 +70,42 @@ def test_threads_end_with_their_workers_after_an_error():
     for thread in started:
         thread.join(60)
     assert not any(thread.is_alive() for thread in started)
+
+
+def test_threads_forget_what_they_did():
+    workers, both, end = Workers(2), Barrier(2, timeout=60), time.monotonic() + 20
+
+    def work(part: int) -> None:
+        both.wait()
+
+    gone = ref(work)
+    workers.each(work, 2)
+    del work
+    while gone() is not None and time.monotonic() < end:  # the other thread may still be at its last line
+        time.sleep(0.01)
+    workers.close()
+    assert gone() is None
+
+
+def test_threads_end_after_a_trace():
+    before, recorder = {*enumerate_threads()}, Recorder(Workers(2))
+    both = Barrier(2, timeout=60)
+    recorder.each(lambda part: both.wait(), 2)
+    started = {*enumerate_threads()} - before
+    assert started
+    del recorder
+    for thread in started:
+        thread.join(20)
+    assert not any(thread.is_alive() for thread in started)
+
+
+def test_no_parts_are_done_at_once():
+    workers, seen = Workers(2), []
+    caller = Thread(target=workers.each, args=(seen.append, 0), daemon=True)
+    caller.start()
+    caller.join(20)
+    assert not caller.is_alive()
+    assert seen == []
 
 
 def test_an_error_reaches_the_caller_after_all_parts_ended():
