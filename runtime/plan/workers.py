@@ -6,6 +6,7 @@ import os
 import time
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
 from itertools import count
@@ -158,9 +159,12 @@ class _Crew:
 
     @classmethod
     def of(cls, size: int) -> _Crew:
-        """``size`` new threads."""
+        """``size`` new threads, or as many as the system gives: fewer do the same work."""
         jobs, team = SimpleQueue(), make_team()
-        return cls(jobs, team, tuple(_Helper(jobs, team, f"tersor {number}") for number in range(1, size + 1)))
+        helpers: list[_Helper] = []
+        with suppress(RuntimeError):
+            helpers.extend(_Helper(jobs, team, f"tersor {number}") for number in range(1, size + 1))
+        return cls(jobs, team, tuple(helpers))
 
     def help(self, job: _Job, wanted: int) -> None:
         """Let at most ``wanted`` helpers do parts of a job."""
@@ -197,8 +201,8 @@ class _Crew:
 class Workers:
     """The calling thread and ``count - 1`` others, shared by the runs of one model.
 
-    The others start with the first job that needs them, and end when the workers are closed or forgotten. A job never waits
-    for another one, so concurrent runs cannot block one another for good.
+    The others start with the first job that needs them, and end when the workers are closed or forgotten; a forked process
+    starts its own. A job never waits for another one, so concurrent runs cannot block one another for good.
     """
 
     def __init__(self, count: int) -> None:
@@ -206,6 +210,7 @@ class Workers:
         self._lock = Lock()
         self._crew: _Crew | None = None
         self._ending: weakref.finalize | None = None
+        _known.add(self)
 
     def each(self, work: Callable[[int], object], parts: int) -> None:
         """Call ``work(0)`` ... ``work(parts - 1)``, spread over the threads, and wait for all of them."""
@@ -253,3 +258,22 @@ class Workers:
             ending, self._crew, self._ending = self._ending, None, None
         if ending is not None:
             ending()
+
+    def forget(self) -> None:
+        """Be without threads: those of a process stay with it when it forks."""
+        if self._ending is not None:
+            self._ending.detach()
+        self._lock, self._crew, self._ending = Lock(), None, None
+
+
+_known: weakref.WeakSet[Workers] = weakref.WeakSet()
+
+
+def _forget_threads() -> None:
+    """A forked process has none of its parent's threads: nobody would take their jobs, which would pile up."""
+    for workers in _known:
+        workers.forget()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_threads)

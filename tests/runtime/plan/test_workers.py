@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import time
-from threading import Barrier, Event, Thread, get_ident
+from threading import Barrier, BrokenBarrierError, Event, Thread, get_ident
 from threading import enumerate as enumerate_threads
 from weakref import ref
 
@@ -140,6 +141,42 @@ def test_closed_workers_start_again():
     workers.each(seen.append, 2)
     workers.close()
     assert len(seen) == 4
+
+
+def test_fewer_threads_than_wanted_do_the_work(monkeypatch):
+    before, start, seen = {*enumerate_threads()}, Thread.start, []
+
+    def refuse_others(thread: Thread) -> None:
+        if thread.name != "tersor 1":
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(Thread, "start", refuse_others)
+    workers = Workers(4)
+    workers.each(seen.append, 9)
+    workers.each(seen.append, 9)
+    started = {*enumerate_threads()} - before
+    workers.close()
+    assert sorted(seen) == sorted([*range(9)] * 2)
+    assert [thread.name for thread in started] == ["tersor 1"]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+def test_a_forked_process_starts_threads_of_its_own():
+    workers = Workers(2)
+    workers.each(lambda part: None, 2)
+    child = os.fork()
+    if child == 0:
+        both = Barrier(2, timeout=20)
+        try:
+            workers.each(lambda part: both.wait(), 2)
+        except BrokenBarrierError:
+            os._exit(1)
+        os._exit(0)
+    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    workers.close()
+    assert status == 0
 
 
 def test_there_is_a_core():
