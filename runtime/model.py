@@ -156,7 +156,7 @@ class Model:
         if given:
             _check_out(given, wanted, inputs)
             planned.check_out(given)
-        results = planned.run(inputs, given, self._workers)
+        results = self._run(planned, inputs, given, self._workers)
         return results if outputs is None else {name: results[name] for name in wanted}
 
     def plan(self, shapes: Mapping[str, tuple[int, ...]] | None = None) -> Plan:
@@ -183,13 +183,13 @@ class Model:
         traced = []
         for _ in range(1 + runs):
             recorder = Recorder(self._workers)
-            planned.run(inputs, {}, recorder)
+            self._run(planned, inputs, {}, recorder)
             traced.append(recorder.spans())
         return Trace(tuple(planned.plan.rows()), tuple(traced[1:]))
 
     def close(self) -> None:
         """Stop the threads and forget the plans; the model cannot run afterwards."""
-        with self._building:
+        with self._building, self._lookup:
             self._closed = True
             self._plans.clear()
             self._prepared.clear()
@@ -211,6 +211,14 @@ class Model:
             if name not in known:
                 raise InputError(f"the model has no output {name!r}; it has {', '.join(known)}")
         return known if outputs is None else list(outputs)
+
+    def _run(self, planned: _Planned, inputs: Arrays, out: Arrays, workers: Workers) -> dict[str, np.ndarray]:
+        """Run a plan. Threads that it starts again, the model being closed meanwhile, end with it."""
+        try:
+            return planned.run(inputs, out, workers)
+        finally:
+            if self._closed:
+                self._workers.close()
 
     def _planned(self, shapes: Shapes) -> _Planned:
         with self._lookup:

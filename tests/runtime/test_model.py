@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections import OrderedDict
 from threading import Thread
+from threading import enumerate as enumerate_threads
+from typing import Any
 
 import numpy as np
 import pytest
@@ -171,6 +174,35 @@ def test_closed_model_does_not_run(graph):
     model.close()
     with pytest.raises(PlanError, match="closed"):
         model.run({"image": image()})
+
+
+def test_closing_waits_for_who_looks_up_a_plan(graph):
+    class Watched(OrderedDict):
+        def move_to_end(self, key: Any, last: bool = True) -> None:
+            closing.start()
+            closing.join(0.2)
+            super().move_to_end(key, last)
+
+    model = Model(graph, threads=1)
+    closing, want = Thread(target=model.close), model.run({"image": image()})
+    model._plans = Watched(model._plans)
+    np.testing.assert_array_equal(model.run({"image": image()})["mean"], want["mean"])
+    closing.join()
+    assert not model._plans
+
+
+def test_threads_end_with_the_last_run_of_a_closed_model(graph, monkeypatch):
+    def closed_meanwhile(execution: Execution, *arguments: Any) -> dict[str, np.ndarray]:
+        model.close()
+        return run(execution, *arguments)
+
+    before, model, run = {*enumerate_threads()}, Model(graph, threads=2), Execution.run
+    model.run({"image": image()})
+    monkeypatch.setattr(Execution, "run", closed_meanwhile)
+    model.run({"image": image()})
+    for thread in {*enumerate_threads()} - before:
+        thread.join(20)
+    assert {*enumerate_threads()} <= before
 
 
 @pytest.mark.parametrize("bad", [{"threads": 0}, {"plans": 0}])
