@@ -148,6 +148,7 @@ class Model:
             InputError: a name, element type or shape is not what the model takes. Nothing is converted.
             PlanError: the input shapes do not work out inside the network.
             LimitError: a step would compute more than ``limits.activation_bytes``.
+            MemoryError: the system has none for a step.
         """
         shapes = check_inputs(self.inputs, inputs)
         wanted = self._wanted(outputs)

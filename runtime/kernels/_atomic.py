@@ -14,6 +14,7 @@ from llvmlite import ir
 
 from ._deferred import intrinsic, types
 from ._vector import I32, I64, call
+from .order import FAILED, NEXT
 
 PLACE = I64.as_pointer()
 
@@ -78,7 +79,11 @@ def call_at(typingctx: Any, function: Any, argument: Any) -> Any:
 @intrinsic
 def code_of(typingctx: Any, lanes: Any, function: Any) -> Any:
     """The address of machine code that calls the kernel ``function(lanes, argument)`` on its int64, good as long as the
-    process."""
+    process.
+
+    The argument of a kernel that allocates is the address of an order. Nobody could catch what it raises: instead,
+    :data:`~tersor.runtime.kernels.order.FAILED` is added to the pieces taken.
+    """
 
     def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         name = f"tersor_{function.dispatcher.py_func.__name__}_{len(lanes)}"
@@ -89,7 +94,10 @@ def code_of(typingctx: Any, lanes: Any, function: Any) -> Any:
         compiled = function.dispatcher.get_compile_result(called)
         context.active_code_library.add_linking_library(compiled.library)
         values = [context.get_constant_undef(lanes), made.args[0]]
-        context.call_internal_no_propagate(inside, compiled.fndesc, called, values)
+        status, _ = context.call_internal_no_propagate(inside, compiled.fndesc, called, values)
+        with inside.if_then(status.is_error, likely=False):
+            taken = inside.inttoptr(inside.add(made.args[0], ir.Constant(I64, 8 * NEXT)), PLACE)
+            inside.atomic_rmw("add", taken, ir.Constant(I64, FAILED), "acq_rel")
         inside.ret_void()
         return builder.ptrtoint(made, I64)
 

@@ -16,6 +16,9 @@ from ._property import made_once
 NEXT, PLACES = 0, 1
 """Numbers that threads count up, from 0 in each run: pieces of work taken, places in scratch memory taken, or pieces done."""
 
+FAILED = 1 << 40
+"""What is added to the pieces taken where code cannot go on, for want of memory: nobody takes another piece."""
+
 CODE, SHARED, PIECES, WORK, X, Y, OTHER, SCRATCH, FACTS = range(2, 11)
 """The other numbers: the address of the code; whether several threads share it; how many pieces there are, and the address of
 their description; addresses of inputs, outputs, a residual (0 when there is none) and scratch memory, float32, the last 64-byte

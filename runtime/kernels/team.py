@@ -12,7 +12,7 @@ import numpy as np
 from ._atomic import add_at, call_at, let_others_run, number_at, pause, processor, replace_at, seen_at, swap_at
 from ._jit import jit
 from ._memory import address
-from .order import CODE, NEXT, ORDER, PLACES, SHARED
+from .order import CODE, FAILED, NEXT, ORDER, PLACES, SHARED
 
 LINE = 8
 """Numbers in a cache line: those that different threads wait for lie in lines of their own."""
@@ -108,8 +108,9 @@ def lead(team, function, argument, patience):
 
 @jit
 def carry_out(team, orders, patience):
-    """Carry out ``orders`` (n, ORDER) int64 in turn; what threads share is led, see :func:`lead`."""
-    busy = address(team) + 8 * BUSY
+    """Carry out ``orders`` (n, ORDER) int64 in turn; what threads share is led, see :func:`lead`. Returns whether all were
+    done: the first one that fails is the last."""
+    busy, done = address(team) + 8 * BUSY, True
     add_at(busy, 1)
     for i in range(len(orders)):
         order = address(orders) + 8 * ORDER * i
@@ -119,7 +120,11 @@ def carry_out(team, orders, patience):
             lead(team, number_at(order, CODE), order, patience)
         else:
             call_at(number_at(order, CODE), order)
+        if seen_at(order + 8 * NEXT) >= FAILED:
+            done = False
+            break
     add_at(busy, -1)
+    return done
 
 
 @jit

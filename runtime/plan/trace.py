@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from ..kernels.order import CODE, NEXT, PLACES, SHARED
+from ..kernels.order import CODE, FAILED, NEXT, PLACES, SHARED
 from ..kernels.team import alone
 from .plan import Row
-from .workers import Workers
+from .workers import NO_MEMORY, Workers
 
 STEPS = "steps"
 """The lane of a trace that shows whole steps; other lanes are threads."""
@@ -111,6 +111,8 @@ class Recorder(Workers):
         order[[NEXT, PLACES]] = 0
         code, argument = int(order[CODE]), order.ctypes.data
         self.each(lambda _: alone(code, argument), self.count if order[SHARED] else 1)
+        if order[NEXT] >= FAILED:
+            raise MemoryError(NO_MEMORY)
 
     def finished(self, step: int) -> None:
         """Note that step number ``step`` has ended, and the next one begins."""

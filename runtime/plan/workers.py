@@ -22,6 +22,8 @@ from ..kernels.team import BUSY, CALLS, PROCESSOR, carry_out, follow, make_team,
 AWAKE = 500e-6
 """Seconds that a thread looks for more work before it sleeps, or for others to end before it lets them have its processor."""
 
+NO_MEMORY = "there is no memory left for a step of the model"
+
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -155,7 +157,7 @@ class _Crew:
     team: np.ndarray
     helpers: tuple[_Helper, ...]
     calls: Iterator[int] = field(default_factory=lambda: count(1))
-    carries_out: Callable[[np.ndarray, np.ndarray, int], None] = field(default_factory=carry_out.once)
+    carries_out: Callable[[np.ndarray, np.ndarray, int], bool] = field(default_factory=carry_out.once)
 
     @classmethod
     def of(cls, size: int) -> _Crew:
@@ -173,11 +175,16 @@ class _Crew:
         self.team[CALLS] = next(self.calls)
 
     def carry_out(self, orders: np.ndarray, *, shared: bool) -> None:
-        """Carry out orders, if any is ``shared`` on all threads that are free."""
+        """Carry out orders, if any is ``shared`` on all threads that are free.
+
+        Raises:
+            MemoryError: the system has none for one of them.
+        """
         if self.helpers and shared:
             self._wake()
         patience = _patience() if self.helpers else 1
-        self.carries_out(self.team, orders, patience)
+        if not self.carries_out(self.team, orders, patience):
+            raise MemoryError(NO_MEMORY)
 
     def _wake(self) -> None:
         """Have the helpers follow."""
@@ -227,6 +234,9 @@ class Workers:
         """Carry out ``orders`` (n, ORDER) int64 in turn, those that are shared on as many of the threads as are free.
 
         ``steps`` says which steps of a plan they are: (step, end of its orders); ``shared`` is whether any is shared.
+
+        Raises:
+            MemoryError: the system has none for one of them.
         """
         (self._crew or self._started()).carry_out(orders, shared=shared)
 

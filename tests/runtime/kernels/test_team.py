@@ -56,6 +56,22 @@ def marker(lanes):
     return code_of(lanes, mark)
 
 
+@jit
+def want(lanes, order):
+    """Take one piece of an order, count it, and ask for more memory than there is."""
+    piece = add_at(order + 8 * NEXT, 1)
+    if piece < number_at(order, PIECES):
+        add_at(number_at(order, WORK) + 8 * piece, 1000)
+        room = np.empty(1 << 50, np.int8)
+        room[piece] = 1
+
+
+@jit
+def wanter(lanes):
+    """Address of :func:`want`."""
+    return code_of(lanes, want)
+
+
 class Job:
     """Work for :func:`mark`: an order, and how often each of its pieces was done, in thousands."""
 
@@ -94,6 +110,22 @@ def test_orders_in_a_row(code, shared):
     for times in (1, 2):  # an order can be carried out again
         carry_out(team, orders, LOOKS)
         assert [job.done for job in jobs] == [[times] * 3, [times], [times] * 7]
+    assert np.array_equal(team[[LED, ENDED, BUSY]], [0, 0, 0])
+
+
+@pytest.mark.parametrize("shared", [0, 1])
+@pytest.mark.parametrize("traced", [False, True])
+def test_no_memory_is_an_error(code, shared, traced):
+    workers, jobs = Workers(2), [Job(code, 3), Job(wanter(((),)), 5), Job(code, 3)]
+    orders = np.array([job.order for job in jobs])
+    orders[:, SHARED] = shared
+    for times in (1, 2):
+        with pytest.raises(MemoryError, match="no memory"):
+            (Recorder(workers) if traced else workers).carry_out(orders)
+        assert [sum(job.done) for job in (jobs[0], jobs[2])] == [3 * times, 0]
+        assert times <= sum(jobs[1].done) <= 2 * times
+    team = workers._started().team
+    workers.close()
     assert np.array_equal(team[[LED, ENDED, BUSY]], [0, 0, 0])
 
 
