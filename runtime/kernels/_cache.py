@@ -124,8 +124,8 @@ def _environment_name() -> str:
 
 
 def _make(folder: Path) -> None:
-    """Make the folder of an environment, and drop those beyond :data:`ENVIRONMENTS`."""
-    folder.mkdir(parents=True)
+    """Make the folder of an environment, which another process may do as well, and drop those beyond :data:`ENVIRONMENTS`."""
+    folder.mkdir(parents=True, exist_ok=True)
     newest_last = sorted(environments(folder.parent), key=lambda path: path.stat().st_mtime)
     for old in newest_last[:-ENVIRONMENTS]:
         shutil.rmtree(old, ignore_errors=True)

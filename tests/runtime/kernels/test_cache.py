@@ -23,3 +23,19 @@ def test_what_is_not_kept_is_known(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     _cache.write("kernel", code)
     assert not _cache.lost()
     assert _cache.read("kernel") == code
+
+
+def test_another_process_makes_the_folder_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    make = _cache._make
+
+    def make_late(folder: Path) -> None:
+        folder.mkdir(parents=True)
+        make(folder)
+
+    monkeypatch.setattr(_cache, "_lost", {})
+    monkeypatch.setattr(_cache, "_make", make_late)
+    monkeypatch.setenv("TERSOR_CACHE_DIR", str(tmp_path / "folder"))
+    code = Code("wrapper", "environment", ("import",), b"code")
+    _cache.write("kernel", code)
+    assert not _cache.lost()
+    assert _cache.read("kernel") == code
