@@ -63,9 +63,10 @@ class Aside:
         Thread(target=self._follow, name="tersor compiling", daemon=True).start()
 
     def add(self, tasks: Iterable[Task]) -> bool:
-        """More tasks; ``False`` when the process has ended."""
+        """More tasks, but for those that it has; ``False`` when the process has ended."""
         with self._changed:
-            self._waiting.extend(tasks)
+            known = {*self._made, *(task.file for task in (self._current, *self._waiting) if task is not None)}
+            self._waiting.extend(task for task in tasks if task.file not in known)
             return not self._ended
 
     def take(self, file: str) -> Code | None:

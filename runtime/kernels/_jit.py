@@ -64,7 +64,8 @@ class Kernel:
         with _preparing:
             if kinds not in self._entries:
                 name = _cache.name_of(self.py_func, self.flags, kinds)
-                self._entries[kinds] = self._stored(name) or self._compiled(name, arguments)
+                made = self._stored(name) or self._compiled(name, arguments)
+                self._entries.setdefault(kinds, made)  # the first one stays: there may be addresses of code in it
             return self._entries[kinds]
 
     def _stored(self, name: str) -> Callable[..., Any] | None:

@@ -94,6 +94,16 @@ def test_who_would_wait_takes_the_last_task():
     assert ended(aside) == 0
 
 
+def test_nobody_gets_the_task_that_is_waited_for():
+    other = Task("other", FINISH.module, FINISH.kernel, FINISH.kinds)
+    aside = begun(FINISH, other)
+    assert aside.add([FINISH, other])
+    assert aside.spare("finish") == other
+    assert aside.spare("finish") is None
+    assert aside.take("finish") is not None
+    assert ended(aside) == 0
+
+
 @pytest.mark.parametrize("task", [Task("f", "tersor.no_such_module", "f", ()), Task("f", finish.__module__, "finish", (int,))])
 def test_a_kernel_that_fails_is_left_to_the_caller(task):
     aside = begun(task, FINISH)
@@ -220,6 +230,20 @@ def test_waiting_is_spent_on_other_kernels(monkeypatch):
     with expecting("one", 2):
         assert jit(add_one)(1.5) == 2.5
     assert list(kernel._entries) == [(int,)]
+
+
+@pytest.mark.usefixtures("foreseen")
+def test_machine_code_is_never_replaced(monkeypatch):
+    kernel, first = jit(add_one), []
+
+    def spare(self: Recorded, file: str) -> None:
+        monkeypatch.setattr(Recorded, "spare", lambda self, file: None)
+        first.append(kernel.bind(1))  # while it is being compiled already
+
+    monkeypatch.setattr(Recorded, "spare", spare)
+    with expecting("one", 2):
+        assert kernel(1) == 2
+    assert first == [kernel.bind(1)]
 
 
 @pytest.mark.usefixtures("foreseen")
