@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
 from statistics import median
 from threading import get_ident
 from typing import Any
@@ -81,6 +82,7 @@ class Recorder(Workers):
         self._workers = workers
         self._spans: list[Span] = []
         self._lanes: dict[int, str] = {get_ident(): "thread 0"}
+        self._numbers = count(1)
         self._step = 0
         self._origin = self._begin = time.perf_counter()
 
@@ -92,10 +94,16 @@ class Recorder(Workers):
             try:
                 work(part)
             finally:
-                lane = self._lanes.setdefault(get_ident(), f"thread {len(self._lanes)}")
-                self._note(lane, begin)
+                self._note(self._lane(), begin)
 
         self._workers.each(noted, parts)
+
+    def _lane(self) -> str:
+        """That of this thread."""
+        found = self._lanes.get(get_ident())
+        if found is None:
+            found = self._lanes[get_ident()] = f"thread {next(self._numbers)}"
+        return found
 
     def carry_out(self, orders: np.ndarray, steps: Sequence[tuple[int, int]] = (), *, shared: bool = True) -> None:
         """As :meth:`Workers.carry_out`, one order after another."""

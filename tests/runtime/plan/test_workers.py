@@ -100,6 +100,21 @@ def test_threads_end_after_a_trace():
     assert not any(thread.is_alive() for thread in started)
 
 
+def test_each_thread_has_a_lane_of_its_own(monkeypatch):
+    class Slow(dict[int, str]):
+        def __len__(self) -> int:
+            found = super().__len__()
+            time.sleep(0.1)
+            return found
+
+    workers, together = Workers(3), Barrier(3, timeout=60)
+    recorder = Recorder(workers)
+    monkeypatch.setattr(recorder, "_lanes", Slow(recorder._lanes))
+    recorder.each(lambda part: together.wait(), 3)
+    workers.close()
+    assert sorted(span.lane for span in recorder.spans()) == ["thread 0", "thread 1", "thread 2"]
+
+
 def test_no_parts_are_done_at_once():
     workers, seen = Workers(2), []
     caller = Thread(target=workers.each, args=(seen.append, 0), daemon=True)
