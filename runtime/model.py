@@ -254,9 +254,10 @@ class Model:
         return planned
 
     def _prepare(self, key: Hashable, build: Callable[[], Any]) -> Any:
-        if key not in self._prepared:
-            self._prepared[key] = build()
-        return self._prepared[key]
+        made = self._prepared.get(key)
+        if made is None:
+            made = self._prepared[key] = build()
+        return made  # not looked up again: who streams its weights asks in each run, and the model may be closed meanwhile
 
 
 def check_inputs(expected: Sequence[Value], given: Arrays) -> Shapes:

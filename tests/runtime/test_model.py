@@ -191,6 +191,18 @@ def test_closing_waits_for_who_looks_up_a_plan(graph):
     assert not model._plans
 
 
+def test_what_is_prepared_may_be_forgotten_meanwhile(graph):
+    class Forgetting(dict[Any, Any]):
+        def __contains__(self, key: object) -> bool:
+            found = super().__contains__(key)
+            self.clear()
+            return found
+
+    with Model(graph, threads=1) as model:
+        model._prepared = Forgetting(known=1)
+        assert model._prepare("known", lambda: 2) == 1
+
+
 def test_threads_end_with_the_last_run_of_a_closed_model(graph, monkeypatch):
     def closed_meanwhile(execution: Execution, *arguments: Any) -> dict[str, np.ndarray]:
         model.close()
