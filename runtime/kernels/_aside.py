@@ -93,7 +93,7 @@ class Aside:
         process = self._process
         assert process.stdin is not None
         assert process.stdout is not None
-        end = atexit.register(partial(_end, process))
+        end = atexit.register(partial(_end, process, os.getpid()))
         with (
             contextlib.suppress(OSError, EOFError, pickle.UnpicklingError),
             process.stdin as requests,
@@ -143,9 +143,12 @@ def _start() -> subprocess.Popen[bytes]:
     )
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
-    process.kill()
-    process.wait()
+def _end(process: subprocess.Popen[bytes], parent: int) -> None:
+    """End the process with its parent, not with one that the parent forked: that could wait for ever, for a thread that it
+    does not have."""
+    if os.getpid() == parent:
+        process.kill()
+        process.wait()
 
 
 def _send(pipe: IO[bytes], value: Any) -> None:

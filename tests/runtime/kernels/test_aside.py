@@ -33,6 +33,21 @@ print(aside._process.pid, flush=True)
 os.kill(os.getpid(), 9) if sys.argv[1] == "killed" else sys.exit()
 """
 
+FORKED = """
+import os, signal, sys
+from tersor.runtime.kernels._aside import Aside
+aside = Aside([])
+with aside._changed:
+    aside._changed.wait_for(lambda: aside._ended, 60)
+while not aside._process._waitpid_lock.locked() and aside._process.returncode is None:
+    pass
+child = os.fork()
+if child == 0:
+    signal.alarm(20)
+    sys.exit()
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
 
 @pytest.fixture(autouse=True)
 def patience(monkeypatch):
@@ -139,6 +154,12 @@ def test_the_process_does_not_outlive_its_parent(how):
             return
         time.sleep(0.1)
     raise AssertionError("it still runs")
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+def test_a_forked_process_does_not_wait_for_it():
+    command = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", FORKED]
+    assert subprocess.run(command, capture_output=True, timeout=120, check=False).returncode == 0
 
 
 def running(number: int) -> bool:
