@@ -208,12 +208,12 @@ def test_followers_give_up_on_the_processor_of_who_leads(code):
 
 @pytest.mark.skipif(sys.platform != "linux" or ONE_PROCESSOR, reason="there is one processor")
 def test_helpers_wake_on_another_processor(code):
-    workers, usable, end = Workers(2), os.sched_getaffinity(0), time.monotonic() + 60
+    workers, usable, end, before = Workers(2), os.sched_getaffinity(0), time.monotonic() + 60, {*enumerate_threads()}
     left: set[int] = set()
     while not left and time.monotonic() < end:
         workers.carry_out(Job(code, 3).order[None])
         time.sleep(0.005)
-        helpers = [thread.native_id for thread in enumerate_threads() if thread.name == "tersor 1"]
+        helpers = [thread.native_id for thread in {*enumerate_threads()} - before if thread.name == "tersor 1"]
         left = usable - set.intersection(*(os.sched_getaffinity(number) for number in helpers if number))
     workers.close()
     assert left
