@@ -22,16 +22,21 @@ Rule: TypeAlias = "Callable[..., Shaped | list[Shaped]]"
 
 
 def infers(rule: Rule) -> Infer:
-    """Make an ``infer`` of a rule: it fills in the reference's attribute defaults and puts the node's label on errors."""
+    """Make an ``infer`` of a rule: it fills in the reference's attribute defaults and puts the node's label on errors.
+
+    A rule may divide by an attribute, or count less than nothing: that is an error of the node's, too.
+    """
 
     def infer(node: Node, types: Types, values: Values) -> list[Shaped]:
         found = find_operator(node)
         try:
             _check_shape_inputs(found, types, values)
             result = rule(types, values, **_attributes(found, node))
-        except (PlanError, ValueError, IndexError, TypeError) as error:
+            result = result if isinstance(result, list) else [result]
+            _check_sizes(result)
+        except (PlanError, ValueError, IndexError, TypeError, ArithmeticError) as error:
             raise PlanError(f"node {node.label!r} ({node.op_type}): {error}") from error
-        return result if isinstance(result, list) else [result]
+        return result
 
     return infer
 
@@ -57,6 +62,12 @@ def _check_shape_inputs(found: Operator, types: Types, values: Values) -> None:
     for index in found.shape_inputs:
         if index < len(types) and types[index] is not None and values[index] is None:
             raise PlanError(f"the output's shape depends on input {index}, which is not constant")
+
+
+def _check_sizes(types: Types) -> None:
+    for shaped in types:
+        if shaped is not None and any(size < 0 for size in shaped[1]):
+            raise PlanError(f"no output has the shape {tuple(map(int, shaped[1]))}")
 
 
 def _attributes(found: Operator, node: Node) -> dict[str, Any]:

@@ -13,6 +13,8 @@ from ._shapes import by_view, positive_axes
 def reshape(data: np.ndarray, shape: np.ndarray, *, allowzero: int = 0) -> np.ndarray:
     """``data`` as ``shape``: -1 is what remains, 0 copies the input's size at that place unless ``allowzero``."""
     wanted = [int(d) for d in shape]
+    if min(wanted, default=0) < -1:  # numpy takes any negative size for -1
+        raise PlanError(f"shape {wanted} has a size below -1")
     if not allowzero:
         if any(d == 0 and i >= data.ndim for i, d in enumerate(wanted)):
             raise PlanError(f"shape {wanted} copies an axis that the input of shape {data.shape} has not")

@@ -78,7 +78,7 @@ class Execution:
         for name, index in self._plan.outputs.items():
             slot = slots[slots[index].root]
             if slots[index].kind == "output" and values[slots[index].root] is None:
-                array = out[name] if name in out else np.empty(shape_of(slot), slot.dtype)
+                array = out[name] if name in out else _fresh(name, slot)
                 values[slots[index].root] = array.reshape(shape_of(slot))
                 owners.add(index)
         for index in self._late:
@@ -97,6 +97,13 @@ class Execution:
         if not owned:
             np.copyto(given, value)
         return given
+
+
+def _fresh(name: str, slot: Slot) -> np.ndarray:
+    try:
+        return np.empty(shape_of(slot), slot.dtype)
+    except MemoryError as error:
+        raise LimitError(f"output {name!r} takes {slot.bytes:,} bytes: more memory than there is") from error
 
 
 def shape_of(slot: Slot) -> tuple[int, ...]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ...format_spec.errors import PlanError
 from ...format_spec.graph import Node
 from ...format_spec.limits import Limits
 from ..ops._registry import find_operator
@@ -16,7 +17,10 @@ from .workers import Workers
 
 
 def reference_kernel(node: Node, outputs: Sequence[str], epilogue: Epilogue) -> Kernel:
-    """Run ``node`` by its reference and copy the results into the outputs' memory."""
+    """Run ``node`` by its reference and copy the results into the outputs' memory.
+
+    Running raises :class:`PlanError` where a result has not the shape that was foreseen: the inputs do not fit together.
+    """
     found = find_operator(node)
     inputs = len(node.inputs)
 
@@ -25,6 +29,9 @@ def reference_kernel(node: Node, outputs: Sequence[str], epilogue: Epilogue) -> 
         residual = arrays[inputs] if epilogue.residual else None
         for name, value, result in zip(outputs, values, results, strict=False):
             if name and result is not None:
+                if value.shape != result.shape:
+                    made = f"an output of shape {value.shape}, where {result.shape} is due"
+                    raise PlanError(f"node {node.label!r} ({node.op_type}) makes {made}")
                 np.copyto(result, apply_epilogue(value, node, epilogue, residual))
 
     return Kernel("subgraph" if _calls(node) else "reference", run, reads=tuple(range(inputs)))

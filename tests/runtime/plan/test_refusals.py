@@ -1,0 +1,86 @@
+"""Nodes whose inputs and attributes no operator can do anything with end in an error that names them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tersor.format_spec.errors import LimitError, PlanError
+from tersor.format_spec.graph import Graph, Node, TensorType, Value
+from tersor.format_spec.limits import Limits
+from tersor.format_spec.tensors import DenseTensor
+from tersor.runtime.model import Model
+
+LABEL = "hostile"
+X, Y = "x", "y"
+
+
+def run(op_type: str, shape: tuple[int, ...], rest: list[np.ndarray | None], limits: Limits, **attributes: Any) -> np.ndarray:
+    """The first output of a node of an input of ones, (float32, ``shape``), and constants."""
+    tensors = {f"t{i}": DenseTensor.of(array) for i, array in enumerate(rest) if array is not None}
+    names = [X, *("" if array is None else f"t{i}" for i, array in enumerate(rest))]
+    node = Node(op_type, LABEL, tuple(names), (Y,), attributes)
+    inputs, outputs = (Value(X, TensorType("float32", shape)),), (Value(Y, TensorType("float32", None)),)
+    with Model(Graph("g", inputs, outputs, (node,), tensors), threads=1, limits=limits) as model:
+        return model.run({X: np.ones(shape, np.float32)})[Y]
+
+
+def ints(*values: int) -> np.ndarray:
+    return np.array(values)
+
+
+def ones(*shape: int) -> np.ndarray:
+    return np.ones(shape, np.float32)
+
+
+@pytest.mark.parametrize(
+    ("op_type", "shape", "rest", "attributes"),
+    [
+        ("ConvTranspose", (1, 3, 2), [ones(3, 2, 2)], {"pads": (2, 2)}),
+        ("MaxRoiPool", (1, 3, 8, 8), [ones(2, 5)], {"pooled_shape": (-1, 2)}),
+        ("Resize", (8, 2, 3), [None, None, ints(8, -5, 1)], {}),
+        ("Tile", (5, 5), [ints(-5, 1)], {}),
+        ("TopK", (5, 5), [ints(-5)], {"axis": 1}),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_an_output_of_fewer_elements_than_none(op_type: str, shape: Any, rest: Any, attributes: dict[str, Any]) -> None:
+    with pytest.raises(PlanError, match=f"{LABEL}.*no output has the shape"):
+        run(op_type, shape, rest, Limits(), **attributes)
+
+
+@pytest.mark.parametrize(
+    ("op_type", "shape", "rest", "attributes"),
+    [
+        ("ConvTranspose", (1, 2, 3, 3), [ones(2, 2, 1, 1)], {"group": 0}),
+        ("DepthToSpace", (1, 4, 3, 3), [], {"blocksize": 0}),
+        ("Resize", (1, 1, 5, 5), [None, np.array([1, 1, np.inf, 1], np.float32)], {}),
+        ("SpaceToDepth", (1, 4, 4, 4), [], {"blocksize": 0}),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_numbers_that_sizes_cannot_be_computed_from(op_type: str, shape: Any, rest: Any, attributes: dict[str, Any]) -> None:
+    with pytest.raises(PlanError, match=LABEL):
+        run(op_type, shape, rest, Limits(), **attributes)
+
+
+@pytest.mark.parametrize(
+    ("op_type", "shape", "rest"),
+    [("LayerNormalization", (1,), [ones(3)]), ("InstanceNormalization", (1, 1, 2, 3), [ones(2), ones(2)])],
+)
+def test_a_result_of_another_shape_than_was_foreseen(op_type: str, shape: Any, rest: Any) -> None:
+    with pytest.raises(PlanError, match=f"{LABEL}.*where .* is due"):
+        run(op_type, shape, rest, Limits())
+
+
+def test_reshaping_knows_one_negative_size() -> None:
+    assert run("Reshape", (5, 5), [ints(-1, 1)], Limits()).shape == (25, 1)
+    with pytest.raises(PlanError, match="below -1"):
+        run("Reshape", (5, 5), [ints(-5, 1)], Limits())
+
+
+def test_an_output_that_no_memory_holds() -> None:
+    with pytest.raises(LimitError, match="more memory than there is"):
+        run("Expand", (1, 1), [ints(1 << 40, 1 << 10)], Limits(activation_bytes=1 << 62))
