@@ -107,6 +107,17 @@ def prelu_6(node: NodeProto, patch: Patch) -> list[NodeProto]:
     return [*_drain(patch), node]
 
 
+def upsample_6(node: NodeProto, patch: Patch) -> list[NodeProto]:
+    """Put the scales of an image's rows and columns into the list of all axes; what was called bilinear is linear now."""
+    rows, columns = _pop(node, "height_scale"), _pop(node, "width_scale")
+    if rows is not None and columns is not None:
+        node.attribute.append(helper.make_attribute("scales", [1.0, 1.0, rows, columns]))
+    for attribute in node.attribute:
+        if attribute.name == "mode" and attribute.s == b"bilinear":
+            attribute.s = b"linear"
+    return [node]
+
+
 def resize_10(node: NodeProto, patch: Patch) -> list[NodeProto]:
     """State what ``Resize`` 10 meant: coordinates divided by the scale; nearest rounds down, along axes that shrink up.
 
@@ -221,6 +232,7 @@ ADAPTERS: tuple[tuple[int, str, Adapter], ...] = (
     *((6, name, broadcast_6) for name in _BROADCASTING),
     *((6, name, forget_6) for name in _FORGETTING),
     (6, "PRelu", prelu_6),
+    (6, "Upsample", upsample_6),
     (8, "Scan", scan_8),
     (8, "BatchNormalization", batch_normalization_8),
     (10, "Resize", resize_10),

@@ -114,6 +114,19 @@ OPSET_6 = {
         lambda x: x @ np.array([[1], [2], [3]], np.float32) + 4,
     ),
     "dropout": (f"{X4} {{ t = Dropout<is_test=1>(x) y = Relu(t) }}", lambda x: np.maximum(x, 0)),
+    "upsample": (
+        f"{X4} {{ y = Upsample<height_scale=3.0, width_scale=2.0>(x) }}",
+        lambda x: x.repeat(3, axis=2).repeat(2, axis=3),
+    ),
+    "upsample-among-others": (
+        f"{X4} {{ t = Add(x, x) y = Upsample<height_scale=1.0, width_scale=2.0, mode='nearest'>(t) }}",
+        lambda x: 2 * x.repeat(2, axis=3),
+    ),
+    "upsample-bilinear": (
+        "agraph (float[1,1,1,2] x) => (float[a,b,c,d] y)"
+        "{ y = Upsample<height_scale=1.0, width_scale=2.0, mode='bilinear'>(x) }",
+        lambda x: x[..., [0, 0, 1, 1]] * 0.5 + x[..., [0, 1, 1, 1]] * 0.5,
+    ),
 }
 
 
