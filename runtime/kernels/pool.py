@@ -102,7 +102,8 @@ def lower_pool(site: Site) -> Kernel | None:
     seen = window(x[1][2:], attributes["kernel_shape"], **{k: attributes[k] for k in names if k in attributes})
     one, zero = (1,) * (4 - len(x[1])), (0,) * (4 - len(x[1]))
     average = node.op_type == "AveragePool"
-    if average and seen.kernel == x[1][2:] and set(seen.output) == {1} and not any((*seen.begin, *seen.end)):
+    # With ceil_mode a dilated window may be as large as the input and still reach over it: its extent tells.
+    if average and seen.kernel == seen.extent == x[1][2:] and set(seen.output) == {1} and not any((*seen.begin, *seen.end)):
         return mean_of_rows(prod(x[1][:2]), prod(x[1][2:]), site.threads)
     divisors = [np.empty(0, np.float32)] * 2
     if average:

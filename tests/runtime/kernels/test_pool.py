@@ -80,6 +80,17 @@ def test_windows_far_larger_than_the_input(both, op):
         np.testing.assert_allclose(got, want)
 
 
+@pytest.mark.parametrize("include_pad", [0, 1])
+@pytest.mark.parametrize("size", [(2, 2), (3,)])
+def test_a_window_as_large_as_the_input_and_dilated_beyond_it(both, size, include_pad):
+    rank = len(size)
+    attributes = {"kernel_shape": size, "dilations": (2,) * rank, "strides": (4,) * rank, "ceil_mode": 1}
+    x = np.random.default_rng(0).standard_normal((1, 2, *size)).astype(np.float32)
+    node = Node("AveragePool", "pool", ("x",), ("y",), {**attributes, "count_include_pad": include_pad})
+    got, want = both(lower_pool, node, x)
+    np.testing.assert_allclose(got, want, rtol=1e-6)
+
+
 def test_memory_of_a_wide_window_is_counted():
     node = Node(
         "MaxPool", "pool", ("x",), ("y",), {"kernel_shape": (1, 2), "dilations": (1, 1 << 28), "pads": (0, 1 << 28) * 2}
