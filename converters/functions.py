@@ -8,16 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
 from typing import Any, TypeAlias
 
 from onnx import AttributeProto, FunctionProto, GraphProto, ModelProto, NodeProto, TypeProto, defs, helper, shape_inference
+from onnx.checker import ValidationError
 from onnx.defs import OpSchema
 from onnx.inliner import inline_local_functions
+from onnx.version_converter import ConvertError
 
 from ..format_spec.errors import ConversionError, UnsupportedOperator
 from ..format_spec.graph import OPSET
 from .check import check_node
-from .skeleton import Skeleton, walk
+from .skeleton import Skeleton, dense_node, walk
 
 _DOMAIN = "tersor.expanded"
 """Of the local functions made here; gone once they are inlined."""
@@ -29,8 +32,10 @@ _Identity: TypeAlias = tuple[str, str, str]
 """Domain, name and overload: what a call names a function by."""
 
 
-def expand(model: ModelProto, skeleton: Skeleton) -> None:
+def expand(model: ModelProto, skeleton: Skeleton, folder: Path | None) -> None:
     """Replace every call of a function in ``skeleton``, made of ``model``, by the function's definition.
+
+    ``folder`` is where the model's external data lies.
 
     Raises:
         ConversionError: a call that does not fit the definition, a definition that cannot be inlined or calls itself, or
@@ -38,11 +43,12 @@ def expand(model: ModelProto, skeleton: Skeleton) -> None:
     """
     versions = {_domain(entry.domain): entry.version for entry in model.opset_import}
     if model.functions:
-        skeleton.take_nodes(_inlined(_whole(skeleton, model), model.functions))
+        functions = [_dense(function, folder) for function in model.functions]
+        skeleton.take_nodes(_inlined(_whole(skeleton, model), functions), folder)
     if any(_definition(node, versions) for node in walk(skeleton.nodes)):
         whole = _whole(skeleton, model)
         functions = _define_calls(whole, versions)
-        skeleton.take_nodes(_inlined(whole, functions))
+        skeleton.take_nodes(_inlined(whole, functions), folder)
 
 
 def _whole(skeleton: Skeleton, model: ModelProto) -> ModelProto:
@@ -51,6 +57,15 @@ def _whole(skeleton: Skeleton, model: ModelProto) -> ModelProto:
     del whole.opset_import[:]
     whole.opset_import.extend(model.opset_import)
     return whole
+
+
+def _dense(function: FunctionProto, folder: Path | None) -> FunctionProto:
+    """A copy of ``function`` without sparse tensors."""
+    made = FunctionProto()
+    made.CopyFrom(function)
+    del made.node[:]
+    made.node.extend(dense_node(node, folder) for node in function.node)
+    return made
 
 
 def _inlined(model: ModelProto, functions: Iterable[FunctionProto]) -> GraphProto:
@@ -66,7 +81,7 @@ def _inlined(model: ModelProto, functions: Iterable[FunctionProto]) -> GraphProt
         model.functions.extend(level.values())
         try:
             model = inline_local_functions(model, convert_version=True)
-        except (RuntimeError, ValueError) as error:
+        except (RuntimeError, ValueError, ConvertError, ValidationError, shape_inference.InferenceError) as error:
             raise ConversionError(f"the model's functions cannot be inlined: {error}") from error
     return model.graph
 

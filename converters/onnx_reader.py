@@ -46,7 +46,7 @@ def from_onnx(source: str | os.PathLike[str] | bytes | ModelProto) -> Graph:
     opset = default_opset(model)
     check_names(model.graph)
     skeleton = strip(model, folder, opset)
-    expand(model, skeleton)
+    expand(model, skeleton, folder)
     sources = frozenset(skeleton.tensors)
     check_operators(skeleton.nodes, opset)
     fold(skeleton)  # ranks that become known spare the version converter its rewrites for unknown ones

@@ -60,12 +60,13 @@ class Skeleton:
                 return model
             self.ranks |= ranks
 
-    def take_nodes(self, graph: GraphProto) -> None:
-        """Make the nodes of ``graph`` the skeleton's own; constants that it added join the tensors."""
+    def take_nodes(self, graph: GraphProto, folder: Path | None = None) -> None:
+        """Make the nodes of ``graph`` the skeleton's own; constants that it added, whose external data lies in ``folder``, join
+        the tensors."""
         for proto in graph.initializer:
             if proto.name not in self.tensors:
-                self.tensors[proto.name] = from_tensor_proto(proto, None)
-        self.nodes = list(_without_constants(graph.node, self.tensors, None))
+                self.tensors[proto.name] = from_tensor_proto(proto, folder)
+        self.nodes = list(_without_constants(graph.node, self.tensors, folder))
 
 
 def strip(model: ModelProto, folder: Path | None, opset: int) -> Skeleton:
@@ -84,12 +85,15 @@ def strip(model: ModelProto, folder: Path | None, opset: int) -> Skeleton:
         name = sparse.values.name
         _add(tensors, name, from_sparse_proto(sparse, folder, name), "a sparse initializer")
     inputs = [value for value in graph.input if value.name not in tensors]
-    nodes = [_dense(node, folder) for node in _without_constants(graph.node, tensors, folder)]
+    nodes = [dense_node(node, folder) for node in _without_constants(graph.node, tensors, folder)]
     return Skeleton(graph.name, opset, inputs, list(graph.output), nodes, tensors)
 
 
-def _dense(node: NodeProto, folder: Path | None) -> NodeProto:
-    """``node``, or a copy whose subgraphs hold every sparse tensor as a dense one: onnx's C++ passes lose or refuse them."""
+def dense_node(node: NodeProto, folder: Path | None) -> NodeProto:
+    """``node``, or a copy that holds every sparse tensor, those of subgraphs too, as a dense one.
+
+    onnx's C++ passes lose or refuse them. ``folder`` is where external data lies.
+    """
     if not any(_is_sparse(attribute) for attribute in node.attribute):
         return node
     dense = NodeProto()

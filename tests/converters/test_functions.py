@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -124,3 +125,55 @@ def test_functions_that_multiply_are_refused():
     last = FUNCTION + "f60 (a) => (b) { b = Relu(a) }"
     with pytest.raises(ConversionError, match="functions make more than 262,144 operators"):
         from_onnx(parse_model(LOCAL + "{ y = local.f0(x) }" + calls + last))
+
+
+def calling(*body: onnx.NodeProto, opset: int = 17) -> onnx.ModelProto:
+    """A model of opset 17, (float32[2, 3] x, bool c) to y, that calls a function of these nodes, from a and c to b."""
+    opsets = [onnx.helper.make_opsetid("", 17), onnx.helper.make_opsetid("own", 1)]
+    function = onnx.helper.make_function("own", "f", ["a", "c"], ["b"], body, [onnx.helper.make_opsetid("", opset), opsets[1]])
+    x, c, y = (
+        onnx.helper.make_tensor_value_info(name, kind, shape)
+        for name, kind, shape in (
+            ("x", onnx.TensorProto.FLOAT, [2, 3]), ("c", onnx.TensorProto.BOOL, []), ("y", onnx.TensorProto.FLOAT, [2, 3]),
+        )
+    )  # fmt: skip
+    graph = onnx.helper.make_graph([onnx.helper.make_node("f", ["x", "c"], ["y"], domain="own")], "g", [x, c], [y])
+    return onnx.helper.make_model(graph, opset_imports=opsets, functions=[function], ir_version=9)
+
+
+def check_sum(source: onnx.ModelProto, added: np.ndarray) -> None:
+    before, x = source.SerializeToString(deterministic=True), np.ones((2, 3), np.float32)
+    session = ort.InferenceSession(to_onnx(from_onnx(source)).SerializeToString(), providers=["CPUExecutionProvider"])
+    wanted = {"x": x, "c": np.array(True)}
+    (found,) = session.run(None, {value.name: wanted[value.name] for value in session.get_inputs()})
+    np.testing.assert_array_equal(found, x + added)
+    assert source.SerializeToString(deterministic=True) == before
+
+
+@pytest.mark.parametrize("opset", [14, 17])
+@pytest.mark.parametrize("place", ["body", "branch", "initializer of a branch"])
+def test_sparse_tensors_of_functions_are_read(place: str, opset: int) -> None:
+    added = np.array([[0, 7, 0], [0, 0, -1]], np.float32)
+    values = onnx.numpy_helper.from_array(added[added != 0], "s")
+    held = onnx.helper.make_sparse_tensor(values, onnx.numpy_helper.from_array(np.flatnonzero(added), "places"), [2, 3])
+    constant, sum_ = onnx.helper.make_node("Constant", [], ["s"], sparse_value=held), onnx.helper.make_node("Add", "as", "b")
+    if place == "body":
+        check_sum(calling(constant, sum_, opset=opset), added)
+        return
+    b = onnx.helper.make_tensor_value_info("b", onnx.TensorProto.FLOAT, None)
+    branch = onnx.helper.make_graph([constant, sum_], "branch", [], [b])
+    if place != "branch":
+        branch = onnx.helper.make_graph([sum_], "branch", [], [b], sparse_initializer=[held])
+    check_sum(calling(onnx.helper.make_node("If", ["c"], ["b"], then_branch=branch, else_branch=branch), opset=opset), added)
+
+
+def test_external_data_of_functions_are_read(tmp_path: Path) -> None:
+    added = np.arange(6, dtype=np.float32).reshape(2, 3)
+    (tmp_path / "data").write_bytes(added.tobytes())
+    value = onnx.TensorProto(
+        name="s", data_type=onnx.TensorProto.FLOAT, dims=added.shape, data_location=onnx.TensorProto.EXTERNAL
+    )
+    value.external_data.add(key="location", value="data")
+    source = calling(onnx.helper.make_node("Constant", [], ["s"], value=value), onnx.helper.make_node("Add", "as", "b"))
+    (tmp_path / "model.onnx").write_bytes(source.SerializeToString())
+    assert [t.dense().tolist() for t in from_onnx(tmp_path / "model.onnx").initializers.values()] == [added.tolist()]
