@@ -9,7 +9,7 @@ from math import prod
 
 import numpy as np
 
-from ...format_spec.errors import InputError, LimitError
+from ...format_spec.errors import InputError, LimitError, PlanError
 from .._described import described
 from .arena import aligned_bytes
 from .plan import Plan, Slot
@@ -89,7 +89,8 @@ class Execution:
         """The caller's array for one output: the one given, or a fresh one."""
         index = self._plan.outputs[name]
         value, given = values[index], out.get(name)
-        assert value is not None
+        if value is None:  # a node may name more outputs than its operator makes of its inputs
+            raise PlanError(f"nothing makes the output {name!r}")
         if given is None:
             return value if owned or self._plan.slots[index].kind == "fresh" else value.copy()
         if (given.shape, given.dtype) != (value.shape, value.dtype):

@@ -195,9 +195,12 @@ def apply(found: Operator, node: Node, inputs: Sequence[np.ndarray | None]) -> t
     """Run the reference of ``node``.
 
     Raises:
-        PlanError: the inputs do not fit together.
+        PlanError: the inputs do not fit together, or one of them was never made.
         LimitError: the system has not so much memory.
     """
+    for name, array in zip(node.inputs, inputs, strict=False):
+        if name and array is None:
+            raise PlanError(f"node {node.label!r} ({node.op_type}) reads {name!r}, which nothing makes")
     try:
         return found(*inputs, **node.attributes)
     except MemoryError as error:

@@ -84,3 +84,12 @@ def test_reshaping_knows_one_negative_size() -> None:
 def test_an_output_that_no_memory_holds() -> None:
     with pytest.raises(LimitError, match="more memory than there is"):
         run("Expand", (1, 1), [ints(1 << 40, 1 << 10)], Limits(activation_bytes=1 << 62))
+
+
+@pytest.mark.parametrize("last", ["c", Y], ids=["an output", "read"])
+def test_a_value_that_an_operator_does_not_make(last: str) -> None:
+    nodes = Node("Split", LABEL, (X, "sizes"), ("a", "b", "c"), {"axis": 0}), Node("Relu", "", ("c",), (Y,), {})
+    inputs, outputs = (Value(X, TensorType("float32", (4,))),), (Value(last, TensorType("float32", None)),)
+    g = Graph("g", inputs, outputs, nodes[: 1 + (last == Y)], {"sizes": DenseTensor.of(ints(1, 3))})
+    with Model(g, threads=1) as model, pytest.raises(PlanError, match="nothing makes"):
+        model.run({X: ones(4)})
