@@ -102,7 +102,7 @@ def resized_axes(
     lengths = [shape[a] for a in along]
     if sizes is None:
         factors = [float(s) for s in wanted]
-        regions = np.float32(lengths) * np.float32(stops - starts) * np.float32(factors)
+        regions = np.array(lengths, np.float32) * np.array(stops - starts, np.float32) * np.array(factors, np.float32)
         outputs = [math.floor(region) for region in regions]
     else:
         factors, outputs = _from_sizes(lengths, [int(s) for s in wanted], keep_aspect_ratio_policy)

@@ -146,7 +146,7 @@ def test_resize_by_tenths(nearest: str, coordinates: str, size: int, tenths: int
     """With ``align_corners`` ONNX's own tests count the fraction of an element that the output lacks; ONNX Runtime does not."""
     scales = np.array([1, tenths / 10], np.float32)
     assume(math.floor(np.float32(size) * scales[1]) not in (0, size))  # what keeps its size, ONNX Runtime copies
-    attributes = {"nearest_mode": nearest, "coordinate_transformation_mode": coordinates}
+    attributes: dict[str, Any] = {"nearest_mode": nearest, "coordinate_transformation_mode": coordinates}
     check("Resize", [floats(0, 2, size), None, scales], opset=19, mode="nearest", **attributes)
 
 
