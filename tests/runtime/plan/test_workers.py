@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
-from threading import Barrier, BrokenBarrierError, Event, Thread, get_ident
+from threading import Barrier, Event, Thread, get_ident
 from threading import enumerate as enumerate_threads
 from weakref import ref
 
@@ -182,13 +183,15 @@ def test_a_forked_process_starts_threads_of_its_own():
     workers = Workers(2)
     workers.each(lambda part: None, 2)
     child = os.fork()
-    if child == 0:
-        both = Barrier(2, timeout=20)
+    if child == 0:  # whatever happens there, it runs no other test
+        status = 1
         try:
+            signal.alarm(60)
+            both = Barrier(2, timeout=20)
             workers.each(lambda part: both.wait(), 2)
-        except BrokenBarrierError:
-            os._exit(1)
-        os._exit(0)
+            status = 0
+        finally:
+            os._exit(status)
     status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     workers.close()
     assert status == 0
