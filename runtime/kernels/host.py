@@ -5,6 +5,10 @@ from __future__ import annotations
 import os
 import platform
 from functools import cache
+from pathlib import Path
+
+FIRST_CACHE = Path("/sys/devices/system/cpu/cpu0/cache/index0")
+"""Where Linux describes a core's first-level data cache."""
 
 
 @cache
@@ -31,3 +35,13 @@ def host_registers() -> tuple[int, int]:
     if "+avx512f" in features:
         return 32, 16
     return (16, 8) if "+avx2" in features else (16, 4)
+
+
+@cache
+def first_cache(folder: Path = FIRST_CACHE) -> int:
+    """Bytes of a core's first-level data cache; 32 KiB where the system does not say."""
+    try:
+        size = (folder / "size").read_text().strip()
+    except OSError:
+        size = ""
+    return int(size[:-1]) << 10 if size.endswith("K") and size[:-1].isdecimal() else 32 << 10

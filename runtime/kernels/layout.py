@@ -10,6 +10,7 @@ from itertools import product
 import numpy as np
 
 from ._property import made_once
+from .host import first_cache
 
 ROWS, FLAT, DIRECT = range(3)
 """Shapes of a tile: ``R`` output rows of ``V`` columns; ``R * V`` positions of the flattened plane; the same, with inputs read
@@ -21,7 +22,11 @@ SHAPES = {"rows": ROWS, "flat": FLAT, "direct": DIRECT}
 HEIGHTS = (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 16, 20, 24, 28)
 WIDTHS = (8, 16)
 
-LOADS = (1.0, 1.5, 1.9)
+BLOCK_BYTES = (24 << 10, 50 << 10, 64 << 10, 256 << 10)
+"""Packed inputs of one block: those of the first fit a 32 KiB first-level cache beside the stream of weights, those of the
+second nearly fit one of 48 KiB."""
+
+LOADS = (1.0, 1.2 if first_cache() >= 48 << 10 else 1.45, 1.5, 1.9)
 """Cycles of a load, when there are many, by the :data:`BLOCK_BYTES` that the inputs of a block fit."""
 
 MULTIPLY_ADD = 1.1
@@ -42,9 +47,6 @@ MOST_ENTRIES = 1 << 30
 
 MOST_VECTORS = 1 << 16
 """Vectors that the offset of an entry can tell apart."""
-
-BLOCK_BYTES = (24 << 10, 64 << 10, 256 << 10)
-"""Packed inputs of one block: those of the first fit a 32 KiB first-level cache beside the stream of weights."""
 
 
 @dataclass(frozen=True)
@@ -252,7 +254,7 @@ def cost(shape: Shape2D, tiling: Tiling, nonzeros: int, width: int = 16, parts: 
     blocks = max(1, -(-channels // tiling.block))
     both = nonzeros / max(1, shape.dense) * nonzeros / 2 if T == 2 else 0.0
     held = min(tiling.block, channels) * (R * V if tiling.shape == "direct" else tiling.vectors * V) * 4
-    load = LOADS[sum(held > size for size in BLOCK_BYTES[:2])] * (1.4 if tiling.shape == "direct" else 1.0)
+    load = LOADS[sum(held > size for size in BLOCK_BYTES[:-1])] * (1.4 if tiling.shape == "direct" else 1.0)
     walked = 1.12 * ((nonzeros - 2 * both) * (R * wide * load + 2) + both * (R * wide * max(load, 2 * MULTIPLY_ADD) + 2))
     visited = visits(shape, tiling) * (VISITED[T] + (4 * T * R * wide if blocks > 1 else 0))
     near = 4 * shape.M * shape.OH * shape.OW <= NEAR_BYTES

@@ -201,3 +201,10 @@ def test_registers_follow_numbas_settings(monkeypatch):
         assert host.host_registers.__wrapped__() == (16, 8)
     finally:
         host.target.cache_clear()
+
+
+@pytest.mark.parametrize(("says", "size"), [("48K\n", 48 << 10), ("1M", 32 << 10), ("", 32 << 10), (None, 32 << 10)])
+def test_the_first_cache_is_what_the_system_says(tmp_path, says, size):
+    if says is not None:
+        (tmp_path / "size").write_text(says)
+    assert host.first_cache(tmp_path) == size
