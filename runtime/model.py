@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import OrderedDict, deque
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
 from queue import SimpleQueue
 from threading import Lock, RLock
 from types import TracebackType
@@ -17,6 +16,7 @@ from ..format_spec.errors import InputError, PlanError
 from ..format_spec.graph import Graph, Value
 from ..format_spec.limits import DEFAULT_LIMITS, Limits
 from ._described import described
+from .check import Arrays, Shapes, check_inputs, check_out, complete_shapes
 from .kernels._ahead import expecting
 
 if TYPE_CHECKING:
@@ -29,15 +29,11 @@ if TYPE_CHECKING:
 MOST_EXECUTIONS = 8
 """Arenas of a plan: as many threads run it at once, others wait. More would take memory, and no core would be free for them."""
 
-_dtype = cache(np.dtype)
-"""An element type by its name, which numpy looks up for longer than everything else that is checked."""
-
-Shapes = tuple[tuple[int, ...], ...]
-Arrays = Mapping[str, np.ndarray]
-
 
 @dataclass(frozen=True, eq=False)
 class _Planned:
+    """A plan, and the memory that runs of it have, each its own."""
+
     plan: Plan
     _idle: deque[Execution] = field(default_factory=deque)
     _places: SimpleQueue[None] = field(default_factory=SimpleQueue)
@@ -155,7 +151,7 @@ class Model:
         planned = self._planned(shapes)
         given = dict(out or {})
         if given:
-            _check_out(given, wanted, inputs)
+            check_out(given, wanted, inputs)
             planned.check_out(given)
         results = self._run(planned, inputs, given, self._workers)
         return results if outputs is None else {name: results[name] for name in wanted}
@@ -258,77 +254,3 @@ class Model:
         if made is None:
             made = self._prepared[key] = build()
         return made  # not looked up again: who streams its weights asks in each run, and the model may be closed meanwhile
-
-
-def check_inputs(expected: Sequence[Value], given: Arrays) -> Shapes:
-    """The shapes of ``given`` in the order of ``expected``.
-
-    Raises:
-        InputError: a name is missing or unknown, or an array has the wrong element type or shape.
-    """
-    shapes = []
-    for value in expected:
-        array = given.get(value.name)
-        if array is None or len(given) != len(expected):
-            _check_names(expected, given)
-        if not isinstance(array, np.ndarray):
-            raise InputError(f"input {value.name!r} must be a numpy array {value.type}, not {type(array).__name__}")
-        if array.dtype != _dtype(value.type.dtype) or not _fits(value, array.shape):
-            raise InputError(f"input {value.name!r} is {described(array)}, the model takes {value.type}")
-        shapes.append(array.shape)
-    return tuple(shapes)
-
-
-def _check_names(expected: Sequence[Value], given: Arrays) -> None:
-    names = [value.name for value in expected]
-    for name in given:
-        if name not in names:
-            raise InputError(f"the model has no input {name!r}; it takes {', '.join(map(_signature, expected))}")
-    for name in names:
-        if name not in given:
-            raise InputError(f"input {name!r} is missing; the model takes {', '.join(map(_signature, expected))}")
-
-
-def complete_shapes(expected: Sequence[Value], given: Mapping[str, tuple[int, ...]]) -> Shapes:
-    """A shape for every input: the given one, or the declared one with 1 for each symbolic size.
-
-    Raises:
-        InputError: a name or shape is not what the model takes, or an input of unknown rank has no shape given.
-    """
-    known = {value.name for value in expected}
-    for name in given:
-        if name not in known:
-            raise InputError(f"the model has no input {name!r}; it takes {', '.join(map(_signature, expected))}")
-    shapes = []
-    for value in expected:
-        shape = given.get(value.name)
-        if shape is None:
-            if value.type.shape is None:
-                raise InputError(f"input {value.name!r} has no declared shape; give one")
-            shape = tuple(d if isinstance(d, int) else 1 for d in value.type.shape)
-        if not _fits(value, tuple(shape)):
-            raise InputError(f"input {value.name!r} cannot have shape {list(shape)}, the model takes {value.type}")
-        shapes.append(tuple(shape))
-    return tuple(shapes)
-
-
-def _check_out(out: Arrays, wanted: Sequence[str], inputs: Arrays) -> None:
-    for name, array in out.items():
-        if name not in wanted:
-            raise InputError(f"out[{name!r}] is not among the outputs asked for: {', '.join(wanted)}")
-        if not isinstance(array, np.ndarray) or not array.flags.c_contiguous or not array.flags.writeable:
-            raise InputError(f"out[{name!r}] must be a writable C-contiguous numpy array")
-        for other, taken in (*inputs.items(), *((n, a) for n, a in out.items() if n != name)):
-            if np.may_share_memory(array, taken):
-                raise InputError(f"out[{name!r}] overlaps the memory of {other!r}")
-
-
-def _fits(value: Value, shape: tuple[int, ...]) -> bool:
-    declared = value.type.shape
-    if declared is None or declared == shape:
-        return True
-    return len(declared) == len(shape) and all(not isinstance(d, int) or d == n for d, n in zip(declared, shape, strict=True))
-
-
-def _signature(value: Value) -> str:
-    return f"{value.name}: {value.type}"

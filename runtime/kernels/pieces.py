@@ -165,8 +165,9 @@ class InPieces(Ordered):
         ends[-1] = self.elements
         whole, shares = count - count % self.parts, min(self.parts, chunks)
         cuts = chunks * np.arange(shares + 1) // shares
-        work = [(number, 0, chunks) for number in range(whole)]
-        work += [(number, *cuts[share : share + 2]) for number in range(whole, count) for share in range(shares)]
-        number, first, last = np.array(work, np.int64).T
+        left = count - whole
+        number = np.concatenate([np.arange(whole), np.repeat(np.arange(whole, count), shares)])
+        first = np.concatenate([np.zeros(whole, np.int64), np.tile(cuts[:-1], left)])
+        last = np.concatenate([np.full(whole, chunks), np.tile(cuts[1:], left)])
         n, piece = np.divmod(number, cut.pieces)
         return np.stack([n, ends[piece], ends[piece + 1], first, last], axis=1)

@@ -260,3 +260,13 @@ def test_import_is_light():
     code = "import sys, tersor.runtime.model as m; print([n for n in ('numba', 'onnx', 'torch', 'scipy') if n in sys.modules])"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"
+
+
+def test_a_model_without_inputs_takes_none():
+    node = Node("Relu", "n", ("w",), ("y",), {})
+    kind = TensorType("float32", (2,))
+    alone = Graph("g", (), (Value("y", kind),), (node,), {"w": DenseTensor.of(np.array([-1, 2], np.float32))})
+    with Model(alone, threads=1) as model:
+        assert model.run({})["y"].tolist() == [0, 2]
+        with pytest.raises(InputError, match="no input 'x'"):
+            model.run({"x": np.ones(2, np.float32)})
