@@ -13,6 +13,9 @@ from .lines import make_lines
 from .matrix import Layout, Matrix
 from .visits import FIRST, LAST, PRESENT
 
+WINDOW = 64
+"""Visits that are sorted together: their outputs, where planes are small, stay in a few pages of memory."""
+
 
 @dataclass(frozen=True, eq=False)
 class Stream(Layout):
@@ -60,8 +63,8 @@ class Arrangement(Layout):
 def make_stream(matrix: Matrix, channels: int, groups: int, tiling: Tiling, parts: int) -> Stream:
     """Order the weights, rows being output channels and columns (input channel of the group, kernel position).
 
-    Output channels are cut into ``parts`` of about equally many weights. Within a block and part, visits are sorted by their
-    number of weights, so that the processor predicts where their loops end.
+    Output channels are cut into ``parts`` of about equally many weights. Within a block and part, neighbouring visits are
+    sorted by their number of weights, so that the processor predicts where their loops end.
     """
     return list_entries(matrix, arrange(matrix, channels, groups, tiling, parts), channels, groups, tiling)
 
@@ -161,7 +164,8 @@ def _visits(
     wanted[0] |= ~wanted.any(axis=0)
     block, unit = np.nonzero(wanted)
     part = np.searchsorted(cuts, unit, side="right") - 1
-    rank = (block * parts + part) * (sizes.max(initial=0) + 1) + sizes[block, unit]
+    window = (block * parts + part) * (len(units) // WINDOW + 1) + unit // WINDOW
+    rank = window * (sizes.max(initial=0) + 1) + sizes[block, unit]
     order = np.argsort(rank * len(units) + unit)  # one key: a lexicographic sort takes five times as long
     block, unit, part = block[order], unit[order], part[order]
     first = np.argmax(wanted, axis=0)

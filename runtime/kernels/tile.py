@@ -104,8 +104,7 @@ class Tile:
         with b.if_then(added):  # even a load of no lanes waits for stores there
             loaded, inside = masked_load(b, residual, mask, self.vector), b.block
         other = self._join([(ir.Constant(self.vector, None), before), (loaded, inside)])
-        factors = [splat(b, factor, self.lanes) for factor in affine]
-        masked_store(b, self._finished(self._load(kept, 0), other, factors), target, mask)
+        masked_store(b, self._finished(self._load(kept, 0), other, affine), target, mask)
 
     def _finished(self, value: Any, other: Any, factors: list[Any]) -> Any:
         scale, shift, low, high = factors

@@ -8,7 +8,7 @@ from llvmlite import ir
 
 from ._deferred import cgutils, intrinsic, types
 from ._jit import jit
-from ._vector import F32, I64, prefetch_line
+from ._vector import F32, I64, prefetch_line, splat
 from .tile import Tile, Weights
 
 FIRST, LAST, RESIDUAL, PARTIAL = 1, 2, 4, 8
@@ -97,12 +97,15 @@ def emit_visits(b: Any, task: Any, tile: Tile, *, coded: bool) -> None:
                     tile.store(total[t], b.gep(outputs, [at]), b.gep(residual, [at]) if added else None, pitch, affine(m))
 
         def store_parts() -> None:
-            with cgutils.for_range(b, present, intp=I64) as outer, cgutils.for_range(b, vectors_left, intp=I64) as inner:
-                m, r = b.add(channel, outer.index), inner.index
-                at = b.add(b.mul(m, plane), b.mul(r, pitch))
-                place = b.gep(sums, [b.mul(b.add(b.mul(m, ir.Constant(I64, R)), r), ir.Constant(I64, V))])
-                count = b.sub(lanes_left, b.mul(fewer, r))
-                tile.store_part(place, b.gep(outputs, [at]), b.gep(residual, [at]), affine(m), count, flag(mode, RESIDUAL))
+            with cgutils.for_range(b, present, intp=I64) as outer:
+                m = b.add(channel, outer.index)
+                own_affine = [splat(b, factor, V) for factor in affine(m)]
+                with cgutils.for_range(b, vectors_left, intp=I64) as inner:
+                    r = inner.index
+                    at = b.add(b.mul(m, plane), b.mul(r, pitch))
+                    place = b.gep(sums, [b.mul(b.add(b.mul(m, ir.Constant(I64, R)), r), ir.Constant(I64, V))])
+                    count = b.sub(lanes_left, b.mul(fewer, r))
+                    tile.store_part(place, b.gep(outputs, [at]), b.gep(residual, [at]), own_affine, count, flag(mode, RESIDUAL))
 
         with b.if_else(b.and_(last, b.not_(flag(mode, PARTIAL)))) as (final, unfinished):
             with final, b.if_else(flag(mode, RESIDUAL)) as choices:
