@@ -14,7 +14,7 @@ from llvmlite import ir
 
 from ._deferred import intrinsic, types
 from ._vector import I32, I64, call
-from .order import FAILED, NEXT
+from .order import FAILED, TAKEN
 
 PLACE = I64.as_pointer()
 
@@ -68,36 +68,50 @@ def replace_at(typingctx: Any, address: Any, expected: Any, value: Any) -> Any:
 def call_at(typingctx: Any, function: Any, argument: Any) -> Any:
     """Call the machine code at the address ``function``, which takes an int64 and returns nothing."""
 
+    return _caller(1)
+
+
+@intrinsic
+def call_for(typingctx: Any, function: Any, order: Any, member: Any) -> Any:
+    """As :func:`call_at`, for code that carries out an order: it is told which one of several threads calls it."""
+    return _caller(2)
+
+
+def _caller(count: int) -> Any:
+    """An intrinsic's answer: the address of code that takes ``count`` int64, and these."""
+
     def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        kind = ir.FunctionType(ir.VoidType(), [I64])
-        builder.call(builder.inttoptr(arguments[0], kind.as_pointer()), [arguments[1]])
+        kind = ir.FunctionType(ir.VoidType(), [I64] * count)
+        builder.call(builder.inttoptr(arguments[0], kind.as_pointer()), arguments[1:])
         return context.get_dummy_value()
 
-    return types.void(types.intp, types.intp), codegen
+    return types.void(types.intp, *[types.intp] * count), codegen
 
 
 @intrinsic
 def code_of(typingctx: Any, lanes: Any, function: Any) -> Any:
-    """The address of machine code that calls the kernel ``function(lanes, argument)`` on its int64, good as long as the
-    process.
+    """The address of machine code that calls the kernel ``function(lanes, argument)`` or ``function(lanes, order, member)`` on
+    its int64, good as long as the process.
 
-    The argument of a kernel that allocates is the address of an order. Nobody could catch what it raises: instead,
-    :data:`~tersor.runtime.kernels.order.FAILED` is added to the pieces taken.
+    The first of a kernel that allocates is the address of an order. Nobody could catch what it raises: instead,
+    :data:`~tersor.runtime.kernels.order.FAILED` is set among the pieces taken.
     """
 
     def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        name = f"tersor_{function.dispatcher.py_func.__name__}_{len(lanes)}"
-        made = ir.Function(builder.module, ir.FunctionType(ir.VoidType(), [I64]), name)
+        code = function.dispatcher.py_func.__code__
+        numbers = code.co_argcount - 1
+        kind = ir.FunctionType(ir.VoidType(), [I64] * numbers)
+        made = ir.Function(builder.module, kind, f"tersor_{code.co_name}_{len(lanes)}")
         made.linkage = "internal"
         inside = ir.IRBuilder(made.append_basic_block("entry"))
-        called = types.void(lanes, types.intp)
+        called = types.void(lanes, *[types.intp] * numbers)
         compiled = function.dispatcher.get_compile_result(called)
         context.active_code_library.add_linking_library(compiled.library)
-        values = [context.get_constant_undef(lanes), made.args[0]]
+        values = [context.get_constant_undef(lanes), *made.args]
         status, _ = context.call_internal_no_propagate(inside, compiled.fndesc, called, values)
         with inside.if_then(status.is_error, likely=False):
-            taken = inside.inttoptr(inside.add(made.args[0], ir.Constant(I64, 8 * NEXT)), PLACE)
-            inside.atomic_rmw("add", taken, ir.Constant(I64, FAILED), "acq_rel")
+            taken = inside.inttoptr(inside.add(made.args[0], ir.Constant(I64, 8 * TAKEN)), PLACE)
+            inside.atomic_rmw("or", taken, ir.Constant(I64, FAILED), "acq_rel")
         inside.ret_void()
         return builder.ptrtoint(made, I64)
 

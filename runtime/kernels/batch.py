@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from ._atomic import add_at, code_of, number_at
+from ._atomic import code_of, number_at
 from ._jit import jit
 from ._memory import copy_vector
 from .finish import finish_line
-from .order import FACTS, NEXT, OTHER, PIECES, PLACES, SCRATCH, X, Y
+from .order import FACTS, OTHER, PIECES, SCRATCH, X, Y
 from .run_tile import LANES, add_runs
+from .team import take
 from .transpose import SIDE, transpose_tile
 
 FINISHED = 64
@@ -38,17 +39,17 @@ def batch_multiplier(group, code):
 
 
 @jit
-def multiply_batch(kinds, order):
+def multiply_batch(kinds, order, member):
     """Take pieces of the work of the order at address ``order`` until none is left: a piece is a panel and ``R`` registers of
     vectors. ``x`` is (vectors · inputs,), ``y`` and a residual (vectors · outputs,)."""
     facts = number_at(order, FACTS)
-    scratch = number_at(order, SCRATCH) + add_at(order + 8 * PLACES, 1) * number_at(facts, PLACE_BYTES)
+    scratch = number_at(order, SCRATCH) + member * number_at(facts, PLACE_BYTES)
     panels = number_at(facts, PANELS)
-    piece = add_at(order + 8 * NEXT, 1)
+    piece = take(order, member)
     while piece < number_at(order, PIECES):
         first = piece // panels * len(kinds[0]) * LANES
         _multiply_panel(kinds, order, facts, scratch, piece % panels, first)
-        piece = add_at(order + 8 * NEXT, 1)
+        piece = take(order, member)
 
 
 @jit

@@ -6,13 +6,14 @@ import numpy as np
 
 from . import pack
 from . import visits as visit
-from ._atomic import add_at, call_at, code_of, number_at
+from ._atomic import call_at, code_of, number_at
 from ._jit import jit
 from ._memory import address
 from .geometry import OH, OW, C, H, M, W
 from .layout import DIRECT, FLAT, ROWS
-from .order import FACTS, NEXT, OTHER, PIECES, PLACES, SCRATCH, WORK, X, Y
+from .order import FACTS, OTHER, PIECES, SCRATCH, WORK, X, Y
 from .pack import pack_rows
+from .team import take
 
 SHAPE, VECTORS, PACKED, SUMS, PLACE = range(pack.KINDS + 1, pack.KINDS + 6)
 """Numbers of the geometry beside those that packing reads: the tile's shape and vectors; floats of a packed block, of sums,
@@ -32,7 +33,7 @@ def convolver(lanes):
 
 
 @jit
-def convolve(lanes, order):
+def convolve(lanes, order, member):
     """Take pieces of the work of the order at address ``order``, int64 as above, until none is left.
 
     A piece is (first tile, last tile, first part of the output channels, last part). Each thread takes one of the places in
@@ -40,17 +41,17 @@ def convolve(lanes, order):
     :class:`~tersor.runtime.kernels.conv.Conv`.
     """
     scratch_bytes = 4 * number_at(number_at(order, GEOMETRY), PLACE)
-    scratch = number_at(order, SCRATCH) + add_at(order + 8 * PLACES, 1) * scratch_bytes
+    scratch = number_at(order, SCRATCH) + member * scratch_bytes
     task, packing, prepared = np.empty(visit.TASK, np.int64), np.empty(pack.PACKING, np.int64), number_at(order, PREPARED)
     for i in range(visit.TASK):  # an assignment of arrays would take seconds to compile, for its error message
         task[i] = number_at(prepared, i)
-    piece = add_at(order + 8 * NEXT, 1)
+    piece = take(order, member)
     while piece < number_at(order, PIECES):
         work = number_at(order, WORK) + 32 * piece
         first, last = number_at(work, 0), number_at(work, 1)
         for t in range(first, last):
             _convolve_tile(lanes, order, task, packing, scratch, t, number_at(work, 2), number_at(work, 3))
-        piece = add_at(order + 8 * NEXT, 1)
+        piece = take(order, member)
 
 
 @jit

@@ -15,8 +15,8 @@ from ._jit import jit
 from ._memory import copy_lanes, float_at, place_at, prefetch_address, put_float
 from .finish import LANES, finish_line
 from .matrix import Layout, Matrix
-from .order import FACTS, NEXT, OTHER, PIECES, SCRATCH, WORK, X, Y
-from .order import PLACES as DONE
+from .order import DONE, FACTS, OTHER, PIECES, SCRATCH, WORK, X, Y
+from .team import take
 from .walk import dot, scatter
 
 OUTPUTS, START, MINOR, CODE, CODEBOOK, PLACE, SCALE, SHIFT, BOUNDS = range(9)
@@ -139,34 +139,34 @@ def line_multiplier(by_rows, minor, code):
 
 
 @jit
-def multiply_rows(kinds, order):
+def multiply_rows(kinds, order, member):
     """Take pieces of the rows of the order at address ``order`` until none is left. Whoever does the last one finishes all."""
     facts, x, sums = number_at(order, FACTS), number_at(order, X), number_at(order, SCRATCH)
     start, minors, codes, codebook, places = _listing(facts)
-    piece = add_at(order + 8 * NEXT, 1)
+    piece = take(order, member)
     while piece < number_at(order, PIECES):
         work = number_at(order, WORK) + 8 * piece
         for i in range(number_at(work, 0), number_at(work, 1)):
             total = dot(kinds[0], kinds[1], x, minors, codes, codebook, number_at(start, i), number_at(start, i + 1))
             put_float(sums + 4 * place_at(places, i), total)
         _finish_last(order, facts, 1)
-        piece = add_at(order + 8 * NEXT, 1)
+        piece = take(order, member)
 
 
 @jit
-def multiply_columns(kinds, order):
+def multiply_columns(kinds, order, member):
     """Take pieces of the columns of the order at address ``order`` until none is left. Each piece has sums of its own, which
     whoever does the last one adds up in their order."""
     facts, pieces = number_at(order, FACTS), number_at(order, PIECES)
     room = padded(number_at(facts, OUTPUTS))
-    piece = add_at(order + 8 * NEXT, 1)
+    piece = take(order, member)
     while piece < pieces:
         sums, work = number_at(order, SCRATCH) + 4 * room * piece, number_at(order, WORK) + 8 * piece
         for m in range(0, room, LANES):
             copy_lanes(WHOLE, sums + 4 * m, sums, 0, 0)
         _add_columns(kinds, facts, number_at(order, X), number_at(work, 0), number_at(work, 1), sums)
         _finish_last(order, facts, pieces)
-        piece = add_at(order + 8 * NEXT, 1)
+        piece = take(order, member)
 
 
 @jit

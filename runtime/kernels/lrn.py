@@ -9,13 +9,14 @@ import numpy as np
 from llvmlite import ir
 
 from ..plan.step import Kernel, Site
-from ._atomic import add_at, code_of, number_at
+from ._atomic import code_of, number_at
 from ._deferred import cgutils, intrinsic, types
 from ._jit import jit
 from ._memory import floats_at, pointer
 from ._vector import F32, I32, I64, call, prefetch_line, splat, vector_pointer
-from .order import FACTS, NEXT, PIECES, WORK, X, Y
+from .order import FACTS, PIECES, WORK, X, Y
 from .shared import Shared, evenly, one_order
+from .team import take
 
 CHUNK = 512
 """Positions normalised together: the lines of channels that meet stay in the second-level cache."""
@@ -40,7 +41,7 @@ def normaliser(kinds):
 
 
 @jit
-def normalise(kinds, order):
+def normalise(kinds, order, member):
     """Take pieces of the order at address ``order`` until none is left: chunks of :data:`CHUNK` positions of ``x`` and ``y``,
     both (N, C, positions).
 
@@ -50,14 +51,14 @@ def normalise(kinds, order):
     facts, x, y = number_at(order, FACTS), number_at(order, X), number_at(order, Y)
     C, positions = number_at(facts, 0), number_at(facts, 1)
     chunks = (positions + CHUNK - 1) // CHUNK
-    piece = add_at(order + 8 * NEXT, 1)
+    piece = take(order, member)
     while piece < number_at(order, PIECES):
         work = number_at(order, WORK) + 8 * piece
         for item in range(number_at(work, 0), number_at(work, 1)):
             begin = item % chunks * CHUNK
             place = 4 * (item // chunks * C * positions + begin)
             _normalise_chunk(facts, x + place, y + place, min(CHUNK, positions - begin), sums)
-        piece = add_at(order + 8 * NEXT, 1)
+        piece = take(order, member)
 
 
 @jit

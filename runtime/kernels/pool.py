@@ -9,14 +9,15 @@ from typing import Any
 import numpy as np
 
 from ..plan.step import Kernel, Site
-from ._atomic import add_at, code_of, number_at
+from ._atomic import code_of, number_at
 from ._fold import fold_columns, fold_rows
 from ._jit import jit
 from ._memory import float_at, floats_at
 from .host import host_registers
-from .order import FACTS, NEXT, PIECES, PLACES, SCRATCH, WORK, X, Y
+from .order import FACTS, PIECES, SCRATCH, WORK, X, Y
 from .rowwise import mean_of_rows
 from .shared import Shared, evenly, one_order
+from .team import take
 
 H, W, OH, OW, DILATION_H, TAPS, STRIDE, DILATION_W, LEFT, LINE, ROWS, DIVISOR_H, DIVISOR_W = range(13)
 """Facts, int64: sizes of planes of inputs and outputs; dilation of rows; columns of a window, their stride, dilation and
@@ -34,7 +35,7 @@ def pooler(lanes, adds, kind):
 
 
 @jit
-def pool_planes(kinds, order):
+def pool_planes(kinds, order, member):
     """Take pieces of the planes of the order at address ``order`` until none is left: ``x`` is (planes, H, W), ``y`` (planes,
     OH, OW).
 
@@ -43,12 +44,12 @@ def pool_planes(kinds, order):
     """
     facts = number_at(order, FACTS)
     length, rows = number_at(facts, LINE), number_at(facts, OH)
-    lines = number_at(order, SCRATCH) + 8 * length * add_at(order + 8 * PLACES, 1)
+    lines = number_at(order, SCRATCH) + 8 * length * member
     margins = floats_at(lines, 2 * length)
     for i in range(2 * length):
         margins[i] = np.float32(0 if len(kinds[1]) else -np.inf)
     plane, pooled = 4 * number_at(facts, H) * number_at(facts, W), 4 * number_at(facts, OH) * number_at(facts, OW)
-    piece = add_at(order + 8 * NEXT, 1)
+    piece = take(order, member)
     while piece < number_at(order, PIECES):
         work = number_at(order, WORK) + 8 * piece
         for n in range(number_at(work, 0), number_at(work, 1)):
@@ -58,7 +59,7 @@ def pool_planes(kinds, order):
                 if oh + 1 < rows:
                     _fold_line(kinds, facts, source, oh + 1, lines + 4 * length * ((oh + 1) % 2))
                 _fold_row(kinds, facts, lines + 4 * length * (oh % 2), oh, target)
-        piece = add_at(order + 8 * NEXT, 1)
+        piece = take(order, member)
 
 
 @jit

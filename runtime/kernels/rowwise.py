@@ -10,13 +10,14 @@ import numpy as np
 from llvmlite import ir
 
 from ..plan.step import Kernel, Site
-from ._atomic import add_at, code_of, number_at
+from ._atomic import code_of, number_at
 from ._deferred import intrinsic, types
 from ._jit import jit
 from ._memory import floats_at, put_float
 from ._vector import F32, I32
-from .order import FACTS, NEXT, PIECES, WORK, X, Y
+from .order import FACTS, PIECES, WORK, X, Y
 from .shared import Shared, evenly, one_order
+from .team import take
 
 MOST_PIECES, PIECE = 4, 100_000
 """Pieces of work for each thread, at most, and the elements of one, at least."""
@@ -44,19 +45,19 @@ def averager(kinds):
 
 
 @jit
-def average_rows(kinds, order):
+def average_rows(kinds, order, member):
     """Take pieces of the rows of the order at address ``order`` until none is left: ``x`` is (rows, elements), ``y`` (rows,).
 
     Facts are int64 (elements,).
     """
     count = number_at(number_at(order, FACTS), 0)
-    piece = add_at(order + 8 * NEXT, 1)
+    piece = take(order, member)
     while piece < number_at(order, PIECES):
         work = number_at(order, WORK) + 8 * piece
         for row in range(number_at(work, 0), number_at(work, 1)):
             total = _sum(number_at(order, X) + 4 * row * count, count)
             put_float(number_at(order, Y) + 4 * row, total / np.float32(count))
-        piece = add_at(order + 8 * NEXT, 1)
+        piece = take(order, member)
 
 
 @jit(fastmath={"reassoc"})
@@ -86,15 +87,15 @@ def _power_of_two(typingctx: Any, shifted: Any) -> Any:
 
 
 @jit
-def softmax_rows(kinds, order):
+def softmax_rows(kinds, order, member):
     """As :func:`average_rows`, for ``y`` (rows, elements): exponentials that sum to 1 in each row."""
     count = number_at(number_at(order, FACTS), 0)
-    piece = add_at(order + 8 * NEXT, 1)
+    piece = take(order, member)
     while piece < number_at(order, PIECES):
         work = number_at(order, WORK) + 8 * piece
         for row in range(number_at(work, 0), number_at(work, 1)):
             _softmax(number_at(order, X) + 4 * row * count, number_at(order, Y) + 4 * row * count, count)
-        piece = add_at(order + 8 * NEXT, 1)
+        piece = take(order, member)
 
 
 @jit(fastmath={"contract"})

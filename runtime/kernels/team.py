@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from ._atomic import add_at, call_at, let_others_run, number_at, pause, processor, replace_at, seen_at, swap_at
+from ._atomic import add_at, call_for, let_others_run, number_at, pause, processor, replace_at, seen_at, swap_at
 from ._jit import jit
 from ._memory import address
-from .order import CODE, FAILED, NEXT, ORDER, PLACES, SHARED
+from .order import BACK, CODE, DONE, FAILED, FROM_BOTH_ENDS, ORDER, PIECES, SHARED, TAKEN
 
 LINE = 8
 """Numbers in a cache line: those that different threads wait for lie in lines of their own."""
@@ -68,7 +68,7 @@ def follow(team, joined, calls, patience):
         now = seen_at(work)
         if now & OPEN != 0 and now // NUMBER != joined[0] and replace_at(work, now, now + JOINED):
             joined[0], looked = now // NUMBER, 0
-            call_at(seen_at(place + 8 * FUNCTION), seen_at(place + 8 * ARGUMENT))
+            call_for(seen_at(place + 8 * FUNCTION), seen_at(place + 8 * ARGUMENT), now % NUMBER // JOINED + 1)
             add_at(place + 8 * ENDED, 1)
         else:
             pause()
@@ -79,13 +79,13 @@ def follow(team, joined, calls, patience):
 @jit
 def lead(team, function, argument, patience):
     """Call the machine code ``function`` on ``argument``, together with the followers unless somebody else leads them, and wait
-    for those who joined. Returns how many they were.
+    for those who joined. Returns how many they were. Who leads is member 0, the others are 1 and so on as they join.
 
     After each ``patience`` looks in vain others get the processor: a follower may need it.
     """
     place = address(team)
     if replace_at(place + 8 * LED, 0, 1) == 0:
-        call_at(function, argument)
+        call_for(function, argument, 0)
         return 0
     work, ended = place + 8 * WORK, place + 8 * ENDED
     swap_at(place + 8 * FUNCTION, function)
@@ -93,7 +93,7 @@ def lead(team, function, argument, patience):
     swap_at(place + 8 * PROCESSOR, processor())
     number = seen_at(work) // NUMBER + 1
     swap_at(work, number * NUMBER + OPEN)
-    call_at(function, argument)
+    call_for(function, argument, 0)
     joined, looked = swap_at(work, number * NUMBER) % NUMBER // JOINED, 0
     while seen_at(ended) != joined:
         looked += 1
@@ -114,13 +114,13 @@ def carry_out(team, orders, patience):
     add_at(busy, 1)
     for i in range(len(orders)):
         order = address(orders) + 8 * ORDER * i
-        swap_at(order + 8 * NEXT, 0)
-        swap_at(order + 8 * PLACES, 0)
+        swap_at(order + 8 * TAKEN, 0)
+        swap_at(order + 8 * DONE, 0)
         if number_at(order, SHARED) != 0:
             lead(team, number_at(order, CODE), order, patience)
         else:
-            call_at(number_at(order, CODE), order)
-        if seen_at(order + 8 * NEXT) >= FAILED:
+            call_for(number_at(order, CODE), order, 0)
+        if seen_at(order + 8 * TAKEN) >= FAILED:
             done = False
             break
     add_at(busy, -1)
@@ -128,6 +128,17 @@ def carry_out(team, orders, patience):
 
 
 @jit
-def alone(function, argument):
-    """Call the machine code ``function`` on ``argument``."""
-    call_at(function, argument)
+def alone(function, argument, member):
+    """Call the machine code ``function`` on ``argument`` for one member."""
+    call_for(function, argument, member)
+
+
+@jit
+def take(order, member):
+    """The piece of the order at address ``order`` that a member does next, or the number of pieces when all are taken."""
+    pieces, backwards = number_at(order, PIECES), number_at(order, SHARED) == FROM_BOTH_ENDS and member % 2 != 0
+    taken = add_at(order + 8 * TAKEN, BACK if backwards else 1)
+    front, back = taken % BACK, taken // BACK
+    if front + back >= pieces:
+        return pieces
+    return pieces - 1 - back if backwards else front

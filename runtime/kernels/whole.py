@@ -9,14 +9,15 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 
-from ._atomic import add_at, code_of, number_at
+from ._atomic import code_of, number_at
 from ._deferred import intrinsic, types
 from ._jit import jit
 from ._memory import address, copy_lanes, float_at, floats_at, pointer, put_float
 from ._vector import F32, I64, call
 from .finish import LANES, finish_line
 from .matrix import Layout, Matrix
-from .order import FACTS, NEXT, OTHER, PIECES, SCRATCH, WORK, X, Y
+from .order import FACTS, OTHER, PIECES, SCRATCH, WORK, X, Y
+from .team import take
 from .walk import listed, loop, weights
 
 INPUTS, OUTPUTS, CODE, CODEBOOK, SCALE, SHIFT, BOUNDS = range(7)
@@ -91,7 +92,7 @@ def whole_multiplier(by_rows, code):
 
 
 @jit
-def multiply_columns(code, order):
+def multiply_columns(code, order, member):
     """Take pieces of the outputs of the order at address ``order`` until none is left: each is the sum over the columns whose
     elements of ``x`` are not 0."""
     facts, sums = number_at(order, FACTS), number_at(order, SCRATCH)
@@ -101,7 +102,7 @@ def multiply_columns(code, order):
         active[count] = j
         count += float_at(x + 4 * j) != 0
     places, factors = np.empty(TOGETHER, np.int64), np.empty(TOGETHER, np.float32)
-    piece = add_at(order + 8 * NEXT, 1)
+    piece = take(order, member)
     while piece < number_at(order, PIECES):
         work = number_at(order, WORK) + 8 * piece
         first, last = number_at(work, 0), number_at(work, 1)
@@ -119,21 +120,21 @@ def multiply_columns(code, order):
                 add_columns(code, SOME, sums + 4 * first, address(places), address(factors), codebook, last - first)
             at += together
         _finish(order, facts, first, last)
-        piece = add_at(order + 8 * NEXT, 1)
+        piece = take(order, member)
 
 
 @jit
-def multiply_rows(code, order):
+def multiply_rows(code, order, member):
     """As :func:`multiply_columns`, for float32 weights row by row."""
     facts, sums, inputs = number_at(order, FACTS), number_at(order, SCRATCH), number_at(number_at(order, FACTS), INPUTS)
-    piece = add_at(order + 8 * NEXT, 1)
+    piece = take(order, member)
     while piece < number_at(order, PIECES):
         work = number_at(order, WORK) + 8 * piece
         first, last = number_at(work, 0), number_at(work, 1)
         for m in range(first, last):
             put_float(sums + 4 * m, _product(number_at(order, X), number_at(facts, CODE) + 4 * m * inputs, inputs))
         _finish(order, facts, first, last)
-        piece = add_at(order + 8 * NEXT, 1)
+        piece = take(order, member)
 
 
 @jit(fastmath={"reassoc", "contract"})

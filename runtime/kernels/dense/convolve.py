@@ -10,12 +10,13 @@ import numpy as np
 
 from .. import multiply as product
 from .. import pack
-from .._atomic import add_at, call_at, code_of, number_at
+from .._atomic import call_at, code_of, number_at
 from .._jit import jit
 from .._memory import address
 from ..geometry import OH, OW, OWN, C, H, M, W
-from ..order import NEXT, OTHER, PIECES, PLACES, SCRATCH, WORK, X, Y
+from ..order import OTHER, PIECES, SCRATCH, WORK, X, Y
 from ..pieces import BOUNDS, CODEBOOK, GEOMETRY, MULTIPLIERS, PACKER, SCALE, SHIFT, WEIGHTS
+from ..team import take
 from ._emit import finish_vector
 
 TAPS, BLOCK, CHUNK, TOGETHER, MOST, PACKED, SUM, PLACE = range(OWN, OWN + 8)
@@ -31,20 +32,20 @@ def dense_convolver(lanes):
 
 
 @jit
-def multiply_pieces(lanes, order):
+def multiply_pieces(lanes, order, member):
     """Take pieces of the work of the order at address ``order``, see :mod:`~tersor.runtime.kernels.pieces`, until none is left.
 
     A piece is (image, first position, last position, first chunk of the output channels, last chunk). Each thread takes one of
     the places in scratch memory: packed inputs, sums, image of one channel.
     """
     geometry = number_at(order, GEOMETRY)
-    place = number_at(order, SCRATCH) + add_at(order + 8 * PLACES, 1) * number_at(geometry, PLACE)
+    place = number_at(order, SCRATCH) + member * number_at(geometry, PLACE)
     task, packing = np.empty(product.TASK, np.int64), np.empty(pack.PACKING, np.int64)
     packing[pack.GEOMETRY] = geometry
-    piece = add_at(order + 8 * NEXT, 1)
+    piece = take(order, member)
     while piece < number_at(order, PIECES):
         _multiply_piece(lanes, order, geometry, task, packing, place, number_at(order, WORK) + 40 * piece)
-        piece = add_at(order + 8 * NEXT, 1)
+        piece = take(order, member)
 
 
 @jit

@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from .._atomic import add_at, call_at, code_of, number_at
+from .._atomic import call_at, code_of, number_at
 from .._jit import jit
 from .._memory import address, copy_lanes
 from ..geometry import LEFT, OH, OW, OWN, TOP, C, H, M, W
 from ..multiply import FIRST, INPUTS, PITCH, ROWS, STEP, SUMS, TASK, UNIT, UNITS
 from ..multiply import WEIGHTS as KERNELS
-from ..order import NEXT, OTHER, PIECES, PLACES, SCRATCH, WORK, X, Y
+from ..order import OTHER, PIECES, SCRATCH, WORK, X, Y
 from ..pieces import BOUNDS, CODEBOOK, GEOMETRY, MULTIPLIERS, SCALE, SHIFT, WEIGHTS
+from ..team import take
 from ._emit import transform_columns, transform_outputs, transform_rows, transform_weights
 from .lone import finish_tile, keep_tile, multiply_tile
 from .transforms import OUTPUTS, POINTS, PRODUCTS, TAPS
@@ -35,19 +36,19 @@ def winograd_convolver(lanes):
 
 
 @jit
-def convolve_pieces(lanes, order):
+def convolve_pieces(lanes, order, member):
     """Take pieces of the work of the order at address ``order``, see :mod:`~tersor.runtime.kernels.pieces`, until none is left.
 
     A piece is (image, first tile, last tile, first chunk of the output channels, last chunk). Each thread takes one of the
     places in scratch memory.
     """
     geometry = number_at(order, GEOMETRY)
-    place = number_at(order, SCRATCH) + add_at(order + 8 * PLACES, 1) * number_at(geometry, PLACE)
+    place = number_at(order, SCRATCH) + member * number_at(geometry, PLACE)
     task = np.empty(TASK, np.int64)
-    piece = add_at(order + 8 * NEXT, 1)
+    piece = take(order, member)
     while piece < number_at(order, PIECES):
         _convolve_piece(lanes, order, geometry, task, place, number_at(order, WORK) + 40 * piece)
-        piece = add_at(order + 8 * NEXT, 1)
+        piece = take(order, member)
 
 
 @jit

@@ -13,7 +13,7 @@ import pytest
 
 from tersor.runtime.kernels._atomic import add_at, code_of, number_at
 from tersor.runtime.kernels._jit import jit
-from tersor.runtime.kernels.order import CODE, NEXT, PIECES, SHARED, WORK, order_of
+from tersor.runtime.kernels.order import ALONE, CODE, FROM_BOTH_ENDS, IN_TURN, PIECES, SHARED, WORK, order_of
 from tersor.runtime.kernels.team import (
     ARGUMENT,
     BUSY,
@@ -31,6 +31,7 @@ from tersor.runtime.kernels.team import (
     lead,
     make_team,
     none_joined,
+    take,
 )
 from tersor.runtime.kernels.team import WORK as IN_WORK
 from tersor.runtime.plan.trace import STEPS, Recorder
@@ -41,13 +42,13 @@ ONE_PROCESSOR = len(os.sched_getaffinity(0) if sys.platform == "linux" else rang
 
 
 @jit
-def mark(lanes, order):
+def mark(lanes, order, member):
     """Take the pieces of an order; count each in a number of its own, from where its work is on."""
-    piece = add_at(order + 8 * NEXT, 1)
+    piece = take(order, member)
     while piece < number_at(order, PIECES):
         for _ in range(1000):
             add_at(number_at(order, WORK) + 8 * piece, 1)
-        piece = add_at(order + 8 * NEXT, 1)
+        piece = take(order, member)
 
 
 @jit
@@ -57,9 +58,9 @@ def marker(lanes):
 
 
 @jit
-def want(lanes, order):
+def want(lanes, order, member):
     """Take one piece of an order, count it, and ask for more memory than there is."""
-    piece = add_at(order + 8 * NEXT, 1)
+    piece = take(order, member)
     if piece < number_at(order, PIECES):
         add_at(number_at(order, WORK) + 8 * piece, 1000)
         room = np.empty(1 << 50, np.int8)
@@ -77,7 +78,7 @@ class Job:
 
     def __init__(self, code: int, pieces: int) -> None:
         self._done = np.zeros(pieces, np.int64)
-        self.order = order_of({CODE: code, SHARED: 1, PIECES: pieces, WORK: self._done.ctypes.data})
+        self.order = order_of({CODE: code, SHARED: IN_TURN, PIECES: pieces, WORK: self._done.ctypes.data})
 
     @property
     def done(self) -> list[float]:
@@ -91,7 +92,7 @@ def code() -> int:
 
 def test_one_thread_does_everything(code):
     job = Job(code, 5)
-    alone(code, job.order.ctypes.data)
+    alone(code, job.order.ctypes.data, 0)
     assert job.done == [1] * 5
 
 
@@ -102,7 +103,7 @@ def test_a_team_without_followers(code):
     assert team[LED] == 0
 
 
-@pytest.mark.parametrize("shared", [0, 1])
+@pytest.mark.parametrize("shared", [ALONE, IN_TURN, FROM_BOTH_ENDS])
 def test_orders_in_a_row(code, shared):
     team, jobs = make_team(), [Job(code, pieces) for pieces in (3, 1, 7)]
     orders = np.array([job.order for job in jobs])
@@ -113,7 +114,7 @@ def test_orders_in_a_row(code, shared):
     assert np.array_equal(team[[LED, ENDED, BUSY]], [0, 0, 0])
 
 
-@pytest.mark.parametrize("shared", [0, 1])
+@pytest.mark.parametrize("shared", [ALONE, IN_TURN, FROM_BOTH_ENDS])
 @pytest.mark.parametrize("traced", [False, True])
 def test_no_memory_is_an_error(code, shared, traced):
     workers, jobs = Workers(2), [Job(code, 3), Job(wanter(((),)), 5), Job(code, 3)]
