@@ -12,7 +12,7 @@ from ._property import made_once
 from .convolve import BLOCK_CHANNELS, BLOCK_VISITS, BLOCKS, GEOMETRY, PACKER, PARTS, PREPARED, SPANS, TILE, convolver
 from .geometry import geometry_of
 from .layout import SHAPES, Shape2D, Tiling, cost, tiles
-from .order import CODE, FROM_BOTH_ENDS, PIECES, SHARED, WORK, Ordered, order_of, sharing
+from .order import CODE, PIECES, SHARED, WORK, Ordered, order_of
 from .pack import packing_code
 from .stream import Stream
 from .visits import SCALE, TASK, WORDS, visits
@@ -80,7 +80,7 @@ class Conv(Ordered):
         stream, shares, tiling = self.stream, self._shares, self.tiling
         tables = {WORK: shares, GEOMETRY: self._geometry, SPANS: self.tiling.spans, PREPARED: self.task}
         tables |= {BLOCK_CHANNELS: stream.block_channels, BLOCK_VISITS: stream.block_visits}
-        numbers = {CODE: _convolver(self.tiling.V), SHARED: self._sharing(len(shares)), PIECES: len(shares)}
+        numbers = {CODE: _convolver(self.tiling.V), SHARED: len(shares) > 1, PIECES: len(shares)}
         numbers |= {
             TILE: _visitor(tiling.T, tiling.R, tiling.V, stream.codebook is not None),
             BLOCKS: len(stream.block_channels) - 1,
@@ -119,7 +119,7 @@ class Conv(Ordered):
 
         Each thread gets as many whole tiles as any other, in more pieces than threads, so that one that wakes up late leaves
         more to the others. Of tiles that are left over each thread does a part of the channels, though it then packs all
-        inputs; threads that work from both ends meet there. Little work stays on one thread.
+        inputs; threads meet there, coming from both ends. Little work stays on one thread.
         """
         count, parts = tiles(self.shape, self.tiling), self.parts
         cycles = cost(self.shape, self.tiling, self.stream.nonzeros)
@@ -129,11 +129,7 @@ class Conv(Ordered):
         pieces = min(whole, parts * max(1, min(MOST_PIECES, round(cycles / PIECE / parts))))
         shares = [(whole * i // pieces, whole * (i + 1) // pieces, 0, parts) for i in range(pieces)]
         left = [(tile, tile + 1, i, i + 1) for tile in range(whole, count) for i in range(parts)]
-        middle = pieces // 2 if self._sharing(pieces + len(left)) == FROM_BOTH_ENDS else pieces
-        return np.array(shares[:middle] + left + shares[middle:], np.int64)
-
-    def _sharing(self, pieces: int) -> int:
-        return sharing(pieces, self.parts, self.shape.bytes)
+        return np.array(shares[: pieces // 2] + left + shares[pieces // 2 :], np.int64)
 
 
 @cache

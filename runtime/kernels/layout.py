@@ -99,11 +99,6 @@ class Shape2D:
         return (rows - 1) * self.strides[0] + extent[0], -(-length // V) * V
 
     @property
-    def bytes(self) -> int:
-        """Bytes of inputs and outputs."""
-        return 4 * self.N * (self.C * self.H * self.W + self.M * self.OH * self.OW)
-
-    @property
     def dense(self) -> int:
         """Weights, zeros included."""
         return self.M * (self.C // self.groups) * self.taps

@@ -24,17 +24,9 @@ FAILED = 1 << 62
 """The bit of the pieces taken that is set where code cannot go on, for want of memory: nobody takes another piece."""
 
 CODE, SHARED, PIECES, WORK, X, Y, OTHER, SCRATCH, FACTS = range(2, 11)
-"""The other numbers: the address of the code; how threads share it, see below; how many pieces there are, and the address of
+"""The other numbers: the address of the code; whether several threads share it; how many pieces there are, and the address of
 their description; addresses of inputs, outputs, a residual (0 when there is none) and scratch memory, float32, the last 64-byte
 aligned; that of what is the same in every run."""
-
-ALONE, IN_TURN, FROM_BOTH_ENDS = range(3)
-"""How work is shared: not at all; every thread takes the next piece; every second thread takes pieces from the back, so that
-who reads what another order wrote wrote most of it, and has it in a cache of its own."""
-
-NEAR_BYTES = 8 << 20
-"""Inputs and outputs that stay in caches from one order to the next; where there are more, threads that work side by side are
-quicker."""
 
 ORDER = FACTS + 9
 """Length of an order: some have more numbers that are the same in every run."""
@@ -57,13 +49,6 @@ class Ordered(ABC):
         for place, array in ((X, x), (Y, y), (OTHER, residual), (SCRATCH, scratch)):
             order[place] = address_of(array)
         return order
-
-
-def sharing(pieces: int, parts: int, moved: int) -> int:
-    """How ``parts`` threads share pieces of work that read and write ``moved`` bytes, place by place."""
-    if min(pieces, parts) < 2:
-        return ALONE
-    return FROM_BOTH_ENDS if moved <= NEAR_BYTES else IN_TURN
 
 
 def order_of(numbers: Mapping[int, int]) -> np.ndarray:

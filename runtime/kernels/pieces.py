@@ -10,7 +10,7 @@ import numpy as np
 
 from ._property import made_once
 from .layout import Shape2D
-from .order import ALONE, CODE, FACTS, FROM_BOTH_ENDS, IN_TURN, PIECES, SHARED, WORK, Ordered, order_of
+from .order import CODE, FACTS, PIECES, SHARED, WORK, Ordered, order_of
 
 GEOMETRY, WEIGHTS, CODEBOOK, SCALE, SHIFT, BOUNDS, MULTIPLIERS, PACKER = range(FACTS, FACTS + 8)
 """Numbers of an order beside those of every one: addresses of the geometry, of weights and codebook (0 when they are float32),
@@ -109,10 +109,6 @@ class InPieces(Ordered):
     def multiplier(self, count: int) -> int:
         """The address of the code that multiplies ``count`` vectors at once."""
 
-    def sharing(self, pieces: int) -> int:
-        """How threads share so many pieces, see :data:`~tersor.runtime.kernels.order.IN_TURN`."""
-        return IN_TURN if min(pieces, self.parts) > 1 else ALONE
-
     @property
     def packer(self) -> int:
         """The address of code that packs positions, 0 where inputs are transformed."""
@@ -140,7 +136,7 @@ class InPieces(Ordered):
         if self.codebook is not None:
             tables[CODEBOOK] = self.codebook
         pieces = len(self._work)
-        numbers = {CODE: self.code(), SHARED: self.sharing(pieces), PIECES: pieces, PACKER: self.packer}
+        numbers = {CODE: self.code(), SHARED: min(pieces, self.parts) > 1, PIECES: pieces, PACKER: self.packer}
         return order_of(numbers | {place: table.ctypes.data for place, table in tables.items()})
 
     @made_once
@@ -162,7 +158,7 @@ class InPieces(Ordered):
         """Pieces, int64: (image, first element, last element, first chunk of output channels, last chunk).
 
         Each thread gets as many as any other; of those that are left over each does some chunks, and all of them prepare the
-        same inputs. Threads that work from both ends meet there.
+        same inputs. Threads meet there, coming from both ends.
         """
         cut, count, chunks = self.cut, self.shape.N * self.cut.pieces, -(-self.shape.M // self.cut.chunk)
         ends = cut.total * np.arange(cut.pieces + 1) // cut.pieces * cut.V
@@ -175,6 +171,4 @@ class InPieces(Ordered):
         last = np.concatenate([np.full(whole, chunks), np.tile(cuts[1:], left)])
         n, piece = np.divmod(number, cut.pieces)
         work = np.stack([n, ends[piece], ends[piece + 1], first, last], axis=1)
-        if self.sharing(len(work)) != FROM_BOTH_ENDS:
-            return work
         return np.concatenate([work[: whole // 2], work[whole:], work[whole // 2 : whole]])

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..plan.step import Arrays, Orders
-from .order import ALONE, CODE, FACTS, IN_TURN, PIECES, SHARED, WORK, Ordered, order_of
+from .order import CODE, FACTS, PIECES, SHARED, WORK, Ordered, order_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,8 +29,7 @@ class Shared(Ordered):
     def blank(self) -> np.ndarray:
         """As :meth:`Ordered.blank`; a single piece stays on one thread, and so do all where scratch memory is for one."""
         addresses = {WORK: self.work.ctypes.data, FACTS: self.facts.ctypes.data}
-        how = IN_TURN if min(self.pieces, self.parts) > 1 else ALONE
-        return order_of({CODE: self.compiled(), SHARED: how, PIECES: self.pieces, **addresses})
+        return order_of({CODE: self.compiled(), SHARED: min(self.pieces, self.parts) > 1, PIECES: self.pieces, **addresses})
 
 
 def one_order(work: Ordered) -> Orders:

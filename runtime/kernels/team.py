@@ -12,7 +12,7 @@ import numpy as np
 from ._atomic import add_at, call_for, let_others_run, number_at, pause, processor, replace_at, seen_at, swap_at
 from ._jit import jit
 from ._memory import address
-from .order import BACK, CODE, DONE, FAILED, FROM_BOTH_ENDS, ORDER, PIECES, SHARED, TAKEN
+from .order import BACK, CODE, DONE, FAILED, ORDER, PIECES, SHARED, TAKEN
 
 LINE = 8
 """Numbers in a cache line: those that different threads wait for lie in lines of their own."""
@@ -135,8 +135,12 @@ def alone(function, argument, member):
 
 @jit
 def take(order, member):
-    """The piece of the order at address ``order`` that a member does next, or the number of pieces when all are taken."""
-    pieces, backwards = number_at(order, PIECES), number_at(order, SHARED) == FROM_BOTH_ENDS and member % 2 != 0
+    """The piece of the order at address ``order`` that a member does next, or the number of pieces when all are taken.
+
+    Every second member takes pieces from the back: what a thread reads it has written itself, most of it, and has in a cache of
+    its own.
+    """
+    pieces, backwards = number_at(order, PIECES), member % 2
     taken = add_at(order + 8 * TAKEN, BACK if backwards else 1)
     front, back = taken % BACK, taken // BACK
     if front + back >= pieces:

@@ -11,7 +11,6 @@ from ..geometry import geometry_of
 from ..layout import Shape2D, balanced, spread
 from ..matrix import Matrix
 from ..multiply import multiplier
-from ..order import sharing
 from ..pack import packing_code
 from ..pieces import Cut, InPieces, kept, register_tile
 from ..whole import whole_rows
@@ -103,10 +102,6 @@ class DenseConv(InPieces):
     def code(self) -> int:
         """The address of the kernel."""
         return dense_convolver(((),) * self.cut.V)
-
-    def sharing(self, pieces: int) -> int:
-        """As in :meth:`InPieces.sharing`."""
-        return sharing(pieces, self.parts, self.shape.bytes)
 
     @property
     def packer(self) -> int:

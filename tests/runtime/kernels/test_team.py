@@ -13,7 +13,7 @@ import pytest
 
 from tersor.runtime.kernels._atomic import add_at, code_of, number_at
 from tersor.runtime.kernels._jit import jit
-from tersor.runtime.kernels.order import ALONE, CODE, FROM_BOTH_ENDS, IN_TURN, PIECES, SHARED, WORK, order_of
+from tersor.runtime.kernels.order import CODE, PIECES, SHARED, WORK, order_of
 from tersor.runtime.kernels.team import (
     ARGUMENT,
     BUSY,
@@ -73,12 +73,24 @@ def wanter(lanes):
     return code_of(lanes, want)
 
 
+@jit
+def tell(lanes, order, member):
+    """Write who this is where the work of an order is."""
+    add_at(number_at(order, WORK), member)
+
+
+@jit
+def teller(lanes):
+    """Address of :func:`tell`."""
+    return code_of(lanes, tell)
+
+
 class Job:
     """Work for :func:`mark`: an order, and how often each of its pieces was done, in thousands."""
 
     def __init__(self, code: int, pieces: int) -> None:
         self._done = np.zeros(pieces, np.int64)
-        self.order = order_of({CODE: code, SHARED: IN_TURN, PIECES: pieces, WORK: self._done.ctypes.data})
+        self.order = order_of({CODE: code, SHARED: 1, PIECES: pieces, WORK: self._done.ctypes.data})
 
     @property
     def done(self) -> list[float]:
@@ -103,7 +115,7 @@ def test_a_team_without_followers(code):
     assert team[LED] == 0
 
 
-@pytest.mark.parametrize("shared", [ALONE, IN_TURN, FROM_BOTH_ENDS])
+@pytest.mark.parametrize("shared", [0, 1])
 def test_orders_in_a_row(code, shared):
     team, jobs = make_team(), [Job(code, pieces) for pieces in (3, 1, 7)]
     orders = np.array([job.order for job in jobs])
@@ -114,7 +126,7 @@ def test_orders_in_a_row(code, shared):
     assert np.array_equal(team[[LED, ENDED, BUSY]], [0, 0, 0])
 
 
-@pytest.mark.parametrize("shared", [ALONE, IN_TURN, FROM_BOTH_ENDS])
+@pytest.mark.parametrize("shared", [0, 1])
 @pytest.mark.parametrize("traced", [False, True])
 def test_no_memory_is_an_error(code, shared, traced):
     workers, jobs = Workers(2), [Job(code, 3), Job(wanter(((),)), 5), Job(code, 3)]
@@ -177,6 +189,22 @@ def test_nobody_joins_work_twice(code):
     assert team[IN_WORK] == NUMBER + OPEN + JOINED
     assert team[ENDED] == 1
     assert job.done == [1] * 3
+
+
+def test_every_second_member_takes_pieces_from_the_back(code):
+    order = Job(code, 5).order.ctypes.data
+    assert [take(order, member) for member in (0, 1, 3, 2, 1, 0, 1, 2)] == [0, 4, 3, 1, 2, 5, 5, 5]
+
+
+def test_who_leads_is_member_0_and_others_count_as_they_join():
+    told, team = np.zeros(1, np.int64), make_team()
+    order, code = order_of({WORK: told.ctypes.data}).ctypes.data, teller(((),))
+    lead(team, code, order, LOOKS)
+    assert told == 0
+    team[[IN_WORK, PROCESSOR]] = NUMBER + OPEN, -1
+    for joined in (1, 3):  # 1, then 1 + 2
+        follow(team, none_joined(), 0, 10)
+        assert told == joined
 
 
 def test_who_cannot_lead_works_alone(code):
