@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
@@ -82,7 +82,7 @@ class Conv(Ordered):
         tables |= {BLOCK_CHANNELS: stream.block_channels, BLOCK_VISITS: stream.block_visits}
         numbers = {CODE: _convolver(self.tiling.V), SHARED: len(shares) > 1, PIECES: len(shares)}
         numbers |= {
-            TILE: _visitor(tiling.T, tiling.R, tiling.V, stream.codebook is not None),
+            TILE: _visitor(tiling.T, tiling.R, tiling.V, tiling.shifts, stream.codebook is not None),
             BLOCKS: len(stream.block_channels) - 1,
             PARTS: self.parts,
             PACKER: packing_code(tiling.V) if tiling.shape == "flat" else 0,
@@ -108,10 +108,12 @@ class Conv(Ordered):
     @made_once
     def _geometry(self) -> np.ndarray:
         """In the order of :mod:`.pack` and :mod:`.convolve`."""
-        tiling = self.tiling
+        tiling, shape = self.tiling, self.shape
+        if tiling.shifts > 1:  # a copy serves as many columns of the kernel
+            shape = replace(shape, kernel=(shape.kernel[0], tiling.copies), dilations=(shape.dilations[0], tiling.shifts))
         packing = (tiling.rows, len(tiling.spans))
         places = (self.packed_floats, self.sum_floats, self.scratch_floats)
-        return geometry_of(self.shape, self.image[1], *packing, SHAPES[tiling.shape], tiling.R, *places)
+        return geometry_of(shape, self.image[1], *packing, SHAPES[tiling.shape], tiling.R, tiling.columns, *places)
 
     @made_once
     def _shares(self) -> np.ndarray:
@@ -139,9 +141,9 @@ def _convolver(V: int) -> int:
 
 
 @cache
-def _visitor(T: int, R: int, V: int, coded: bool) -> int:
+def _visitor(T: int, R: int, V: int, shifts: int, coded: bool) -> int:
     """The address of the tile's code."""
-    return visits(*(((),) * length for length in (T, R, V, coded)))
+    return visits(*(((),) * length for length in (T, R, V, shifts, coded)))
 
 
 def affine(epilogue: Epilogue, channels: int, bias: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:

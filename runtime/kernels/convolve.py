@@ -15,9 +15,9 @@ from .order import FACTS, OTHER, PIECES, SCRATCH, WORK, X, Y
 from .pack import pack_rows
 from .team import take
 
-SHAPE, VECTORS, PACKED, SUMS, PLACE = range(pack.KINDS + 1, pack.KINDS + 6)
-"""Numbers of the geometry beside those that packing reads: the tile's shape and vectors; floats of a packed block, of sums,
-and of a place in scratch memory."""
+SHAPE, VECTORS, COLUMNS, PACKED, SUMS, PLACE = range(pack.KINDS + 1, pack.KINDS + 7)
+"""Numbers of the geometry beside those that packing reads: the tile's shape, vectors and columns (of rows, or of the flattened
+plane); floats of a packed block, of sums, and of a place in scratch memory."""
 
 GEOMETRY, SPANS, TILE, PREPARED, BLOCKS, BLOCK_CHANNELS, BLOCK_VISITS, PARTS, PACKER = range(FACTS, FACTS + 9)
 """Numbers of an order beside those of every one: addresses of geometry and ``spans``; the code of the tile and what it
@@ -62,20 +62,22 @@ def _convolve_tile(lanes, order, task, packing, packed, t, first_part, last_part
     inputs, height, width = number_at(geometry, C), number_at(geometry, OH), number_at(geometry, OW)
     shape, R, other = number_at(geometry, SHAPE), number_at(geometry, VECTORS), number_at(order, OTHER)
     plane, out = number_at(geometry, H) * number_at(geometry, W), height * width
-    columns = V if shape == ROWS else R * V
-    strips = (width + V - 1) // V if shape == ROWS else (out + columns - 1) // columns
-    bands = (height + R - 1) // R if shape == ROWS else 1
+    columns, by_rows = number_at(geometry, COLUMNS), shape == ROWS
+    strips = ((width if by_rows else out) + columns - 1) // columns
+    bands = (height + R - 1) // R if by_rows else 1
     n = t // (bands * strips)
     oh, ow = t // strips % bands * R, t % strips * columns
     first = oh * width + ow
-    inside = oh + R <= height and ow + V <= width if shape == ROWS else first + columns <= out
+    inside = first + columns <= out
+    if by_rows:  # where sums were shifted, stores have a mask anyhow
+        inside = oh + R <= height and (ow + columns <= width or columns < len(lanes))
     place, sums = 4 * (n * number_at(geometry, M) * out + first), packed + 4 * number_at(geometry, PACKED)
     task[visit.SUMS], task[visit.OUTPUTS] = sums, number_at(order, Y) + place
     task[visit.OTHER] = other + place if other != 0 else task[visit.OUTPUTS]
-    task[visit.PLANE], task[visit.PITCH] = out, width if shape == ROWS else V
+    task[visit.PLANE], task[visit.PITCH] = out, width if by_rows else V
     task[visit.MODE] = (visit.RESIDUAL if other != 0 else 0) | (0 if inside else visit.PARTIAL)
-    task[visit.LANES_LEFT], task[visit.FEWER] = (width - ow, 0) if shape == ROWS else (out - first, V)
-    task[visit.VECTORS_LEFT] = min(R, height - oh if shape == ROWS else (out - first + V - 1) // V)
+    task[visit.LANES_LEFT], task[visit.FEWER] = (min(columns, width - ow), 0) if by_rows else (out - first, V)
+    task[visit.VECTORS_LEFT] = min(R, height - oh if by_rows else (out - first + V - 1) // V)
     packing[pack.TARGET], packing[pack.IMAGE] = packed, sums + 4 * number_at(geometry, SUMS)
     packing[pack.FIRST], packing[pack.COLUMNS], packing[pack.GEOMETRY] = first, columns, geometry
     channels, visits, cuts = number_at(order, BLOCK_CHANNELS), number_at(order, BLOCK_VISITS), number_at(order, PARTS) + 1
@@ -87,7 +89,7 @@ def _convolve_tile(lanes, order, task, packing, packed, t, first_part, last_part
         count = number_at(channels, b + 1) - number_at(channels, b)
         source = number_at(order, X) + 4 * (n * inputs + number_at(channels, b)) * plane
         task[visit.INPUTS] = source + 4 * first if shape == DIRECT else packed
-        if shape == ROWS:
+        if by_rows:
             target = packed
             for c in range(count):
                 target = pack_rows(lanes, target, source + 4 * c * plane, oh, ow, geometry, number_at(order, SPANS))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,12 @@ def row_places(block_channels: np.ndarray, channels: int, groups: int, tiling: T
     size, taps = channels // groups, len(tiling.tap_vector)
     first_block = np.searchsorted(block_channels, np.arange(groups) * size, side="right") - 1
     _, vector_of = _column_places(size * taps, tiling)
-    return block_channels, first_block, size, taps, tiling.vectors, vector_of.astype(np.uint32)
+    return block_channels, first_block, size, taps, tiling.vectors, vector_of.astype(np.uint32), list_of(size * taps, tiling)
+
+
+def list_of(columns: int, tiling: Tiling) -> np.ndarray:
+    """(columns,) uint8: which of a visit's lists the entries of each column are in, of tiles of one output channel."""
+    return (tiling.shifts - 1 - np.arange(columns) % tiling.kernel[1] % tiling.shifts).astype(np.uint8)
 
 
 def _column_places(columns: int, tiling: Tiling) -> tuple[np.ndarray, np.ndarray]:
@@ -29,12 +35,26 @@ def _column_places(columns: int, tiling: Tiling) -> tuple[np.ndarray, np.ndarray
 def count_rows(
     starts: np.ndarray, columns: np.ndarray, block_channels: np.ndarray, channels: int, groups: int, taps: int
 ) -> np.ndarray:
-    """The entries of each row in each block, (blocks, rows)."""
+    """The entries of each row in each block, (blocks, rows), where a visit has one list."""
     rows, size = len(starts) - 1, channels // groups
     places = np.repeat(np.arange(rows) * (size * taps), np.diff(starts)) + columns
     row = np.arange(rows)[:, None]
     inside = np.clip(block_channels - row // max(1, rows // groups) * size, 0, size)
     return np.diff(np.searchsorted(places, (row * size + inside) * taps), axis=1).T
+
+
+def count_lists(
+    starts: np.ndarray, columns: np.ndarray, block_channels: np.ndarray, channels: int, groups: int, tiling: Tiling
+) -> np.ndarray:
+    """The entries of each list of each row in each block, (blocks, rows, lists), of tiles of one output channel."""
+    rows, size, lists = len(starts) - 1, channels // groups, tiling.lists
+    block_of = np.repeat(np.arange(len(block_channels) - 1), np.diff(block_channels))
+    channel_of, _ = _column_places(size * len(tiling.tap_vector), tiling)
+    row = np.repeat(np.arange(rows), np.diff(starts))
+    block = block_of[row // max(1, rows // groups) * size + channel_of[columns]]
+    shape = len(block_channels) - 1, rows, lists
+    places = np.ravel_multi_index((block, row, list_of(len(channel_of), tiling)[columns]), shape)
+    return np.bincount(places, minlength=prod(shape)).reshape(shape)
 
 
 def pair_places(matrix: Matrix, block_channels: np.ndarray, channels: int, groups: int, tiling: Tiling) -> tuple[Any, ...]:
@@ -56,27 +76,35 @@ def units_of(rows: int, groups: int, together: int) -> np.ndarray:
 
 @jit
 def list_rows(
-    first, ends, columns, values, coded, block_channels, first_block, size, taps, vectors, vector_of, begin, end, words
-):
+    first, ends, columns, values, coded, block_channels, first_block, size, taps, vectors, vector_of, list_of, begin, end, words
+):  # fmt: skip
     """Write the entries of the rows from ``first`` on, of which each has its end among ``ends``, where ``begin`` and ``end``
-    (blocks, all rows, 1) say. Returns whether that is where they belong.
+    (blocks, all rows, lists) say. Returns whether that is where they belong.
 
     ``columns`` ascend within a row. ``first_block`` (groups,) is where the ``size`` input channels of a group begin, each with
-    ``taps`` columns; ``vector_of`` uint32 is what a column adds to the group's first packed vector.
+    ``taps`` columns; ``vector_of`` uint32 is what a column adds to the group's first packed vector, ``list_of`` uint8 its list.
     """
-    outputs, at = max(1, begin.shape[1] // len(first_block)), 0
+    outputs, at, lists = max(1, begin.shape[1] // len(first_block)), 0, begin.shape[2]
+    cursor = np.empty(lists, np.uint64)
     for i in range(len(ends)):
         group = (first + i) // outputs
         channel, block = group * size, first_block[group]
         while block < len(begin) and block_channels[block] < channel + size:
-            place, room = np.uint64(begin[block, first + i, 0]), np.int64(end[block, first + i, 0] - begin[block, first + i, 0])
+            room = np.int64(end[block, first + i, lists - 1]) - np.int64(begin[block, first + i, 0])
             following = at + (room if coded else room >> 1)
             if at < following:
                 low, high = (block_channels[block] - channel) * taps, (block_channels[block + 1] - channel) * taps
                 if following > ends[i] or columns[at] < low or columns[following - 1] >= high:
                     return False
                 base = np.uint32((channel - block_channels[block]) * vectors)
-                _list_run(np.uint64(at), np.uint64(following), columns, values, coded, base, vector_of, place, words)
+                for k in range(lists):
+                    cursor[k] = begin[block, first + i, k]
+                if lists == 1:
+                    _list_run(np.uint64(at), np.uint64(following), columns, values, coded, base, vector_of, cursor[0], words)
+                else:
+                    lasts = end[block, first + i]
+                    if not _list_runs(at, following, columns, values, coded, base, vector_of, list_of, cursor, lasts, words):
+                        return False
             at, block = following, block + 1
         if at != ends[i]:
             return False
@@ -95,6 +123,26 @@ def _list_run(at, last, columns, values, coded, base, vector_of, place, words):
         else:
             words[place], words[place + np.uint64(1)] = offset, values[k]
             place += np.uint64(2)
+
+
+@jit
+def _list_runs(at, last, columns, values, coded, base, vector_of, list_of, cursor, lasts, words):
+    """As :func:`_list_run`, each entry where its list's ``cursor`` stands, which must be before the list's last word. Returns
+    whether all were."""
+    for k in range(at, last):
+        column = columns[k]
+        which = list_of[column]
+        place = cursor[which]
+        if place >= lasts[which]:
+            return False
+        offset = base + vector_of[column]
+        if coded:
+            words[place] = offset << np.uint32(OFFSET) | np.uint32(values[k])
+            cursor[which] = place + np.uint64(1)
+        else:
+            words[place], words[place + np.uint64(1)] = offset, values[k]
+            cursor[which] = place + np.uint64(2)
+    return True
 
 
 @jit

@@ -35,12 +35,21 @@ MULTIPLY_ADD = 1.1
 VISITED = {1: 30, 2: 75}
 """Cycles that a visit takes beside its entries, by its channels: two walk three lists."""
 
+PARTIAL = 22
+"""Cycles by which it takes longer to store a vector of a tile that reaches over an edge."""
+
+SHIFTED_LIST = 30
+"""Cycles that each list of a visit takes beside its entries and the shifts, but for the first."""
+
 VISIT_PREPARED, ENTRY_PREPARED = 150, {1: 9, 2: 28}
 """Cycles of preparing one visit, and one weight by the channels of a tile: the entries of two have to be merged. Where a visit
 begins is known from the first run, but takes memory, which is counted as cycles here."""
 
-NEAR_BYTES = 1 << 19
-"""Outputs that stay in the second-level cache; more are written to memory."""
+NEAR, FAR = 1 << 17, 1 << 19
+"""Elements of inputs or outputs that stay in the second-level cache, at most, and in one that all cores share."""
+
+STORED = (4, 13, 40)
+"""Cycles of a vector of outputs where they stay near, between, and where they are far, and not in one run."""
 
 MOST_ENTRIES = 1 << 30
 """Weights whose words can be counted in 32 bits, whatever they hold."""
@@ -99,6 +108,12 @@ class Shape2D:
         return (rows - 1) * self.strides[0] + extent[0], -(-length // V) * V
 
     @property
+    def stored(self) -> int:
+        """Cycles of storing a vector of outputs among others of its row, by where they are kept."""
+        outputs = self.M * self.OH * self.OW
+        return STORED[(outputs > NEAR) + (outputs > FAR)]
+
+    @property
     def dense(self) -> int:
         """Weights, zeros included."""
         return self.M * (self.C // self.groups) * self.taps
@@ -109,7 +124,9 @@ class Tiling:
     """What weights are prepared for: it does not depend on the size of the image, except that a direct tile has its pitch.
 
     A tile is ``T`` output channels, ``R`` vectors of ``V`` outputs each, of a ``shape`` of :data:`SHAPES`. ``block`` is how
-    many input channels are packed at once. ``plane`` is the vectors between two channels that are read in place.
+    many input channels are packed at once. ``plane`` is the vectors between two channels that are read in place. A tile of rows
+    whose sums are shifted has one copy of the inputs for each ``shifts`` columns of the kernel, and as many columns less one
+    fewer than lanes.
     """
 
     T: int
@@ -121,6 +138,7 @@ class Tiling:
     stride_h: int = 1
     dilation_h: int = 1
     plane: int = 0
+    shifts: int = 1
 
     @made_once
     def phases(self) -> dict[int, tuple[int, int]]:
@@ -140,8 +158,23 @@ class Tiling:
         return np.array(found, np.int64)
 
     @property
+    def columns(self) -> int:
+        """Columns of a tile of rows, or positions of the flattened plane."""
+        return self.V - self.shifts + 1 if self.shape == "rows" else self.R * self.V
+
+    @property
+    def copies(self) -> int:
+        """How often the inputs of tiles of rows are packed, for other columns of the kernel."""
+        return -(-self.kernel[1] // self.shifts)
+
+    @property
+    def lists(self) -> int:
+        """Lists of entries of a visit."""
+        return 3 if self.T == 2 else self.shifts
+
+    @property
     def rows(self) -> int:
-        """Vectors of a channel and kernel column, of tiles of rows."""
+        """Vectors of a channel in each copy, of tiles of rows."""
         return int(self.spans[:, 1].sum())
 
     @made_once
@@ -158,7 +191,7 @@ class Tiling:
                     first.append(before + quotient - a)
                     break
                 before += z - a + self.R
-        columns = np.arange(self.kernel[1]) * self.rows
+        columns = np.arange(self.kernel[1]) // self.shifts * self.rows
         return (np.array(first)[:, None] + columns).reshape(-1).astype(np.int64)
 
     @property
@@ -166,7 +199,7 @@ class Tiling:
         """Vectors from one channel's inputs to the next channel's."""
         if self.shape == "direct":
             return self.plane
-        return self.rows * self.kernel[1] if self.shape == "rows" else self.kernel[0] * self.kernel[1] * self.R
+        return self.rows * self.copies if self.shape == "rows" else self.kernel[0] * self.kernel[1] * self.R
 
     @property
     def packed(self) -> int:
@@ -182,7 +215,7 @@ def visits(shape: Shape2D, tiling: Tiling) -> int:
 def tiles(shape: Shape2D, tiling: Tiling) -> int:
     """Tiles of the whole output."""
     if tiling.shape == "rows":
-        return shape.N * -(-shape.OH // tiling.R) * -(-shape.OW // tiling.V)
+        return shape.N * -(-shape.OH // tiling.R) * -(-shape.OW // tiling.columns)
     return shape.N * -(-shape.OH * shape.OW // (tiling.R * tiling.V))
 
 
@@ -214,13 +247,22 @@ def _candidates(shape: Shape2D, registers: tuple[int, int]) -> Iterator[Tiling]:
                 break
             tiling = Tiling(T, R, V, "rows", 1, shape.kernel, shape.strides[0], shape.dilations[0])
             if R <= shape.OH and shape.OH > 1:
-                yield from _blocked(tiling, size)
+                for shifts in range(1, 1 + _most_shifts(shape, tiling, registers)):
+                    yield from _blocked(replace(tiling, shifts=shifts), size)
             if R * V < shape.OH * shape.OW + V:
                 yield from _blocked(replace(tiling, shape="flat"), size)
                 plane = shape.OH * shape.OW // V
                 # Only tiles that reach over no edge are read in place: a part of one would reach over the last plane's end.
                 if shape.pointwise and plane <= MOST_VECTORS and shape.OH * shape.OW % (R * V) == 0:
                     yield replace(tiling, shape="direct", block=balanced(size, MOST_VECTORS // plane), plane=plane)
+
+
+def _most_shifts(shape: Shape2D, tiling: Tiling, registers: tuple[int, int]) -> int:
+    """Columns of the kernel between which sums may be shifted: half of the lanes stay, and no register is spilled."""
+    count, width = registers
+    if tiling.T > 1 or shape.strides[1] > 1 or shape.dilations[1] > 1 or tiling.R * max(1, tiling.V // width) > count - 6:
+        return 1
+    return min(shape.kernel[1], tiling.V // 2)
 
 
 def _blocked(single: Tiling, channels: int) -> Iterator[Tiling]:
@@ -257,9 +299,12 @@ def cost(shape: Shape2D, tiling: Tiling, nonzeros: int, width: int = 16, parts: 
     load = LOADS[sum(held > size for size in BLOCK_BYTES[:-1])] * (1.4 if tiling.shape == "direct" else 1.0)
     walked = 1.12 * ((nonzeros - 2 * both) * (R * wide * load + 2) + both * (R * wide * max(load, 2 * MULTIPLY_ADD) + 2))
     visited = visits(shape, tiling) * (VISITED[T] + (4 * T * R * wide if blocks > 1 else 0))
-    near = 4 * shape.M * shape.OH * shape.OW <= NEAR_BYTES
-    stored = shape.M * R * wide * ((4 if near else 13) + 30 * (1 - _inside(shape, tiling)))
-    packed = shape.C * tiling.packed * wide * (10 if shape.strides[1] == 1 else 15)
+    visited += visits(shape, tiling) * (tiling.shifts - 1) * (SHIFTED_LIST + R * wide)
+    twice = tiling.shifts > 1 and tiling.columns < shape.OW  # then cache lines are written by two tiles
+    line = shape.stored if tiling.shape == "rows" else min(STORED[1], shape.stored)
+    stored = shape.M * R * wide * (line * (1 + twice) + PARTIAL * (1 - _inside(shape, tiling)))
+    fetched = (shape.C * shape.H * shape.W > FAR) * 30 / tiling.copies
+    packed = shape.C * tiling.packed * wide * ((10 if shape.strides[1] == 1 else 15) + fetched)
     prepared = VISIT_PREPARED * visits(shape, tiling) + ENTRY_PREPARED[T] * nonzeros if passing else 0
     return spread(tiles(shape, tiling), parts, parts, walked + visited + stored, packed + 1000) + prepared
 
@@ -274,5 +319,6 @@ def spread(count: int, parts: int, shares: int, divided: float, repeated: float)
 def _inside(shape: Shape2D, tiling: Tiling) -> float:
     """Share of tiles that reach over no edge."""
     if tiling.shape == "rows":
-        return shape.N * (shape.OH // tiling.R) * (shape.OW // tiling.V) / tiles(shape, tiling)
+        strips = -(-shape.OW // tiling.columns) if tiling.shifts > 1 else shape.OW // tiling.V
+        return shape.N * (shape.OH // tiling.R) * strips / tiles(shape, tiling)
     return shape.N * (shape.OH * shape.OW // (tiling.R * tiling.V)) / tiles(shape, tiling)

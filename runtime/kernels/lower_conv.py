@@ -64,7 +64,7 @@ def _parts(site: Site, cycles: float) -> int:
 
 
 def _by_tiles(site: Site, shape: Shape2D, tiling: Tiling) -> Kernel:
-    label = f"{tiling.shape} {tiling.T}x{tiling.R}x{tiling.V}"
+    label = f"{tiling.shape if tiling.shifts == 1 else 'shifted'} {tiling.T}x{tiling.R}x{tiling.V}"
     key = (site.node.inputs[1], tiling, shape.groups, site.threads)
     how = shape.C, shape.groups, tiling, site.threads
     if not site.passing:

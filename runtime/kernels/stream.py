@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...format_spec.errors import FormatError
-from .entries import count_rows, list_rows, pair_places, row_places, units_of, walk_pairs
+from .entries import count_lists, count_rows, list_rows, pair_places, row_places, units_of, walk_pairs
 from .layout import Tiling
 from .lines import make_lines
 from .matrix import Layout, Matrix
@@ -23,10 +23,10 @@ class Stream(Layout):
 
     ``block_channels`` (blocks + 1,) int64 and ``block_visits`` (blocks, parts + 1) int64 say which input channels and which
     visits belong to a block; ``channel`` uint32 (one element more than visits) and ``flags`` uint8 describe a visit. ``words``
-    uint32 holds the entries and ``start`` uint32 where those of each visit begin: of its one channel, or with pairs of channels
-    those of both, of the first and of the second. An entry is one word: a ``codebook`` index of 8 bits for each channel that it
-    is for, and in its high 16 bits the offset in packed vectors. Without a codebook it is a word for the offset and one for
-    each float32 weight.
+    uint32 holds the entries and ``start`` uint32 where each list of those of a visit begins. There is one for its channel; with
+    pairs of channels one for both, for the first and for the second; where sums are shifted one for each number of times, the
+    most first. An entry is one word: a ``codebook`` index of 8 bits for each channel that it is for, and in its high 16 bits
+    the offset in packed vectors. Without a codebook it is a word for the offset and one for each float32 weight.
     """
 
     block_channels: np.ndarray
@@ -74,8 +74,8 @@ def arrange(matrix: Matrix, channels: int, groups: int, tiling: Tiling, parts: i
     block_channels = cut_channels(channels, groups, tiling.block)
     units = units_of(matrix.rows, groups, tiling.T)
     counts = _counts(matrix, block_channels, channels, groups, tiling)
-    (block, unit, flags), cut = _visits(counts, units, matrix.rows, groups, parts)
-    words = [1 if _is_coded(matrix) else 1 + (tiling.T if i == 0 else 1) for i in range(counts.shape[2])]
+    (block, unit, flags), cut = _visits(counts, units, matrix.rows, groups, tiling.T, parts)
+    words = [1 if _is_coded(matrix) else 1 + (tiling.T if i == 0 else 1) for i in range(tiling.lists)]
     counts *= np.array(words, np.uint32)
     start = np.concatenate([[0], np.cumsum(counts[block, unit])]).astype(np.uint32)
     begin = np.zeros_like(counts)
@@ -115,6 +115,8 @@ def check_fitting(fitted: bool) -> None:
 def _counts(matrix: Matrix, block_channels: np.ndarray, channels: int, groups: int, tiling: Tiling) -> np.ndarray:
     """(blocks, units, lists) uint32: the entries of each list."""
     starts, columns, values = _rows(matrix)
+    if tiling.shifts > 1:
+        return count_lists(starts, columns, block_channels, channels, groups, tiling).astype(np.uint32)
     if tiling.T == 1:
         counts = count_rows(starts, columns, block_channels, channels, groups, len(tiling.tap_vector))
         return np.ascontiguousarray(counts[:, :, None], np.uint32)
@@ -155,7 +157,7 @@ def _cut_units(weights: np.ndarray, parts: int) -> np.ndarray:
 
 
 def _visits(
-    counts: np.ndarray, units: np.ndarray, rows: int, groups: int, parts: int
+    counts: np.ndarray, units: np.ndarray, rows: int, groups: int, together: int, parts: int
 ) -> tuple[tuple[np.ndarray, np.ndarray, np.ndarray], np.ndarray]:
     """Visits in order, as (block, unit, flags), and the ``block_visits`` of a :class:`Stream`."""
     blocks, sizes = len(counts), counts.sum(axis=2, dtype=np.int64)
@@ -171,7 +173,7 @@ def _visits(
     first = np.argmax(wanted, axis=0)
     last = blocks - 1 - np.argmax(wanted[::-1], axis=0)
     size = max(1, rows // groups)
-    paired = (units + 1) % size != 0 if counts.shape[2] > 1 else np.zeros(len(units), bool)
+    paired = (units + 1) % size != 0 if together > 1 else np.zeros(len(units), bool)
     flags = (block == first[unit]) * FIRST + (block == last[unit]) * LAST + (1 + paired[unit] << PRESENT)
     bounds = np.searchsorted(block * parts + part, np.arange(blocks * parts + 1))
     steps = np.arange(blocks)[:, None] * parts + np.arange(parts + 1)

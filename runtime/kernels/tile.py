@@ -2,13 +2,15 @@
 
 A *visit* walks the nonzero weights of the tile's channels in one block of inputs. Inputs lie so that the vectors which one
 weight meets are ``R`` consecutive, aligned vectors: a weight is an offset and a codebook index, and costs ``R`` fused
-multiply-adds whatever the kernel, stride, dilation or padding. With ``T = 2`` the inputs that both channels need are loaded
-once for both, which pays where a core runs out of loads before multiply-adds. ``T``, ``R`` and ``V`` are
-compile-time constants carried by the lengths of tuples.
+multiply-adds whatever the kernel, stride, dilation or padding. Inputs are packed for each kernel column, or once for all of
+them: then sums are shifted by a lane between one column's weights and the next one's. With ``T = 2`` the inputs that both
+channels need are loaded once for both, which pays where a core runs out of loads before multiply-adds. ``T``, ``R`` and ``V``
+are compile-time constants carried by the lengths of tuples.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 from llvmlite import ir
@@ -31,22 +33,49 @@ Affine: TypeAlias = "tuple[Any, ...]"
 class Tile:
     """Emits the code of one visit."""
 
-    def __init__(self, builder: Any, channels: int, rows: int, lanes: int) -> None:
-        self.b, self.channels, self.rows, self.lanes = builder, channels, rows, lanes
+    def __init__(self, builder: Any, channels: int, rows: int, lanes: int, shifts: int = 1) -> None:
+        """Sums are shifted between ``shifts`` lists of entries, where there is more than one: then there is one channel."""
+        self.b, self.channels, self.rows, self.lanes, self.shifts = builder, channels, rows, lanes, shifts
         self.vector = ir.VectorType(F32, lanes)
+        self.lists = [(0, 1), (0,), (1,)] if channels == 2 else [(0,)] * shifts
+        """The channels that the entries of each list of a visit are for."""
 
-    def start(self, sums: Any, first: Any) -> list[list[Any]]:
-        """Zeros when ``first``, else the sums of the blocks before."""
-        b = self.b
+    def visit(self, kept: Any, first: Any, inputs: Any, cuts: Sequence[Any], weights: Weights) -> list[list[Any]]:
+        """The sums after a visit, whose lists of entries lie between the ``cuts``: from zero when ``first``, else from ``kept``
+        ones."""
+        total = self.zeros() if self.shifts > 1 else self.start(kept, first)
+        for number, which in enumerate(self.lists):
+            if self.shifts > 1 and number > 0:
+                total = self.shifted(total)
+                if number == self.shifts - 1:
+                    total = self.start(kept, first, total)
+            walked = self.walk([total[t] for t in which], inputs, cuts[number], cuts[number + 1], weights)
+            for t, sums in zip(which, walked, strict=True):
+                total[t] = sums
+        return total
+
+    def zeros(self) -> list[list[Any]]:
+        """Sums of nothing."""
+        return [[ir.Constant(self.vector, None)] * self.rows for _ in range(self.channels)]
+
+    def start(self, kept: Any, first: Any, sums: list[list[Any]] | None = None) -> list[list[Any]]:
+        """``sums``, or zeros, when ``first``, else with those of the blocks before, which are ``kept``."""
+        b, given = self.b, sums or self.zeros()
         entry, load, ready = b.block, b.append_basic_block("load"), b.append_basic_block("ready")
         b.cbranch(first, ready, load)
         b.position_at_end(load)
-        loaded = [self._load(sums, self._place(t, r)) for t in range(self.channels) for r in range(self.rows)]
+        loaded = [[self._load(kept, self._place(t, r)) for r in range(self.rows)] for t in range(self.channels)]
+        if sums is not None:
+            loaded = [[b.fadd(*both) for both in zip(*rows, strict=True)] for rows in zip(sums, loaded, strict=True)]
         b.branch(ready)
         b.position_at_end(ready)
-        zero = ir.Constant(self.vector, None)
-        joined = [self._join([(zero, entry), (value, load)]) for value in loaded]
-        return [joined[t * self.rows : (t + 1) * self.rows] for t in range(self.channels)]
+        pairs = [zip(*rows, strict=True) for rows in zip(given, loaded, strict=True)]
+        return [[self._join([(before, entry), (value, load)]) for before, value in rows] for rows in pairs]
+
+    def shifted(self, sums: list[list[Any]]) -> list[list[Any]]:
+        """Each lane's sums in the lane before; what the last lane holds does not matter."""
+        order = ir.Constant(ir.VectorType(I32, self.lanes), [*range(1, self.lanes), 0])
+        return [[self.b.shuffle_vector(value, value, order) for value in channel] for channel in sums]
 
     def walk(self, sums: list[list[Any]], inputs: Any, begin: Any, end: Any, weights: Weights) -> list[list[Any]]:
         """Add weight times input to every channel of ``sums`` for the entries in the words ``[begin, end)``."""
@@ -84,17 +113,19 @@ class Tile:
                 target = vector_pointer(self.b, kept, ir.Constant(I64, self._place(t, r)), self.vector)
                 self.b.store(value, target).align = 4 * self.lanes
 
-    def store(self, sums: list[Any], target: Any, residual: Any, pitch: Any, affine: Affine) -> None:
-        """Write ``clip(sum * scale + shift + residual, low, high)`` of one channel; NaN stays NaN."""
+    def store(self, sums: list[Any], target: Any, residual: Any, pitch: Any, affine: Affine, mask: Any = None) -> None:
+        """Write ``clip(sum * scale + shift + residual, low, high)`` of one channel, all lanes or those of a ``mask``; NaN stays
+        NaN."""
         b = self.b
         factors = [splat(b, factor, self.lanes) for factor in affine]
         for r, value in enumerate(sums):
             at = b.mul(pitch, ir.Constant(I64, r))
-            other = None
-            if residual is not None:
-                other = b.load(vector_pointer(b, residual, at, self.vector))
-                other.align = 4
-            b.store(self._finished(value, other, factors), vector_pointer(b, target, at, self.vector)).align = 4
+            other = None if residual is None else self._other(b.gep(residual, [at]), mask)
+            finished = self._finished(value, other, factors)
+            if mask is None:
+                b.store(finished, vector_pointer(b, target, at, self.vector)).align = 4
+            else:
+                masked_store(b, finished, b.gep(target, [at]), mask)
 
     def store_part(self, kept: Any, target: Any, residual: Any, affine: Affine, count: Any, added: Any) -> None:
         """As :meth:`store` for the first ``count`` lanes of one vector of sums in scratch memory; the residual counts where
@@ -105,6 +136,11 @@ class Tile:
             loaded, inside = masked_load(b, residual, mask, self.vector), b.block
         other = self._join([(ir.Constant(self.vector, None), before), (loaded, inside)])
         masked_store(b, self._finished(self._load(kept, 0), other, affine), target, mask)
+
+    def _other(self, residual: Any, mask: Any) -> Any:
+        if mask is not None:
+            return masked_load(self.b, residual, mask, self.vector)
+        return self._load(residual, 0, 4)
 
     def _finished(self, value: Any, other: Any, factors: list[Any]) -> Any:
         scale, shift, low, high = factors

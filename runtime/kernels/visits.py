@@ -8,7 +8,7 @@ from llvmlite import ir
 
 from ._deferred import cgutils, intrinsic, types
 from ._jit import jit
-from ._vector import F32, I64, prefetch_line, splat
+from ._vector import F32, I64, lanes_below, prefetch_line, splat
 from .tile import Tile, Weights
 
 FIRST, LAST, RESIDUAL, PARTIAL = 1, 2, 4, 8
@@ -34,8 +34,7 @@ I32, I8 = ir.IntType(32), ir.IntType(8)
 
 def emit_visits(b: Any, task: Any, tile: Tile, *, coded: bool) -> None:
     """Emit the loop over the visits that a task lists."""
-    T, R, V = tile.channels, tile.rows, tile.lanes
-    members = [(0, 1), (0,), (1,)] if T == 2 else [(0,)]
+    T, R, V, lists = tile.channels, tile.rows, tile.lanes, len(tile.lists)
     fields = b.inttoptr(task, I64.as_pointer())
 
     def field(index: int, kind: Any = None) -> Any:
@@ -47,6 +46,7 @@ def emit_visits(b: Any, task: Any, tile: Tile, *, coded: bool) -> None:
     lanes_left, fewer, vectors_left = (field(i) for i in (LANES_LEFT, FEWER, VECTORS_LEFT))
     start, channels_of, flags_of = field(START, I32), field(CHANNEL, I32), field(FLAGS, I8)
     shift, bounds = field(SHIFT, F32), field(BOUNDS, F32)
+    mask = lanes_below(b, lanes_left, V) if tile.shifts > 1 else None
     weights = Weights(b, field(WORDS, I32), field(CODEBOOK, F32) if coded else None)
 
     one = ir.Constant(I64, 1)
@@ -75,13 +75,9 @@ def emit_visits(b: Any, task: Any, tile: Tile, *, coded: bool) -> None:
                 for r in range(T * R):
                     prefetch_line(b, b.gep(base, [ir.Constant(I64, r * V)]), write=True)
         kept = b.gep(sums, [b.mul(channel, ir.Constant(I64, R * V))])
-        first = b.gep(start, [b.mul(number, ir.Constant(I64, len(members)))])
-        cuts = [b.zext(b.load(b.gep(first, [ir.Constant(I64, k)])), I64) for k in range(len(members) + 1)]
-        total = tile.start(kept, flag(own, FIRST))
-        for which, begin, end in zip(members, cuts, cuts[1:], strict=False):
-            walked = tile.walk([total[t] for t in which], inputs, begin, end, weights)
-            for t, sums_of_channel in zip(which, walked, strict=True):
-                total[t] = sums_of_channel
+        first = b.gep(start, [b.mul(number, ir.Constant(I64, lists))])
+        cuts = [b.zext(b.load(b.gep(first, [ir.Constant(I64, k)])), I64) for k in range(lists + 1)]
+        total = tile.visit(kept, flag(own, FIRST), inputs, cuts, weights)
 
         present = b.lshr(own, ir.Constant(I64, PRESENT))
 
@@ -94,7 +90,8 @@ def emit_visits(b: Any, task: Any, tile: Tile, *, coded: bool) -> None:
                 with b.if_then(b.icmp_unsigned(">", present, ir.Constant(I64, t))):
                     m = b.add(channel, ir.Constant(I64, t))
                     at = b.mul(m, plane)
-                    tile.store(total[t], b.gep(outputs, [at]), b.gep(residual, [at]) if added else None, pitch, affine(m))
+                    other = b.gep(residual, [at]) if added else None
+                    tile.store(total[t], b.gep(outputs, [at]), other, pitch, affine(m), mask)
 
         def store_parts() -> None:
             with cgutils.for_range(b, present, intp=I64) as outer:
@@ -119,27 +116,28 @@ def emit_visits(b: Any, task: Any, tile: Tile, *, coded: bool) -> None:
 
 
 @intrinsic
-def _address(typingctx: Any, channels: Any, rows: Any, lanes: Any, coded: Any) -> Any:
+def _address(typingctx: Any, channels: Any, rows: Any, lanes: Any, shifts: Any, coded: Any) -> Any:
     """The address of the function that makes visits."""
-    T, R, V = len(channels), len(rows), len(lanes)
+    T, R, V, S = len(channels), len(rows), len(lanes), len(shifts)
 
     def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         kind = ir.FunctionType(ir.VoidType(), [I64])
-        function = ir.Function(builder.module, kind, f"tersor_visits_{T}_{R}_{V}_{len(coded)}")
+        function = ir.Function(builder.module, kind, f"tersor_visits_{T}_{R}_{V}_{S}_{len(coded)}")
         function.linkage = "internal"
         inside = ir.IRBuilder(function.append_basic_block("entry"))
-        emit_visits(inside, function.args[0], Tile(inside, T, R, V), coded=bool(len(coded)))
+        emit_visits(inside, function.args[0], Tile(inside, T, R, V, S), coded=bool(len(coded)))
         inside.ret_void()
         return builder.ptrtoint(function, I64)
 
-    return types.intp(channels, rows, lanes, coded), codegen
+    return types.intp(channels, rows, lanes, shifts, coded), codegen
 
 
 @jit
-def visits(channels, rows, lanes, coded):
+def visits(channels, rows, lanes, shifts, coded):
     """Address of a function that makes the visits of a task, given by its address: ``len(channels)`` output channels from the
     given one on, for ``len(rows)`` vectors of ``len(lanes)`` outputs.
 
-    ``coded`` is empty where weights are in the words themselves. The address is good as long as the process.
+    Sums are shifted between ``len(shifts)`` lists of entries, where there is more than one. ``coded`` is empty where weights
+    are in the words themselves. The address is good as long as the process.
     """
-    return _address(channels, rows, lanes, coded)
+    return _address(channels, rows, lanes, shifts, coded)

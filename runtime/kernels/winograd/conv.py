@@ -6,7 +6,7 @@ import numpy as np
 
 from .._property import made_once
 from ..geometry import geometry_of
-from ..layout import Shape2D, balanced, spread
+from ..layout import STORED, Shape2D, balanced, spread
 from ..matrix import Matrix
 from ..multiply import multiplier
 from ..pieces import Cut, InPieces, kept, register_tile
@@ -61,7 +61,7 @@ def cost_winograd(shape: Shape2D, cut: Cut, width: int, parts: int = 1) -> float
     down, across = tiles(shape)
     vectors, left_over = wide * cut.total / cut.pieces, lone.fits(down * across, cut.V) / cut.pieces
     repeated = 1000 * shape.C * (vectors + left_over)
-    divided = 500 * shape.M * (vectors + left_over) + kernels * (
+    divided = (500 + 15 * max(0, shape.stored - STORED[1])) * shape.M * (vectors + left_over) + kernels * (
         PRODUCTS * (of_product * vectors + 0.15 * left_over) + 400 * wide / cut.V
     )
     shares = min(parts, -(-shape.M // cut.chunk))

@@ -8,7 +8,7 @@ from unittest.mock import patch
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from tersor.format_spec.errors import FormatError
@@ -52,12 +52,14 @@ def geometries(draw: st.DrawFn) -> tuple[Shape2D, tuple[int, int]]:
     density=st.sampled_from([0.0, 0.2, 0.7, 1.0]),
     order=st.sampled_from(["rows", "columns"]),
     kind=st.sampled_from(["rows", "flat"]),
+    shifts=st.integers(1, 4),
     block=st.integers(1, 6),
     threads=st.integers(1, 3),
     seed=st.integers(0, 99),
 )
-def test_equals_reference(share, pruned, carry_out, geometry, tile, density, order, kind, block, threads, seed):
+def test_equals_reference(share, pruned, carry_out, geometry, tile, density, order, kind, shifts, block, threads, seed):
     (shape, end), (T, R, V, code), rng = geometry, tile, np.random.default_rng(seed)
+    assume(shifts == 1 or (kind == "rows" and T == shape.strides[1] == shape.dilations[1] == 1))
     w = pruned(rng, (shape.M, shape.C // shape.groups, *shape.kernel), density)
     tensor = DenseTensor.of(w) if code is np.float32 else share(w, (0,), order, code, sparse=density < 1)
     x = rng.standard_normal((shape.N, shape.C, shape.H, shape.W)).astype(np.float32)
@@ -66,7 +68,7 @@ def test_equals_reference(share, pruned, carry_out, geometry, tile, density, ord
     residual = rng.standard_normal((shape.N, shape.M, shape.OH, shape.OW)).astype(np.float32)
     want = conv.reference(x, w, **attributes) * scale[:, None, None] + shift[:, None, None] + residual
     flat = shape.flattened
-    tiling = Tiling(T, R, V, kind, block, flat.kernel, flat.strides[0], flat.dilations[0])
+    tiling = Tiling(T, R, V, kind, block, flat.kernel, flat.strides[0], flat.dilations[0], shifts=shifts)
     stream = make_stream(matrix_of(tensor, (0,), "w"), shape.C, shape.groups, tiling, threads)
     factors = affine(Epilogue(scale, shift), shape.M, None)
     kernel = Conv(flat, tiling, stream, *factors, np.array([-0.5, 1.5], np.float32), threads)
