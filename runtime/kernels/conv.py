@@ -10,8 +10,9 @@ import numpy as np
 from ..plan.step import Epilogue
 from ._property import made_once
 from .convolve import BLOCK_CHANNELS, BLOCK_VISITS, BLOCKS, GEOMETRY, PACKER, PARTS, PREPARED, SPANS, TILE, convolver
+from .cost_model import cost
 from .geometry import geometry_of
-from .layout import SHAPES, Shape2D, Tiling, cost, tiles
+from .layout import SHAPES, Shape2D, Tiling, tiles
 from .order import CODE, PIECES, SHARED, WORK, Ordered, order_of
 from .pack import packing_code
 from .stream import Stream

@@ -12,10 +12,11 @@ from ..encoded import EncodedTensor
 from ..plan.step import Arrays, Kernel, Site
 from ..plan.workers import Workers
 from .conv import WORTH_SHARING, Conv, affine
+from .cost_model import choose, cost
 from .dense.conv import DenseConv, cost_dense, cut_dense, dense_weights
 from .fully_connected import fully_connected
 from .host import host_registers
-from .layout import Shape2D, Tiling, choose, cost
+from .layout import Shape2D, Tiling
 from .matrix import Matrix, matrix_of
 from .pieces import Cut, InPieces
 from .shared import one_order

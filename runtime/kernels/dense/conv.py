@@ -7,8 +7,9 @@ from dataclasses import replace
 import numpy as np
 
 from .._property import made_once
+from ..cost_model import spread
 from ..geometry import geometry_of
-from ..layout import Shape2D, balanced, spread
+from ..layout import Shape2D, balanced
 from ..matrix import Matrix
 from ..multiply import multiplier
 from ..pack import packing_code
@@ -53,7 +54,7 @@ def cut_dense(shape: Shape2D, registers: tuple[int, int], parts: int = 1) -> Cut
 
 def cost_dense(shape: Shape2D, cut: Cut, width: int, parts: int = 1) -> float:
     """Estimated cycles of ``parts`` threads on cores whose vectors have ``width`` lanes, on the scale of
-    :func:`tersor.runtime.kernels.layout.cost`. Packing takes longer where rows of outputs are short, storing where sums
+    :func:`tersor.runtime.kernels.cost_model.cost`. Packing takes longer where rows of outputs are short, storing where sums
     are kept first."""
     vectors = cut.V // width * cut.total / cut.pieces
     packed = (10 if shape.strides[1] == 1 else 15) + 5 * cut.V / shape.OW

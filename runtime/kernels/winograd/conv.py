@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from .._property import made_once
+from ..cost_model import STORED, spread, stored_line
 from ..geometry import geometry_of
-from ..layout import STORED, Shape2D, balanced, spread
+from ..layout import Shape2D, balanced
 from ..matrix import Matrix
 from ..multiply import multiplier
 from ..pieces import Cut, InPieces, kept, register_tile
@@ -51,7 +52,7 @@ def cut_winograd(shape: Shape2D, registers: tuple[int, int]) -> Cut:
 
 def cost_winograd(shape: Shape2D, cut: Cut, width: int, parts: int = 1) -> float:
     """Estimated cycles of ``parts`` threads on cores whose vectors have ``width`` lanes, on the scale of
-    :func:`tersor.runtime.kernels.layout.cost`.
+    :func:`tersor.runtime.kernels.cost_model.cost`.
 
     Products take longer where sums of several blocks of input channels are added up: all of them do not fit a second-level
     cache. Kernels are transformed for every piece.
@@ -61,7 +62,7 @@ def cost_winograd(shape: Shape2D, cut: Cut, width: int, parts: int = 1) -> float
     down, across = tiles(shape)
     vectors, left_over = wide * cut.total / cut.pieces, lone.fits(down * across, cut.V) / cut.pieces
     repeated = 1000 * shape.C * (vectors + left_over)
-    divided = (500 + 15 * max(0, shape.stored - STORED[1])) * shape.M * (vectors + left_over) + kernels * (
+    divided = (500 + 15 * max(0, stored_line(shape) - STORED[1])) * shape.M * (vectors + left_over) + kernels * (
         PRODUCTS * (of_product * vectors + 0.15 * left_over) + 400 * wide / cut.V
     )
     shares = min(parts, -(-shape.M // cut.chunk))

@@ -29,7 +29,8 @@ def streamed(tensor, coded, groups, block, kind, threads) -> StreamedConv:
     shape = Shape2D(
         2, channels * groups, *SIZE, rows, *SIZE, (kernel[0], kernel[1]), begin=(kernel[0] // 2, kernel[1] // 2), groups=groups
     )
-    tiling = Tiling(1, 3, 8, kind, block, shape.kernel)
+    shifts = kernel[1] if kind == "shifted" else 1
+    tiling = Tiling(1, 3, 8, "rows" if kind == "shifted" else kind, block, shape.kernel, shifts=shifts)
     made = arrange(matrix_of(tensor, (0,), "w"), shape.C, groups, tiling, threads)
     bounds, ones = np.array([-np.inf, np.inf], np.float32), np.ones(rows, np.float32)
     entries = made.stream(np.empty(0, np.uint32), tensor.codebook, int(coded.entries.ends[-1]))
@@ -52,7 +53,7 @@ def run(kernel: StreamedConv, x, residual=None, threads=1) -> np.ndarray:
     codec=st.sampled_from([CodecId.SPARSE, CodecId.PAPER, CodecId.GROUPED]),
     block_majors=st.sampled_from([1, 3, 40]),
     block=st.integers(1, 20),
-    kind=st.sampled_from(["rows", "flat"]),
+    kind=st.sampled_from(["rows", "flat", "shifted"]),
     threads=st.integers(1, 3),
     seed=st.integers(0, 99),
 )
@@ -80,15 +81,16 @@ def test_other_listings_are_told_apart(share, pruned, opened, order, code, spars
     assert not lists_rows(opened(tensor, CodecId.SPARSE if sparse else CodecId.SHARED, 4))
 
 
+@pytest.mark.parametrize("kind", ["rows", "shifted"])
 @pytest.mark.parametrize("change", ["more", "fewer", "others"])
-def test_other_weights_than_were_arranged_are_refused(share, pruned, opened, change):
+def test_other_weights_than_were_arranged_are_refused(share, pruned, opened, change, kind):
     w = pruned(np.random.default_rng(0), (6, 8, 3, 3), 0.4)
     other = {"more": np.where(w == 0, w.max(), w), "fewer": np.where(w == w.max(), 0, w), "others": np.roll(w, 2, axis=1)}[
         change
     ]
     tensors = [normalise(share(array.astype(np.float32), (0,), "rows", np.uint8)) for array in (w, other)]
     first, second = (opened(tensor, CodecId.SPARSE, 2) for tensor in tensors)
-    kernel, x = streamed(tensors[0], first, 1, 2, "rows", 1), np.ones((2, 8, *SIZE), np.float32)
+    kernel, x = streamed(tensors[0], first, 1, 2, kind, 1), np.ones((2, 8, *SIZE), np.float32)
     assert np.isfinite(run(kernel, x)).all()
     with pytest.raises(FormatError, match="its file has been written to"):
         run(replace(kernel, coded=second), x)

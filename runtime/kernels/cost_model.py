@@ -1,0 +1,155 @@
+"""The cost model that chooses how a convolution is cut into tiles and blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import lru_cache
+from itertools import product
+
+from .host import first_cache
+from .layout import MOST_VECTORS, Shape2D, Tiling, balanced, tiles
+
+HEIGHTS = (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 16, 20, 24, 28)
+WIDTHS = (8, 16)
+
+BLOCK_BYTES = (24 << 10, 50 << 10, 64 << 10, 256 << 10)
+"""Packed inputs of one block: those of the first fit a 32 KiB first-level cache beside the stream of weights, those of the
+second nearly fit one of 48 KiB."""
+
+LOADS = (1.0, 1.2 if first_cache() >= 48 << 10 else 1.45, 1.5, 1.9)
+"""Cycles of a load, when there are many, by the :data:`BLOCK_BYTES` that the inputs of a block fit."""
+
+MULTIPLY_ADD = 1.1
+"""Cycles of a multiply-add whose input is in a register, on a core of which another processor uses a part."""
+
+VISITED = {1: 30, 2: 75}
+"""Cycles that a visit takes beside its entries, by its channels: two walk three lists."""
+
+PARTIAL = 22
+"""Cycles by which it takes longer to store a vector of a tile that reaches over an edge."""
+
+SHIFTED_LIST = 30
+"""Cycles that each list of a visit takes beside its entries and the shifts, but for the first."""
+
+VISIT_PREPARED, ENTRY_PREPARED = 150, {1: 9, 2: 28}
+"""Cycles of preparing one visit, and one weight by the channels of a tile: the entries of two have to be merged. Where a visit
+begins is known from the first run, but takes memory, which is counted as cycles here."""
+
+NEAR, FAR = 1 << 17, 1 << 19
+"""Elements of inputs or outputs that stay in the second-level cache, at most, and in one that all cores share."""
+
+STORED = (4, 13, 40)
+"""Cycles of a vector of outputs where they stay near, between, and where they are far, and not in one run."""
+
+MOST_ENTRIES = 1 << 30
+"""Weights whose words can be counted in 32 bits, whatever they hold."""
+
+
+@lru_cache(maxsize=1024)  # streamed weights ask in every run
+def choose(
+    shape: Shape2D, nonzeros: int, registers: tuple[int, int], parts: int = 1, *, passing: bool = False
+) -> Tiling | None:
+    """The cheapest way to run a convolution that has ``nonzeros`` weights on ``parts`` threads; ``registers`` as from
+    :func:`host_registers`.
+
+    ``passing`` weights are prepared for each run, which counts: for single output channels it is quicker, and for few visits.
+    There is no way for a kernel of more positions than offsets can tell apart, nor for more weights than can be counted.
+    """
+    if nonzeros > MOST_ENTRIES:
+        return None
+
+    def cycles(tiling: Tiling) -> float:
+        return cost(shape, tiling, nonzeros, registers[1], parts, passing=passing)
+
+    return min(_candidates(shape, registers), key=cycles, default=None)
+
+
+def _candidates(shape: Shape2D, registers: tuple[int, int]) -> Iterator[Tiling]:
+    count, width = registers
+    size, together = shape.C // shape.groups, shape.M // shape.groups
+    for V, T in product(WIDTHS, [T for T in (1, 2) if together >= T or T == 1]):
+        for R in HEIGHTS:
+            if T * R * max(1, V // width) > count - 3 - T:
+                break
+            tiling = Tiling(T, R, V, "rows", 1, shape.kernel, shape.strides[0], shape.dilations[0])
+            if R <= shape.OH and shape.OH > 1:
+                for shifts in range(1, 1 + _most_shifts(shape, tiling, registers)):
+                    yield from _blocked(replace(tiling, shifts=shifts), size)
+            if R * V < shape.OH * shape.OW + V:
+                yield from _blocked(replace(tiling, shape="flat"), size)
+                plane = shape.OH * shape.OW // V
+                # Only tiles that reach over no edge are read in place: a part of one would reach over the last plane's end.
+                if shape.pointwise and plane <= MOST_VECTORS and shape.OH * shape.OW % (R * V) == 0:
+                    yield replace(tiling, shape="direct", block=balanced(size, MOST_VECTORS // plane), plane=plane)
+
+
+def _most_shifts(shape: Shape2D, tiling: Tiling, registers: tuple[int, int]) -> int:
+    """Columns of the kernel between which sums may be shifted: half of the lanes stay, and no register is spilled."""
+    count, width = registers
+    if tiling.T > 1 or shape.strides[1] > 1 or shape.dilations[1] > 1 or tiling.R * max(1, tiling.V // width) > count - 6:
+        return 1
+    return min(shape.kernel[1], tiling.V // 2)
+
+
+def _blocked(single: Tiling, channels: int) -> Iterator[Tiling]:
+    """``single`` with the numbers of channels that fill each of :data:`BLOCK_BYTES`."""
+    vectors = single.vectors
+    fitting = {balanced(channels, max(1, size // (vectors * single.V * 4))) for size in BLOCK_BYTES}
+    for block in sorted(fitting):
+        if block * vectors <= MOST_VECTORS:
+            yield replace(single, block=block)
+
+
+def cost(shape: Shape2D, tiling: Tiling, nonzeros: int, width: int = 16, parts: int = 1, *, passing: bool = False) -> float:
+    """Estimated cycles of ``parts`` threads on cores whose vectors have ``width`` lanes.
+
+    An entry costs its loads, which take longer than its multiply-adds; read in place, inputs lie further apart. A visit
+    mispredicts the ends of its loops and, unless one block holds all channels, loads and stores sums in the second-level
+    cache. Every output is scaled and stored, in parts where a tile reaches over an edge; every packed vector is loaded and
+    stored. The numbers were fitted to the times of 1,400 tilings of 28 layers at three densities; among other layers of a
+    network, entries take an eighth longer than alone.
+    """
+    T, R, V = tiling.T, tiling.R, tiling.V
+    wide = max(1, V // width)
+    channels = shape.C // shape.groups
+    blocks = max(1, -(-channels // tiling.block))
+    both = nonzeros / max(1, shape.dense) * nonzeros / 2 if T == 2 else 0.0
+    held = min(tiling.block, channels) * (R * V if tiling.shape == "direct" else tiling.vectors * V) * 4
+    load = LOADS[sum(held > size for size in BLOCK_BYTES[:-1])] * (1.4 if tiling.shape == "direct" else 1.0)
+    walked = 1.12 * ((nonzeros - 2 * both) * (R * wide * load + 2) + both * (R * wide * max(load, 2 * MULTIPLY_ADD) + 2))
+    visited = visits(shape, tiling) * (VISITED[T] + (4 * T * R * wide if blocks > 1 else 0))
+    visited += visits(shape, tiling) * (tiling.shifts - 1) * (SHIFTED_LIST + R * wide)
+    twice = tiling.shifts > 1 and tiling.columns < shape.OW  # then cache lines are written by two tiles
+    line = stored_line(shape) if tiling.shape == "rows" else min(STORED[1], stored_line(shape))
+    stored = shape.M * R * wide * (line * (1 + twice) + PARTIAL * (1 - _inside(shape, tiling)))
+    fetched = (shape.C * shape.H * shape.W > FAR) * 30 / tiling.copies
+    packed = shape.C * tiling.packed * wide * ((10 if shape.strides[1] == 1 else 15) + fetched)
+    prepared = VISIT_PREPARED * visits(shape, tiling) + ENTRY_PREPARED[T] * nonzeros if passing else 0
+    return spread(tiles(shape, tiling), parts, parts, walked + visited + stored, packed + 1000) + prepared
+
+
+def stored_line(shape: Shape2D) -> int:
+    """Cycles of storing a vector of outputs among others of its row, by where they are kept."""
+    outputs = shape.M * shape.OH * shape.OW
+    return STORED[(outputs > NEAR) + (outputs > FAR)]
+
+
+def visits(shape: Shape2D, tiling: Tiling) -> int:
+    """Visits of one tile, if each unit of channels has weights in each block."""
+    return -(-shape.M // tiling.T) * max(1, -(-shape.C // shape.groups // tiling.block))
+
+
+def spread(count: int, parts: int, shares: int, divided: float, repeated: float) -> float:
+    """Cycles until ``parts`` threads have done ``count`` equal pieces of work, when each of those that are left over is cut
+    into ``shares``: they divide ``divided`` cycles of it and all repeat ``repeated``."""
+    whole, left = divmod(count, parts)
+    return whole * (divided + repeated) + -(-left * shares // parts) * (divided / shares + repeated)
+
+
+def _inside(shape: Shape2D, tiling: Tiling) -> float:
+    """Share of tiles that reach over no edge."""
+    if tiling.shape == "rows":
+        strips = -(-shape.OW // tiling.columns) if tiling.shifts > 1 else shape.OW // tiling.V
+        return shape.N * (shape.OH // tiling.R) * strips / tiles(shape, tiling)
+    return shape.N * (shape.OH * shape.OW // (tiling.R * tiling.V)) / tiles(shape, tiling)
