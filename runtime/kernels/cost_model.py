@@ -32,9 +32,10 @@ PARTIAL = 22
 SHIFTED_LIST = 30
 """Cycles that each list of a visit takes beside its entries and the shifts, but for the first."""
 
-VISIT_PREPARED, ENTRY_PREPARED = 150, {1: 9, 2: 28}
-"""Cycles of preparing one visit, and one weight by the channels of a tile: the entries of two have to be merged. Where a visit
-begins is known from the first run, but takes memory, which is counted as cycles here."""
+VISIT_PREPARED, ENTRY_PREPARED, LISTED = 150, {1: 9, 2: 28}, 12
+"""Cycles of preparing one visit, one weight by the channels of a tile, for the entries of two have to be merged, and more where
+it is to be put in one of several lists. Where a visit begins is known from the first run, but takes memory, which is counted as
+cycles here."""
 
 NEAR, FAR = 1 << 17, 1 << 19
 """Elements of inputs or outputs that stay in the second-level cache, at most, and in one that all cores share."""
@@ -125,7 +126,8 @@ def cost(shape: Shape2D, tiling: Tiling, nonzeros: int, width: int = 16, parts: 
     stored = shape.M * R * wide * (line * (1 + twice) + PARTIAL * (1 - _inside(shape, tiling)))
     fetched = (shape.C * shape.H * shape.W > FAR) * 30 / tiling.copies
     packed = shape.C * tiling.packed * wide * ((10 if shape.strides[1] == 1 else 15) + fetched)
-    prepared = VISIT_PREPARED * visits(shape, tiling) + ENTRY_PREPARED[T] * nonzeros if passing else 0
+    entry = ENTRY_PREPARED[T] + LISTED * (tiling.shifts > 1)
+    prepared = VISIT_PREPARED * visits(shape, tiling) + entry * nonzeros if passing else 0
     return spread(tiles(shape, tiling), parts, parts, walked + visited + stored, packed + 1000) + prepared
 
 
