@@ -56,10 +56,9 @@ class _Outputs:
         b, (scale, shift, bounds) = self.b, self.affine
         with b.if_then(b.icmp_signed("<", m, self.channels)):
             at = b.mul(m, self.plane)
-            places = (b.gep(scale, [m]), b.gep(shift, [m]), bounds, b.gep(bounds, [ir.Constant(I64, 1)]))
             residual = b.gep(self.residual, [at]) if added else None
-            affine = tuple(b.load(place) for place in places)
-            self.tile.store(sums, b.gep(self.outputs, [at]), residual, ir.Constant(I64, self.tile.lanes), affine)
+            affine, pitch = self.tile.affine(scale, shift, bounds, m), ir.Constant(I64, self.tile.lanes)
+            self.tile.store(sums, b.gep(self.outputs, [at]), residual, pitch, affine)
 
     def _prefetch(self, base: Any, m: Any, *, write: bool) -> None:
         for t in range(self.tile.channels):

@@ -27,7 +27,7 @@ Entry: TypeAlias = "tuple[Any, list[Any]]"
 """Bytes from the first inputs to those of an entry, and a weight for each channel."""
 
 Affine: TypeAlias = "tuple[Any, ...]"
-"""Scale, shift, low and high: scalars."""
+"""Scale, shift, low and high: vectors that hold one number."""
 
 
 class Tile:
@@ -117,11 +117,10 @@ class Tile:
         """Write ``clip(sum * scale + shift + residual, low, high)`` of one channel, all lanes or those of a ``mask``; NaN stays
         NaN."""
         b = self.b
-        factors = [splat(b, factor, self.lanes) for factor in affine]
         for r, value in enumerate(sums):
             at = b.mul(pitch, ir.Constant(I64, r))
             other = None if residual is None else self._other(b.gep(residual, [at]), mask)
-            finished = self._finished(value, other, factors)
+            finished = self._finished(value, other, affine)
             if mask is None:
                 b.store(finished, vector_pointer(b, target, at, self.vector)).align = 4
             else:
@@ -137,13 +136,19 @@ class Tile:
         other = self._join([(ir.Constant(self.vector, None), before), (loaded, inside)])
         masked_store(b, self._finished(self._load(kept, 0), other, affine), target, mask)
 
+    def affine(self, scale: Any, shift: Any, bounds: Any, m: Any) -> Affine:
+        """Those of channel ``m``, of arrays of scales, shifts and (low, high), loaded where they are used."""
+        b = self.b
+        places = b.gep(scale, [m]), b.gep(shift, [m]), bounds, b.gep(bounds, [ir.Constant(I64, 1)])
+        return tuple(splat(b, b.load(place), self.lanes) for place in places)
+
     def _other(self, residual: Any, mask: Any) -> Any:
         if mask is not None:
             return masked_load(self.b, residual, mask, self.vector)
         return self._load(residual, 0, 4)
 
-    def _finished(self, value: Any, other: Any, factors: list[Any]) -> Any:
-        scale, shift, low, high = factors
+    def _finished(self, value: Any, other: Any, affine: Affine) -> Any:
+        scale, shift, low, high = affine
         value = call(self.b, f"llvm.fma.v{self.lanes}f32", self.vector, [value, scale, shift])
         return clip(self.b, value if other is None else self.b.fadd(value, other), low, high)
 

@@ -8,7 +8,7 @@ from llvmlite import ir
 
 from ._deferred import cgutils, intrinsic, types
 from ._jit import jit
-from ._vector import F32, I64, lanes_below, prefetch_line, splat
+from ._vector import F32, I64, lanes_below, prefetch_line
 from .tile import Tile, Weights
 
 FIRST, LAST, RESIDUAL, PARTIAL = 1, 2, 4, 8
@@ -24,9 +24,9 @@ WORDS, CODEBOOK, START, CHANNEL, FLAGS, SHIFT, BOUNDS, TASK = range(13, 21)
 
 Addresses of inputs (offsets count vectors from there), sums, scales, outputs and residual (of channel 0), then elements
 between the outputs of two channels and between the vectors of one; flags that a last visit gets; first and last visit. Three
-numbers say what is left of a partial tile: lanes of its first vector, how many fewer each next vector has, and vectors that
-have any. From :data:`WORDS` on, the same in every run, unless weights are streamed: addresses of words, codebook, start,
-channel, flags, shifts and bounds (low, high).
+numbers say what is left of a partial tile, or of any whose sums are shifted: lanes of its first vector, how many fewer each
+next vector has, and vectors that have any. From :data:`WORDS` on, the same in every run, unless weights are streamed: addresses
+of words, codebook, start, channel, flags, shifts and bounds (low, high).
 """
 
 I32, I8 = ir.IntType(32), ir.IntType(8)
@@ -81,28 +81,24 @@ def emit_visits(b: Any, task: Any, tile: Tile, *, coded: bool) -> None:
 
         present = b.lshr(own, ir.Constant(I64, PRESENT))
 
-        def affine(m: Any) -> tuple[Any, ...]:  # loaded where it is used: registers are few
-            places = (b.gep(scale, [m]), b.gep(shift, [m]), bounds, b.gep(bounds, [ir.Constant(I64, 1)]))
-            return tuple(b.load(place) for place in places)
-
         def store(*, added: bool) -> None:
             for t in range(T):
                 with b.if_then(b.icmp_unsigned(">", present, ir.Constant(I64, t))):
                     m = b.add(channel, ir.Constant(I64, t))
                     at = b.mul(m, plane)
-                    other = b.gep(residual, [at]) if added else None
-                    tile.store(total[t], b.gep(outputs, [at]), other, pitch, affine(m), mask)
+                    affine, other = tile.affine(scale, shift, bounds, m), b.gep(residual, [at]) if added else None
+                    tile.store(total[t], b.gep(outputs, [at]), other, pitch, affine, mask)
 
         def store_parts() -> None:
             with cgutils.for_range(b, present, intp=I64) as outer:
                 m = b.add(channel, outer.index)
-                own_affine = [splat(b, factor, V) for factor in affine(m)]
+                affine = tile.affine(scale, shift, bounds, m)
                 with cgutils.for_range(b, vectors_left, intp=I64) as inner:
                     r = inner.index
                     at = b.add(b.mul(m, plane), b.mul(r, pitch))
                     place = b.gep(sums, [b.mul(b.add(b.mul(m, ir.Constant(I64, R)), r), ir.Constant(I64, V))])
                     count = b.sub(lanes_left, b.mul(fewer, r))
-                    tile.store_part(place, b.gep(outputs, [at]), b.gep(residual, [at]), own_affine, count, flag(mode, RESIDUAL))
+                    tile.store_part(place, b.gep(outputs, [at]), b.gep(residual, [at]), affine, count, flag(mode, RESIDUAL))
 
         with b.if_else(b.and_(last, b.not_(flag(mode, PARTIAL)))) as (final, unfinished):
             with final, b.if_else(flag(mode, RESIDUAL)) as choices:
