@@ -23,6 +23,9 @@ TARGETS = {
 }
 """Triple, processor, features, (T, R, V), and the instruction that multiplies and adds a whole register."""
 
+SHIFTS = {"AVX-512": r"valignd\s|vpermps\s|vpermd\s", "AVX2": r"vpermps\s|vpalignr\s|vshufps\s", "NEON": r"ext\s+v\d+\.16b"}
+"""The instructions that move lanes."""
+
 LANES = {"AVX-512": 16, "AVX2": 8, "NEON": 4}
 """Elements of a register."""
 
@@ -52,6 +55,14 @@ def test_registers_are_multiplied_and_added_whole(name):
     scaled = 2 * T  # with and without a residual
     assert len(re.findall(instruction, code)) >= R * V // LANES[name] * (walked + scaled)
     assert not re.search(r"\bfmaf?\b", code), "a library's function multiplies"
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_sums_are_shifted_between_lists(name):
+    *_, (_, R, V), instruction = TARGETS[name]
+    code = assembly(name, lambda b, task: emit_visits(b, task, Tile(b, 1, R, V, shifts=3), coded=True))
+    assert len(re.findall(instruction, code)) >= R * V // LANES[name] * (3 + 2)  # three lists; with and without a residual
+    assert len(re.findall(SHIFTS[name], code)) >= 2 * R
 
 
 @pytest.mark.parametrize(("together", "coded"), [(8, False), (4, False), (4, True)])
