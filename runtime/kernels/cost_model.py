@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from functools import lru_cache
 from itertools import product
 
@@ -68,38 +67,40 @@ def choose(
 
 def _candidates(shape: Shape2D, registers: tuple[int, int]) -> Iterator[Tiling]:
     count, width = registers
-    size, together = shape.C // shape.groups, shape.M // shape.groups
+    size, together, outputs = shape.C // shape.groups, shape.M // shape.groups, shape.OH * shape.OW
+    kernel = shape.kernel, shape.strides[0], shape.dilations[0]
     for V, T in product(WIDTHS, [T for T in (1, 2) if together >= T or T == 1]):
         for R in HEIGHTS:
             if T * R * max(1, V // width) > count - 3 - T:
                 break
-            tiling = Tiling(T, R, V, "rows", 1, shape.kernel, shape.strides[0], shape.dilations[0])
             if R <= shape.OH and shape.OH > 1:
-                for shifts in range(1, 1 + _most_shifts(shape, tiling, registers)):
-                    yield from _blocked(replace(tiling, shifts=shifts), size)
-            if R * V < shape.OH * shape.OW + V:
-                yield from _blocked(replace(tiling, shape="flat"), size)
-                plane = shape.OH * shape.OW // V
+                spilled = R * max(1, V // width) > count - 6
+                for shifts in (1,) if T > 1 or spilled else _shifts(shape, V):
+                    yield from _blocked(Tiling(T, R, V, "rows", 1, *kernel, shifts=shifts), size)
+            if outputs > (R - 1) * V:
+                yield from _blocked(Tiling(T, R, V, "flat", 1, *kernel), size)
+                plane = outputs // V
                 # Only tiles that reach over no edge are read in place: a part of one would reach over the last plane's end.
-                if shape.pointwise and plane <= MOST_VECTORS and shape.OH * shape.OW % (R * V) == 0:
-                    yield replace(tiling, shape="direct", block=balanced(size, MOST_VECTORS // plane), plane=plane)
+                if shape.pointwise and plane <= MOST_VECTORS and outputs % (R * V) == 0:
+                    yield Tiling(T, R, V, "direct", balanced(size, MOST_VECTORS // plane), *kernel, plane)
 
 
-def _most_shifts(shape: Shape2D, tiling: Tiling, registers: tuple[int, int]) -> int:
-    """Columns of the kernel between which sums may be shifted: half of the lanes stay, and no register is spilled."""
-    count, width = registers
-    if tiling.T > 1 or shape.strides[1] > 1 or shape.dilations[1] > 1 or tiling.R * max(1, tiling.V // width) > count - 6:
-        return 1
-    return min(shape.kernel[1], tiling.V // 2)
+def _shifts(shape: Shape2D, V: int) -> list[int]:
+    """Columns of the kernel between which sums may be shifted: the fewest for each number of copies; half of the lanes stay."""
+    columns = shape.kernel[1]
+    if shape.strides[1] > 1 or shape.dilations[1] > 1:
+        return [1]
+    return sorted({-(-columns // copies) for copies in range(1, columns + 1)} & set(range(V // 2 + 1)))
 
 
 def _blocked(single: Tiling, channels: int) -> Iterator[Tiling]:
     """``single`` with the numbers of channels that fill each of :data:`BLOCK_BYTES`."""
-    vectors = single.vectors
+    vectors, kind = single.vectors, (single.T, single.R, single.V, single.shape)
+    kernel = single.kernel, single.stride_h, single.dilation_h
     fitting = {balanced(channels, max(1, size // (vectors * single.V * 4))) for size in BLOCK_BYTES}
     for block in sorted(fitting):
         if block * vectors <= MOST_VECTORS:
-            yield replace(single, block=block)
+            yield Tiling(*kind, block, *kernel, shifts=single.shifts)
 
 
 def cost(shape: Shape2D, tiling: Tiling, nonzeros: int, width: int = 16, parts: int = 1, *, passing: bool = False) -> float:
@@ -112,23 +113,22 @@ def cost(shape: Shape2D, tiling: Tiling, nonzeros: int, width: int = 16, parts: 
     times of 1,400 tilings of 28 layers at three densities, those of shifts and memory to layers of four networks; among other
     layers of a network, entries take an eighth longer than alone.
     """
-    T, R, V = tiling.T, tiling.R, tiling.V
-    wide = max(1, V // width)
-    channels = shape.C // shape.groups
+    T, R, V, count = tiling.T, tiling.R, tiling.V, visits(shape, tiling)
+    wide, channels = max(1, V // width), shape.C // shape.groups
     blocks = max(1, -(-channels // tiling.block))
     both = nonzeros / max(1, shape.dense) * nonzeros / 2 if T == 2 else 0.0
     held = min(tiling.block, channels) * (R * V if tiling.shape == "direct" else tiling.vectors * V) * 4
     load = LOADS[sum(held > size for size in BLOCK_BYTES[:-1])] * (1.4 if tiling.shape == "direct" else 1.0)
     walked = 1.12 * ((nonzeros - 2 * both) * (R * wide * load + 2) + both * (R * wide * max(load, 2 * MULTIPLY_ADD) + 2))
-    visited = visits(shape, tiling) * (VISITED[T] + (4 * T * R * wide if blocks > 1 else 0))
-    visited += visits(shape, tiling) * (tiling.shifts - 1) * (SHIFTED_LIST + R * wide)
+    visited = count * (VISITED[T] + (4 * T * R * wide if blocks > 1 else 0))
+    visited += count * (tiling.shifts - 1) * (SHIFTED_LIST + R * wide)
     twice = tiling.shifts > 1 and tiling.columns < shape.OW  # then cache lines are written by two tiles
     line = stored_line(shape) if tiling.shape == "rows" else min(STORED[1], stored_line(shape))
     stored = shape.M * R * wide * (line * (1 + twice) + PARTIAL * (1 - _inside(shape, tiling)))
     fetched = (shape.C * shape.H * shape.W > FAR) * 30 / tiling.copies
     packed = shape.C * tiling.packed * wide * ((10 if shape.strides[1] == 1 else 15) + fetched)
     entry = ENTRY_PREPARED[T] + LISTED * (tiling.shifts > 1)
-    prepared = VISIT_PREPARED * visits(shape, tiling) + entry * nonzeros if passing else 0
+    prepared = VISIT_PREPARED * count + entry * nonzeros if passing else 0
     return spread(tiles(shape, tiling), parts, parts, walked + visited + stored, packed + 1000) + prepared
 
 

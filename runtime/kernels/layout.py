@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 
 import numpy as np
 
@@ -95,15 +97,10 @@ class Tiling:
     plane: int = 0
     shifts: int = 1
 
-    @made_once
-    def phases(self) -> dict[int, tuple[int, int]]:
+    @property
+    def phases(self) -> Mapping[int, tuple[int, int]]:
         """For each remainder of an input row by the stride that the kernel meets: (first, last) quotient."""
-        found: dict[int, tuple[int, int]] = {}
-        for k in range(self.kernel[0]):
-            quotient, phase = divmod(k * self.dilation_h, self.stride_h)
-            low, _ = found.get(phase, (quotient, quotient))
-            found[phase] = (low, quotient)
-        return found
+        return _phases(self.kernel[0], self.dilation_h, self.stride_h)
 
     @made_once
     def spans(self) -> np.ndarray:
@@ -130,7 +127,7 @@ class Tiling:
     @property
     def rows(self) -> int:
         """Vectors of a channel in each copy, of tiles of rows."""
-        return int(self.spans[:, 1].sum())
+        return sum(z - a + self.R for a, z in self.phases.values())
 
     @made_once
     def tap_vector(self) -> np.ndarray:
@@ -160,6 +157,16 @@ class Tiling:
     def packed(self) -> int:
         """Vectors that are written for one channel."""
         return 0 if self.shape == "direct" else self.vectors
+
+
+@cache
+def _phases(taps: int, dilation: int, stride: int) -> Mapping[int, tuple[int, int]]:
+    found: dict[int, tuple[int, int]] = {}
+    for k in range(taps):
+        quotient, phase = divmod(k * dilation, stride)
+        low, _ = found.get(phase, (quotient, quotient))
+        found[phase] = (low, quotient)
+    return found
 
 
 def tiles(shape: Shape2D, tiling: Tiling) -> int:
