@@ -90,7 +90,7 @@ def _shifts(shape: Shape2D, V: int) -> list[int]:
     columns = shape.kernel[1]
     if shape.strides[1] > 1 or shape.dilations[1] > 1:
         return [1]
-    return sorted({-(-columns // copies) for copies in range(1, columns + 1)} & set(range(V // 2 + 1)))
+    return [n for n in range(1, min(columns, V // 2) + 1) if n == -(-columns // -(-columns // n))]
 
 
 def _blocked(single: Tiling, channels: int) -> Iterator[Tiling]:
