@@ -18,10 +18,11 @@ def row_places(block_channels: np.ndarray, channels: int, groups: int, tiling: T
     size, taps = channels // groups, len(tiling.tap_vector)
     first_block = np.searchsorted(block_channels, np.arange(groups) * size, side="right") - 1
     _, vector_of = _column_places(size * taps, tiling)
-    return block_channels, first_block, size, taps, tiling.vectors, vector_of.astype(np.uint32), list_of(size * taps, tiling)
+    of_columns = vector_of.astype(np.uint32), column_lists(size * taps, tiling)
+    return block_channels, first_block, size, taps, tiling.vectors, *of_columns
 
 
-def list_of(columns: int, tiling: Tiling) -> np.ndarray:
+def column_lists(columns: int, tiling: Tiling) -> np.ndarray:
     """(columns,) uint8: which of a visit's lists the entries of each column are in, of tiles of one output channel."""
     return (tiling.shifts - 1 - np.arange(columns) % tiling.kernel[1] % tiling.shifts).astype(np.uint8)
 
@@ -53,7 +54,7 @@ def count_lists(
     row = np.repeat(np.arange(rows), np.diff(starts))
     block = block_of[row // max(1, rows // groups) * size + channel_of[columns]]
     shape = len(block_channels) - 1, rows, lists
-    places = np.ravel_multi_index((block, row, list_of(len(channel_of), tiling)[columns]), shape)
+    places = np.ravel_multi_index((block, row, column_lists(len(channel_of), tiling)[columns]), shape)
     return np.bincount(places, minlength=prod(shape)).reshape(shape)
 
 

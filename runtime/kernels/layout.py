@@ -105,7 +105,7 @@ class Tiling:
     @made_once
     def spans(self) -> np.ndarray:
         """(phases, 2) int64, of tiles of rows: the first input row of each phase, relative to the tile's first, and how many,
-        ``stride_h`` apart, are packed for a channel and kernel column."""
+        ``stride_h`` apart, are packed for a channel in each copy."""
         found = [(a * self.stride_h + phase, z - a + self.R) for phase, (a, z) in self.phases.items()]
         return np.array(found, np.int64)
 

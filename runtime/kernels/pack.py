@@ -40,7 +40,8 @@ LINE = 64
 """Bytes of a cache line."""
 
 ROWS, KINDS = OWN, OWN + 1
-"""Numbers of the geometry, of tiles of rows: vectors of a channel and kernel column; how many spans there are."""
+"""Numbers of the geometry, of tiles of rows: vectors of a channel in each copy, and how many spans there are. There is a copy
+for each column of the kernel; where sums are shifted, the geometry has fewer columns, further apart."""
 
 TARGET, IMAGE, SOURCE, CHANNELS, AFTER, FIRST, COLUMNS, GEOMETRY = range(8)
 """Numbers of a task of :func:`pack_positions`, int64: addresses of what is packed, of room for a channel as :func:`pack_image`
@@ -75,8 +76,8 @@ def _put_zeros(lanes, target, step, count):
 def pack_rows(lanes, target, plane, oh, ow, geometry, spans):
     """Pack one channel for output rows from ``oh`` on, columns ``[ow, ow + V)``.
 
-    For each kernel column there are the vectors of each of the ``spans``: a first input row, relative to the tile's first, and
-    how many rows, ``stride_h`` apart. The channel starts at ``plane``; returns where the next channel is packed.
+    For each column of the geometry there are the vectors of each of the ``spans``: a first input row, relative to the tile's
+    first, and how many rows, ``stride_h`` apart. The channel starts at ``plane``; returns where the next channel is packed.
     """
     V = len(lanes)
     height, width, rows = number_at(geometry, H), number_at(geometry, W), number_at(geometry, ROWS)
