@@ -42,6 +42,9 @@ NEAR, FAR = 1 << 17, 1 << 19
 STORED = (4, 13, 40)
 """Cycles of a vector of outputs where they stay near, between, and where they are far, and not in one run."""
 
+FETCHED = 30
+"""Cycles by which it takes longer to pack a vector of inputs that are far, the first time."""
+
 MOST_ENTRIES = 1 << 30
 """Weights whose words can be counted in 32 bits, whatever they hold."""
 
@@ -125,7 +128,7 @@ def cost(shape: Shape2D, tiling: Tiling, nonzeros: int, width: int = 16, parts: 
     twice = tiling.shifts > 1 and tiling.columns < shape.OW  # then cache lines are written by two tiles
     line = stored_line(shape) if tiling.shape == "rows" else min(STORED[1], stored_line(shape))
     stored = shape.M * R * wide * (line * (1 + twice) + PARTIAL * (1 - _inside(shape, tiling)))
-    fetched = (shape.C * shape.H * shape.W > FAR) * 30 / tiling.copies
+    fetched = (shape.C * shape.H * shape.W > FAR) * FETCHED / tiling.copies
     packed = shape.C * tiling.packed * wide * ((10 if shape.strides[1] == 1 else 15) + fetched)
     entry = ENTRY_PREPARED[T] + LISTED * (tiling.shifts > 1)
     prepared = VISIT_PREPARED * count + entry * nonzeros if passing else 0

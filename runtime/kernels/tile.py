@@ -2,8 +2,8 @@
 
 A *visit* walks the nonzero weights of the tile's channels in one block of inputs. Inputs lie so that the vectors which one
 weight meets are ``R`` consecutive, aligned vectors: a weight is an offset and a codebook index, and costs ``R`` fused
-multiply-adds whatever the kernel, stride, dilation or padding. Inputs are packed for each kernel column, or once for all of
-them: then sums are shifted by a lane between one column's weights and the next one's. With ``T = 2`` the inputs that both
+multiply-adds whatever the kernel, stride, dilation or padding. Inputs are packed for each kernel column, or once for
+several: then sums are shifted by a lane between one column's weights and the next one's. With ``T = 2`` the inputs that both
 channels need are loaded once for both, which pays where a core runs out of loads before multiply-adds. ``T``, ``R`` and ``V``
 are compile-time constants carried by the lengths of tuples.
 """
