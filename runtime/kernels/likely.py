@@ -21,7 +21,7 @@ from .convolve import convolver
 from .host import host_registers
 from .lrn import normaliser
 from .pack import packer
-from .pool import pooler
+from .pool import pooler, spacing
 from .rowwise import averager, normaliser_of_rows
 from .team import carry_out, follow, make_team, none_joined
 from .winograd.transforms import TAPS
@@ -93,7 +93,8 @@ def _lrn(node: Node) -> Iterator[Call]:
 
 @_of("MaxPool")
 def _pool(node: Node) -> Iterator[Call]:
-    yield pooler, (_lanes(), (), ((),) * min(3, node.attribute("strides", [1])[-1]))
+    stride, dilation = (node.attribute(name, [1])[-1] for name in ("strides", "dilations"))
+    yield pooler, (_lanes(), (), ((),) * spacing(stride, dilation))
 
 
 @_of("GlobalAveragePool")

@@ -40,7 +40,7 @@ def pool_planes(kinds, order, member):
     OH, OW).
 
     The maximum is taken, or, where ``adds`` is not empty, the sum, divided by ``divisor_h[oh] * divisor_w[ow]``. ``lanes`` is
-    as long as the vectors are wide, ``kind`` as the columns' stride up to 2, or 3.
+    as long as the vectors are wide, ``kind`` as :func:`spacing` says.
     """
     facts = number_at(order, FACTS)
     length, rows = number_at(facts, LINE), number_at(facts, OH)
@@ -54,11 +54,11 @@ def pool_planes(kinds, order, member):
         work = number_at(order, WORK) + 8 * piece
         for n in range(number_at(work, 0), number_at(work, 1)):
             source, target = number_at(order, X) + n * plane, number_at(order, Y) + n * pooled
-            _fold_line(kinds, facts, source, 0, lines)
-            for oh in range(rows):  # a line is read a row after it is written: a processor waits for what it has just stored
-                if oh + 1 < rows:
-                    _fold_line(kinds, facts, source, oh + 1, lines + 4 * length * ((oh + 1) % 2))
-                _fold_row(kinds, facts, lines + 4 * length * (oh % 2), oh, target)
+            for oh in range(rows + 1):  # a line is read a row later: a processor waits for what it has just stored
+                if oh < rows:
+                    _fold_line(kinds, facts, source, oh, lines + 4 * length * (oh % 2))
+                if oh > 0:
+                    _fold_row(kinds, facts, lines + 4 * length * ((oh - 1) % 2), oh - 1, target)
         piece = take(order, member)
 
 
@@ -66,11 +66,9 @@ def pool_planes(kinds, order, member):
 def _fold_line(kinds, facts, plane, oh, line):
     """Fold the rows of windows ``oh`` of the plane at address ``plane`` into a line at the address ``line``."""
     lanes, adds, _ = kinds
-    V, width, rows = len(lanes), number_at(facts, W), number_at(facts, ROWS) + 16 * oh
+    width, rows = number_at(facts, W), number_at(facts, ROWS) + 16 * oh
     row, step = plane + 4 * number_at(rows, 0) * width, 4 * number_at(facts, DILATION_H) * width
-    for iw in range(0, width, V):
-        place = line + 4 * (number_at(facts, LEFT) + iw)
-        fold_rows(lanes, adds, place, row + 4 * iw, step, number_at(rows, 1), width - iw)
+    fold_rows(lanes, adds, line + 4 * number_at(facts, LEFT), row, step, number_at(rows, 1), width)
 
 
 @jit
@@ -78,17 +76,12 @@ def _fold_row(kinds, facts, line, oh, pooled):
     """Fold the columns of windows ``oh``, whose rows have been folded into the line at address ``line``, into row ``oh`` of the
     plane at address ``pooled``."""
     lanes, adds, kind = kinds
-    V, outputs = len(lanes), number_at(facts, OW)
-    stride, dilation, columns = number_at(facts, STRIDE), number_at(facts, DILATION_W), number_at(facts, TAPS)
-    factor, divisors = np.float32(1), number_at(facts, DIVISOR_W)
+    outputs, columns = number_at(facts, OW), number_at(facts, TAPS)
+    stride, dilation, factor = number_at(facts, STRIDE), number_at(facts, DILATION_W), np.float32(1)
     if len(adds):
         factor = float_at(number_at(facts, DIVISOR_H) + 4 * oh)
-    for ow in range(0, outputs, V):
-        target = pooled + 4 * (oh * outputs + ow)
-        fold_columns(
-            lanes, adds, kind, target, line + 4 * ow * stride, stride, dilation, columns, min(V, outputs - ow), factor,
-            divisors + 4 * ow,
-        )  # fmt: skip
+    target, divisors = pooled + 4 * oh * outputs, number_at(facts, DIVISOR_W)
+    fold_columns(lanes, adds, kind, target, line, stride, dilation, columns, outputs, factor, divisors)
 
 
 def lower_pool(site: Site) -> Kernel | None:
@@ -116,12 +109,17 @@ def lower_pool(site: Site) -> Kernel | None:
     rows = _rows(source[1], target[1], height, stride, dilation, (*zero, *seen.begin)[0])
     places, line = [table.ctypes.data for table in (rows, *divisors)], _line_length(*columns, source[2], target[2])
     facts = np.array([*source[1:], *target[1:], dilation, *columns, line, *places], np.int64)
-    kinds = [((),) * n for n in (host_registers()[1], average, min(3, seen.strides[-1]))]
+    kinds = [((),) * n for n in (host_registers()[1], average, spacing(*columns[1:3]))]
     most = min(source[0], MOST_PIECES * site.threads, prod(target) * prod(seen.kernel) // PIECE)
     pieces = 1 if site.threads == 1 else max(1, most)
     shared = Shared(lambda: pooler(*kinds), pieces, site.threads, evenly(source[0], pieces), facts, (rows, *divisors))
     scratch = 8 * line * site.threads
     return Kernel.of_orders("pool " + ("average" if average else "max"), one_order(shared), reads=(0,), scratch=scratch)
+
+
+def spacing(stride: int, dilation: int) -> int:
+    """How columns are read: 3 unless they are apart by 1, or by 2 with the elements of a window one after the other."""
+    return stride if stride == 1 or (stride, dilation) == (2, 1) else 3
 
 
 def _line_length(taps: int, stride: int, dilation: int, left: int, width: int, outputs: int) -> int:
