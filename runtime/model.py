@@ -66,11 +66,11 @@ class _Planned:
         return results
 
     def _execution(self) -> Execution:
-        from .plan.execute import Execution
-
         try:
             return self._idle.pop()
         except IndexError:
+            from .plan.execute import Execution  # not before: after a network has run, an import takes 50 microseconds
+
             return Execution(self.plan)
 
 

@@ -34,6 +34,9 @@ class Execution:
         for index, array in plan.constants.items():
             self._values[index] = array
         self._inputs = [(name, index, shape_of(plan.slots[index])) for name, index in plan.inputs.items()]
+        self._handed = [
+            (name, index, plan.slots[index].root) for name, index in plan.outputs.items() if plan.slots[index].kind == "output"
+        ]
         self._late = [i for i, slot in enumerate(plan.slots) if slot.root != i and slot.kind in ("input", "output")]
         self._make_views()
         late = {index for index, value in enumerate(self._values) if value is None}
@@ -75,11 +78,10 @@ class Execution:
             plain = type(array) is np.ndarray and array.flags.c_contiguous
             values[index] = array if plain else np.ascontiguousarray(array).reshape(shape)
         owners = set()
-        for name, index in self._plan.outputs.items():
-            slot = slots[slots[index].root]
-            if slots[index].kind == "output" and values[slots[index].root] is None:
-                array = out[name] if name in out else _fresh(name, slot)
-                values[slots[index].root] = array.reshape(shape_of(slot))
+        for name, index, root in self._handed:
+            if values[root] is None:
+                given = out.get(name)
+                values[root] = _fresh(name, slots[root]) if given is None else given.reshape(shape_of(slots[root]))
                 owners.add(index)
         for index in self._late:
             values[index] = view_of(values[slots[index].root], slots[index])
@@ -117,4 +119,6 @@ def view_of(root: np.ndarray | None, slot: Slot) -> np.ndarray:
     """The part of its root that ``slot`` is."""
     assert root is not None
     shape = shape_of(slot)
-    return root.reshape(-1)[slot.offset : slot.offset + prod(shape)].reshape(shape)
+    size = prod(shape)
+    part = root if size == root.size else root.reshape(-1)[slot.offset : slot.offset + size]
+    return part.reshape(shape)
