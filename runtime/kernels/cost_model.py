@@ -19,17 +19,17 @@ second nearly fit one of 48 KiB."""
 LOADS = (1.0, 1.2 if first_cache() >= 48 << 10 else 1.45, 1.5, 1.9)
 """Cycles of a load, when there are many, by the :data:`BLOCK_BYTES` that the inputs of a block fit."""
 
-MULTIPLY_ADD = 1.1
+MULTIPLY_ADD = 1.05
 """Cycles of a multiply-add whose input is in a register, on a core of which another processor uses a part."""
 
 VISITED = {1: 30, 2: 75}
 """Cycles that a visit takes beside its entries, by its channels: two walk three lists."""
 
+SHIFTED = {1: 30, 2: 60}
+"""Cycles that it takes more for each shift of its sums, beside the shift itself: there are as many lists again."""
+
 PARTIAL = 22
 """Cycles by which it takes longer to store a vector of a tile that reaches over an edge."""
-
-SHIFTED_LIST = 30
-"""Cycles that each list of a visit takes beside its entries and the shifts, but for the first."""
 
 VISIT_PREPARED, ENTRY_PREPARED, LISTED = 150, {1: 9, 2: 28}, 12
 """Cycles of preparing one visit, one weight by the channels of a tile, for the entries of two have to be merged, and more where
@@ -77,8 +77,8 @@ def _candidates(shape: Shape2D, registers: tuple[int, int]) -> Iterator[Tiling]:
             if T * R * max(1, V // width) > count - 3 - T:
                 break
             if R <= shape.OH and shape.OH > 1:
-                spilled = R * max(1, V // width) > count - 6
-                for shifts in (1,) if T > 1 or spilled else _shifts(shape, V):
+                spilled = T * R * max(1, V // width) > count - 6
+                for shifts in (1,) if spilled else _shifts(shape, V):
                     yield from _blocked(Tiling(T, R, V, "rows", 1, *kernel, shifts=shifts), size)
             if outputs > (R - 1) * V:
                 yield from _blocked(Tiling(T, R, V, "flat", 1, *kernel), size)
@@ -124,7 +124,7 @@ def cost(shape: Shape2D, tiling: Tiling, nonzeros: int, width: int = 16, parts: 
     load = LOADS[sum(held > size for size in BLOCK_BYTES[:-1])] * (1.4 if tiling.shape == "direct" else 1.0)
     walked = 1.12 * ((nonzeros - 2 * both) * (R * wide * load + 2) + both * (R * wide * max(load, 2 * MULTIPLY_ADD) + 2))
     visited = count * (VISITED[T] + (4 * T * R * wide if blocks > 1 else 0))
-    visited += count * (tiling.shifts - 1) * (SHIFTED_LIST + R * wide)
+    visited += count * (tiling.shifts - 1) * (SHIFTED[T] + T * R * wide)
     twice = tiling.shifts > 1 and tiling.columns < shape.OW  # then cache lines are written by two tiles
     line = stored_line(shape) if tiling.shape == "rows" else min(STORED[1], stored_line(shape))
     stored = shape.M * R * wide * (line * (1 + twice) + PARTIAL * (1 - _inside(shape, tiling)))

@@ -23,8 +23,9 @@ def row_places(block_channels: np.ndarray, channels: int, groups: int, tiling: T
 
 
 def column_lists(columns: int, tiling: Tiling) -> np.ndarray:
-    """(columns,) uint8: which of a visit's lists the entries of each column are in, of tiles of one output channel."""
-    return (tiling.shifts - 1 - np.arange(columns) % tiling.kernel[1] % tiling.shifts).astype(np.uint8)
+    """(columns,) uint8: the first of a visit's lists that the entries of each column are in."""
+    shifted = tiling.shifts - 1 - np.arange(columns) % tiling.kernel[1] % tiling.shifts
+    return (shifted * tiling.kinds).astype(np.uint8)
 
 
 def _column_places(columns: int, tiling: Tiling) -> tuple[np.ndarray, np.ndarray]:
@@ -64,7 +65,8 @@ def pair_places(matrix: Matrix, block_channels: np.ndarray, channels: int, group
     units, outputs = units_of(matrix.rows, groups, tiling.T), max(1, matrix.rows // groups)
     channel_of, vector_of = _column_places(matrix.columns, tiling)
     first_input = units // outputs * (channels // groups)
-    return units, outputs, first_input, channel_of, vector_of, block_of, block_channels, tiling.vectors
+    lists = column_lists(matrix.columns, tiling)
+    return units, outputs, first_input, channel_of, vector_of, lists, block_of, block_channels, tiling.vectors
 
 
 def units_of(rows: int, groups: int, together: int) -> np.ndarray:
@@ -148,8 +150,8 @@ def _list_runs(at, last, columns, values, coded, base, vector_of, list_of, curso
 
 @jit
 def walk_pairs(
-    starts, columns, codes, units, outputs, first_input, channel_of, vector_of, block_of, block_channels, vectors, coded,
-    counting, cursor, end, words,
+    starts, columns, codes, units, outputs, first_input, channel_of, vector_of, list_of, block_of, block_channels, vectors,
+    coded, counting, cursor, end, words,
 ):  # fmt: skip
     """Merge the rows of each unit: count entries in ``cursor`` (block, unit, list), or write them where it stands.
 
@@ -166,7 +168,7 @@ def walk_pairs(
             left = np.int64(columns[i]) if i < i_end else np.int64(1) << 40
             right = np.int64(columns[j]) if j < j_end else np.int64(1) << 40
             column = min(left, right)
-            which = 0 if left == right else (1 if left < right else 2)
+            which = list_of[column] + (0 if left == right else (1 if left < right else 2))
             block = block_of[first + channel_of[column]]
             at = cursor[block, u, which]
             size = 1 if counting or coded else 3 if left == right else 2

@@ -120,9 +120,14 @@ class Tiling:
         return -(-self.kernel[1] // self.shifts)
 
     @property
+    def kinds(self) -> int:
+        """Kinds of entries: of pairs of channels those for both, for the first and for the second."""
+        return 3 if self.T == 2 else 1
+
+    @property
     def lists(self) -> int:
         """Lists of entries of a visit."""
-        return 3 if self.T == 2 else self.shifts
+        return self.shifts * self.kinds
 
     @property
     def rows(self) -> int:

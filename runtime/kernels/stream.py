@@ -24,9 +24,9 @@ class Stream(Layout):
     ``block_channels`` (blocks + 1,) int64 and ``block_visits`` (blocks, parts + 1) int64 say which input channels and which
     visits belong to a block; ``channel`` uint32 (one element more than visits) and ``flags`` uint8 describe a visit. ``words``
     uint32 holds the entries and ``start`` uint32 where each list of those of a visit begins. There is one for its channel; with
-    pairs of channels one for both, for the first and for the second; where sums are shifted one for each number of times, the
-    most first. An entry is one word: a ``codebook`` index of 8 bits for each channel that it is for, and in its high 16 bits
-    the offset in packed vectors. Without a codebook it is a word for the offset and one for each float32 weight.
+    pairs of channels one for both, for the first and for the second; where sums are shifted, these for each number of times,
+    the most first. An entry is one word: a ``codebook`` index of 8 bits for each channel that it is for, and in its high 16
+    bits the offset in packed vectors. Without a codebook it is a word for the offset and one for each float32 weight.
     """
 
     block_channels: np.ndarray
@@ -75,7 +75,7 @@ def arrange(matrix: Matrix, channels: int, groups: int, tiling: Tiling, parts: i
     units = units_of(matrix.rows, groups, tiling.T)
     counts = _counts(matrix, block_channels, channels, groups, tiling)
     (block, unit, flags), cut = _visits(counts, units, matrix.rows, groups, tiling.T, parts)
-    words = [1 if _is_coded(matrix) else 1 + (tiling.T if i == 0 else 1) for i in range(tiling.lists)]
+    words = [1 if _is_coded(matrix) else 1 + (1 if i % tiling.kinds else tiling.T) for i in range(tiling.lists)]
     counts *= np.array(words, np.uint32)
     start = np.concatenate([[0], np.cumsum(counts[block, unit])]).astype(np.uint32)
     begin = np.zeros_like(counts)
@@ -115,14 +115,14 @@ def check_fitting(fitted: bool) -> None:
 def _counts(matrix: Matrix, block_channels: np.ndarray, channels: int, groups: int, tiling: Tiling) -> np.ndarray:
     """(blocks, units, lists) uint32: the entries of each list."""
     starts, columns, values = _rows(matrix)
-    if tiling.shifts > 1:
-        return count_lists(starts, columns, block_channels, channels, groups, tiling).astype(np.uint32)
-    if tiling.T == 1:
+    if tiling.lists == 1:
         counts = count_rows(starts, columns, block_channels, channels, groups, len(tiling.tap_vector))
         return np.ascontiguousarray(counts[:, :, None], np.uint32)
+    if tiling.T == 1:
+        return count_lists(starts, columns, block_channels, channels, groups, tiling).astype(np.uint32)
     where, none = pair_places(matrix, block_channels, channels, groups, tiling), np.empty(0, np.uint32)
     units, blocks = where[0], len(block_channels) - 1
-    counts = np.zeros((blocks, len(units), 3), np.uint32)
+    counts = np.zeros((blocks, len(units), tiling.lists), np.uint32)
     walk_pairs(starts, columns, values, *where, _is_coded(matrix), True, counts, counts, none)
     return counts
 

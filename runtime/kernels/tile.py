@@ -11,6 +11,7 @@ are compile-time constants carried by the lengths of tuples.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any, TypeAlias
 
 from llvmlite import ir
@@ -34,24 +35,25 @@ class Tile:
     """Emits the code of one visit."""
 
     def __init__(self, builder: Any, channels: int, rows: int, lanes: int, shifts: int = 1) -> None:
-        """Sums are shifted between ``shifts`` lists of entries, where there is more than one: then there is one channel."""
+        """Sums are shifted between the entries of each two of ``shifts`` kernel columns, where there is more than one."""
         self.b, self.channels, self.rows, self.lanes, self.shifts = builder, channels, rows, lanes, shifts
         self.vector = ir.VectorType(F32, lanes)
-        self.lists = [(0, 1), (0,), (1,)] if channels == 2 else [(0,)] * shifts
-        """The channels that the entries of each list of a visit are for."""
+        self.lists = [(0, 1), (0,), (1,)] if channels == 2 else [(0,)]
+        """The channels that the entries of each list of a kernel column are for."""
 
     def visit(self, kept: Any, first: Any, inputs: Any, cuts: Sequence[Any], weights: Weights) -> list[list[Any]]:
         """The sums after a visit, whose lists of entries lie between the ``cuts``: from zero when ``first``, else from ``kept``
         ones."""
-        total = self.zeros() if self.shifts > 1 else self.start(kept, first)
-        for number, which in enumerate(self.lists):
-            if self.shifts > 1 and number > 0:
+        total, bounds = self.zeros() if self.shifts > 1 else self.start(kept, first), pairwise(cuts)
+        for number in range(self.shifts):
+            if number > 0:
                 total = self.shifted(total)
                 if number == self.shifts - 1:
                     total = self.start(kept, first, total)
-            walked = self.walk([total[t] for t in which], inputs, cuts[number], cuts[number + 1], weights)
-            for t, sums in zip(which, walked, strict=True):
-                total[t] = sums
+            for which, (begin, end) in zip(self.lists, bounds, strict=False):
+                walked = self.walk([total[t] for t in which], inputs, begin, end, weights)
+                for t, sums in zip(which, walked, strict=True):
+                    total[t] = sums
         return total
 
     def zeros(self) -> list[list[Any]]:

@@ -34,7 +34,7 @@ I32, I8 = ir.IntType(32), ir.IntType(8)
 
 def emit_visits(b: Any, task: Any, tile: Tile, *, coded: bool) -> None:
     """Emit the loop over the visits that a task lists."""
-    T, R, V, lists = tile.channels, tile.rows, tile.lanes, len(tile.lists)
+    T, R, V, lists = tile.channels, tile.rows, tile.lanes, tile.shifts * len(tile.lists)
     fields = b.inttoptr(task, I64.as_pointer())
 
     def field(index: int, kind: Any = None) -> Any:

@@ -31,7 +31,7 @@ def test_choice_fits_registers_and_offsets(shape, density, registers):
     assert tiling.T * tiling.R * max(1, tiling.V // registers[1]) <= registers[0] - 4
     assert tiling.block * tiling.vectors <= MOST_VECTORS
     assert tiling.columns > 0
-    assert tiling.shifts == 1 or (tiling.shape == "rows" and tiling.T == shape.strides[1] == shape.dilations[1] == 1)
+    assert tiling.shifts == 1 or (tiling.shape == "rows" and shape.strides[1] == shape.dilations[1] == 1)
     assert tiling.shape != "direct" or shape.OH * shape.OW % (tiling.R * tiling.V) == 0
     assert tiles(shape, tiling) >= 1
 
@@ -82,9 +82,11 @@ def test_more_weights_than_can_be_counted_get_no_tile():
     assert choose(shape, MOST_ENTRIES + 1, (32, 16)) is None
 
 
-@pytest.mark.parametrize(("size", "density", "shifts"), [(14, 0.1, 3), (28, 0.1, 3), (112, 0.9, 1)])
-def test_sums_are_shifted_where_blocks_would_hold_few_channels(size, density, shifts):
+@pytest.mark.parametrize(
+    ("size", "density", "shifts", "together"), [(14, 0.1, 3, 1), (28, 0.1, 3, 1), (13, 0.35, 3, 2), (112, 0.9, 1, 1)]
+)
+def test_sums_are_shifted_where_blocks_would_hold_few_channels(size, density, shifts, together):
     shape = Shape2D(N=1, C=256, H=size, W=size, M=256, OH=size, OW=size, kernel=(3, 3), begin=(1, 1))
     tiling = choose(shape, int(shape.dense * density), (32, 16))
     assert tiling is not None
-    assert (tiling.shape, tiling.shifts) == ("rows", shifts)
+    assert (tiling.shape, tiling.shifts, tiling.T) == ("rows", shifts, together)

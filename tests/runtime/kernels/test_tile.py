@@ -57,12 +57,14 @@ def test_registers_are_multiplied_and_added_whole(name):
     assert not re.search(r"\bfmaf?\b", code), "a library's function multiplies"
 
 
+@pytest.mark.parametrize("T", [1, 2])
 @pytest.mark.parametrize("name", TARGETS)
-def test_sums_are_shifted_between_lists(name):
+def test_sums_are_shifted_between_walks(name, T):
     *_, (_, R, V), instruction = TARGETS[name]
-    code = assembly(name, lambda b, task: emit_visits(b, task, Tile(b, 1, R, V, shifts=3), coded=True))
-    assert len(re.findall(instruction, code)) >= R * V // LANES[name] * (3 + 2)  # three lists; with and without a residual
-    assert len(re.findall(SHIFTS[name], code)) >= 2 * R
+    code = assembly(name, lambda b, task: emit_visits(b, task, Tile(b, T, R, V, shifts=3), coded=True))
+    walked, scaled = 3 * (4 if T == 2 else 1), 2 * T  # with and without a residual
+    assert len(re.findall(instruction, code)) >= R * V // LANES[name] * (walked + scaled)
+    assert len(re.findall(SHIFTS[name], code)) >= 2 * T * R
 
 
 @pytest.mark.parametrize(("together", "coded"), [(8, False), (4, False), (4, True)])
