@@ -38,6 +38,11 @@ class Cut:
         return -(-self.total // self.pieces)
 
     @property
+    def ends(self) -> np.ndarray:
+        """(pieces + 1,) int64: elements, whole vectors, between which pieces lie."""
+        return self.total * np.arange(self.pieces + 1) // self.pieces * self.V
+
+    @property
     def counts(self) -> frozenset[int]:
         """Numbers of vectors that are multiplied at once."""
         sizes = {self.total // self.pieces, self.most}
@@ -161,7 +166,7 @@ class InPieces(Ordered):
         same inputs. Threads meet there, coming from both ends.
         """
         cut, count, chunks = self.cut, self.shape.N * self.cut.pieces, -(-self.shape.M // self.cut.chunk)
-        ends = cut.total * np.arange(cut.pieces + 1) // cut.pieces * cut.V
+        ends = cut.ends
         ends[-1] = self.elements
         whole, shares = count - count % self.parts, min(self.parts, chunks)
         cuts = chunks * np.arange(shares + 1) // shares

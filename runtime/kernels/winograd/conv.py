@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from .._property import made_once
@@ -39,18 +41,51 @@ def fits(shape: Shape2D) -> bool:
     return shape.kernel == (TAPS, TAPS) and shape.strides == shape.dilations == (1, 1) and shape.groups == 1
 
 
-def cut_winograd(shape: Shape2D, registers: tuple[int, int]) -> Cut:
-    """How a convolution is cut for a processor, ``registers`` being those of :func:`host_registers`."""
+@dataclass(frozen=True)
+class TileCut(Cut):
+    """How the tiles of an image are cut: ``down`` rows of ``across`` tiles each. The last ones of a row may lie beyond the
+    outputs, so that rows are whole vectors."""
+
+    down: int
+    across: int
+
+    @property
+    def tiles(self) -> int:
+        """Tiles of an image."""
+        return self.down * self.across
+
+    @property
+    def left_over(self) -> bool:
+        """Whether one tile is left over by whole vectors, and done by itself."""
+        return lone.fits(self.tiles, self.V)
+
+    @property
+    def runs(self) -> int:
+        """Runs of neighbouring tiles, each of one row, one piece and a vector at most: how often a channel is transformed."""
+        ends = np.minimum(self.ends, self.tiles)
+        lengths = np.diff(np.union1d(ends, np.arange(0, ends[-1], self.across)))
+        return int(np.sum(-(-lengths // self.V)))
+
+
+def cut_winograd(shape: Shape2D, registers: tuple[int, int]) -> TileCut:
+    """How a convolution is cut for a processor, ``registers`` being those of :func:`host_registers`: with the tiles that there
+    are, or rows of whole vectors of tiles, which take fewer transforms and more products."""
+    across, V = tiles(shape)[1], register_tile(registers, TOGETHER)[2]
+    cuts = (cut_tiles(shape, registers, count) for count in (across, -(-across // V) * V))
+    return min(cuts, key=lambda cut: cost_winograd(shape, cut, registers[1]))
+
+
+def cut_tiles(shape: Shape2D, registers: tuple[int, int], across: int) -> TileCut:
+    """How a convolution with ``across`` tiles in a row is cut."""
     T, R, V = register_tile(registers, TOGETHER)
-    down, across = tiles(shape)
+    down, per = tiles(shape)[0], V // T
     total = -(-down * across // V) - lone.fits(down * across, V)
     pieces = -(-total // R)
-    per = V // T
     block = balanced(shape.C, max(per, INPUT_BYTES // (4 * PRODUCTS * V * -(-total // pieces))))
-    return Cut(T, R, V, total, pieces, min(CHUNK, -(-shape.M // T) * T), -(-block // per) * per)
+    return TileCut(T, R, V, total, pieces, min(CHUNK, -(-shape.M // T) * T), -(-block // per) * per, down, across)
 
 
-def cost_winograd(shape: Shape2D, cut: Cut, width: int, parts: int = 1) -> float:
+def cost_winograd(shape: Shape2D, cut: TileCut, width: int, parts: int = 1) -> float:
     """Estimated cycles of ``parts`` threads on cores whose vectors have ``width`` lanes, on the scale of
     :func:`tersor.runtime.kernels.cost_model.cost`.
 
@@ -59,10 +94,10 @@ def cost_winograd(shape: Shape2D, cut: Cut, width: int, parts: int = 1) -> float
     """
     kernels, wide = shape.C * shape.M, cut.V // width
     of_product = cut.cycles * (1.1 if cut.block >= shape.C else 1.35)
-    down, across = tiles(shape)
-    vectors, left_over = wide * cut.total / cut.pieces, lone.fits(down * across, cut.V) / cut.pieces
-    repeated = 1000 * shape.C * (vectors + left_over)
-    divided = (500 + 15 * max(0, stored_line(shape) - STORED[1])) * shape.M * (vectors + left_over) + kernels * (
+    vectors, left_over = wide * cut.total / cut.pieces, cut.left_over / cut.pieces
+    runs = wide * (cut.runs / cut.pieces + left_over)
+    repeated = 600 * shape.C * runs
+    divided = (300 + 15 * max(0, stored_line(shape) - STORED[1])) * shape.M * runs + kernels * (
         PRODUCTS * (of_product * vectors + 0.15 * left_over) + 400 * wide / cut.V
     )
     shares = min(parts, -(-shape.M // cut.chunk))
@@ -84,6 +119,8 @@ def winograd_weights(matrix: Matrix, channels: int, T: int, V: int) -> tuple[np.
 class WinogradConv(InPieces):
     """A convolution by Winograd's method; pieces are of tiles."""
 
+    cut: TileCut
+
     @property
     def density(self) -> float:
         """Products of a tile, of the multiplications of its outputs."""
@@ -92,8 +129,7 @@ class WinogradConv(InPieces):
     @property
     def elements(self) -> int:
         """Tiles."""
-        down, across = tiles(self.shape)
-        return down * across
+        return self.cut.tiles
 
     @property
     def place_bytes(self) -> int:
@@ -103,8 +139,8 @@ class WinogradConv(InPieces):
 
     def geometry(self) -> np.ndarray:
         """In the order of :mod:`.convolve`."""
-        cut, across = self.cut, tiles(self.shape)[1]
-        sizes = (across, self._line, *self._steps, cut.block, cut.chunk, cut.T, cut.R, self._lone_step, self.place_bytes)
+        cut = self.cut
+        sizes = (cut.across, self._line, *self._steps, cut.block, cut.chunk, cut.T, cut.R, self._lone_step, self.place_bytes)
         return geometry_of(self.shape, 0, *sizes)
 
     def code(self) -> int:
@@ -119,7 +155,7 @@ class WinogradConv(InPieces):
     @made_once
     def _line(self) -> int:
         """Elements of a row of transformed inputs, those that the last vectors reach over its end included."""
-        return -(-OUTPUTS * (tiles(self.shape)[1] + self.cut.V + 1) // 16) * 16
+        return -(-OUTPUTS * (self.cut.across + self.cut.V + 1) // 16) * 16
 
     @property
     def lone_code(self) -> int:
@@ -130,7 +166,7 @@ class WinogradConv(InPieces):
     def _lone_step(self) -> int:
         """Elements between the sums of one product and the next of a tile that is left over; 0 when none is."""
         whole = -(-self.shape.M // self.cut.chunk) * self.cut.chunk
-        return whole if lone.fits(self.elements, self.cut.V) else 0
+        return whole if self.cut.left_over else 0
 
     @made_once
     def _steps(self) -> tuple[int, int, int]:

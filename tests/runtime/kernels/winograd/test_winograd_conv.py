@@ -14,9 +14,17 @@ from tersor.format_spec.tensors import DenseTensor
 from tersor.runtime.kernels.conv import affine
 from tersor.runtime.kernels.layout import Shape2D
 from tersor.runtime.kernels.matrix import matrix_of
-from tersor.runtime.kernels.pieces import Cut
 from tersor.runtime.kernels.winograd import lone
-from tersor.runtime.kernels.winograd.conv import WinogradConv, cost_winograd, cut_winograd, fits, tiles, winograd_weights
+from tersor.runtime.kernels.winograd.conv import (
+    TileCut,
+    WinogradConv,
+    cost_winograd,
+    cut_tiles,
+    cut_winograd,
+    fits,
+    tiles,
+    winograd_weights,
+)
 from tersor.runtime.ops.conv import conv
 from tersor.runtime.plan.step import PLAIN, Epilogue
 
@@ -39,7 +47,7 @@ def geometries(draw: st.DrawFn) -> tuple[Shape2D, tuple[int, int]]:
     return Shape2D(N, C, H, W, M, OH, OW, (3, 3), begin=pads[:2]), pads[2:]
 
 
-def made(tensor, shape: Shape2D, chosen: Cut, epilogue: Epilogue = PLAIN, bounds=UNBOUNDED, threads=1) -> WinogradConv:
+def made(tensor, shape: Shape2D, chosen: TileCut, epilogue: Epilogue = PLAIN, bounds=UNBOUNDED, threads=1) -> WinogradConv:
     """The convolution with everything chosen."""
     weights = winograd_weights(matrix_of(tensor, (0,), "w"), shape.C, chosen.T, chosen.V)
     return WinogradConv(shape, chosen, *weights, *affine(epilogue, shape.M, None), bounds, threads)
@@ -54,9 +62,10 @@ def made(tensor, shape: Shape2D, chosen: Cut, epilogue: Epilogue = PLAIN, bounds
     density=st.sampled_from([0.3, 1.0]),
     threads=st.integers(1, 3),
     in_place=st.booleans(),
+    whole=st.booleans(),
     seed=st.integers(0, 99),
 )
-def test_equals_reference(share, pruned, carry_out, geometry, registers, code, order, density, threads, in_place, seed):
+def test_equals_reference(share, pruned, carry_out, geometry, registers, code, order, density, threads, in_place, whole, seed):
     (shape, end), rng = geometry, np.random.default_rng(seed)
     w = pruned(rng, (shape.M, shape.C, 3, 3), density)
     tensor = DenseTensor.of(w) if code is np.float32 else share(w, (0,), order, code, sparse=density < 1)
@@ -65,7 +74,9 @@ def test_equals_reference(share, pruned, carry_out, geometry, registers, code, o
     residual = rng.standard_normal((shape.N, shape.M, shape.OH, shape.OW)).astype(np.float32)
     want = conv.reference(x, w, pads=(*shape.begin, *end)) * scale[:, None, None] + shift[:, None, None] + residual
     bounds = np.array([-0.5, 1.5], np.float32)
-    kernel = made(tensor, shape, cut_winograd(shape, registers), Epilogue(scale, shift), bounds, threads)
+    V, across = max(8, registers[1]), tiles(shape)[1]
+    chosen = cut_tiles(shape, registers, -(-across // V) * V if whole else across)
+    kernel = made(tensor, shape, chosen, Epilogue(scale, shift), bounds, threads)
     y = residual.copy() if in_place else np.full(want.shape, np.nan, np.float32)
     carry_out(kernel, x, y, y if in_place else residual, threads)
     np.testing.assert_allclose(y, np.clip(want, -0.5, 1.5), rtol=1e-4, atol=1e-4)
@@ -107,7 +118,7 @@ def test_a_tile_that_whole_vectors_leave_over(share, pruned, carry_out, register
     w, x = pruned(rng, (21, 11, 3, 3), 1.0), rng.standard_normal((2, 11, H, W)).astype(np.float32)
     tensor = DenseTensor.of(w) if code is np.float32 else share(w, (0,), "rows", code)
     residual = rng.standard_normal((2, 21, H, W)).astype(np.float32)
-    chosen = cut_winograd(shape, registers)
+    chosen = cut_tiles(shape, registers, tiles(shape)[1])
     chosen = replace(chosen, pieces=pieces, block=-(-block // (chosen.V // chosen.T)) * (chosen.V // chosen.T))
     y = np.full(residual.shape, np.nan, np.float32)
     carry_out(made(tensor, shape, chosen, threads=threads), x, y, residual, threads)
@@ -119,13 +130,22 @@ def test_a_tile_that_whole_vectors_leave_over(share, pruned, carry_out, register
 def test_a_cut_covers_every_tile(registers, C, M, size):
     shape = Shape2D(1, C, size, size, M, size, size, (3, 3), begin=(1, 1))
     found, (down, across) = cut_winograd(shape, registers), tiles(shape)
-    assert found.V * found.total + lone.fits(down * across, found.V) >= down * across > found.V * (found.total - 1)
+    assert found.across in (across, -(-across // found.V) * found.V)
+    assert found.down == down
+    assert found.V * found.total + found.left_over >= found.tiles > found.V * (found.total - 1)
+    assert down - found.left_over <= found.runs <= down * -(-found.across // found.V) + found.pieces
     assert 1 <= found.pieces <= found.total
     assert max(found.counts) <= found.R
     assert found.chunk % found.T == 0
     wide = found.V // registers[1]
     assert wide * (found.T * found.R + found.R) + 1 <= registers[0]
     assert cost_winograd(shape, found, registers[1]) > 0
+
+
+@pytest.mark.parametrize(("size", "channels", "across"), [(55, 16, 16), (56, 256, 14), (27, 32, 7), (224, 64, 56)])
+def test_rows_are_filled_up_where_transforms_take_longer_than_products(size, channels, across):
+    shape = Shape2D(1, channels, size, size, 4 * channels, size, size, (3, 3), begin=(1, 1))
+    assert cut_winograd(shape, (32, 16)).across == across
 
 
 @pytest.mark.parametrize(
