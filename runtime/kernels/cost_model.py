@@ -12,11 +12,11 @@ from .layout import MOST_VECTORS, Shape2D, Tiling, balanced, tiles
 HEIGHTS = (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 16, 20, 24, 28)
 WIDTHS = (8, 16)
 
-BLOCK_BYTES = (24 << 10, 50 << 10, 64 << 10, 256 << 10)
+BLOCK_BYTES = (24 << 10, 37 << 10, 50 << 10, 64 << 10, 128 << 10, 256 << 10)
 """Packed inputs of one block: those of the first fit a 32 KiB first-level cache beside the stream of weights, those of the
-second nearly fit one of 48 KiB."""
+second one of 48 KiB, and those of the third nearly do."""
 
-LOADS = (1.0, 1.2 if first_cache() >= 48 << 10 else 1.45, 1.5, 1.9)
+LOADS = (1.0, *((1.1, 1.2) if first_cache() >= 48 << 10 else (1.3, 1.45)), 1.5, 1.8, 2.0)
 """Cycles of a load, when there are many, by the :data:`BLOCK_BYTES` that the inputs of a block fit."""
 
 MULTIPLY_ADD = 1.05
@@ -28,7 +28,7 @@ VISITED = {1: 30, 2: 75}
 SHIFTED = {1: 30, 2: 60}
 """Cycles that it takes more for each shift of its sums, beside the shift itself: there are as many lists again."""
 
-PARTIAL = 22
+PARTIAL = 4
 """Cycles by which it takes longer to store a vector of a tile that reaches over an edge."""
 
 VISIT_PREPARED, ENTRY_PREPARED, LISTED = 150, {1: 9, 2: 28}, 12

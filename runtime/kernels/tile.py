@@ -11,13 +11,13 @@ are compile-time constants carried by the lengths of tuples.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
+from itertools import pairwise, zip_longest
 from typing import Any, TypeAlias
 
 from llvmlite import ir
 
 from ._memory import clip, opaque
-from ._vector import F32, I64, call, lanes_below, masked_load, masked_store, splat, vector_pointer
+from ._vector import F32, I64, call, masked_load, masked_store, splat, vector_pointer
 
 I32, I8 = ir.IntType(32), ir.IntType(8)
 
@@ -115,11 +115,11 @@ class Tile:
                 target = vector_pointer(self.b, kept, ir.Constant(I64, self._place(t, r)), self.vector)
                 self.b.store(value, target).align = 4 * self.lanes
 
-    def store(self, sums: list[Any], target: Any, residual: Any, pitch: Any, affine: Affine, mask: Any = None) -> None:
-        """Write ``clip(sum * scale + shift + residual, low, high)`` of one channel, all lanes or those of a ``mask``; NaN stays
-        NaN."""
+    def store(self, sums: list[Any], target: Any, residual: Any, pitch: Any, affine: Affine, masks: Sequence[Any] = ()) -> None:
+        """Write ``clip(sum * scale + shift + residual, low, high)`` of one channel, all lanes or those of the vectors' masks,
+        if they have any; NaN stays NaN."""
         b = self.b
-        for r, value in enumerate(sums):
+        for r, (value, mask) in enumerate(zip_longest(sums, masks)):
             at = b.mul(pitch, ir.Constant(I64, r))
             other = None if residual is None else self._other(b.gep(residual, [at]), mask)
             finished = self._finished(value, other, affine)
@@ -127,16 +127,6 @@ class Tile:
                 b.store(finished, vector_pointer(b, target, at, self.vector)).align = 4
             else:
                 masked_store(b, finished, b.gep(target, [at]), mask)
-
-    def store_part(self, kept: Any, target: Any, residual: Any, affine: Affine, count: Any, added: Any) -> None:
-        """As :meth:`store` for the first ``count`` lanes of one vector of sums in scratch memory; the residual counts where
-        ``added`` (i1)."""
-        b = self.b
-        mask, before = lanes_below(b, count, self.lanes), b.block
-        with b.if_then(added):  # even a load of no lanes waits for stores there
-            loaded, inside = masked_load(b, residual, mask, self.vector), b.block
-        other = self._join([(ir.Constant(self.vector, None), before), (loaded, inside)])
-        masked_store(b, self._finished(self._load(kept, 0), other, affine), target, mask)
 
     def affine(self, scale: Any, shift: Any, bounds: Any, m: Any) -> Affine:
         """Those of channel ``m``, of arrays of scales, shifts and (low, high), loaded where they are used."""

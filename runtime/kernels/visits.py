@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from llvmlite import ir
@@ -46,7 +47,10 @@ def emit_visits(b: Any, task: Any, tile: Tile, *, coded: bool) -> None:
     lanes_left, fewer, vectors_left = (field(i) for i in (LANES_LEFT, FEWER, VECTORS_LEFT))
     start, channels_of, flags_of = field(START, I32), field(CHANNEL, I32), field(FLAGS, I8)
     shift, bounds = field(SHIFT, F32), field(BOUNDS, F32)
-    mask = lanes_below(b, lanes_left, V) if tile.shifts > 1 else None
+    whole = [lanes_below(b, lanes_left, V) if tile.shifts > 1 else None] * R
+    counts = [b.sub(lanes_left, b.mul(fewer, ir.Constant(I64, r))) for r in range(R)]
+    inside = [b.icmp_signed("<", ir.Constant(I64, r), vectors_left) for r in range(R)]
+    partial = [lanes_below(b, b.select(*pair, ir.Constant(I64, 0)), V) for pair in zip(inside, counts, strict=True)]
     weights = Weights(b, field(WORDS, I32), field(CODEBOOK, F32) if coded else None)
 
     one = ir.Constant(I64, 1)
@@ -81,34 +85,24 @@ def emit_visits(b: Any, task: Any, tile: Tile, *, coded: bool) -> None:
 
         present = b.lshr(own, ir.Constant(I64, PRESENT))
 
-        def store(*, added: bool) -> None:
+        def store(masks: Sequence[Any], *, added: bool) -> None:
             for t in range(T):
                 with b.if_then(b.icmp_unsigned(">", present, ir.Constant(I64, t))):
                     m = b.add(channel, ir.Constant(I64, t))
                     at = b.mul(m, plane)
                     affine, other = tile.affine(scale, shift, bounds, m), b.gep(residual, [at]) if added else None
-                    tile.store(total[t], b.gep(outputs, [at]), other, pitch, affine, mask)
+                    tile.store(total[t], b.gep(outputs, [at]), other, pitch, affine, masks)
 
-        def store_parts() -> None:
-            with cgutils.for_range(b, present, intp=I64) as outer:
-                m = b.add(channel, outer.index)
-                affine = tile.affine(scale, shift, bounds, m)
-                with cgutils.for_range(b, vectors_left, intp=I64) as inner:
-                    r = inner.index
-                    at = b.add(b.mul(m, plane), b.mul(r, pitch))
-                    place = b.gep(sums, [b.mul(b.add(b.mul(m, ir.Constant(I64, R)), r), ir.Constant(I64, V))])
-                    count = b.sub(lanes_left, b.mul(fewer, r))
-                    tile.store_part(place, b.gep(outputs, [at]), b.gep(residual, [at]), affine, count, flag(mode, RESIDUAL))
-
-        with b.if_else(b.and_(last, b.not_(flag(mode, PARTIAL)))) as (final, unfinished):
-            with final, b.if_else(flag(mode, RESIDUAL)) as choices:
-                for choice, added in zip(choices, (True, False), strict=True):
-                    with choice:
-                        store(added=added)
+        with b.if_else(last) as (final, unfinished):
+            with final, b.if_else(flag(mode, PARTIAL)) as choices:
+                for choice, masks in zip(choices, (partial, whole), strict=True):
+                    with choice, b.if_else(flag(mode, RESIDUAL)) as (with_residual, alone):
+                        with with_residual:
+                            store(masks, added=True)
+                        with alone:
+                            store(masks, added=False)
             with unfinished:
                 tile.keep(total, kept)
-                with b.if_then(last):
-                    store_parts()
 
 
 @intrinsic
