@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator
 from functools import lru_cache
 from itertools import product
@@ -69,6 +70,7 @@ def choose(
 
 
 def _candidates(shape: Shape2D, registers: tuple[int, int]) -> Iterator[Tiling]:
+    """Vectors of fewer lanes than registers have take as many loads as whole ones, unless one of them is enough."""
     count, width = registers
     size, together, outputs = shape.C // shape.groups, shape.M // shape.groups, shape.OH * shape.OW
     kernel = shape.kernel, shape.strides[0], shape.dilations[0]
@@ -76,11 +78,11 @@ def _candidates(shape: Shape2D, registers: tuple[int, int]) -> Iterator[Tiling]:
         for R in HEIGHTS:
             if T * R * max(1, V // width) > count - 3 - T:
                 break
-            if R <= shape.OH and shape.OH > 1:
+            if R <= shape.OH and shape.OH > 1 and min(width, shape.OW) <= V:
                 spilled = T * R * max(1, V // width) > count - 6
                 for shifts in (1,) if spilled else _shifts(shape, V):
                     yield from _blocked(Tiling(T, R, V, "rows", 1, *kernel, shifts=shifts), size)
-            if outputs > (R - 1) * V:
+            if outputs > (R - 1) * V and min(width, outputs) <= V:
                 yield from _blocked(Tiling(T, R, V, "flat", 1, *kernel), size)
                 plane = outputs // V
                 # Only tiles that reach over no edge are read in place: a part of one would reach over the last plane's end.
@@ -120,8 +122,10 @@ def cost(shape: Shape2D, tiling: Tiling, nonzeros: int, width: int = 16, parts: 
     wide, channels = max(1, V // width), shape.C // shape.groups
     blocks = max(1, -(-channels // tiling.block))
     both = nonzeros / max(1, shape.dense) * nonzeros / 2 if T == 2 else 0.0
-    held = min(tiling.block, channels) * (R * V if tiling.shape == "direct" else tiling.vectors * V) * 4
-    load = LOADS[sum(held > size for size in BLOCK_BYTES[:-1])] * (1.4 if tiling.shape == "direct" else 1.0)
+    in_place = tiling.shape == "direct"
+    vectors = R if in_place else tiling.vectors
+    held = min(tiling.block, channels) * vectors * V * 4
+    load = LOADS[min(bisect_left(BLOCK_BYTES, held), len(LOADS) - 1)] * (1.4 if in_place else 1.0)
     walked = 1.12 * ((nonzeros - 2 * both) * (R * wide * load + 2) + both * (R * wide * max(load, 2 * MULTIPLY_ADD) + 2))
     visited = count * (VISITED[T] + (4 * T * R * wide if blocks > 1 else 0))
     visited += count * (tiling.shifts - 1) * (SHIFTED[T] + T * R * wide)
@@ -129,7 +133,7 @@ def cost(shape: Shape2D, tiling: Tiling, nonzeros: int, width: int = 16, parts: 
     line = stored_line(shape) if tiling.shape == "rows" else min(STORED[1], stored_line(shape))
     stored = shape.M * R * wide * (line * (1 + twice) + PARTIAL * (1 - _inside(shape, tiling)))
     fetched = (shape.C * shape.H * shape.W > FAR) * FETCHED / tiling.copies
-    packed = shape.C * tiling.packed * wide * ((10 if shape.strides[1] == 1 else 15) + fetched)
+    packed = 0 if in_place else shape.C * vectors * wide * ((10 if shape.strides[1] == 1 else 15) + fetched)
     entry = ENTRY_PREPARED[T] + LISTED * (tiling.shifts > 1)
     prepared = VISIT_PREPARED * count + entry * nonzeros if passing else 0
     return spread(tiles(shape, tiling), parts, parts, walked + visited + stored, packed + 1000) + prepared
