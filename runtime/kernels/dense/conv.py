@@ -27,6 +27,10 @@ INPUT_BYTES, SUM_BYTES = 600 << 10, 400 << 10
 TOGETHER = 4
 """Output channels multiplied at once: looking up a code takes two loads, which as many vectors as possible should share."""
 
+FEW_BYTES = 160 << 10
+"""Weights that are looked up once for all where they take no more: they stay in a second-level cache beside inputs and sums,
+and looking them up in each run takes more loads than the inputs."""
+
 CHUNK = 16
 """Output channels whose sums are finished while they are in the first-level cache."""
 
@@ -65,9 +69,11 @@ def cost_dense(shape: Shape2D, cut: Cut, width: int, parts: int = 1) -> float:
 
 
 def dense_weights(matrix: Matrix, T: int) -> tuple[np.ndarray, np.ndarray | None]:
-    """Weights whose rows are output channels: (units, columns, T), uint8 codes for the codebook, or float32. A unit is ``T``
-    output channels."""
+    """Weights whose rows are output channels: (units, columns, T), uint8 codes for the codebook, or float32, which few weights
+    are too. A unit is ``T`` output channels."""
     rows, codebook = whole_rows(matrix)
+    if codebook is not None and 4 * rows.size <= FEW_BYTES:
+        rows, codebook = codebook[rows], None
     units = -(-matrix.rows // T)
     grid = np.zeros((units * T, matrix.columns), rows.dtype)
     grid[: matrix.rows] = rows

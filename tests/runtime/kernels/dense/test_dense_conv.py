@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from tersor.format_spec.tensors import DenseTensor
 from tersor.runtime.kernels.conv import affine
+from tersor.runtime.kernels.dense import conv as dense
 from tersor.runtime.kernels.dense.conv import DenseConv, cost_dense, cut_dense, dense_weights
 from tersor.runtime.kernels.layout import Shape2D
 from tersor.runtime.kernels.matrix import matrix_of
@@ -56,10 +58,11 @@ def made(tensor, shape: Shape2D, chosen: Cut, epilogue: Epilogue = PLAIN, bounds
     block=st.integers(1, 9),
     threads=st.integers(1, 3),
     in_place=st.booleans(),
+    looked_up=st.booleans(),
     seed=st.integers(0, 99),
 )
 def test_equals_reference(
-    share, pruned, carry_out, geometry, registers, code, order, density, pieces, block, threads, in_place, seed
+    share, pruned, carry_out, geometry, registers, code, order, density, pieces, block, threads, in_place, looked_up, seed
 ):
     (shape, end), rng = geometry, np.random.default_rng(seed)
     w = pruned(rng, (shape.M, shape.C, *shape.kernel), density)
@@ -71,7 +74,9 @@ def test_equals_reference(
     want = conv.reference(x, w, **attributes) * scale[:, None, None] + shift[:, None, None] + residual
     chosen = cut_dense(shape.flattened, registers)
     chosen = replace(chosen, pieces=min(pieces, chosen.total), block=min(block, shape.C))
-    kernel = made(tensor, shape, chosen, Epilogue(scale, shift), np.array([-0.5, 1.5], np.float32), threads)
+    with patch.object(dense, "FEW_BYTES", dense.FEW_BYTES if looked_up else 0):
+        kernel = made(tensor, shape, chosen, Epilogue(scale, shift), np.array([-0.5, 1.5], np.float32), threads)
+    assert (kernel.codebook is not None) == (code is np.uint8 and not looked_up)
     y = residual.copy() if in_place else np.full(want.shape, np.nan, np.float32)
     carry_out(kernel, x, y, y if in_place else residual, threads)
     np.testing.assert_allclose(y, np.clip(want, -0.5, 1.5), rtol=1e-4, atol=1e-4)
