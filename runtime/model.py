@@ -147,7 +147,7 @@ class Model:
             MemoryError: the system has none for a step.
         """
         shapes = check_inputs(self.inputs, inputs)
-        wanted = self._wanted(outputs)
+        wanted = self._wanted(outputs) if outputs or out else ()
         planned = self._planned(shapes)
         given = dict(out or {})
         if given:

@@ -19,7 +19,7 @@ from .order import FACTS, PIECES, WORK, X, Y
 from .shared import Shared, evenly, one_order
 from .team import take
 
-MOST_PIECES, PIECE = 4, 100_000
+MOST_PIECES, PIECE = 4, 20_000
 """Pieces of work for each thread, at most, and the elements of one, at least."""
 
 LOG2_E, LN_2_HIGH, LN_2_LOW = (np.float32(value) for value in (1.44269504088896341, 0.693359375, -2.12194440e-4))
