@@ -27,6 +27,9 @@ TOGETHER = 8
 CHUNK = 16
 """Output channels whose kernels and sums stay in a second-level cache between the steps."""
 
+KERNEL_BYTES = 256 << 10
+"""Transformed kernels of a convolution, at most, that are kept beside inputs and sums from one piece to the next."""
+
 PAD = 16
 """Elements between the vectors of one product and the next, so that 36 of them lie in as many sets of a cache."""
 
@@ -85,20 +88,25 @@ def cut_tiles(shape: Shape2D, registers: tuple[int, int], across: int) -> TileCu
     return TileCut(T, R, V, total, pieces, min(CHUNK, -(-shape.M // T) * T), -(-block // per) * per, down, across)
 
 
+def keeps_kernels(shape: Shape2D, cut: TileCut) -> bool:
+    """Whether a thread transforms all kernels once, and not for every piece: few of them."""
+    return cut.block >= shape.C and 4 * PRODUCTS * shape.C * shape.M <= KERNEL_BYTES
+
+
 def cost_winograd(shape: Shape2D, cut: TileCut, width: int, parts: int = 1) -> float:
     """Estimated cycles of ``parts`` threads on cores whose vectors have ``width`` lanes, on the scale of
     :func:`tersor.runtime.kernels.cost_model.cost`.
 
     Products take longer where sums of several blocks of input channels are added up: all of them do not fit a second-level
-    cache. Kernels are transformed for every piece.
+    cache. Kernels are transformed for every piece, few of them once for all.
     """
     kernels, wide = shape.C * shape.M, cut.V // width
     of_product = cut.cycles * (1.1 if cut.block >= shape.C else 1.35)
     vectors, left_over = wide * cut.total / cut.pieces, cut.left_over / cut.pieces
     runs = wide * (cut.runs / cut.pieces + left_over)
-    repeated = 600 * shape.C * runs
+    repeated, kernel = 600 * shape.C * runs, 400 * wide / cut.V / (cut.pieces if keeps_kernels(shape, cut) else 1)
     divided = (300 + 15 * max(0, stored_line(shape) - STORED[1])) * shape.M * runs + kernels * (
-        PRODUCTS * (of_product * vectors + 0.15 * left_over) + 400 * wide / cut.V
+        PRODUCTS * (of_product * vectors + 0.15 * left_over) + kernel
     )
     shares = min(parts, -(-shape.M // cut.chunk))
     return spread(shape.N * cut.pieces, parts, shares, divided, repeated)
@@ -140,8 +148,8 @@ class WinogradConv(InPieces):
     def geometry(self) -> np.ndarray:
         """In the order of :mod:`.convolve`."""
         cut = self.cut
-        sizes = (cut.across, self._line, *self._steps, cut.block, cut.chunk, cut.T, cut.R, self._lone_step, self.place_bytes)
-        return geometry_of(self.shape, 0, *sizes)
+        sizes = (cut.across, self._line, *self._steps, cut.block, cut.chunk, cut.T, cut.R, self._lone_step)
+        return geometry_of(self.shape, 0, *sizes, self._of_chunk if keeps_kernels(self.shape, cut) else 0, self.place_bytes)
 
     def code(self) -> int:
         """The address of the kernel."""
@@ -173,5 +181,11 @@ class WinogradConv(InPieces):
         """Elements between the inputs, the weights and the sums of one product and the next."""
         cut = self.cut
         lanes, block = cut.most * cut.V, min(cut.block, self.shape.C)
-        weights = cut.chunk // cut.T * -(-block * cut.T // cut.V) * cut.V
+        weights = self._of_chunk * (-(-self.shape.M // cut.chunk) if keeps_kernels(self.shape, cut) else 1)
         return block * lanes + cut.V + PAD, weights + PAD, kept(self.shape, cut) * lanes + PAD
+
+    @property
+    def _of_chunk(self) -> int:
+        """Elements of a chunk's weights of one product."""
+        cut, block = self.cut, min(self.cut.block, self.shape.C)
+        return cut.chunk // cut.T * -(-block * cut.T // cut.V) * cut.V

@@ -22,11 +22,12 @@ from ._emit import transform_columns, transform_outputs, transform_rows, transfo
 from .lone import finish_tile, keep_tile, multiply_tile
 from .transforms import OUTPUTS, POINTS, PRODUCTS, TAPS
 
-ACROSS, LINE, INPUTS_STEP, WEIGHTS_STEP, SUMS_STEP, BLOCK, CHUNK, TOGETHER, MOST, LONE_STEP, PLACE = range(OWN, OWN + 11)
+ACROSS, LINE, INPUTS_STEP, WEIGHTS_STEP, SUMS_STEP, BLOCK, CHUNK, TOGETHER, MOST, LONE_STEP, KEPT, PLACE = range(OWN, OWN + 12)
 """Numbers of the geometry beside those of every convolution: tiles across an image; elements of a row of transformed inputs;
 elements between the inputs, weights and sums of one product and the next; input channels of a block; output channels of a
 chunk, and those multiplied at once; vectors multiplied at once, at most; elements between the sums of one product and the next
-of a tile that is left over, 0 when none is; bytes of a place in scratch memory."""
+of a tile that is left over, 0 when none is; elements between the transformed weights of one chunk and the next, 0 where they
+are not kept for the next piece; bytes of a place in scratch memory."""
 
 
 @jit
@@ -44,18 +45,20 @@ def convolve_pieces(lanes, order, member):
     """
     geometry = number_at(order, GEOMETRY)
     place = number_at(order, SCRATCH) + member * number_at(geometry, PLACE)
-    task = np.empty(TASK, np.int64)
+    task, chunk = np.empty(TASK, np.int64), number_at(geometry, CHUNK)
+    ready = np.zeros((number_at(geometry, M) + chunk - 1) // chunk, np.uint8)
     piece = take(order, member)
     while piece < number_at(order, PIECES):
-        _convolve_piece(lanes, order, geometry, task, place, number_at(order, WORK) + 40 * piece)
+        _convolve_piece(lanes, order, geometry, task, ready, place, number_at(order, WORK) + 40 * piece)
         piece = take(order, member)
 
 
 @jit
-def _convolve_piece(lanes, order, geometry, task, line, work):
-    """Compute the piece described at ``work``. Scratch memory: six rows of inputs, transformed inputs, weights, sums; the last
-    of one chunk where one block holds all input channels, else of all output channels; then what a lone tile needs: 36 vectors,
-    inputs of a block, sums of all output channels."""
+def _convolve_piece(lanes, order, geometry, task, ready, line, work):
+    """Compute the piece described at ``work``; ``ready`` says of which chunks the weights have been transformed. Scratch
+    memory: six rows of inputs, transformed inputs, weights, sums; the last of one chunk where one block holds all input
+    channels, else of all output channels; then what a lone tile needs: 36 vectors, inputs of a block, sums of all output
+    channels."""
     V, n, first, last = len(lanes), number_at(work, 0), number_at(work, 1), number_at(work, 2)
     inputs = line + 4 * POINTS * number_at(geometry, LINE)
     weights = inputs + 4 * PRODUCTS * number_at(geometry, INPUTS_STEP)
@@ -84,11 +87,15 @@ def _convolve_piece(lanes, order, geometry, task, line, work):
                 keep_tile(tile, tile_inputs + 4 * i, V, block)
         for begin in range(first_channel, stop, chunk):
             end, target = min(begin + chunk, stop), sums + (begin - first_channel) * kept
-            _transform_kernels(lanes, weights, begin, end, c, count, order, geometry)
-            _multiply(lanes, inputs, weights, target, vectors, end - begin, c, count, order, geometry, task)
+            number = begin // chunk
+            kernels = weights + 4 * number * number_at(geometry, KEPT)
+            if not ready[number]:
+                _transform_kernels(lanes, kernels, begin, end, c, count, order, geometry)
+                ready[number] = number_at(geometry, KEPT) != 0
+            _multiply(lanes, inputs, kernels, target, vectors, end - begin, c, count, order, geometry, task)
             if lone:
                 own, apart = tile_sums + 4 * begin, number_at(geometry, LONE_STEP)
-                multiply_tile(tile_inputs, block, weights, number_at(geometry, WEIGHTS_STEP), own, apart, order, task)
+                multiply_tile(tile_inputs, block, kernels, number_at(geometry, WEIGHTS_STEP), own, apart, order, task)
             if c + count == channels:
                 for m in range(begin, end):
                     source, channel = target + 4 * (m - begin) * vectors * V, n * number_at(geometry, M) + m

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import product
 from math import prod
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -14,6 +16,7 @@ from tersor.format_spec.tensors import DenseTensor
 from tersor.runtime.kernels.conv import affine
 from tersor.runtime.kernels.layout import Shape2D
 from tersor.runtime.kernels.matrix import matrix_of
+from tersor.runtime.kernels.winograd import conv as winograd
 from tersor.runtime.kernels.winograd import lone
 from tersor.runtime.kernels.winograd.conv import (
     TileCut,
@@ -22,6 +25,7 @@ from tersor.runtime.kernels.winograd.conv import (
     cut_tiles,
     cut_winograd,
     fits,
+    keeps_kernels,
     tiles,
     winograd_weights,
 )
@@ -83,19 +87,21 @@ def test_equals_reference(share, pruned, carry_out, geometry, registers, code, o
 
 
 @pytest.mark.parametrize("registers", REGISTERS.values(), ids=REGISTERS)
-def test_threads_change_no_bit_and_nothing_outside_is_written(share, pruned, carry_out, registers):
+def test_neither_threads_nor_kept_kernels_change_a_bit_and_nothing_outside_is_written(share, pruned, carry_out, registers):
     rng = np.random.default_rng(0)
     shape = Shape2D(N=1, C=20, H=21, W=33, M=40, OH=21, OW=33, kernel=(3, 3), begin=(1, 1))
     tensor = share(pruned(rng, (40, 20, 3, 3), 1.0), (0,), "rows", np.uint8)
     x, results = rng.standard_normal((1, 20, 21, 33)).astype(np.float32), []
-    for threads in (1, 2, 3):
-        kernel = made(tensor, shape, cut_winograd(shape, registers), threads=threads)
+    for threads, most in product((1, 2, 3), (0, winograd.KERNEL_BYTES)):
         guarded = np.full(40 * 21 * 33 + 64, 7, np.float32)
-        carry_out(kernel, x, guarded[32:-32], None, threads)
+        with patch.object(winograd, "KERNEL_BYTES", most):
+            kernel = made(tensor, shape, cut_winograd(shape, registers), threads=threads)
+            assert keeps_kernels(shape, kernel.cut) == (most > 0)
+            carry_out(kernel, x, guarded[32:-32], None, threads)
         results.append(guarded)
     assert np.all(results[0][:32] == 7)
     assert np.all(results[0][-32:] == 7)
-    assert results[0].tobytes() == results[1].tobytes() == results[2].tobytes()
+    assert {result.tobytes() for result in results} == {results[0].tobytes()}
 
 
 def test_loses_a_digit_at_most(pruned, carry_out):
