@@ -17,13 +17,13 @@ BLOCK_BYTES = (24 << 10, 37 << 10, 50 << 10, 64 << 10, 128 << 10, 256 << 10)
 """Packed inputs of one block: those of the first fit a 32 KiB first-level cache beside the stream of weights, those of the
 second one of 48 KiB, and those of the third nearly do."""
 
-LOADS = (1.0, *((1.1, 1.2) if first_cache() >= 48 << 10 else (1.3, 1.45)), 1.5, 1.8, 2.0)
-"""Cycles of a load, when there are many, by the :data:`BLOCK_BYTES` that the inputs of a block fit."""
+LOADS = (1.0, *((1.1, 1.2) if first_cache() >= 48 << 10 else (1.3, 1.45)), 1.5, 1.8, 2.0, 2.2)
+"""Cycles of a load, when there are many, by the :data:`BLOCK_BYTES` that the inputs of a block fit; last if they fit none."""
 
-MULTIPLY_ADD = 1.05
+MULTIPLY_ADD = 0.9
 """Cycles of a multiply-add whose input is in a register, on a core of which another processor uses a part."""
 
-VISITED = {1: 30, 2: 75}
+VISITED = {1: 30, 2: 85}
 """Cycles that a visit takes beside its entries, by its channels: two walk three lists."""
 
 SHIFTED = {1: 30, 2: 60}
@@ -125,7 +125,7 @@ def cost(shape: Shape2D, tiling: Tiling, nonzeros: int, width: int = 16, parts: 
     in_place = tiling.shape == "direct"
     vectors = R if in_place else tiling.vectors
     held = min(tiling.block, channels) * vectors * V * 4
-    load = LOADS[min(bisect_left(BLOCK_BYTES, held), len(LOADS) - 1)] * (1.4 if in_place else 1.0)
+    load = LOADS[bisect_left(BLOCK_BYTES, held)] * (1.4 if in_place else 1.0)
     walked = 1.12 * ((nonzeros - 2 * both) * (R * wide * load + 2) + both * (R * wide * max(load, 2 * MULTIPLY_ADD) + 2))
     visited = count * (VISITED[T] + (4 * T * R * wide if blocks > 1 else 0))
     visited += count * (tiling.shifts - 1) * (SHIFTED[T] + T * R * wide)

@@ -62,8 +62,8 @@ def cost_dense(shape: Shape2D, cut: Cut, width: int, parts: int = 1) -> float:
     are kept first."""
     vectors = cut.V // width * cut.total / cut.pieces
     packed = (10 if shape.strides[1] == 1 else 15) + 5 * cut.V / shape.OW
-    stored = 20 if cut.block >= shape.C else 25
-    divided, repeated = cut.cycles * shape.dense + stored * shape.M, packed * shape.C * shape.taps
+    stored = 10 if cut.block >= shape.C else 15
+    divided, repeated = 1.1 * cut.cycles * shape.dense + stored * shape.M, packed * shape.C * shape.taps
     shares = min(parts, -(-shape.M // cut.chunk))
     return spread(shape.N * cut.pieces, parts, shares, vectors * divided, vectors * repeated + 2000)
 

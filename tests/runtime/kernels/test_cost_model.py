@@ -83,7 +83,7 @@ def test_more_weights_than_can_be_counted_get_no_tile():
 
 
 @pytest.mark.parametrize(
-    ("size", "density", "shifts", "together"), [(14, 0.1, 3, 1), (28, 0.1, 3, 1), (13, 0.35, 3, 2), (112, 0.9, 1, 1)]
+    ("size", "density", "shifts", "together"), [(14, 0.1, 3, 1), (28, 0.1, 3, 1), (13, 0.35, 3, 2), (112, 0.9, 1, 2)]
 )
 def test_sums_are_shifted_where_blocks_would_hold_few_channels(size, density, shifts, together):
     shape = Shape2D(N=1, C=256, H=size, W=size, M=256, OH=size, OW=size, kernel=(3, 3), begin=(1, 1))
