@@ -36,9 +36,9 @@ CHUNK = 16
 
 
 def cut_dense(shape: Shape2D, registers: tuple[int, int], parts: int = 1) -> Cut:
-    """How a convolution is cut for ``parts`` threads of a processor, ``registers`` being those of :func:`host_registers`: into
-    the largest pieces whose sums, of a chunk where all their inputs are one block, else of all output channels, are few enough;
-    or into as many more as give each thread the same number, where that is quicker."""
+    """How a convolution is cut for ``parts`` threads of a processor, ``registers`` being those of :func:`host_registers`: the
+    quickest of the larger pieces whose sums, of a chunk where all their inputs are one block, else of all output channels, are
+    few enough, or of as many more as give each thread the same number."""
     T, R, V = register_tile(registers, TOGETHER)
     total, chunk = -(-shape.OH * shape.OW // V), min(CHUNK, -(-shape.M // T) * T)
 
@@ -51,9 +51,10 @@ def cut_dense(shape: Shape2D, registers: tuple[int, int], parts: int = 1) -> Cut
 
     most = max(R, min(VECTORS, PIECE_BYTES // (4 * V * shape.C * shape.taps)))
     cuts = [of(vectors) for vectors in range(min(most, total), 0, -1)]
-    largest = next((cut for cut in cuts if 4 * kept(shape, cut) * cut.most * V <= SUM_BYTES), cuts[-1])
-    evenly = min(total, -(-largest.pieces // parts) * parts)
-    return min(largest, replace(largest, pieces=evenly), key=cycles)
+    fitting = [cut for cut in cuts if 4 * kept(shape, cut) * cut.most * V <= SUM_BYTES] or cuts[-1:]
+    largest = [cut for cut in fitting if 2 * cut.most > fitting[0].most]
+    evenly = [replace(cut, pieces=min(total, -(-cut.pieces // parts) * parts)) for cut in largest]
+    return min(*largest, *evenly, key=cycles)
 
 
 def cost_dense(shape: Shape2D, cut: Cut, width: int, parts: int = 1) -> float:
