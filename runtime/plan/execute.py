@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import nullcontext
 from itertools import count
 from math import prod
 
@@ -63,10 +62,16 @@ class Execution:
         """
         values = self._values.copy()
         owners = self._bind(values, inputs, out)
-        with np.errstate(all="ignore") if self._by_numpy else nullcontext():
-            for part in self._parts:
-                part.run(values, workers)
+        if self._by_numpy:
+            with np.errstate(all="ignore"):
+                self._run_parts(values, workers)
+        else:
+            self._run_parts(values, workers)
         return {name: self._result(name, values, index in owners, out) for name, index in self._plan.outputs.items()}
+
+    def _run_parts(self, values: list[np.ndarray | None], workers: Workers) -> None:
+        for part in self._parts:
+            part.run(values, workers)
 
     def _bind(
         self, values: list[np.ndarray | None], inputs: Mapping[str, np.ndarray], out: Mapping[str, np.ndarray]

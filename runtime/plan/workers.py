@@ -157,6 +157,7 @@ class _Crew:
     team: np.ndarray
     helpers: tuple[_Helper, ...]
     calls: Iterator[int] = field(default_factory=lambda: count(1))
+    patience: int = 1
     carries_out: Callable[[np.ndarray, np.ndarray, int], bool] = field(default_factory=carry_out.once)
 
     @classmethod
@@ -166,7 +167,7 @@ class _Crew:
         helpers: list[_Helper] = []
         with suppress(RuntimeError):
             helpers.extend(_Helper(jobs, team, f"tersor {number}") for number in range(1, size + 1))
-        return cls(jobs, team, tuple(helpers))
+        return cls(jobs, team, tuple(helpers), patience=_patience() if helpers else 1)
 
     def help(self, job: _Job, wanted: int) -> None:
         """Let at most ``wanted`` helpers do parts of a job."""
@@ -182,8 +183,7 @@ class _Crew:
         """
         if self.helpers and shared:
             self._wake()
-        patience = _patience() if self.helpers else 1
-        if not self.carries_out(self.team, orders, patience):
+        if not self.carries_out(self.team, orders, self.patience):
             raise MemoryError(NO_MEMORY)
 
     def _wake(self) -> None:
