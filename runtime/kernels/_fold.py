@@ -82,12 +82,15 @@ class _Fold:
         return value
 
     def halved(self, place: Any, first: int) -> Any:
-        """Every second element from number ``first``, below ``2 * width``, after ``place`` on: of loads that all numbers share,
-        since those that cross a cache line take twice as long."""
+        """Every second element from number ``first``, below ``width``, after ``place`` on: of loads that all numbers share,
+        since those that cross a cache line take twice as long. Two vectors are read, or three."""
         skipped, phase = divmod(first, 2)
-        pairs = [(self.load(place, 2 * k), self.load(place, 2 * k + 1)) for k in range(2)]
-        near, far = (self._lanes(*pair, range(phase, 2 * self.width, 2)) for pair in pairs)
-        return self._lanes(near, far, range(skipped, skipped + self.width))
+        elements = range(phase, 2 * self.width, 2)
+        near = self._lanes(self.load(place), self.load(place, 1), elements)
+        if skipped == 0:
+            return near
+        third = self.load(place, 2)
+        return self._lanes(near, self._lanes(third, third, elements), range(skipped, skipped + self.width))
 
     def _lanes(self, first: Any, second: Any, which: range) -> Any:
         return self.b.shuffle_vector(first, second, ir.Constant(ir.VectorType(I32, self.width), list(which)))
@@ -129,7 +132,7 @@ def fold_rows(typingctx: Any, lanes: Any, adds: Any, target: Any, source: Any, s
                     source = b.bitcast(place, first.type)
                     if left is not None:
                         return masked_load(b, source, lanes_below(b, left, V), fold.vector, fold.neutral)
-                    if isinstance(i, ir.Constant) and i.constant > 0:  # the first row has mostly been the last one before
+                    if isinstance(i, ir.Constant) and i.constant > 0:  # the first row of three has mostly been the last before
                         prefetch_line(b, b.gep(source, [ir.Constant(I64, AHEAD)]))
                     return fold.load(source)
 
@@ -151,8 +154,8 @@ def fold_columns(
     """Fold elements of a line, ``taps`` of them ``step`` apart for each of the ``outputs`` at ``target``, ``stride`` apart from
     output to output; sums are divided by ``factor`` times the float32 at the address ``divisors``, one for each output.
 
-    ``kind`` is as long as the stride up to 2, with 2 only where ``step`` is 1, or 3. Whole vectors are
-    read; with a longer stride, nothing after the elements that count.
+    ``kind`` is as long as :func:`~tersor.runtime.kernels.pool.spacing` says; with 2 a ``step`` is 1. Whole vectors are read,
+    and with 2 one more than those that outputs begin in; with 3 nothing after the elements that count.
     """
     V, apart = len(lanes), len(kind)
 

@@ -113,7 +113,7 @@ def cost(shape: Shape2D, tiling: Tiling, nonzeros: int, width: int = 16, parts: 
 
     An entry costs its loads, which take longer than its multiply-adds; read in place, inputs lie further apart. A visit
     mispredicts the ends of its loops and, unless one block holds all channels, loads and stores sums in the second-level
-    cache; where sums are shifted, it has more loops. Every output is scaled and stored, in parts where a tile reaches over an
+    cache; where sums are shifted, it has more loops. Every output is scaled and stored, by masks where a tile reaches over an
     edge; every packed vector is loaded and stored, rows of large tensors from and to memory. The numbers were fitted to the
     times of 1,400 tilings of 28 layers at three densities, those of shifts and memory to layers of four networks; among other
     layers of a network, entries take an eighth longer than alone.

@@ -156,7 +156,8 @@ def walk_pairs(
     """Merge the rows of each unit: count entries in ``cursor`` (block, unit, list), or write them where it stands.
 
     ``first_input`` (units,) is the first input channel of a unit's group; ``channel_of`` and ``vector_of`` (columns,) are what
-    a column adds to it, and to the group's first packed vector: divisions would take longer than everything else.
+    a column adds to it, and to the group's first packed vector: divisions would take longer than everything else. ``list_of``
+    (columns,) uint8 is the column's list of entries for both rows, which those for the first and for the second follow.
     """
     for u in range(len(units)):
         row, first = units[u], first_input[u]

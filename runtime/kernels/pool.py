@@ -126,7 +126,8 @@ def _line_length(taps: int, stride: int, dilation: int, left: int, width: int, o
     """Elements of a line of folded rows, whole cache lines: with margins for the padding, and for whole vectors."""
     V = host_registers()[1]
     reach = -(-outputs // V) * V * stride if stride <= 2 else (outputs - 1) * stride + 1
-    return -(-max(reach + (taps - 1) * dilation, left + width + V) // 16) * 16
+    further = max((taps - 1) * dilation, V if spacing(stride, dilation) == 2 else 0)
+    return -(-max(reach + further, left + width + V) // 16) * 16
 
 
 def _rows(size: int, outputs: int, kernel: int, stride: int, dilation: int, top: int) -> np.ndarray:

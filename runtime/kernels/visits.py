@@ -127,7 +127,7 @@ def visits(channels, rows, lanes, shifts, coded):
     """Address of a function that makes the visits of a task, given by its address: ``len(channels)`` output channels from the
     given one on, for ``len(rows)`` vectors of ``len(lanes)`` outputs.
 
-    Sums are shifted between ``len(shifts)`` lists of entries, where there is more than one. ``coded`` is empty where weights
-    are in the words themselves. The address is good as long as the process.
+    Sums are shifted between the entries of each two of ``len(shifts)`` kernel columns, where there is more than one. ``coded``
+    is empty where weights are in the words themselves. The address is good as long as the process.
     """
     return _address(channels, rows, lanes, shifts, coded)

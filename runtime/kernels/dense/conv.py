@@ -28,8 +28,8 @@ TOGETHER = 4
 """Output channels multiplied at once: looking up a code takes two loads, which as many vectors as possible should share."""
 
 FEW_BYTES = 160 << 10
-"""Weights that are looked up once for all where they take no more: they stay in a second-level cache beside inputs and sums,
-and looking them up in each run takes more loads than the inputs."""
+"""Weights that are looked up when they are prepared where they take no more: they stay in a second-level cache beside inputs
+and sums, and looking them up where they are multiplied takes nearly as many loads as the inputs."""
 
 CHUNK = 16
 """Output channels whose sums are finished while they are in the first-level cache."""

@@ -23,11 +23,11 @@ from .lone import finish_tile, keep_tile, multiply_tile
 from .transforms import OUTPUTS, POINTS, PRODUCTS, TAPS
 
 ACROSS, LINE, INPUTS_STEP, WEIGHTS_STEP, SUMS_STEP, BLOCK, CHUNK, TOGETHER, MOST, LONE_STEP, KEPT, PLACE = range(OWN, OWN + 12)
-"""Numbers of the geometry beside those of every convolution: tiles across an image; elements of a row of transformed inputs;
-elements between the inputs, weights and sums of one product and the next; input channels of a block; output channels of a
-chunk, and those multiplied at once; vectors multiplied at once, at most; elements between the sums of one product and the next
-of a tile that is left over, 0 when none is; elements between the transformed weights of one chunk and the next, 0 where they
-are not kept for the next piece; bytes of a place in scratch memory."""
+"""Numbers of the geometry beside those of every convolution: tiles in a row of an image, those beyond its end included;
+elements of a row of transformed inputs; elements between the inputs, weights and sums of one product and the next; input
+channels of a block; output channels of a chunk, and those multiplied at once; vectors multiplied at once, at most; elements
+between the sums of one product and the next of a tile that is left over, 0 when none is; elements between the transformed
+weights of one chunk and the next, 0 where they are not kept for the next piece; bytes of a place in scratch memory."""
 
 
 @jit

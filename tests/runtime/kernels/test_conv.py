@@ -118,7 +118,7 @@ def test_inputs_read_in_place(share, pruned, carry_out, T, density, shifted):
 @pytest.mark.parametrize("strides", [(1, 1), (2, 2), (1, 3), (4, 4), (3, 1)])
 @pytest.mark.parametrize("size", [(1, 5), (7, 7), (14, 33)])
 @pytest.mark.parametrize("kind", ["rows", "flat"])
-def test_whole_vectors_are_read_within_the_inputs(share, pruned, carry_out, strides, size, kind):
+def test_whole_vectors_are_read_and_written_within_arrays(share, pruned, carry_out, strides, size, kind):
     from tests.fuzz.guard import guarded, guarded_copy
 
     rng, (H, W), channels = np.random.default_rng(0), size, 5
@@ -128,9 +128,9 @@ def test_whole_vectors_are_read_within_the_inputs(share, pruned, carry_out, stri
     w, x = pruned(rng, (3, channels, 1, 1), 0.7), rng.standard_normal((2, channels, H, W)).astype(np.float32)
     stream = make_stream(matrix_of(share(w, (0,), "rows", np.uint8), (0,), "w"), channels, 1, tiling, 1)
     kernel = Conv(shape, tiling, stream, *affine(Epilogue(), 3, None), np.array([-np.inf, np.inf], np.float32), 1)
-    y = guarded((2, 3, *out), np.float32)
-    carry_out(kernel, guarded_copy(x), y, None)
-    np.testing.assert_allclose(y, conv.reference(x, w, strides=strides), rtol=1e-5, atol=1e-5)
+    y, residual = guarded((2, 3, *out), np.float32), rng.standard_normal((2, 3, *out)).astype(np.float32)
+    carry_out(kernel, guarded_copy(x), y, guarded_copy(residual))
+    np.testing.assert_allclose(y, conv.reference(x, w, strides=strides) + residual, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("code", [np.uint8, np.float32])

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from unittest.mock import patch
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -11,7 +14,9 @@ from tersor.format_spec.errors import PlanError
 from tersor.format_spec.graph import Node
 from tersor.runtime.kernels.lrn import CHUNK, lower_lrn
 from tersor.runtime.kernels.pool import lower_pool
+from tersor.runtime.ops._registry import find_operator
 from tersor.runtime.plan.step import Site
+from tersor.runtime.plan.workers import Workers
 
 F32 = np.dtype(np.float32)
 
@@ -42,6 +47,24 @@ def test_pooling(both, data, op, rank, ceil_mode, include_pad, planes, threads):
     x = np.random.default_rng(0).standard_normal((1, planes, *size)).astype(np.float32)
     got, want = both(lower_pool, Node(op, "pool", ("x",), ("y",), attributes), x, threads)
     np.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="guard pages are made with mmap and mprotect")
+@pytest.mark.parametrize("width", [5, 17, 33])
+@pytest.mark.parametrize(("taps", "stride"), [(2, 1), (2, 2), (3, 2), (5, 2), (3, 3)])
+@pytest.mark.parametrize("lanes", [4, 8, 16])
+def test_whole_vectors_are_read_and_written_within_arrays(lanes, taps, stride, width):
+    from tests.fuzz.guard import guarded, guarded_copy
+
+    x = np.random.default_rng(0).standard_normal((1, 3, 9, width)).astype(np.float32)
+    node = Node("MaxPool", "pool", ("x",), ("y",), {"kernel_shape": (taps, taps), "strides": (stride, stride)})
+    want = find_operator(node)(x, **node.attributes)[0]
+    with patch("tersor.runtime.kernels.pool.host_registers", lambda: (32, lanes)):
+        kernel = lower_pool(Site(node, ((F32, x.shape),), ((F32, want.shape),)))
+    assert kernel is not None
+    y = guarded(want.shape, np.float32)
+    kernel.run([guarded_copy(x)], [y], guarded(kernel.scratch, np.uint8), Workers(1))
+    np.testing.assert_array_equal(y, want)
 
 
 @pytest.mark.parametrize("op", ["MaxPool", "AveragePool"])

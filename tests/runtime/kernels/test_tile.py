@@ -52,7 +52,7 @@ def test_registers_are_multiplied_and_added_whole(name):
     *_, (T, R, V), instruction = TARGETS[name]
     code = assembly(name, lambda b, task: emit_visits(b, task, Tile(b, T, R, V), coded=True))
     walked = 4 if T == 2 else T  # with pairs: two of both channels, one of each alone
-    scaled = 2 * T  # with and without a residual
+    scaled = 4 * T  # with and without a residual, whole tiles and parts
     assert len(re.findall(instruction, code)) >= R * V // LANES[name] * (walked + scaled)
     assert not re.search(r"\bfmaf?\b", code), "a library's function multiplies"
 
@@ -62,7 +62,7 @@ def test_registers_are_multiplied_and_added_whole(name):
 def test_sums_are_shifted_between_walks(name, T):
     *_, (_, R, V), instruction = TARGETS[name]
     code = assembly(name, lambda b, task: emit_visits(b, task, Tile(b, T, R, V, shifts=3), coded=True))
-    walked, scaled = 3 * (4 if T == 2 else 1), 2 * T  # with and without a residual
+    walked, scaled = 3 * (4 if T == 2 else 1), 4 * T  # with and without a residual, whole tiles and parts
     assert len(re.findall(instruction, code)) >= R * V // LANES[name] * (walked + scaled)
     assert len(re.findall(SHIFTS[name], code)) >= 2 * T * R
 
