@@ -1,8 +1,9 @@
 """Writes docs/operators.md: which operator runs, since which opset, for which element types, and on what.
 
-    python benchmarks/operators_table.py docs/operators.md
+    python benchmarks/operators_table.py docs/operators.md --modules runtime/ops/_modules.py
 
-A test fails when the page is not what this prints.
+The second file lists the modules that define operators and pick their kernels. A test fails when either is not what this
+writes.
 """
 
 from __future__ import annotations
@@ -44,6 +45,15 @@ Operators that ONNX defines by others, and that opset {OPSET} does not have (new
 model), are expanded when a model is read. Anything not listed is refused with `UnsupportedOperator`, which names operator and
 node, before a file is written; so are bfloat16, float8, float4, int4, int2, strings, sequences, optionals and maps.
 """
+
+_MODULES = '''"""Where operators are. Written by benchmarks/operators_table.py; do not edit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+MODULES: Mapping[str, tuple[str, ...]] = {
+'''
 
 _COLUMNS = """
 | operator | since | elements | kernel; else the reference | refused |
@@ -112,7 +122,20 @@ def limits(found: Operator, schema: defs.OpSchema) -> str:
     return ", ".join(absent + only)
 
 
+def modules() -> str:
+    """The list of modules."""
+    places = {name: {found.reference.__module__} for name, found in operators().items()}
+    for name, found in places.items():
+        lowered = find_lowering(name)
+        found.update([lowered.lower.__module__] if lowered else [])
+    lines = (f"    {name!r}: {tuple(sorted(m.rpartition('.')[2] for m in found))},\n" for name, found in places.items())
+    return _MODULES + "".join(lines).replace("'", '"') + "}\n"
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("page", type=Path)
-    parser.parse_args().page.write_text(page(), encoding="utf-8")
+    parser.add_argument("--modules", type=Path, required=True)
+    given = parser.parse_args()
+    given.page.write_text(page(), encoding="utf-8")
+    given.modules.write_text(modules(), encoding="utf-8")

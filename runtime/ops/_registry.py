@@ -1,4 +1,7 @@
-"""How an operator joins the runtime: one decorated function, found by walking this folder."""
+"""How an operator joins the runtime: one decorated function, found by walking this folder.
+
+A list (:mod:`._modules`) says where most are: importing all of them takes longer than a small network's first run.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,7 @@ import numpy as np
 
 from ...format_spec.errors import UnsupportedOperator
 from ...format_spec.graph import Graph, Node
+from ._modules import MODULES
 
 if TYPE_CHECKING:
     from ..plan.step import Kernel, Site
@@ -129,15 +133,23 @@ def operators() -> Mapping[str, Operator]:
     return dict(sorted(_operators.items()))
 
 
+@cache
+def _known(op_type: str) -> bool:
+    """Whether what there is for ``op_type`` has been registered: of the modules that are listed for it alone, else of all."""
+    for name in MODULES.get(op_type, ()):
+        importlib.import_module(f"{__package__}.{name}")
+    return op_type in _operators or op_type in operators()
+
+
 def find_operator(node: Node) -> Operator:
     """The operator that runs ``node``.
 
     Raises:
         UnsupportedOperator: no such operator, or an attribute (or a value of one) that its reference does not know.
     """
-    found = operators().get(node.op_type)
-    if found is None:
+    if not _known(node.op_type):
         raise UnsupportedOperator(f"the runtime has no operator {node.op_type}", node=node.label)
+    found = _operators[node.op_type]
     unknown = sorted(set(node.attributes) - found.attribute_names)
     if unknown:
         raise UnsupportedOperator(f"{node.op_type}: attribute {unknown[0]!r} is not supported", node=node.label)
@@ -149,8 +161,7 @@ def find_operator(node: Node) -> Operator:
 
 def find_lowering(op_type: str) -> Lowering | None:
     """What picks a kernel for ``op_type``, if anything does."""
-    operators()
-    return _lowerings.get(op_type)
+    return _lowerings.get(op_type) if _known(op_type) else None
 
 
 def check_supported(graph: Graph) -> None:
