@@ -134,10 +134,15 @@ def operators() -> Mapping[str, Operator]:
 
 
 @cache
-def _known(op_type: str) -> bool:
-    """Whether what there is for ``op_type`` has been registered: of the modules that are listed for it alone, else of all."""
-    for name in MODULES.get(op_type, ()):
+def _import_listed(op_type: str) -> None:
+    for name in MODULES[op_type]:
         importlib.import_module(f"{__package__}.{name}")
+
+
+def _known(op_type: str) -> bool:
+    """Whether there is an operator ``op_type``, of those that are listed with its modules alone imported, else with all."""
+    if op_type in MODULES:  # what a file names is not kept
+        _import_listed(op_type)
     return op_type in _operators or op_type in operators()
 
 
