@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import lru_cache
 
 import numpy as np
 
@@ -164,7 +164,7 @@ class Tiling:
         return 0 if self.shape == "direct" else self.vectors
 
 
-@cache
+@lru_cache(maxsize=256)  # they come from files
 def _phases(taps: int, dilation: int, stride: int) -> Mapping[int, tuple[int, int]]:
     found: dict[int, tuple[int, int]] = {}
     for k in range(taps):
