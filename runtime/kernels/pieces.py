@@ -37,10 +37,9 @@ class Cut:
         """Vectors of the largest piece."""
         return -(-self.total // self.pieces)
 
-    @property
-    def ends(self) -> np.ndarray:
-        """(pieces + 1,) int64: elements, whole vectors, between which pieces lie."""
-        return self.total * np.arange(self.pieces + 1) // self.pieces * self.V
+    def ends(self, pieces: int) -> np.ndarray:
+        """(pieces + 1,) int64: elements, whole vectors, between which the first ``pieces`` lie."""
+        return self.total * np.arange(pieces + 1) // self.pieces * self.V
 
     @property
     def counts(self) -> frozenset[int]:
@@ -166,7 +165,7 @@ class InPieces(Ordered):
         same inputs. Threads meet there, coming from both ends.
         """
         cut, count, chunks = self.cut, self.shape.N * self.cut.pieces, -(-self.shape.M // self.cut.chunk)
-        ends = cut.ends
+        ends = cut.ends(cut.pieces)
         ends[-1] = self.elements
         whole, shares = count - count % self.parts, min(self.parts, chunks)
         cuts = chunks * np.arange(shares + 1) // shares

@@ -30,6 +30,9 @@ CHUNK = 16
 KERNEL_BYTES = 256 << 10
 """Transformed kernels of a convolution, at most, that are kept beside inputs and sums from one piece to the next."""
 
+LOOKED_AT = 64
+"""Pieces in which runs of tiles are counted, at most: an image may have millions."""
+
 PAD = 16
 """Elements between the vectors of one product and the next, so that 36 of them lie in as many sets of a cache."""
 
@@ -63,11 +66,13 @@ class TileCut(Cut):
         return lone.fits(self.tiles, self.V)
 
     @property
-    def runs(self) -> int:
-        """Runs of neighbouring tiles, each of one row, one piece and a vector at most: how often a channel is transformed."""
-        ends = np.minimum(self.ends, self.tiles)
+    def runs(self) -> float:
+        """Runs of neighbouring tiles, each of one row and a vector at most, in a piece, in the mean of the first ones: how
+        often a channel is transformed."""
+        pieces = min(self.pieces, LOOKED_AT)
+        ends = np.minimum(self.ends(pieces), self.tiles)
         lengths = np.diff(np.union1d(ends, np.arange(0, ends[-1], self.across)))
-        return int(np.sum(-(-lengths // self.V)))
+        return int(np.sum(-(-lengths // self.V))) / pieces
 
 
 def cut_winograd(shape: Shape2D, registers: tuple[int, int]) -> TileCut:
@@ -103,7 +108,7 @@ def cost_winograd(shape: Shape2D, cut: TileCut, width: int, parts: int = 1) -> f
     kernels, wide = shape.C * shape.M, cut.V // width
     of_product = cut.cycles * (1.1 if cut.block >= shape.C else 1.35)
     vectors, left_over = wide * cut.total / cut.pieces, cut.left_over / cut.pieces
-    runs = wide * (cut.runs / cut.pieces + left_over)
+    runs = wide * (cut.runs + left_over)
     repeated, kernel = 600 * shape.C * runs, 400 * wide / cut.V / (cut.pieces if keeps_kernels(shape, cut) else 1)
     divided = (300 + 15 * max(0, stored_line(shape) - STORED[1])) * shape.M * runs + kernels * (
         PRODUCTS * (of_product * vectors + 0.15 * left_over) + kernel
