@@ -9,7 +9,7 @@ import numpy as np
 
 from ..plan.step import Epilogue
 from ._property import made_once
-from .convolve import BLOCK_CHANNELS, BLOCK_VISITS, BLOCKS, GEOMETRY, PACKER, PARTS, PREPARED, SPANS, TILE, convolver
+from .convolve import BLOCK_CHANNELS, BLOCK_VISITS, BLOCKS, GEOMETRY, PACKER, PREPARED, SPANS, TILE, convolver
 from .cost_model import cost
 from .geometry import geometry_of
 from .layout import SHAPES, Shape2D, Tiling, tiles
@@ -23,6 +23,10 @@ WORTH_SHARING = 50_000
 
 MOST_PIECES, PIECE = 8, 40_000
 """Pieces of work for each thread, at most, and the estimated cycles of one, at least."""
+
+MOST_PARTS, PART = 16, 256
+"""Parts of the output channels for each thread, at most, where tiles are shared, and the vectors of sums of one, at least: the
+fewer visits are sorted together, the worse a processor predicts where they end, which matters where they are short."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,14 +84,13 @@ class Conv(Ordered):
 
     def blank(self) -> np.ndarray:
         """As :meth:`Ordered.blank`."""
-        stream, shares, tiling = self.stream, self._shares, self.tiling
-        tables = {WORK: shares, GEOMETRY: self._geometry, SPANS: self.tiling.spans, PREPARED: self.task}
+        stream, pieces, tiling = self.stream, self._pieces, self.tiling
+        tables = {WORK: pieces, GEOMETRY: self._geometry, SPANS: self.tiling.spans, PREPARED: self.task}
         tables |= {BLOCK_CHANNELS: stream.block_channels, BLOCK_VISITS: stream.block_visits}
-        numbers = {CODE: _convolver(self.tiling.V), SHARED: len(shares) > 1, PIECES: len(shares)}
+        numbers = {CODE: _convolver(self.tiling.V), SHARED: len(pieces) != 1, PIECES: len(pieces)}
         numbers |= {
             TILE: _visitor(tiling.T, tiling.R, tiling.V, tiling.shifts, stream.codebook is not None),
             BLOCKS: len(stream.block_channels) - 1,
-            PARTS: self.parts,
             PACKER: packing_code(tiling.V) if tiling.shape == "flat" else 0,
         }
         return order_of(numbers | {place: table.ctypes.data for place, table in tables.items()})
@@ -116,25 +119,39 @@ class Conv(Ordered):
             shape = replace(shape, kernel=(shape.kernel[0], tiling.copies), dilations=(shape.dilations[0], tiling.shifts))
         packing = (tiling.rows, len(tiling.spans))
         places = (self.packed_floats, self.sum_floats, self.scratch_floats)
-        return geometry_of(shape, self.image[1], *packing, SHAPES[tiling.shape], tiling.R, tiling.columns, *places)
+        shared = (self._whole, tiles(self.shape, tiling), self._cuts, self._at_once)
+        return geometry_of(shape, self.image[1], *packing, SHAPES[tiling.shape], tiling.R, tiling.columns, *places, *shared)
+
+    @property
+    def _cuts(self) -> int:
+        """Parts of the output channels."""
+        return self.stream.block_visits.shape[1] - 1
+
+    @property
+    def _at_once(self) -> int:
+        """Parts that a thread does at once of a tile that is shared: all that it can take where one block holds all inputs;
+        half as many again as its share where it takes them in the first of several; one where a block is of a group, for
+        then it packs no more than that one needs."""
+        if self.shape.groups > 1:
+            return 1
+        several = len(self.stream.block_channels) > 2
+        return max(1, 3 * self._cuts // (2 * self.parts)) if several else self._cuts
 
     @made_once
-    def _shares(self) -> np.ndarray:
-        """(first tile, last tile, first part of the channels, last part) of pieces of work that threads take one by one.
+    def _whole(self) -> int:
+        """Tiles that one thread does each; the others are shared."""
+        return whole_tiles(self.shape, self.tiling, self.stream.nonzeros, self.parts)
 
-        Each thread gets as many whole tiles as any other, in more pieces than threads, so that one that wakes up late leaves
-        more to the others. Of tiles that are left over each thread does a part of the channels, though it then packs all
-        inputs; threads meet there, coming from both ends. Little work stays on one thread.
-        """
-        count, parts = tiles(self.shape, self.tiling), self.parts
+    @made_once
+    def _pieces(self) -> np.ndarray:
+        """(first tile, last tile) of pieces of work that threads take one by one: more than threads, so that one that wakes up
+        late leaves more to the others."""
         cycles = cost(self.shape, self.tiling, self.stream.nonzeros)
-        if parts == 1 or cycles < WORTH_SHARING:
-            return np.array([(0, count, 0, parts)], np.int64)
-        whole = count - count % parts
-        pieces = min(whole, parts * max(1, min(MOST_PIECES, round(cycles / PIECE / parts))))
-        shares = [(whole * i // pieces, whole * (i + 1) // pieces, 0, parts) for i in range(pieces)]
-        left = [(tile, tile + 1, i, i + 1) for tile in range(whole, count) for i in range(parts)]
-        return np.array(shares[: pieces // 2] + left + shares[pieces // 2 :], np.int64)
+        if self.parts == 1 or cycles < WORTH_SHARING:
+            return np.array([(0, self._whole)], np.int64)
+        pieces = min(self._whole, self.parts * max(1, min(MOST_PIECES, round(cycles / PIECE / self.parts))))
+        ends = self._whole * np.arange(pieces + 1) // max(1, pieces)
+        return np.stack([ends[:-1], ends[1:]], axis=1)
 
 
 @cache
@@ -147,6 +164,20 @@ def _convolver(V: int) -> int:
 def _visitor(T: int, R: int, V: int, shifts: int, coded: bool) -> int:
     """The address of the tile's code."""
     return visits(*(((),) * length for length in (T, R, V, shifts, coded)))
+
+
+def whole_tiles(shape: Shape2D, tiling: Tiling, nonzeros: int, threads: int) -> int:
+    """Tiles that one thread does each: as many for each thread. Little work stays on one."""
+    count = tiles(shape, tiling)
+    worth = threads > 1 and cost(shape, tiling, nonzeros) >= WORTH_SHARING
+    return count - count % threads if worth else count
+
+
+def parts_of(shape: Shape2D, tiling: Tiling, nonzeros: int, threads: int) -> int:
+    """Parts that the output channels are cut into, for threads to share the other tiles."""
+    if whole_tiles(shape, tiling, nonzeros, threads) == tiles(shape, tiling):
+        return 1
+    return threads * max(1, min(MOST_PARTS, shape.M * tiling.R // (PART * threads)))
 
 
 def affine(epilogue: Epilogue, channels: int, bias: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:

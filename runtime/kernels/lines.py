@@ -15,7 +15,7 @@ from ._jit import jit
 from ._memory import copy_lanes, float_at, place_at, prefetch_address, put_float
 from .finish import LANES, finish_line
 from .matrix import Layout, Matrix
-from .order import DONE, FACTS, OTHER, PIECES, SCRATCH, WORK, X, Y
+from .order import COUNTED, FACTS, OTHER, PIECES, SCRATCH, WORK, X, Y
 from .team import take
 from .walk import dot, scatter
 
@@ -187,7 +187,7 @@ def _listing(facts):
 @jit
 def _finish_last(order, facts, parts):
     """Note that a piece is done; when it was the last one, add up ``parts`` sums of each output and finish them."""
-    if add_at(order + 8 * DONE, 1) == number_at(order, PIECES) - 1:
+    if add_at(order + 8 * COUNTED, 1) == number_at(order, PIECES) - 1:
         M, y, other = number_at(facts, OUTPUTS), number_at(order, Y), number_at(order, OTHER)
         affine = number_at(facts, SCALE), number_at(facts, SHIFT), number_at(facts, BOUNDS)
         finish_line(y, number_at(order, SCRATCH), parts, 4 * padded(M), M, affine[0], affine[1], affine[2], other)

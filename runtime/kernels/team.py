@@ -12,7 +12,7 @@ import numpy as np
 from ._atomic import add_at, call_for, let_others_run, number_at, pause, processor, replace_at, seen_at, swap_at
 from ._jit import jit
 from ._memory import address
-from .order import BACK, CODE, DONE, FAILED, ORDER, PIECES, SHARED, TAKEN
+from .order import BACK, CODE, COUNTED, FAILED, ORDER, PIECES, SHARED, TAKEN
 
 LINE = 8
 """Numbers in a cache line: those that different threads wait for lie in lines of their own."""
@@ -27,6 +27,10 @@ OPEN, JOINED, NUMBER = 1, 2, 1 << 32
 
 NOTHING = -1
 """The number of no work."""
+
+TILE, PART = 1 << 40, 1 << 20
+"""Units of what members count of tiles that they share: the number of a tile, and its parts taken from the front; those taken
+from the back are the rest."""
 
 LOOKS = 64
 """Looks for work between two at the processor."""
@@ -115,7 +119,7 @@ def carry_out(team, orders, patience):
     for i in range(len(orders)):
         order = address(orders) + 8 * ORDER * i
         swap_at(order + 8 * TAKEN, 0)
-        swap_at(order + 8 * DONE, 0)
+        swap_at(order + 8 * COUNTED, 0)
         if number_at(order, SHARED) != 0:
             lead(team, number_at(order, CODE), order, patience)
         else:
@@ -146,3 +150,17 @@ def take(order, member):
     if front + back >= pieces:
         return pieces
     return pieces - 1 - back if backwards else front
+
+
+@jit
+def take_part(order, tile, parts, member):
+    """Which of the ``parts`` of a tile a member does next, or ``parts`` when all are taken: of tiles that members share, who
+    come to number ``tile`` when all of the one before are taken. From the front or the back, as in :func:`take`."""
+    place, backwards = order + 8 * COUNTED, member % 2
+    while True:
+        seen = seen_at(place)
+        front, back = (seen % TILE // PART, seen % PART) if seen // TILE == tile else (0, 0)
+        if seen // TILE > tile or front + back >= parts:
+            return parts
+        if replace_at(place, seen, tile * TILE + (front + 1 - backwards) * PART + back + backwards) != 0:
+            return parts - 1 - back if backwards else front

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ..kernels.order import CODE, DONE, FAILED, SHARED, TAKEN
+from ..kernels.order import CODE, COUNTED, FAILED, SHARED, TAKEN
 from ..kernels.team import alone
 from .plan import Row
 from .workers import NO_MEMORY, Workers
@@ -116,7 +116,7 @@ class Recorder(Workers):
             begin = end
 
     def _carry_out(self, order: np.ndarray) -> None:
-        order[[TAKEN, DONE]] = 0
+        order[[TAKEN, COUNTED]] = 0
         code, argument = int(order[CODE]), order.ctypes.data
         self.each(lambda member: alone(code, argument, member), self.count if order[SHARED] else 1)
         if order[TAKEN] >= FAILED:

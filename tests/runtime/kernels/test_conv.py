@@ -13,11 +13,13 @@ from hypothesis import strategies as st
 
 from tersor.format_spec.errors import FormatError
 from tersor.format_spec.tensors import DenseTensor
-from tersor.runtime.kernels.conv import Conv, affine
+from tersor.runtime.kernels.conv import Conv, affine, parts_of
 from tersor.runtime.kernels.cost_model import choose
 from tersor.runtime.kernels.layout import Shape2D, Tiling
 from tersor.runtime.kernels.matrix import matrix_of
+from tersor.runtime.kernels.order import CODE, COUNTED
 from tersor.runtime.kernels.stream import arrange, cut_channels, list_entries, make_stream
+from tersor.runtime.kernels.team import PART, alone
 from tersor.runtime.ops.conv import conv
 from tersor.runtime.plan.arena import aligned_bytes
 from tersor.runtime.plan.step import Epilogue
@@ -56,9 +58,10 @@ def geometries(draw: st.DrawFn) -> tuple[Shape2D, tuple[int, int]]:
     shifts=st.integers(1, 4),
     block=st.integers(1, 6),
     threads=st.integers(1, 3),
+    parts=st.integers(1, 5),
     seed=st.integers(0, 99),
 )
-def test_equals_reference(share, pruned, carry_out, geometry, tile, density, order, kind, shifts, block, threads, seed):
+def test_equals_reference(share, pruned, carry_out, geometry, tile, density, order, kind, shifts, block, threads, parts, seed):
     (shape, end), (T, R, V, code), rng = geometry, tile, np.random.default_rng(seed)
     assume(shifts == 1 or (kind == "rows" and shape.strides[1] == shape.dilations[1] == 1))
     w = pruned(rng, (shape.M, shape.C // shape.groups, *shape.kernel), density)
@@ -70,7 +73,7 @@ def test_equals_reference(share, pruned, carry_out, geometry, tile, density, ord
     want = conv.reference(x, w, **attributes) * scale[:, None, None] + shift[:, None, None] + residual
     flat = shape.flattened
     tiling = Tiling(T, R, V, kind, block, flat.kernel, flat.strides[0], flat.dilations[0], shifts=shifts)
-    stream = make_stream(matrix_of(tensor, (0,), "w"), shape.C, shape.groups, tiling, threads)
+    stream = make_stream(matrix_of(tensor, (0,), "w"), shape.C, shape.groups, tiling, parts)
     factors = affine(Epilogue(scale, shift), shape.M, None)
     kernel = Conv(flat, tiling, stream, *factors, np.array([-0.5, 1.5], np.float32), threads)
     y = np.full(want.shape, np.nan, np.float32)
@@ -194,9 +197,36 @@ def test_threads_get_equally_many_tiles(share, pruned, parts, width):
     stream = make_stream(matrix_of(share(w, (0,), "rows", np.uint8), (0,), "w"), 2, 1, tiling, parts)
     kernel = Conv(shape, tiling, stream, *affine(Epilogue(), 4, None), np.zeros(2, np.float32), parts)
     with patch("tersor.runtime.kernels.conv.WORTH_SHARING", 0):
-        work = kernel._shares
-    done = [(tile, part) for a, z, first, last in work.tolist() for tile in range(a, z) for part in range(first, last)]
-    assert sorted(done) == [(tile, part) for tile in range(width) for part in range(parts)]
-    divided = [row for row in work.tolist() if row[3] - row[2] < parts]
-    assert len(divided) == (0 if parts == 1 else width % parts * parts)
-    assert sum(z - a for a, z, first, last in work.tolist() if last - first == parts) % parts == 0
+        work, whole = kernel._pieces, kernel._whole
+        assert parts_of(shape, tiling, stream.nonzeros, parts) == (1 if width % parts == 0 else parts)
+    assert whole == width - (width % parts)
+    assert [tile for first, last in work.tolist() for tile in range(first, last)] == list(range(whole))
+
+
+@pytest.mark.parametrize(("outputs", "threads", "parts"), [(64, 2, 2), (512, 2, 14), (4096, 2, 32), (4096, 4, 64), (512, 1, 1)])
+def test_parts_are_not_too_small(outputs, threads, parts):
+    shape = Shape2D(N=1, C=512, H=1, W=112, M=outputs, OH=1, OW=112)
+    assert parts_of(shape, Tiling(2, 7, 16, "flat", 64), 256 * outputs, threads) == parts
+
+
+@pytest.mark.parametrize("block", [1, 4])
+@pytest.mark.parametrize("member", [0, 1])
+@pytest.mark.parametrize(("front", "back"), [(0, 0), (2, 1), (1, 0), (0, 3), (3, 2)])
+def test_parts_that_others_take_are_left_to_them(share, pruned, block, member, front, back):
+    rng, shape = np.random.default_rng(0), Shape2D(N=1, C=4, H=1, W=8, M=10, OH=1, OW=8)
+    w, x = pruned(rng, (10, 4, 1, 1), 1.0), rng.standard_normal((1, 4, 1, 8)).astype(np.float32)
+    tiling = Tiling(1, 1, 8, "flat", block)
+    stream = make_stream(matrix_of(share(w, (0,), "rows", np.uint8), (0,), "w"), 4, 1, tiling, 5)
+    kernel = Conv(shape, tiling, stream, *affine(Epilogue(), 10, None), np.array([-np.inf, np.inf], np.float32), 2)
+    y, scratch = np.full((1, 10, 1, 8), np.nan, np.float32), aligned_bytes(kernel.scratch_bytes)
+    with patch("tersor.runtime.kernels.conv.WORTH_SHARING", 0):
+        order = kernel.order(x, y, None, scratch)
+    order[COUNTED] = front * PART + back
+    alone(int(order[CODE]), order.ctypes.data, member)
+    cuts = stream.block_visits[0]  # every channel is visited in every block
+    want = conv.reference(x, w)[0, :, 0]
+    mine = slice(cuts[front], cuts[5 - back])
+    np.testing.assert_allclose(y[0, mine, 0], want[mine], rtol=1e-5, atol=1e-5)
+    assert np.isnan(y[0, : cuts[front]]).all()
+    assert np.isnan(y[0, cuts[5 - back] :]).all()
+    assert order[COUNTED] // PART + order[COUNTED] % PART == 5

@@ -29,6 +29,7 @@ from tersor.runtime.kernels.team import (
     make_team,
     none_joined,
     take,
+    take_part,
 )
 from tersor.runtime.kernels.team import WORK as IN_WORK
 from tests.runtime.jobs import ONE_PROCESSOR, Job, marker, teller
@@ -117,6 +118,14 @@ def test_nobody_joins_work_twice(code):
 def test_every_second_member_takes_pieces_from_the_back(code):
     order = Job(code, 5).order.ctypes.data
     assert [take(order, member) for member in (0, 1, 3, 2, 1, 0, 1, 2)] == [0, 4, 3, 1, 2, 5, 5, 5]
+
+
+def test_every_second_member_takes_parts_from_the_back():
+    order = order_of({}).ctypes.data
+    assert [take_part(order, 0, 5, member) for member in (0, 1, 3, 2, 1, 0)] == [0, 4, 3, 1, 2, 5]
+    assert [take_part(order, 1, 3, member) for member in (1, 0)] == [2, 0]
+    assert take_part(order, 0, 5, 0) == 5  # who comes late finds that others are at the next tile
+    assert [take_part(order, 1, 3, member) for member in (0, 1)] == [1, 3]
 
 
 def test_who_leads_is_member_0_and_others_count_as_they_join():
