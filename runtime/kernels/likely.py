@@ -21,7 +21,7 @@ from .convolve import convolver
 from .host import host_registers
 from .lrn import normaliser
 from .pack import packer
-from .pool import pooler, spacing
+from .pool import pooler_of
 from .rowwise import averager, normaliser_of_rows
 from .team import carry_out, follow, make_team, none_joined
 from .winograd.transforms import TAPS
@@ -93,8 +93,9 @@ def _lrn(node: Node) -> Iterator[Call]:
 
 @_of("MaxPool")
 def _pool(node: Node) -> Iterator[Call]:
-    stride, dilation = (node.attribute(name, [1])[-1] for name in ("strides", "dilations"))
-    yield pooler, (_lanes(), (), ((),) * spacing(stride, dilation))
+    columns = (node.attribute(name, [1])[-1] for name in ("kernel_shape", "strides", "dilations"))
+    pooler, *kinds = pooler_of(*columns, average=False)
+    yield pooler, tuple(kinds)
 
 
 @_of("GlobalAveragePool")

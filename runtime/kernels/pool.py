@@ -10,7 +10,8 @@ import numpy as np
 
 from ..plan.step import Kernel, Site
 from ._atomic import code_of, number_at
-from ._fold import fold_columns, fold_rows
+from ._fold_lines import fold_columns, fold_rows
+from ._fold_windows import fold_windows
 from ._jit import jit
 from ._memory import float_at, floats_at
 from .host import host_registers
@@ -24,24 +25,58 @@ H, W, OH, OW, DILATION_H, TAPS, STRIDE, DILATION_W, LEFT, LINE, ROWS, DIVISOR_H,
 padding; elements of a line, see :func:`_line_length`; addresses of the rows of windows, (first, count) int64, and of divisors
 of rows and columns, float32, which only averages have."""
 
+FEW = 5
+"""Columns of a window that are folded in registers, at most."""
+
 MOST_PIECES, PIECE = 4, 10_000
 """Pieces of work for each thread, at most, and the elements in the windows of one, at least."""
 
 
 @jit
-def pooler(lanes, adds, kind):
-    """Address of the code that carries out an order, see :func:`pool_planes`."""
-    return code_of((lanes, adds, kind), pool_planes)
+def window_pooler(lanes, adds, stride, taps):
+    """Address of the code that carries out an order, see :func:`pool_windows`."""
+    return code_of((lanes, adds, stride, taps), pool_windows)
 
 
 @jit
-def pool_planes(kinds, order, member):
+def pool_windows(kinds, order, member):
     """Take pieces of the planes of the order at address ``order`` until none is left: ``x`` is (planes, H, W), ``y`` (planes,
     OH, OW).
 
-    The maximum is taken, or, where ``adds`` is not empty, the sum, divided by ``divisor_h[oh] * divisor_w[ow]``. ``lanes`` is
-    as long as the vectors are wide, ``kind`` as :func:`spacing` says.
+    The maximum is taken, or, where ``adds`` is not empty, the sum, divided by ``divisor_h[oh] * divisor_w[ow]``, of windows of
+    ``len(taps)`` neighbouring columns, ``len(stride)`` apart. ``lanes`` is as long as the vectors are wide.
     """
+    lanes, adds, stride, taps = kinds
+    facts, factor = number_at(order, FACTS), np.float32(1)
+    width, outputs, left = number_at(facts, W), number_at(facts, OW), number_at(facts, LEFT)
+    step, divisors = 4 * number_at(facts, DILATION_H) * width, number_at(facts, DIVISOR_W)
+    plane, pooled = 4 * number_at(facts, H) * width, 4 * number_at(facts, OH) * outputs
+    piece = take(order, member)
+    while piece < number_at(order, PIECES):
+        work = number_at(order, WORK) + 8 * piece
+        for n in range(number_at(work, 0), number_at(work, 1)):
+            source, target = number_at(order, X) + n * plane, number_at(order, Y) + n * pooled
+            for oh in range(number_at(facts, OH)):
+                if len(adds):
+                    factor = float_at(number_at(facts, DIVISOR_H) + 4 * oh)
+                rows = number_at(facts, ROWS) + 16 * oh
+                row, place = source + 4 * number_at(rows, 0) * width, target + 4 * oh * outputs
+                fold_windows(
+                    lanes, adds, stride, taps, place, row, step, number_at(rows, 1), width, left, outputs, factor, divisors
+                )
+        piece = take(order, member)
+
+
+@jit
+def line_pooler(lanes, adds, apart):
+    """Address of the code that carries out an order, see :func:`pool_lines`."""
+    return code_of((lanes, adds, apart), pool_lines)
+
+
+@jit
+def pool_lines(kinds, order, member):
+    """As :func:`pool_windows`, for any windows, by way of lines of folded rows in scratch memory; ``apart`` is empty where the
+    stride of columns is 1."""
     facts = number_at(order, FACTS)
     length, rows = number_at(facts, LINE), number_at(facts, OH)
     lines = number_at(order, SCRATCH) + 8 * length * member
@@ -75,13 +110,13 @@ def _fold_line(kinds, facts, plane, oh, line):
 def _fold_row(kinds, facts, line, oh, pooled):
     """Fold the columns of windows ``oh``, whose rows have been folded into the line at address ``line``, into row ``oh`` of the
     plane at address ``pooled``."""
-    lanes, adds, kind = kinds
+    lanes, adds, apart = kinds
     outputs, columns = number_at(facts, OW), number_at(facts, TAPS)
     stride, dilation, factor = number_at(facts, STRIDE), number_at(facts, DILATION_W), np.float32(1)
     if len(adds):
         factor = float_at(number_at(facts, DIVISOR_H) + 4 * oh)
     target, divisors = pooled + 4 * oh * outputs, number_at(facts, DIVISOR_W)
-    fold_columns(lanes, adds, kind, target, line, stride, dilation, columns, outputs, factor, divisors)
+    fold_columns(lanes, adds, apart, target, line, stride, dilation, columns, outputs, factor, divisors)
 
 
 def lower_pool(site: Site) -> Kernel | None:
@@ -107,9 +142,10 @@ def lower_pool(site: Site) -> Kernel | None:
     columns = (seen.kernel[-1], seen.strides[-1], seen.dilations[-1], seen.begin[-1])
     height, stride, dilation = ((*one, *axes)[0] for axes in (seen.kernel, seen.strides, seen.dilations))
     rows = _rows(source[1], target[1], height, stride, dilation, (*zero, *seen.begin)[0])
-    places, line = [table.ctypes.data for table in (rows, *divisors)], _line_length(*columns, source[2], target[2])
+    pooler, *kinds = pooler_of(*columns[:3], average=average)
+    line = _line_length(*columns, source[2], target[2]) if pooler is line_pooler else 0
+    places = [table.ctypes.data for table in (rows, *divisors)]
     facts = np.array([*source[1:], *target[1:], dilation, *columns, line, *places], np.int64)
-    kinds = [((),) * n for n in (host_registers()[1], average, spacing(*columns[1:3]))]
     most = min(source[0], MOST_PIECES * site.threads, prod(target) * prod(seen.kernel) // PIECE)
     pieces = 1 if site.threads == 1 else max(1, most)
     shared = Shared(lambda: pooler(*kinds), pieces, site.threads, evenly(source[0], pieces), facts, (rows, *divisors))
@@ -117,17 +153,19 @@ def lower_pool(site: Site) -> Kernel | None:
     return Kernel.of_orders("pool " + ("average" if average else "max"), one_order(shared), reads=(0,), scratch=scratch)
 
 
-def spacing(stride: int, dilation: int) -> int:
-    """How columns are read: 3 unless they are apart by 1, or by 2 with the elements of a window one after the other."""
-    return stride if stride == 1 or (stride, dilation) == (2, 1) else 3
+def pooler_of(taps: int, stride: int, dilation: int, *, average: bool) -> tuple[Any, ...]:
+    """What compiles the code for windows with so many columns, and its arguments."""
+    lengths = host_registers()[1], average
+    if taps <= FEW and stride <= 2 and dilation == 1:
+        return window_pooler, *(((),) * n for n in (*lengths, stride, taps))
+    return line_pooler, *(((),) * n for n in (*lengths, stride > 1))
 
 
 def _line_length(taps: int, stride: int, dilation: int, left: int, width: int, outputs: int) -> int:
     """Elements of a line of folded rows, whole cache lines: with margins for the padding, and for whole vectors."""
     V = host_registers()[1]
-    reach = -(-outputs // V) * V * stride if stride <= 2 else (outputs - 1) * stride + 1
-    further = max((taps - 1) * dilation, V if spacing(stride, dilation) == 2 else 0)
-    return -(-max(reach + further, left + width + V) // 16) * 16
+    reach = -(-outputs // V) * V if stride == 1 else (outputs - 1) * stride + 1
+    return -(-max(reach + (taps - 1) * dilation, left + width + V) // 16) * 16
 
 
 def _rows(size: int, outputs: int, kernel: int, stride: int, dilation: int, top: int) -> np.ndarray:

@@ -50,14 +50,17 @@ def test_pooling(both, data, op, rank, ceil_mode, include_pad, planes, threads):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="guard pages are made with mmap and mprotect")
-@pytest.mark.parametrize("width", [5, 17, 33])
-@pytest.mark.parametrize(("taps", "stride"), [(2, 1), (2, 2), (3, 2), (5, 2), (3, 3)])
+@pytest.mark.parametrize("width", [5, 17, 33, 64])
+@pytest.mark.parametrize(("taps", "stride", "left", "right"), [
+    (2, 1, 0, 0), (2, 2, 1, 0), (3, 1, 1, 1), (3, 2, 0, 0), (3, 2, 1, 1), (5, 2, 2, 4), (6, 2, 2, 0), (3, 3, 0, 1),
+])  # fmt: skip
 @pytest.mark.parametrize("lanes", [4, 8, 16])
-def test_whole_vectors_are_read_and_written_within_arrays(lanes, taps, stride, width):
+def test_whole_vectors_are_read_and_written_within_arrays(lanes, taps, stride, left, right, width):
     from tests.fuzz.guard import guarded, guarded_copy
 
     x = np.random.default_rng(0).standard_normal((1, 3, 9, width)).astype(np.float32)
-    node = Node("MaxPool", "pool", ("x",), ("y",), {"kernel_shape": (taps, taps), "strides": (stride, stride)})
+    attributes = {"kernel_shape": (taps, taps), "strides": (stride, stride), "pads": (left, left, right, right)}
+    node = Node("MaxPool", "pool", ("x",), ("y",), attributes)
     want = find_operator(node)(x, **node.attributes)[0]
     with patch("tersor.runtime.kernels.pool.host_registers", lambda: (32, lanes)):
         kernel = lower_pool(Site(node, ((F32, x.shape),), ((F32, want.shape),)))
