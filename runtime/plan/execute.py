@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from itertools import count
 from math import prod
+from typing import Any
 
 import numpy as np
 
@@ -32,16 +33,25 @@ class Execution:
         self._values: list[np.ndarray | None] = [None] * len(plan.slots)
         for index, array in plan.constants.items():
             self._values[index] = array
-        self._inputs = [(name, index, shape_of(plan.slots[index])) for name, index in plan.inputs.items()]
-        self._handed = [
-            (name, index, plan.slots[index].root) for name, index in plan.outputs.items() if plan.slots[index].kind == "output"
-        ]
-        self._late = [i for i, slot in enumerate(plan.slots) if slot.root != i and slot.kind in ("input", "output")]
+        self._list_outside()
         self._make_views()
         late = {index for index, value in enumerate(self._values) if value is None}
         scratch = [self._arena[s.scratch : s.scratch + s.kernel.scratch] for s in plan.steps]
         self._parts = tuple(parts_of([*map(Placed, count(), plan.steps, scratch)], late))
-        self._by_numpy = any(isinstance(part, Placed) for part in self._parts)
+
+    def _list_outside(self) -> None:
+        """Note what comes with each run: of a root that several outputs are in, the first one gets the array."""
+        plan, slots = self._plan, self._plan.slots
+        self._inputs = [(name, index, shape_of(slots[index])) for name, index in plan.inputs.items()]
+        roots: dict[int, str] = {}
+        for name, index in plan.outputs.items():
+            if slots[index].kind == "output":
+                roots.setdefault(slots[index].root, name)
+        self._handed = [(name, root, shape_of(slots[root]), slots[root].dtype) for root, name in roots.items()]
+        owners = set(roots.values())
+        self._outputs = [(name, index, name in owners) for name, index in plan.outputs.items()]
+        late = (i for i, slot in enumerate(slots) if slot.root != i and slot.kind in ("input", "output"))
+        self._late = [(i, slots[i].root, shape_of(slots[i]), _part_of(slots[i], slots[slots[i].root])) for i in late]
 
     def _make_views(self) -> None:
         slots = self._plan.slots
@@ -52,7 +62,9 @@ class Execution:
                 )
         for index, slot in enumerate(slots):
             if slot.kind in ("arena", "constant") and slot.root != index:
-                self._values[index] = view_of(self._values[slot.root], slot)
+                root = self._values[slot.root]
+                assert root is not None
+                self._values[index] = _view_of(root, shape_of(slot), _part_of(slot, slots[slot.root]))
 
     def run(self, inputs: Mapping[str, np.ndarray], out: Mapping[str, np.ndarray], workers: Workers) -> dict[str, np.ndarray]:
         """Execute every step; the arrays returned are the caller's.
@@ -61,57 +73,46 @@ class Execution:
         type, and disjoint from the inputs.
         """
         values = self._values.copy()
-        owners = self._bind(values, inputs, out)
-        if self._by_numpy:
-            with np.errstate(all="ignore"):
-                self._run_parts(values, workers)
-        else:
-            self._run_parts(values, workers)
-        return {name: self._result(name, values, index in owners, out) for name, index in self._plan.outputs.items()}
-
-    def _run_parts(self, values: list[np.ndarray | None], workers: Workers) -> None:
+        self._bind(values, inputs, out)
         for part in self._parts:
             part.run(values, workers)
+        results = {}
+        for name, index, handed in self._outputs:
+            value = values[index]
+            results[name] = value if value is not None and handed and name not in out else self._result(name, value, out)
+        return results
 
-    def _bind(
-        self, values: list[np.ndarray | None], inputs: Mapping[str, np.ndarray], out: Mapping[str, np.ndarray]
-    ) -> set[int]:
-        """Fill in the caller's memory; returns the output slots whose arrays are handed over as they are."""
-        slots = self._plan.slots
+    def _bind(self, values: list[np.ndarray | None], inputs: Mapping[str, np.ndarray], out: Mapping[str, np.ndarray]) -> None:
+        """Fill in the caller's memory, and arrays that will be the caller's."""
         for name, index, shape in self._inputs:
             array = inputs[name]
             plain = type(array) is np.ndarray and array.flags.c_contiguous
             values[index] = array if plain else np.ascontiguousarray(array).reshape(shape)
-        owners = set()
-        for name, index, root in self._handed:
-            if values[root] is None:
-                given = out.get(name)
-                values[root] = _fresh(name, slots[root]) if given is None else given.reshape(shape_of(slots[root]))
-                owners.add(index)
-        for index in self._late:
-            values[index] = view_of(values[slots[index].root], slots[index])
-        return owners
+        for name, root, shape, dtype in self._handed:
+            given = out.get(name)
+            values[root] = _fresh(name, shape, dtype) if given is None else given.reshape(shape)
+        for index, root, shape, part in self._late:
+            values[index] = _view_of(values[root], shape, part)
 
-    def _result(self, name: str, values: list[np.ndarray | None], owned: bool, out: Mapping[str, np.ndarray]) -> np.ndarray:
-        """The caller's array for one output: the one given, or a fresh one."""
-        index = self._plan.outputs[name]
-        value, given = values[index], out.get(name)
+    def _result(self, name: str, value: np.ndarray | None, out: Mapping[str, np.ndarray]) -> np.ndarray:
+        """The caller's array for an output that is not handed over as it is: the one given, or a fresh one."""
+        given = out.get(name)
         if value is None:  # a node may name more outputs than its operator makes of its inputs
             raise PlanError(f"nothing makes the output {name!r}")
         if given is None:
-            return value if owned or self._plan.slots[index].kind == "fresh" else value.copy()
+            return value if self._plan.slots[self._plan.outputs[name]].kind == "fresh" else value.copy()
         if (given.shape, given.dtype) != (value.shape, value.dtype):
             raise InputError(f"out[{name!r}] is {described(given)}, the output is {described(value)}")
-        if not owned:
+        if not np.may_share_memory(given, value):
             np.copyto(given, value)
         return given
 
 
-def _fresh(name: str, slot: Slot) -> np.ndarray:
+def _fresh(name: str, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
     try:
-        return np.empty(shape_of(slot), slot.dtype)
+        return np.empty(shape, dtype)
     except MemoryError as error:
-        raise LimitError(f"output {name!r} takes {slot.bytes:,} bytes: more memory than there is") from error
+        raise LimitError(f"output {name!r} takes {prod(shape) * dtype.itemsize:,} bytes: more memory than there is") from error
 
 
 def shape_of(slot: Slot) -> tuple[int, ...]:
@@ -120,10 +121,12 @@ def shape_of(slot: Slot) -> tuple[int, ...]:
     return slot.shape
 
 
-def view_of(root: np.ndarray | None, slot: Slot) -> np.ndarray:
-    """The part of its root that ``slot`` is."""
-    assert root is not None
-    shape = shape_of(slot)
-    size = prod(shape)
-    part = root if size == root.size else root.reshape(-1)[slot.offset : slot.offset + size]
-    return part.reshape(shape)
+def _part_of(slot: Slot, root: Slot) -> slice | None:
+    """Elements of its root that a slot is; ``None`` for all."""
+    size = prod(shape_of(slot))
+    return None if size == prod(shape_of(root)) else slice(slot.offset, slot.offset + size)
+
+
+def _view_of(root: Any, shape: tuple[int, ...], part: slice | None) -> np.ndarray:
+    """The part of an array that a slot is."""
+    return (root if part is None else root.reshape(-1)[part]).reshape(shape)

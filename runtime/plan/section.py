@@ -31,8 +31,9 @@ class Placed:
         return read, written
 
     def run(self, values: Values, workers: Workers) -> None:
-        """Run the step by its kernel; arrays that it makes become values."""
-        made = self.step.kernel.run(*self.arrays(values), self.scratch, workers)
+        """Run the step by its kernel, without numpy's warnings; arrays that it makes become values."""
+        with np.errstate(all="ignore"):
+            made = self.step.kernel.run(*self.arrays(values), self.scratch, workers)
         for index, value in zip(self.step.outputs, made or (), strict=False):
             _keep(values, index, value)
         workers.finished(self.number)

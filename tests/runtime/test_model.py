@@ -184,6 +184,7 @@ def test_closing_waits_for_who_looks_up_a_plan(graph):
             super().move_to_end(key, last)
 
     model = Model(graph, threads=1)
+    model.plan({"image": (1, 3, 8, 11)})
     closing, want = Thread(target=model.close), model.run({"image": image()})
     model._plans = Watched(model._plans)
     np.testing.assert_array_equal(model.run({"image": image()})["mean"], want["mean"])
