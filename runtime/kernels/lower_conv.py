@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,11 +15,13 @@ from ..plan.workers import Workers
 from .conv import WORTH_SHARING, Conv, affine, parts_of
 from .cost_model import choose, cost
 from .dense.conv import DenseConv, cost_dense, cut_dense, dense_weights
+from .dense.pooled import pooled
 from .fully_connected import fully_connected
 from .host import host_registers
 from .layout import Shape2D, Tiling
 from .matrix import Matrix, matrix_of
 from .pieces import Cut, InPieces
+from .pooling import pooling_of
 from .shared import one_order
 from .stream import Arrangement, arrange, list_entries, make_stream
 from .streamed_conv import StreamedConv, lists_rows
@@ -102,7 +105,17 @@ def _dense(site: Site, shape: Shape2D, cut: Cut, parts: int) -> Kernel:
     weights, codebook = site.prepare(key, lambda: dense_weights(_matrix(site), cut.T))
     scale, shift, bounds = _epilogue(site, shape)
     conv = DenseConv(shape.flattened, cut, weights, codebook, scale, shift, bounds, parts)
-    return _in_pieces(site, shape, "dense", conv)
+    kernel = _in_pieces(shape, "dense", conv)
+    return kernel if site.epilogue.residual else replace(kernel, then=lambda following: _pooled(shape, conv, following))
+
+
+def _pooled(shape: Shape2D, conv: DenseConv, following: Site) -> Kernel | None:
+    """A kernel for a convolution and the pool of its outputs, where that is what follows."""
+    if following.node.op_type not in ("MaxPool", "AveragePool"):
+        return None
+    pooling = pooling_of(following)
+    both = None if pooling is None else pooled(conv, pooling)
+    return None if pooling is None or both is None else _in_pieces(shape, f"{pooling.name} of dense", both)
 
 
 def _by_winograd(site: Site, shape: Shape2D, cut: Cut, parts: int) -> Kernel:
@@ -110,10 +123,10 @@ def _by_winograd(site: Site, shape: Shape2D, cut: Cut, parts: int) -> Kernel:
     weights, codebook = site.prepare(key, lambda: winograd_weights(_matrix(site), shape.C, cut.T, cut.V))
     scale, shift, bounds = _epilogue(site, shape)
     conv = WinogradConv(shape, cut, weights, codebook, scale, shift, bounds, parts)
-    return _in_pieces(site, shape, "winograd", conv)
+    return _in_pieces(shape, "winograd", conv)
 
 
-def _in_pieces(site: Site, shape: Shape2D, kind: str, conv: InPieces) -> Kernel:
+def _in_pieces(shape: Shape2D, kind: str, conv: InPieces) -> Kernel:
     cut = conv.cut
     label = f"conv {kind} {cut.T}x{cut.R}x{cut.V}" + ("" if conv.codebook is not None else " fp32")
     return _kernel(label, conv, shape)

@@ -4,6 +4,7 @@ common."""
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -44,15 +45,19 @@ class Cut:
     @property
     def counts(self) -> frozenset[int]:
         """Numbers of vectors that are multiplied at once."""
-        sizes = {self.total // self.pieces, self.most}
-        parts = {(n, -(-n // self.R)) for n in sizes}
-        return frozenset(count for n, among in parts for count in (n // among, -(-n // among)))
+        return counts_of({self.total // self.pieces, self.most}, self.R)
 
     @property
     def cycles(self) -> float:
         """Estimated cycles of a vector of products: the fewer vectors are multiplied at once, the more of them are loads."""
         at_once = self.total / self.pieces / -(-self.most // self.R)
         return 0.75 * (1 + 0.6 / at_once)
+
+
+def counts_of(sizes: Collection[int], R: int) -> frozenset[int]:
+    """Numbers of vectors, at most ``R``, that are multiplied at once in pieces of some sizes."""
+    parts = {(n, -(-n // R)) for n in sizes}
+    return frozenset(count for n, among in parts for count in (n // among, -(-n // among)))
 
 
 def register_tile(registers: tuple[int, int], together: int) -> tuple[int, int, int]:
@@ -114,6 +119,11 @@ class InPieces(Ordered):
         """The address of the code that multiplies ``count`` vectors at once."""
 
     @property
+    def counts(self) -> frozenset[int]:
+        """Numbers of vectors that are multiplied at once."""
+        return self.cut.counts
+
+    @property
     def packer(self) -> int:
         """The address of code that packs positions, 0 where inputs are transformed."""
         return 0
@@ -153,7 +163,7 @@ class InPieces(Ordered):
         that of what is left over."""
         codes = np.zeros(self.cut.R + 1, np.int64)
         codes[0] = self.lone_code
-        for count in self.cut.counts:
+        for count in self.counts:
             codes[count] = self.multiplier(count)
         return codes
 

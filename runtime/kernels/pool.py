@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from math import prod
 from typing import Any
 
@@ -16,6 +15,7 @@ from ._jit import jit
 from ._memory import float_at, floats_at
 from .host import host_registers
 from .order import FACTS, PIECES, SCRATCH, WORK, X, Y
+from .pooling import Pooling, pooling_of
 from .rowwise import mean_of_rows
 from .shared import Shared, evenly, one_order
 from .team import take
@@ -121,36 +121,26 @@ def _fold_row(kinds, facts, line, oh, pooled):
 
 def lower_pool(site: Site) -> Kernel | None:
     """A kernel for a float32 MaxPool (without indices) or AveragePool in one or two dimensions."""
-    from ..ops._window import window
-
-    node, x, y = site.node, site.type(0), site.outputs[0]
-    if x is None or len(site.outputs) != 1 or x[0] != np.float32 or len(x[1]) not in (3, 4) or 0 in (*x[1], *y[1]):
+    pooling = pooling_of(site)
+    if pooling is None:
         return None
-    attributes: Mapping[str, Any] = node.attributes
-    names = ("auto_pad", "ceil_mode", "dilations", "pads", "strides")
-    seen = window(x[1][2:], attributes["kernel_shape"], **{k: attributes[k] for k in names if k in attributes})
-    one, zero = (1,) * (4 - len(x[1])), (0,) * (4 - len(x[1]))
-    average = node.op_type == "AveragePool"
-    # With ceil_mode a dilated window may be as large as the input and still reach over it: its extent tells.
-    if average and seen.kernel == seen.extent == x[1][2:] and set(seen.output) == {1} and not any((*seen.begin, *seen.end)):
-        return mean_of_rows(prod(x[1][:2]), prod(x[1][2:]), site.threads)
-    divisors = [np.empty(0, np.float32)] * 2
-    if average:
-        counts = _divisors(seen, x[1][2:], bool(attributes.get("count_include_pad", 0)))
-        divisors = [np.ones(1, np.float32)] * len(one) + counts
-    source, target = (prod(x[1][:2]), *one, *x[1][2:]), (prod(x[1][:2]), *one, *seen.output)
-    columns = (seen.kernel[-1], seen.strides[-1], seen.dilations[-1], seen.begin[-1])
-    height, stride, dilation = ((*one, *axes)[0] for axes in (seen.kernel, seen.strides, seen.dilations))
-    rows = _rows(source[1], target[1], height, stride, dilation, (*zero, *seen.begin)[0])
-    pooler, *kinds = pooler_of(*columns[:3], average=average)
-    line = _line_length(*columns, source[2], target[2]) if pooler is line_pooler else 0
-    places = [table.ctypes.data for table in (rows, *divisors)]
-    facts = np.array([*source[1:], *target[1:], dilation, *columns, line, *places], np.int64)
-    most = min(source[0], MOST_PIECES * site.threads, prod(target) * prod(seen.kernel) // PIECE)
+    if pooling.average and pooling.whole:
+        return mean_of_rows(pooling.planes, prod(pooling.source), site.threads)
+    pooler, *kinds = pooler_of(*pooling.columns[:3], average=pooling.average)
+    line = _line_length(*pooling.columns, pooling.source[1], pooling.target[1]) if pooler is line_pooler else 0
+    facts = facts_of(pooling, line)
+    elements = pooling.planes * prod(pooling.target) * pooling.height * pooling.columns[0]
+    most = min(pooling.planes, MOST_PIECES * site.threads, elements // PIECE)
     pieces = 1 if site.threads == 1 else max(1, most)
-    shared = Shared(lambda: pooler(*kinds), pieces, site.threads, evenly(source[0], pieces), facts, (rows, *divisors))
-    scratch = 8 * line * site.threads
-    return Kernel.of_orders("pool " + ("average" if average else "max"), one_order(shared), reads=(0,), scratch=scratch)
+    work, kept = evenly(pooling.planes, pieces), (pooling.rows, *pooling.divisors)
+    shared = Shared(lambda: pooler(*kinds), pieces, site.threads, work, facts, kept)
+    return Kernel.of_orders(f"pool {pooling.name}", one_order(shared), reads=(0,), scratch=8 * line * site.threads)
+
+
+def facts_of(pooling: Pooling, line: int = 0) -> np.ndarray:
+    """The facts of a pool whose lines have so many elements; they point to the arrays that it holds."""
+    places = [table.ctypes.data for table in (pooling.rows, *pooling.divisors)]
+    return np.array([*pooling.source, *pooling.target, pooling.dilation, *pooling.columns, line, *places], np.int64)
 
 
 def pooler_of(taps: int, stride: int, dilation: int, *, average: bool) -> tuple[Any, ...]:
@@ -166,21 +156,3 @@ def _line_length(taps: int, stride: int, dilation: int, left: int, width: int, o
     V = host_registers()[1]
     reach = -(-outputs // V) * V if stride == 1 else (outputs - 1) * stride + 1
     return -(-max(reach + (taps - 1) * dilation, left + width + V) // 16) * 16
-
-
-def _rows(size: int, outputs: int, kernel: int, stride: int, dilation: int, top: int) -> np.ndarray:
-    """(outputs, 2) int64: the first input row of each window, and how many of its rows there are."""
-    begin = np.arange(outputs, dtype=np.int64) * stride - top
-    skipped = np.maximum(0, (dilation - 1 - begin) // dilation)
-    return np.stack([begin + skipped * dilation, np.minimum(kernel, (size - 1 - begin) // dilation + 1) - skipped], axis=1)
-
-
-def _divisors(seen: Any, spatial: tuple[int, ...], include_pad: bool) -> list[np.ndarray]:
-    """For each axis, how many positions of each window count in an average, float32; at least 1."""
-    found = []
-    for axis, size in enumerate(spatial):
-        begin, dilation = np.arange(seen.output[axis]) * seen.strides[axis] - seen.begin[axis], seen.dilations[axis]
-        low, high = (-seen.begin[axis], size + seen.end[axis]) if include_pad else (0, size)
-        first, end = (np.clip(-((begin - bound) // dilation), 0, seen.kernel[axis]) for bound in (low, high))
-        found.append(np.maximum(end - first, 1).astype(np.float32))
-    return found

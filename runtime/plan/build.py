@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
@@ -85,7 +86,7 @@ class _Builder:
     def plan(self) -> Plan:
         """Bind everything."""
         inputs = {name: self.slot(name) for name in self.inputs}
-        steps = [self._step(draft) for i, draft in enumerate(self.drafts) if i not in self.storage.vanished]
+        steps = list(self._steps())
         outputs = {name: self.slot(name) for name in self.outputs}
         kinds = self._kinds()
         offsets, scratch, size = self._allocate(steps, kinds)
@@ -94,11 +95,34 @@ class _Builder:
         steps = [Step(s.node, s.kernel, s.inputs, s.outputs, s.absorbed, at) for s, at in zip(steps, scratch, strict=True)]
         return Plan(slots, tuple(steps), inputs, outputs, constants, size)
 
-    def _step(self, draft: Draft) -> Step:
-        kernel = self._kernel(draft)
-        reads = [draft.node.inputs[i] for i in kernel.reads]
-        reads += [draft.epilogue.residual] if draft.epilogue.residual else []
-        return Step(draft.node, kernel, tuple(map(self.slot, reads)), tuple(map(self.slot, draft.outputs)), draft.absorbed)
+    def _steps(self) -> Iterator[Step]:
+        """The steps in order; a kernel that can do the next one too takes it in."""
+        done, readers = set(self.storage.vanished), defaultdict[str, list[int]](list)
+        for position, draft in enumerate(self.drafts):
+            for name in draft.inputs:
+                readers[name].append(position)
+        for position, draft in enumerate(self.drafts):
+            if position in done:
+                continue
+            kernel, last, absorbed = self._kernel(draft), draft, draft.absorbed
+            reads = [draft.node.inputs[i] for i in kernel.reads]
+            reads += [draft.epilogue.residual] if draft.epilogue.residual else []
+            reader = self._only_reader(draft, readers) if kernel.then else None
+            both = kernel.then(self._site(self.drafts[reader])) if kernel.then and reader is not None else None
+            if both is not None and reader is not None:
+                kernel, last = both, self.drafts[reader]
+                absorbed = (*absorbed, last.node, *last.absorbed)
+                done.add(reader)
+            yield Step(draft.node, kernel, tuple(map(self.slot, reads)), tuple(map(self.slot, last.outputs)), absorbed)
+
+    def _only_reader(self, draft: Draft, readers: Mapping[str, Sequence[int]]) -> int | None:
+        """The draft that alone reads the only output of this one, where that has memory of its own and the reader a step."""
+        name = draft.outputs[0]
+        if len(draft.outputs) != 1 or name in self.outputs or name in self.storage.places or len(readers[name]) != 1:
+            return None
+        reader = readers[name][0]
+        typed = all(self.facts.type(output) for output in self.drafts[reader].outputs if output)
+        return reader if typed and reader not in self.storage.vanished else None
 
     def _kernel(self, draft: Draft) -> Kernel:
         node = draft.node

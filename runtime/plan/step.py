@@ -72,6 +72,7 @@ class Kernel:
     ``scratch``  bytes of uninitialised, 64-byte aligned memory that ``run`` needs while it runs
     ``streams``  whether ``run`` decodes the weights; ``weight_bytes`` are then encoded ones, and what is kept beside them
     ``orders``   what ``run`` has carried out, where that is all it does
+    ``then``     given the site of the only step that reads the output, a kernel that does both, or ``None``
     """
 
     name: str
@@ -83,6 +84,7 @@ class Kernel:
     scratch: int = 0
     streams: bool = False
     orders: Orders | None = None
+    then: Callable[[Site], Kernel | None] | None = None
 
     @classmethod
     def of_orders(cls, name: str, orders: Orders, **facts: Any) -> Kernel:

@@ -45,7 +45,7 @@ def decoding_kernel(site: Site, lower: Callable[[Site], Kernel | None]) -> Kerne
 
     encoded = [tensor for index in site.constants if isinstance(tensor := site.constants[index], EncodedTensor)]
     held = sum(tensor.bytes for tensor in encoded) + sum(kept.bytes for kept in small.values())
-    return replace(found, name=f"decoded for {found.name}", run=run, weight_bytes=held, streams=True, orders=None)
+    return replace(found, name=f"decoded for {found.name}", run=run, weight_bytes=held, streams=True, orders=None, then=None)
 
 
 def _decoded(site: Site, workers: Workers) -> dict[int, Tensor]:

@@ -70,6 +70,26 @@ def test_same_answers(monkeypatch, network, tmp_path: Path, profile, threads):
     assert kernels["m"] == "reference"
 
 
+def test_a_convolution_that_decodes_its_weights_takes_in_no_pool(monkeypatch, tmp_path: Path):
+    for name, number in (("encoded.KEPT_ENCODED", 1), ("encoded.DECODED_SHARE", 0), ("kernels.dense.pooled.FAR", 0)):
+        monkeypatch.setattr(f"tersor.runtime.{name}", number)
+    rng, path = np.random.default_rng(0), tmp_path / "net.tersor"
+    nodes = (
+        Node("Conv", "c", ("x", "w"), ("c",), {"strides": (2, 2)}),
+        Node("MaxPool", "p", ("c",), ("y",), {"kernel_shape": (2, 2), "strides": (2, 2)}),
+    )
+    values = (Value("x", TensorType("float32", (1, 3, 67, 67))),), (Value("y", TensorType("float32", (1, 32, 16, 16))),)
+    w = np.round(rng.standard_normal((32, 3, 3, 3)) * 4).astype(np.float32)
+    pack(Graph("net", *values, nodes, {"w": DenseTensor.of(w)}, {}, OPSET), path, Recipe.lossless(profile="compact"))
+    x, results = rng.standard_normal((1, 3, 67, 67)).astype(np.float32), []
+    with load(path) as expanded, load(path, memory="streamed") as streamed:
+        for model, steps in ((expanded, 1), (streamed, 2)):
+            results.append(model.run({"x": x})["y"])
+            assert len(model.plan().steps) == steps
+        assert streamed.plan().steps[0].kernel.streams
+    np.testing.assert_allclose(*results, rtol=1e-5, atol=1e-5)
+
+
 def test_weights_stay_as_small_as_in_the_file(pruned, tmp_path: Path):
     path, weights = tmp_path / "net.tersor", pruned(np.random.default_rng(0), (400, 1000), 0.3)
     x, y = Value("x", TensorType("float32", (1, 1000))), Value("y", TensorType("float32", (1, 400)))

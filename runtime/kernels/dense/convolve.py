@@ -42,41 +42,53 @@ def multiply_pieces(lanes, order, member):
     place = number_at(order, SCRATCH) + member * number_at(geometry, PLACE)
     task, packing = np.empty(product.TASK, np.int64), np.empty(pack.PACKING, np.int64)
     packing[pack.GEOMETRY] = geometry
+    plane = number_at(geometry, OH) * number_at(geometry, OW)
     piece = take(order, member)
     while piece < number_at(order, PIECES):
-        _multiply_piece(lanes, order, geometry, task, packing, place, number_at(order, WORK) + 40 * piece)
+        work = number_at(order, WORK) + 40 * piece
+        n, chunks = number_at(work, 0), (number_at(work, 3), number_at(work, 4))
+        other, image = number_at(order, OTHER), 4 * n * number_at(geometry, M) * plane
+        planes = number_at(order, Y) + image, other + image if other != 0 else other, plane
+        positions = n, number_at(work, 1), number_at(work, 2)
+        multiply_positions(lanes, order, geometry, task, packing, place, positions, chunks, planes)
         piece = take(order, member)
 
 
 @jit
-def _multiply_piece(lanes, order, geometry, task, packing, packed, work):
-    """Compute the piece described at ``work``. Sums of one chunk are kept where one block holds all inputs, else of all."""
-    V, n, first, last = len(lanes), number_at(work, 0), number_at(work, 1), number_at(work, 2)
+def multiply_positions(lanes, order, geometry, task, packing, packed, positions, chunks, planes):
+    """Compute the outputs at ``positions``, (image, first, last), for the ``chunks``, (first, last), of the output channels.
+
+    ``planes`` are the addresses of the first channel's plane of outputs and of a residual, 0 when there is none, and elements
+    from one plane to the next. Sums of one chunk are kept where one block holds all inputs, else of all.
+    """
+    V, (n, first, last), (y, other, plane) = len(lanes), positions, planes
     sums = packed + 4 * number_at(geometry, PACKED)
     columns = (last - first + V - 1) // V * V
     packing[pack.TARGET], packing[pack.IMAGE] = packed, sums + 4 * number_at(geometry, SUM)
     packing[pack.FIRST], packing[pack.COLUMNS] = first, columns
     chunk_size, channels, block = number_at(geometry, CHUNK), number_at(geometry, C), number_at(geometry, BLOCK)
-    first_channel, end = number_at(work, 3) * chunk_size, min(number_at(work, 4) * chunk_size, number_at(geometry, M))
+    first_channel, end = chunks[0] * chunk_size, min(chunks[1] * chunk_size, number_at(geometry, M))
     kept = 4 * columns if block < channels else 0
-    plane = 4 * number_at(geometry, H) * number_at(geometry, W)
+    size = 4 * number_at(geometry, H) * number_at(geometry, W)
+    task[product.PLANE] = plane
     for c in range(0, channels, block):
         count = min(block, channels - c)
-        packing[pack.SOURCE] = number_at(order, X) + (n * channels + c) * plane
+        packing[pack.SOURCE] = number_at(order, X) + (n * channels + c) * size
         packing[pack.CHANNELS], packing[pack.AFTER] = count, channels - c - count
         call_at(number_at(order, PACKER), address(packing))
         for m in range(first_channel, end, chunk_size):
             together = min(chunk_size, end - m)
             target = sums + (m - first_channel) * kept
-            out = (n * number_at(geometry, M) + m) * number_at(geometry, OH) * number_at(geometry, OW) + first
-            left = last - first if c + count == channels else 0
-            _multiply_chunk(lanes, packed, target, m, together, c, count, columns, 4 * out, left, order, geometry, task)
+            at, left = 4 * (m * plane + first), last - first if c + count == channels else 0
+            outputs = y + at, other + at if other != 0 else other
+            _multiply_chunk(lanes, packed, target, m, together, c, count, columns, outputs, left, order, geometry, task)
 
 
 @jit
-def _multiply_chunk(lanes, packed, sums, m, together, c, count, columns, out, left, order, geometry, task):
+def _multiply_chunk(lanes, packed, sums, m, together, c, count, columns, outputs, left, order, geometry, task):
     """Add the products of ``count`` input channels from ``c`` on to ``sums``, those of output channels from ``m`` on; where
-    these are complete, write outputs, ``left`` (else 0) of each channel from ``out`` bytes on."""
+    these are complete, write ``left`` (else 0) outputs of each channel, from the first of the addresses ``outputs`` on, the
+    residual's being the second."""
     V, T, taps, codebook = len(lanes), number_at(geometry, TOGETHER), number_at(geometry, TAPS), number_at(order, CODEBOOK)
     rows, all_rows = count * taps, number_at(geometry, C) * taps
     task[product.STEP], task[product.ROWS], task[product.PITCH], task[product.FIRST] = columns, rows, columns, c == 0
@@ -84,27 +96,27 @@ def _multiply_chunk(lanes, packed, sums, m, together, c, count, columns, out, le
     task[product.WEIGHTS] = number_at(order, WEIGHTS) + (m // T * all_rows + c * taps) * T * (1 if codebook != 0 else 4)
     task[product.SCALE], task[product.SHIFT] = number_at(order, SCALE) + 4 * m, number_at(order, SHIFT) + 4 * m
     task[product.BOUNDS], task[product.CHANNELS] = number_at(order, BOUNDS), together
-    task[product.PLANE] = number_at(geometry, OH) * number_at(geometry, OW)
-    vectors, most, other = columns // V, number_at(geometry, MOST), number_at(order, OTHER)
+    vectors, most, (y, other) = columns // V, number_at(geometry, MOST), outputs
     parts = (vectors + most - 1) // most
     for part in range(parts):
         begin, end = vectors * part // parts, vectors * (part + 1) // parts
         at = 4 * begin * V
         whole = end * V <= left
         task[product.INPUTS], task[product.SUMS] = packed + at, sums + at
-        task[product.OUTPUTS] = number_at(order, Y) + out + at if whole else 0
-        task[product.RESIDUAL] = other + out + at if other != 0 else 0
+        task[product.OUTPUTS] = y + at if whole else 0
+        task[product.RESIDUAL] = other + at if other != 0 else 0
         call_at(number_at(number_at(order, MULTIPLIERS), end - begin), address(task))
         if left > 0 and not whole:
-            _finish(lanes, sums + at, columns, out + at, left - begin * V, order, task)
+            _finish(lanes, sums + at, columns, y + at, task[product.RESIDUAL], left - begin * V, task)
 
 
 @jit
-def _finish(lanes, sums, pitch, out, count, order, task):
-    """Write ``count`` outputs, from ``out`` bytes on, of each channel of a task whose sums have been kept."""
+def _finish(lanes, sums, pitch, y, other, count, task):
+    """Write ``count`` outputs of each channel of a task whose sums have been kept: from address ``y`` on, the residual's being
+    ``other``, 0 when there is none."""
     for t in range(task[product.CHANNELS]):
         affine = (task[product.SCALE] + 4 * t, task[product.SHIFT] + 4 * t, task[product.BOUNDS])
-        plane, source = out + 4 * t * task[product.PLANE], sums + 4 * t * pitch
-        target, residual = number_at(order, Y) + plane, number_at(order, OTHER) + plane
+        plane, source = 4 * t * task[product.PLANE], sums + 4 * t * pitch
         for i in range(0, count, len(lanes)):
-            finish_vector(lanes, target + 4 * i, source + 4 * i, residual + 4 * i, number_at(order, OTHER), count - i, affine)
+            at = plane + 4 * i
+            finish_vector(lanes, y + at, source + 4 * i, other + at, other, count - i, affine)
