@@ -130,8 +130,7 @@ class Conv(Ordered):
     @property
     def _at_once(self) -> int:
         """Parts that a thread does at once of a tile that is shared: all that it can take where one block holds all inputs;
-        half as many again as its share where it takes them in the first of several; one where a block is of a group, for
-        then it packs no more than that one needs."""
+        half as many again as its share where it takes them in the first of several; one of groups."""
         if self.shape.groups > 1:
             return 1
         several = len(self.stream.block_channels) > 2
@@ -174,9 +173,12 @@ def whole_tiles(shape: Shape2D, tiling: Tiling, nonzeros: int, threads: int) -> 
 
 
 def parts_of(shape: Shape2D, tiling: Tiling, nonzeros: int, threads: int) -> int:
-    """Parts that the output channels are cut into, for threads to share the other tiles."""
+    """Parts that the output channels are cut into, for threads to share the other tiles: of groups one for each thread, for the
+    first block is of one group alone, and tells nothing of the time that others take."""
     if whole_tiles(shape, tiling, nonzeros, threads) == tiles(shape, tiling):
         return 1
+    if shape.groups > 1:
+        return threads
     return threads * max(1, min(MOST_PARTS, shape.M * tiling.R // (PART * threads)))
 
 

@@ -203,10 +203,13 @@ def test_threads_get_equally_many_tiles(share, pruned, parts, width):
     assert [tile for first, last in work.tolist() for tile in range(first, last)] == list(range(whole))
 
 
-@pytest.mark.parametrize(("outputs", "threads", "parts"), [(64, 2, 2), (512, 2, 14), (4096, 2, 32), (4096, 4, 64), (512, 1, 1)])
-def test_parts_are_not_too_small(outputs, threads, parts):
-    shape = Shape2D(N=1, C=512, H=1, W=112, M=outputs, OH=1, OW=112)
-    assert parts_of(shape, Tiling(2, 7, 16, "flat", 64), 256 * outputs, threads) == parts
+@pytest.mark.parametrize(
+    ("outputs", "groups", "threads", "parts"),
+    [(64, 1, 2, 2), (512, 1, 2, 14), (4096, 1, 2, 32), (4096, 1, 4, 64), (512, 1, 1, 1), (4096, 4, 2, 2)],
+)
+def test_parts_are_not_too_small(outputs, groups, threads, parts):
+    shape = Shape2D(N=1, C=512, H=1, W=112, M=outputs, OH=1, OW=112, groups=groups)
+    assert parts_of(shape, Tiling(2, 7, 16, "flat", 64), 256 * outputs // groups, threads) == parts
 
 
 @pytest.mark.parametrize("block", [1, 4])
