@@ -172,7 +172,7 @@ def whole_tiles(shape: Shape2D, tiling: Tiling, nonzeros: int, threads: int) -> 
     return count - count % threads if worth else count
 
 
-def parts_of(shape: Shape2D, tiling: Tiling, nonzeros: int, threads: int) -> int:
+def cuts_of(shape: Shape2D, tiling: Tiling, nonzeros: int, threads: int) -> int:
     """Parts that the output channels are cut into, for threads to share the other tiles: of groups one for each thread, for the
     first block is of one group alone, and tells nothing of the time that others take."""
     if whole_tiles(shape, tiling, nonzeros, threads) == tiles(shape, tiling):

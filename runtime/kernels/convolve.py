@@ -36,8 +36,8 @@ def convolver(lanes):
 
 @jit
 def convolve(lanes, order, member):
-    """Take pieces of the work of the order at address ``order``, int64 as above, until none is left, then parts of the tiles
-    that are shared.
+    """Take pieces of the work of the order at address ``order``, int64 as above, until none is left: all parts of some tiles.
+    Then take parts of the tiles that are shared.
 
     A piece is (first tile, last tile). Each thread takes one of the places in scratch memory: packed block, sums, image of one
     channel. The geometry is described where it is made, in :class:`~tersor.runtime.kernels.conv.Conv`.

@@ -93,9 +93,10 @@ def _lrn(node: Node) -> Iterator[Call]:
 
 @_of("MaxPool")
 def _pool(node: Node) -> Iterator[Call]:
-    columns = (node.attribute(name, [1])[-1] for name in ("kernel_shape", "strides", "dilations"))
-    pooler, *kinds = pooler_of(*columns, average=False)
-    yield pooler, tuple(kinds)
+    columns = [node.attribute(name, [1]) for name in ("kernel_shape", "strides", "dilations")]
+    if all(isinstance(axes, list | tuple) and axes and isinstance(axes[-1], int) and axes[-1] > 0 for axes in columns):
+        pooler, *kinds = pooler_of(*(axes[-1] for axes in columns), average=False)
+        yield pooler, tuple(kinds)  # else the node will be refused
 
 
 @_of("GlobalAveragePool")

@@ -12,7 +12,7 @@ from ..decode.coded import CodedTensor
 from ..encoded import EncodedTensor
 from ..plan.step import Arrays, Kernel, Site
 from ..plan.workers import Workers
-from .conv import WORTH_SHARING, Conv, affine, parts_of
+from .conv import WORTH_SHARING, Conv, affine, cuts_of
 from .cost_model import choose, cost
 from .dense.conv import DenseConv, cost_dense, cut_dense, dense_weights
 from .dense.pooled import pooled
@@ -50,8 +50,8 @@ def _ways(site: Site, shape: Shape2D) -> Iterator[tuple[float, Callable[[], Kern
     nonzeros = site.prepare(("nonzeros", site.node.inputs[1]), lambda: _matrix(site).nonzeros)
     tiling = choose(flat, nonzeros, registers, threads, passing=site.passing)
     if tiling is not None:
-        parts = parts_of(flat, tiling, nonzeros, threads)
-        yield cost(flat, tiling, nonzeros, width, threads, passing=site.passing), lambda: _by_tiles(site, shape, tiling, parts)
+        cuts = cuts_of(flat, tiling, nonzeros, threads)
+        yield cost(flat, tiling, nonzeros, width, threads, passing=site.passing), lambda: _by_tiles(site, shape, tiling, cuts)
     if shape.groups == 1 and tiling is not None:
         cut = cut_dense(flat, registers, threads)
         prepared = PREPARED * shape.dense if site.passing else 0
@@ -68,10 +68,10 @@ def _parts(site: Site, cycles: float) -> int:
     return site.threads if cycles >= WORTH_SHARING else 1
 
 
-def _by_tiles(site: Site, shape: Shape2D, tiling: Tiling, parts: int) -> Kernel:
+def _by_tiles(site: Site, shape: Shape2D, tiling: Tiling, cuts: int) -> Kernel:
     label = f"{tiling.shape if tiling.shifts == 1 else 'shifted'} {tiling.T}x{tiling.R}x{tiling.V}"
-    key = (site.node.inputs[1], tiling, shape.groups, parts)
-    how = shape.C, shape.groups, tiling, parts
+    key = (site.node.inputs[1], tiling, shape.groups, cuts)
+    how = shape.C, shape.groups, tiling, cuts
     if not site.passing:
         stream = site.prepare(("conv", *key), lambda: make_stream(_matrix(site), *how))
     else:

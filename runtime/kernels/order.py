@@ -16,7 +16,8 @@ from ._property import made_once
 
 TAKEN, COUNTED = 0, 1
 """Numbers that threads count up, from 0 in each run: pieces of work taken from the front, plus :data:`BACK` times those taken
-from the back; what else code counts, such as pieces done."""
+from the back; what else code counts, such as pieces done, or parts of tiles, see
+:func:`~tersor.runtime.kernels.team.take_part`."""
 
 BACK = 1 << 32
 """One piece taken from the back."""

@@ -43,8 +43,8 @@ def pooling_of(site: Site) -> Pooling | None:
     from ..ops._window import window
 
     node, x, y = site.node, site.type(0), site.outputs[0]
-    if x is None or len(site.outputs) != 1 or x[0] != np.float32 or len(x[1]) not in (3, 4) or 0 in (*x[1], *y[1]):
-        return None
+    if x is None or len(site.outputs) != 1 or not site.all_float32 or len(x[1]) not in (3, 4) or 0 in (*x[1], *y[1]):
+        return None  # indices alone are wanted, now and then
     attributes: Mapping[str, Any] = node.attributes
     names = ("auto_pad", "ceil_mode", "dilations", "pads", "strides")
     seen = window(x[1][2:], attributes["kernel_shape"], **{k: attributes[k] for k in names if k in attributes})

@@ -28,9 +28,9 @@ OPEN, JOINED, NUMBER = 1, 2, 1 << 32
 NOTHING = -1
 """The number of no work."""
 
-TILE, PART = 1 << 40, 1 << 20
-"""Units of what members count of tiles that they share: the number of a tile, and its parts taken from the front; those taken
-from the back are the rest."""
+NEXT_TILE, FRONT = 1 << 40, 1 << 20
+"""What members count of tiles that they share: one tile further, and one of its parts taken from the front; those taken from
+the back are the rest."""
 
 LOOKS = 64
 """Looks for work between two at the processor."""
@@ -159,8 +159,8 @@ def take_part(order, tile, parts, member):
     place, backwards = order + 8 * COUNTED, member % 2
     while True:
         seen = seen_at(place)
-        front, back = (seen % TILE // PART, seen % PART) if seen // TILE == tile else (0, 0)
-        if seen // TILE > tile or front + back >= parts:
+        front, back = (seen % NEXT_TILE // FRONT, seen % FRONT) if seen // NEXT_TILE == tile else (0, 0)
+        if seen // NEXT_TILE > tile or front + back >= parts:
             return parts
-        if replace_at(place, seen, tile * TILE + (front + 1 - backwards) * PART + back + backwards) != 0:
+        if replace_at(place, seen, tile * NEXT_TILE + (front + 1 - backwards) * FRONT + back + backwards) != 0:
             return parts - 1 - back if backwards else front

@@ -96,7 +96,7 @@ class _Builder:
         return Plan(slots, tuple(steps), inputs, outputs, constants, size)
 
     def _steps(self) -> Iterator[Step]:
-        """The steps in order; a kernel that can do the next one too takes it in."""
+        """The steps in order; a kernel that can do the only one too which reads its output takes that in."""
         done, readers = set(self.storage.vanished), defaultdict[str, list[int]](list)
         for position, draft in enumerate(self.drafts):
             for name in draft.inputs:
@@ -107,9 +107,8 @@ class _Builder:
             kernel, last, absorbed = self._kernel(draft), draft, draft.absorbed
             reads = [draft.node.inputs[i] for i in kernel.reads]
             reads += [draft.epilogue.residual] if draft.epilogue.residual else []
-            reader = self._only_reader(draft, readers) if kernel.then else None
-            both = kernel.then(self._site(self.drafts[reader])) if kernel.then and reader is not None else None
-            if both is not None and reader is not None:
+            reader = self._only_reader(draft, readers)
+            if kernel.then is not None and reader is not None and (both := kernel.then(self._site(self.drafts[reader]))):
                 kernel, last = both, self.drafts[reader]
                 absorbed = (*absorbed, last.node, *last.absorbed)
                 done.add(reader)

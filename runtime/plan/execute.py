@@ -40,13 +40,14 @@ class Execution:
         self._parts = tuple(parts_of([*map(Placed, count(), plan.steps, scratch)], late))
 
     def _list_outside(self) -> None:
-        """Note what comes with each run: of a root that several outputs are in, the first one gets the array."""
+        """Note what comes with each run: a root that outputs are in is the array of the first one that is all of it, if any."""
         plan, slots = self._plan, self._plan.slots
         self._inputs = [(name, index, shape_of(slots[index])) for name, index in plan.inputs.items()]
-        roots: dict[int, str] = {}
+        roots = {slots[index].root: "" for index in plan.outputs.values() if slots[index].kind == "output"}
         for name, index in plan.outputs.items():
-            if slots[index].kind == "output":
-                roots.setdefault(slots[index].root, name)
+            root = slots[index].root
+            if roots.get(root) == "" and _part_of(slots[index], slots[root]) is None:
+                roots[root] = name
         self._handed = [(name, root, shape_of(slots[root]), slots[root].dtype) for root, name in roots.items()]
         owners = set(roots.values())
         self._outputs = [(name, index, name in owners) for name, index in plan.outputs.items()]
@@ -90,7 +91,7 @@ class Execution:
             values[index] = array if plain else np.ascontiguousarray(array).reshape(shape)
         for name, root, shape, dtype in self._handed:
             given = out.get(name)
-            values[root] = _fresh(name, shape, dtype) if given is None else given.reshape(shape)
+            values[root] = _fresh(name or self._plan.slots[root].name, shape, dtype) if given is None else given.reshape(shape)
         for index, root, shape, part in self._late:
             values[index] = _view_of(values[root], shape, part)
 

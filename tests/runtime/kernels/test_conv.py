@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 
 from tersor.format_spec.errors import FormatError
 from tersor.format_spec.tensors import DenseTensor
-from tersor.runtime.kernels.conv import Conv, affine, parts_of
+from tersor.runtime.kernels.conv import Conv, affine, cuts_of
 from tersor.runtime.kernels.cost_model import choose
 from tersor.runtime.kernels.layout import Shape2D, Tiling
 from tersor.runtime.kernels.matrix import matrix_of
 from tersor.runtime.kernels.order import CODE, COUNTED
 from tersor.runtime.kernels.stream import arrange, cut_channels, list_entries, make_stream
-from tersor.runtime.kernels.team import PART, alone
+from tersor.runtime.kernels.team import FRONT, alone
 from tersor.runtime.ops.conv import conv
 from tersor.runtime.plan.arena import aligned_bytes
 from tersor.runtime.plan.step import Epilogue
@@ -198,7 +198,7 @@ def test_threads_get_equally_many_tiles(share, pruned, parts, width):
     kernel = Conv(shape, tiling, stream, *affine(Epilogue(), 4, None), np.zeros(2, np.float32), parts)
     with patch("tersor.runtime.kernels.conv.WORTH_SHARING", 0):
         work, whole = kernel._pieces, kernel._whole
-        assert parts_of(shape, tiling, stream.nonzeros, parts) == (1 if width % parts == 0 else parts)
+        assert cuts_of(shape, tiling, stream.nonzeros, parts) == (1 if width % parts == 0 else parts)
     assert whole == width - (width % parts)
     assert [tile for first, last in work.tolist() for tile in range(first, last)] == list(range(whole))
 
@@ -209,7 +209,7 @@ def test_threads_get_equally_many_tiles(share, pruned, parts, width):
 )
 def test_parts_are_not_too_small(outputs, groups, threads, parts):
     shape = Shape2D(N=1, C=512, H=1, W=112, M=outputs, OH=1, OW=112, groups=groups)
-    assert parts_of(shape, Tiling(2, 7, 16, "flat", 64), 256 * outputs // groups, threads) == parts
+    assert cuts_of(shape, Tiling(2, 7, 16, "flat", 64), 256 * outputs // groups, threads) == parts
 
 
 @pytest.mark.parametrize("block", [1, 4])
@@ -224,7 +224,7 @@ def test_parts_that_others_take_are_left_to_them(share, pruned, block, member, f
     y, scratch = np.full((1, 10, 1, 8), np.nan, np.float32), aligned_bytes(kernel.scratch_bytes)
     with patch("tersor.runtime.kernels.conv.WORTH_SHARING", 0):
         order = kernel.order(x, y, None, scratch)
-    order[COUNTED] = front * PART + back
+    order[COUNTED] = front * FRONT + back
     alone(int(order[CODE]), order.ctypes.data, member)
     cuts = stream.block_visits[0]  # every channel is visited in every block
     want = conv.reference(x, w)[0, :, 0]
@@ -232,4 +232,4 @@ def test_parts_that_others_take_are_left_to_them(share, pruned, block, member, f
     np.testing.assert_allclose(y[0, mine, 0], want[mine], rtol=1e-5, atol=1e-5)
     assert np.isnan(y[0, : cuts[front]]).all()
     assert np.isnan(y[0, cuts[5 - back] :]).all()
-    assert order[COUNTED] // PART + order[COUNTED] % PART == 5
+    assert order[COUNTED] // FRONT + order[COUNTED] % FRONT == 5

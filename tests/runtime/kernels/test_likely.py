@@ -82,6 +82,17 @@ def test_of_convolutions_that_may_be_made_by_winograds_method_little_is_foreseen
         assert "convolver" in [task.kernel for task in likely(changed)]
 
 
+@pytest.mark.parametrize("attributes", [
+    {"kernel_shape": ()}, {"kernel_shape": 3}, {"kernel_shape": "ab"}, {"kernel_shape": (1.5, 2.5)}, {"kernel_shape": (2, 0)},
+    {"kernel_shape": (2, 2), "strides": ()}, {"kernel_shape": (2, 2), "strides": (1, -1)},
+    {"kernel_shape": (2, 2), "dilations": (1.5,)},
+])  # fmt: skip
+def test_nothing_is_foreseen_of_a_pool_that_will_be_refused(network, monkeypatch, attributes):
+    monkeypatch.setattr(Kernel, "has", lambda *_: False)
+    node = Node("MaxPool", "pool", ("x",), ("y",), attributes)
+    assert [task.kernel for task in likely(replace(network, nodes=(node,)))] == []
+
+
 def test_nothing_is_foreseen_of_what_is_there(network, tmp_path, monkeypatch):
     path = tmp_path / "net.tersor"
     pack(network, path, Recipe.lossless())

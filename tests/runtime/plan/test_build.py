@@ -140,6 +140,45 @@ def test_a_dense_convolution_takes_in_the_pool_that_alone_reads_it(monkeypatch, 
     assert [" of dense" in row.kernel for row in plan.rows()] == [len(ops) == 1, *[False] * (len(ops) - 1)]
 
 
+def test_a_value_that_a_body_reads_is_not_taken_in(monkeypatch):
+    monkeypatch.setattr("tersor.runtime.kernels.dense.pooled.FAR", 0)
+    values = [(Value(name, TensorType("float32", None)),) for name in ("o", "a")]
+    inner = Graph("inner", (), values[0], (node("Neg", "r", "o"),), {})
+    choice = {"then_branch": inner, "else_branch": inner}
+    nested = Graph("nested", (), values[1], (Node("If", "again", ("k",), ("a",), choice),), {})
+    nodes = [
+        node("Conv", "x w", "c", strides=(2, 2)), node("Relu", "c", "r"), node("MaxPool", "r", "y", kernel_shape=(2, 2)),
+        Node("If", "choice", ("k",), ("z",), {"then_branch": nested, "else_branch": nested}),
+    ]  # fmt: skip
+    g = graph(nodes, {"x": (1, 3, 67, 67), "k": TensorType("bool", ())}, ["y", "z"], w=floats(32, 3, 3, 3))
+    x = {"x": floats(1, 3, 67, 67)}
+    (rectified,) = interpret(graph(nodes[:2], {"x": (1, 3, 67, 67)}, ["r"], w=g.initializers["w"].dense()), x)
+    with Model(g, threads=1) as model:
+        got = model.run({**x, "k": np.array(True)})
+        assert [row.op for row in model.plan({"x": (1, 3, 67, 67), "k": ()}).rows()][:2] == ["Conv + Relu", "MaxPool"]
+    np.testing.assert_allclose(got["z"], -rectified, rtol=1e-4, atol=1e-4)
+
+
+def test_indices_alone_run_by_reference():
+    g = graph([node("MaxPool", "x", "p i", kernel_shape=(3, 3))], {"x": (1, 2, 8, 8)}, ["i"])
+    plan = check(g, {"x": floats(1, 2, 8, 8)})
+    assert kernels(plan) == ["MaxPool: reference"]
+
+
+@pytest.mark.parametrize("outputs", [["v", "y"], ["y", "v"], ["v"]])
+def test_an_output_that_is_a_part_of_another_has_memory_of_its_own(outputs):
+    nodes = [node("Neg", "a", "na"), node("Neg", "b", "nb"), node("Concat", "na nb", "y", axis=1), node("Reshape", "na s", "v")]
+    g = graph([*nodes, node("Abs", "y", "z")], {"a": (1, 3, 4), "b": (1, 2, 4)}, [*outputs, "z"], s=ints(-1))
+    inputs = {"a": floats(1, 3, 4), "b": floats(1, 2, 4)}
+    check(g, inputs)
+    with Model(g, threads=1) as model:
+        out = {"v": np.zeros(12, np.float32)}
+        got = model.run(inputs, out=out)
+        assert got["v"] is out["v"]
+        np.testing.assert_array_equal(got["v"], -inputs["a"].reshape(-1))
+        assert not np.shares_memory(got["v"], got.get("y", got["z"]))
+
+
 def test_a_fused_convolution_without_kernel_runs_by_reference():
     nodes = [node("Conv", "x w", "c"), node("Mul", "c k", "m"), node("Relu", "m", "y")]
     g = graph(nodes, {"x": (1, 2, 3, 3, 3)}, ["y"], w=floats(4, 2, 2, 2, 2), k=floats(4, 1, 1, 1))
