@@ -118,47 +118,6 @@ def test_a_value_with_two_readers_or_an_output_is_not_absorbed():
     assert len(check(graph(nodes[:2], {"x": (1, 3, 6, 6)}, ["y", "c"], **WEIGHTS), X).steps) == 2
 
 
-@pytest.mark.parametrize(
-    ("nodes", "outputs", "ops"),
-    [
-        ([node("MaxPool", "r", "y", kernel_shape=(3, 3), strides=(2, 2))], "y", ["Conv + Relu + MaxPool"]),
-        ([node("AveragePool", "r", "y", kernel_shape=(2, 2), strides=(2, 2))], "y", ["Conv + Relu + AveragePool"]),
-        ([node("MaxPool", "r", "y", kernel_shape=(3, 3))], "y r", ["Conv + Relu", "MaxPool"]),
-        ([node("MaxPool", "r", "y", kernel_shape=(3, 3)), node("Neg", "r", "z")], "y z", ["Conv + Relu", "MaxPool", "Neg"]),
-        ([node("MaxPool", "r", "y i", kernel_shape=(3, 3))], "y i", ["Conv + Relu", "MaxPool"]),
-        ([node("Identity", "r", "v"), node("MaxPool", "v", "y", kernel_shape=(3, 3))], "y", ["Conv + Relu", "MaxPool"]),
-        ([node("Softmax", "r", "y")], "y", ["Conv + Relu", "Softmax"]),
-    ],
-    ids=["maximum", "average", "output", "two-readers", "indices", "view", "other"],
-)
-def test_a_dense_convolution_takes_in_the_pool_that_alone_reads_it(monkeypatch, nodes, outputs, ops):
-    monkeypatch.setattr("tersor.runtime.kernels.dense.pooled.FAR", 0)
-    first = [node("Conv", "x w", "c", strides=(2, 2)), node("Relu", "c", "r")]
-    g = graph([*first, *nodes], {"x": (2, 3, 67, 67)}, outputs.split(), w=floats(32, 3, 3, 3))
-    plan = check(g, {"x": floats(2, 3, 67, 67)}, threads=2)
-    assert [row.op for row in plan.rows()] == ops
-    assert [" of dense" in row.kernel for row in plan.rows()] == [len(ops) == 1, *[False] * (len(ops) - 1)]
-
-
-def test_a_value_that_a_body_reads_is_not_taken_in(monkeypatch):
-    monkeypatch.setattr("tersor.runtime.kernels.dense.pooled.FAR", 0)
-    values = [(Value(name, TensorType("float32", None)),) for name in ("o", "a")]
-    inner = Graph("inner", (), values[0], (node("Neg", "r", "o"),), {})
-    choice = {"then_branch": inner, "else_branch": inner}
-    nested = Graph("nested", (), values[1], (Node("If", "again", ("k",), ("a",), choice),), {})
-    nodes = [
-        node("Conv", "x w", "c", strides=(2, 2)), node("Relu", "c", "r"), node("MaxPool", "r", "y", kernel_shape=(2, 2)),
-        Node("If", "choice", ("k",), ("z",), {"then_branch": nested, "else_branch": nested}),
-    ]  # fmt: skip
-    g = graph(nodes, {"x": (1, 3, 67, 67), "k": TensorType("bool", ())}, ["y", "z"], w=floats(32, 3, 3, 3))
-    x = {"x": floats(1, 3, 67, 67)}
-    (rectified,) = interpret(graph(nodes[:2], {"x": (1, 3, 67, 67)}, ["r"], w=g.initializers["w"].dense()), x)
-    with Model(g, threads=1) as model:
-        got = model.run({**x, "k": np.array(True)})
-        assert [row.op for row in model.plan({"x": (1, 3, 67, 67), "k": ()}).rows()][:2] == ["Conv + Relu", "MaxPool"]
-    np.testing.assert_allclose(got["z"], -rectified, rtol=1e-4, atol=1e-4)
-
-
 def test_indices_alone_run_by_reference():
     g = graph([node("MaxPool", "x", "p i", kernel_shape=(3, 3))], {"x": (1, 2, 8, 8)}, ["i"])
     plan = check(g, {"x": floats(1, 2, 8, 8)})
