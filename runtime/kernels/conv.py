@@ -144,7 +144,7 @@ class Conv(Ordered):
     @made_once
     def _pieces(self) -> np.ndarray:
         """(first tile, last tile) of pieces of work that threads take one by one: more than threads, so that one that wakes up
-        late leaves more to the others."""
+        late leaves more to the others. A single piece is all work of one thread."""
         cycles = cost(self.shape, self.tiling, self.stream.nonzeros)
         if self.parts == 1 or cycles < WORTH_SHARING:
             return np.array([(0, self._whole)], np.int64)

@@ -46,25 +46,29 @@ def pool_windows(kinds, order, member):
     The maximum is taken, or, where ``adds`` is not empty, the sum, divided by ``divisor_h[oh] * divisor_w[ow]``, of windows of
     ``len(taps)`` neighbouring columns, ``len(stride)`` apart. ``lanes`` is as long as the vectors are wide.
     """
-    lanes, adds, stride, taps = kinds
-    facts, factor = number_at(order, FACTS), np.float32(1)
-    width, outputs, left = number_at(facts, W), number_at(facts, OW), number_at(facts, LEFT)
-    step, divisors = 4 * number_at(facts, DILATION_H) * width, number_at(facts, DIVISOR_W)
-    plane, pooled = 4 * number_at(facts, H) * width, 4 * number_at(facts, OH) * outputs
+    facts = number_at(order, FACTS)
+    rows, width = number_at(facts, OH), number_at(facts, W)
+    plane, pooled = 4 * number_at(facts, H) * width, 4 * rows * number_at(facts, OW)
     piece = take(order, member)
     while piece < number_at(order, PIECES):
         work = number_at(order, WORK) + 8 * piece
         for n in range(number_at(work, 0), number_at(work, 1)):
-            source, target = number_at(order, X) + n * plane, number_at(order, Y) + n * pooled
-            for oh in range(number_at(facts, OH)):
-                if len(adds):
-                    factor = float_at(number_at(facts, DIVISOR_H) + 4 * oh)
-                rows = number_at(facts, ROWS) + 16 * oh
-                row, place = source + 4 * number_at(rows, 0) * width, target + 4 * oh * outputs
-                fold_windows(
-                    lanes, adds, stride, taps, place, row, step, number_at(rows, 1), width, left, outputs, factor, divisors
-                )
+            pool_rows(kinds, facts, number_at(order, X) + n * plane, number_at(order, Y) + n * pooled, 0, rows)
         piece = take(order, member)
+
+
+@jit
+def pool_rows(kinds, facts, source, target, first, last):
+    """Fold rows ``[first, last)`` of windows of the plane at address ``source`` into those of the plane at ``target``."""
+    lanes, adds, stride, taps = kinds
+    width, outputs, factor = number_at(facts, W), number_at(facts, OW), np.float32(1)
+    left, step, divisors = number_at(facts, LEFT), 4 * number_at(facts, DILATION_H) * width, number_at(facts, DIVISOR_W)
+    for oh in range(first, last):
+        if len(adds):
+            factor = float_at(number_at(facts, DIVISOR_H) + 4 * oh)
+        rows, place = number_at(facts, ROWS) + 16 * oh, target + 4 * oh * outputs
+        row, count = source + 4 * number_at(rows, 0) * width, number_at(rows, 1)
+        fold_windows(lanes, adds, stride, taps, place, row, step, count, width, left, outputs, factor, divisors)
 
 
 @jit

@@ -16,9 +16,9 @@ from ..plan.step import Site
 class Pooling:
     """The maximum, or the ``average``, over windows of ``planes`` of size ``source`` (H, W); results are of size ``target``.
 
-    ``rows`` (OH, 2) int64 are the first input row of each window and how many there are, ``dilation`` apart. ``columns`` are
-    those of a window, their stride, dilation and padding. Sums are divided by the ``divisors`` of rows and columns, float32,
-    which only averages have; ``whole`` says that the only window of a plane is all of it.
+    ``rows`` (OH, 2) int64 are the first input row of each window and how many there are, of ``height`` and ``dilation`` apart.
+    ``columns`` are those of a window, their stride, dilation and padding. Sums are divided by the ``divisors`` of rows and
+    columns, float32, which only averages have; ``whole`` says that the only window of a plane is all of it.
     """
 
     planes: int

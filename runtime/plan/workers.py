@@ -17,8 +17,6 @@ from typing import TypeAlias, TypeVar
 
 import numpy as np
 
-from ..kernels._property import made_once
-from ..kernels.order import ORDER
 from ..kernels.team import BUSY, CALLS, PROCESSOR, carry_out, follow, make_team, none_joined
 
 AWAKE = 500e-6
@@ -160,6 +158,7 @@ class _Crew:
     helpers: tuple[_Helper, ...]
     calls: Iterator[int] = field(default_factory=lambda: count(1))
     patience: int = 1
+    carries_out: Callable[[np.ndarray, np.ndarray, int], bool] = field(default_factory=carry_out.once)
 
     @classmethod
     def of(cls, size: int) -> _Crew:
@@ -169,11 +168,6 @@ class _Crew:
         with suppress(RuntimeError):
             helpers.extend(_Helper(jobs, team, f"tersor {number}") for number in range(1, size + 1))
         return cls(jobs, team, tuple(helpers), patience=_patience() if helpers else 1)
-
-    @made_once
-    def carries_out(self) -> Callable[[np.ndarray, np.ndarray, int], bool]:
-        """What carries out orders, without a look at the types of what it is given."""
-        return carry_out.bind(self.team, np.empty((0, ORDER), np.int64), self.patience)
 
     def help(self, job: _Job, wanted: int) -> None:
         """Let at most ``wanted`` helpers do parts of a job."""
@@ -187,17 +181,16 @@ class _Crew:
         Raises:
             MemoryError: the system has none for one of them.
         """
-        if shared:
-            for helper in self.helpers:
-                if helper.asleep:
-                    self._wake()
-                    break
+        if self.helpers and shared:
+            self._wake()
         if not self.carries_out(self.team, orders, self.patience):
             raise MemoryError(NO_MEMORY)
 
     def _wake(self) -> None:
-        """Have the helpers that sleep follow."""
+        """Have the helpers follow."""
         asleep = [helper for helper in self.helpers if helper.asleep]
+        if not asleep:
+            return
         processor = int(self.team[PROCESSOR])
         for helper in asleep:
             if helper.left != processor:

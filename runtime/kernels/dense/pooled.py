@@ -12,15 +12,13 @@ import numpy as np
 from .. import multiply as product
 from .. import pack
 from .._atomic import code_of, number_at
-from .._fold_windows import fold_windows
 from .._jit import jit
-from .._memory import float_at
 from .._property import made_once
 from ..cost_model import FAR
 from ..geometry import OW, M
 from ..order import FACTS, PIECES, SCRATCH, WORK, Y
 from ..pieces import GEOMETRY, counts_of
-from ..pool import DILATION_H, DIVISOR_H, DIVISOR_W, LEFT, ROWS, facts_of, pooler_of, window_pooler
+from ..pool import DIVISOR_W, facts_of, pool_rows, pooler_of, window_pooler
 from ..pool import OH as POOLED_H
 from ..pool import OW as POOLED_W
 from ..pooling import Pooling
@@ -60,7 +58,7 @@ def pool_bands(kinds, order, member):
     task, packing = np.empty(product.TASK, np.int64), np.empty(pack.PACKING, np.int64)
     packing[pack.GEOMETRY] = geometry
     V, width, channels, chunk = len(lanes), number_at(geometry, OW), number_at(geometry, M), number_at(geometry, CHUNK)
-    chunks, image = (0, (channels + chunk - 1) // chunk), 4 * channels * number_at(facts, POOLED_H) * number_at(facts, POOLED_W)
+    chunks, pooled_plane = (0, (channels + chunk - 1) // chunk), 4 * number_at(facts, POOLED_H) * number_at(facts, POOLED_W)
     piece = take(order, member)
     while piece < number_at(order, PIECES):
         work = number_at(order, WORK) + 40 * piece
@@ -73,23 +71,9 @@ def pool_bands(kinds, order, member):
             planes = band, 0, plane
             multiply_positions(lanes, order, geometry, task, packing, place, (n, begin, stop), chunks, planes)
         for m in range(channels):
-            target = number_at(order, Y) + n * image + m * (image // channels)
-            _pool_plane(windows, facts, band + 4 * m * plane, width, target, number_at(work, 1), number_at(work, 2))
+            target = number_at(order, Y) + (n * channels + m) * pooled_plane
+            pool_rows(windows, facts, band + 4 * m * plane, target, number_at(work, 1), number_at(work, 2))
         piece = take(order, member)
-
-
-@jit
-def _pool_plane(windows, facts, source, width, target, first, last):
-    """Compute rows ``[first, last)`` of the plane of results at ``target``, of a plane whose row 0 would be at ``source``."""
-    lanes, adds, stride, taps = windows
-    outputs, factor, step = number_at(facts, POOLED_W), np.float32(1), 4 * number_at(facts, DILATION_H) * width
-    left, divisors = number_at(facts, LEFT), number_at(facts, DIVISOR_W)
-    for oh in range(first, last):
-        if len(adds):
-            factor = float_at(number_at(facts, DIVISOR_H) + 4 * oh)
-        rows, place = number_at(facts, ROWS) + 16 * oh, target + 4 * oh * outputs
-        row, count = source + 4 * number_at(rows, 0) * width, number_at(rows, 1)
-        fold_windows(lanes, adds, stride, taps, place, row, step, count, width, left, outputs, factor, divisors)
 
 
 @dataclass(frozen=True, eq=False)
