@@ -119,6 +119,16 @@ def code_of(typingctx: Any, lanes: Any, function: Any) -> Any:
 
 
 @intrinsic
+def bits_set(typingctx: Any, value: Any) -> Any:
+    """How many bits of a uint64 are set."""
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return call(builder, "llvm.ctpop.i64", I64, list(arguments))
+
+    return types.intp(types.uint64), codegen
+
+
+@intrinsic
 def pause(typingctx: Any) -> Any:
     """Let the other hardware thread of a core have more of it, for some cycles: for loops that wait."""
 

@@ -10,7 +10,7 @@ import numpy as np
 from ..plan.step import Epilogue
 from ._property import made_once
 from .convolve import BLOCK_CHANNELS, BLOCK_VISITS, BLOCKS, GEOMETRY, PACKER, PREPARED, SPANS, TILE, convolver
-from .cost_model import cost
+from .cost_model import cost, parts_of
 from .geometry import geometry_of
 from .layout import SHAPES, Shape2D, Tiling, tiles
 from .order import CODE, PIECES, SHARED, WORK, Ordered, order_of
@@ -23,10 +23,6 @@ WORTH_SHARING = 50_000
 
 MOST_PIECES, PIECE = 8, 40_000
 """Pieces of work for each thread, at most, and the estimated cycles of one, at least."""
-
-MOST_PARTS, PART = 16, 256
-"""Parts of the output channels for each thread, at most, where tiles are shared, and the vectors of sums of one, at least: the
-fewer visits are sorted together, the worse a processor predicts where they end, which matters where they are short."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,7 +95,7 @@ class Conv(Ordered):
     def task(self) -> np.ndarray:
         """(TASK,) int64: what the tile's code reads the same in every run."""
         stream, (scale, shift) = self.stream, self._padded
-        weights = (stream.words, stream.codebook, stream.start, stream.channel, stream.flags)
+        weights = (stream.words, stream.codebook, stream.start, stream.channels, stream.flags)
         addresses = [0 if array is None else array.ctypes.data for array in (*weights, shift, self.bounds)]
         task = np.zeros(TASK, np.int64)
         task[WORDS:], task[SCALE] = addresses, scale.ctypes.data
@@ -173,13 +169,10 @@ def whole_tiles(shape: Shape2D, tiling: Tiling, nonzeros: int, threads: int) -> 
 
 
 def cuts_of(shape: Shape2D, tiling: Tiling, nonzeros: int, threads: int) -> int:
-    """Parts that the output channels are cut into, for threads to share the other tiles: of groups one for each thread, for the
-    first block is of one group alone, and tells nothing of the time that others take."""
+    """Parts that the output channels are cut into, for threads to share the tiles that one of them does not do alone."""
     if whole_tiles(shape, tiling, nonzeros, threads) == tiles(shape, tiling):
         return 1
-    if shape.groups > 1:
-        return threads
-    return threads * max(1, min(MOST_PARTS, shape.M * tiling.R // (PART * threads)))
+    return parts_of(shape, tiling, threads)
 
 
 def affine(epilogue: Epilogue, channels: int, bias: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:

@@ -6,6 +6,7 @@ from bisect import bisect_left
 from collections.abc import Iterator
 from functools import lru_cache
 from itertools import product
+from math import log, sqrt
 
 from .host import first_cache
 from .layout import MOST_VECTORS, Shape2D, Tiling, balanced, tiles
@@ -23,7 +24,18 @@ LOADS = (1.0, *((1.1, 1.2) if first_cache() >= 48 << 10 else (1.3, 1.45)), 1.5, 
 MULTIPLY_ADD = 0.9
 """Cycles of a multiply-add whose input is in a register, on a core of which another processor uses a part."""
 
-VISITED = {1: 30, 2: 85}
+SHARED = 0.6
+"""Cycles by which a load takes longer whose input is multiplied for both channels of a pair."""
+
+PARTNERS, CHOSEN = 512, 0.44
+"""Output channels among which pairs are chosen, at most; by how many standard deviations such pairs share more inputs than any
+two channels, over the logarithm of the number of channels."""
+
+MOST_PARTS, PART = 16, 256
+"""Parts of the output channels for each thread, at most, where tiles are shared, and the vectors of sums of one, at least: the
+fewer visits are sorted together, the worse a processor predicts where they end, which matters where they are short."""
+
+VISITED = {1: 30, 2: 88}
 """Cycles that a visit takes beside its entries, by its channels: two walk three lists."""
 
 SHIFTED = {1: 30, 2: 60}
@@ -121,12 +133,14 @@ def cost(shape: Shape2D, tiling: Tiling, nonzeros: int, width: int = 16, parts: 
     T, R, V, count = tiling.T, tiling.R, tiling.V, visits(shape, tiling)
     wide, channels = max(1, V // width), shape.C // shape.groups
     blocks = max(1, -(-channels // tiling.block))
-    both = nonzeros / max(1, shape.dense) * nonzeros / 2 if T == 2 else 0.0
+    both = shared_entries(shape, tiling, nonzeros, parts) if T == 2 else 0.0
     in_place = tiling.shape == "direct"
     vectors = R if in_place else tiling.vectors
     held = min(tiling.block, channels) * vectors * V * 4
     load = LOADS[bisect_left(BLOCK_BYTES, held)] * (1.4 if in_place else 1.0)
-    walked = 1.12 * ((nonzeros - 2 * both) * (R * wide * load + 2) + both * (R * wide * max(load, 2 * MULTIPLY_ADD) + 2))
+    walked = 1.12 * (
+        (nonzeros - 2 * both) * (R * wide * load + 2) + both * (R * wide * max(load + SHARED, 2 * MULTIPLY_ADD) + 2)
+    )
     visited = count * (VISITED[T] + (4 * T * R * wide if blocks > 1 else 0))
     visited += count * (tiling.shifts - 1) * (SHIFTED[T] + T * R * wide)
     twice = tiling.shifts > 1 and tiling.columns < shape.OW  # then cache lines are written by two tiles
@@ -137,6 +151,26 @@ def cost(shape: Shape2D, tiling: Tiling, nonzeros: int, width: int = 16, parts: 
     entry = ENTRY_PREPARED[T] + LISTED * (tiling.shifts > 1)
     prepared = VISIT_PREPARED * count + entry * nonzeros if passing else 0
     return spread(tiles(shape, tiling), parts, parts, walked + visited + stored, packed + 1000) + prepared
+
+
+def shared_entries(shape: Shape2D, tiling: Tiling, nonzeros: int, parts: int = 1) -> float:
+    """Estimated entries that are for both channels of their pair: of two random ones the mean, and more as they are chosen."""
+    density, columns = nonzeros / max(1, shape.dense), min(tiling.block, shape.C // shape.groups) * shape.taps
+    together = shape.M // max(shape.groups, parts_of(shape, tiling, parts))
+    chosen = CHOSEN * log(max(1, min(together, PARTNERS)))
+    mean = columns * density**2
+    both = mean + chosen * sqrt(mean) * (1 - density)
+    return min(both, columns * density) / max(1, 2 * columns * density) * nonzeros
+
+
+def parts_of(shape: Shape2D, tiling: Tiling, threads: int) -> int:
+    """Parts of the output channels, of which threads take some each where the tiles are not as many for each thread: of groups
+    one for each thread, for the first block is of one group alone, and tells nothing of the time that others take."""
+    if tiles(shape, tiling) % threads == 0:
+        return 1
+    if shape.groups > 1:
+        return threads
+    return threads * max(1, min(MOST_PARTS, shape.M * tiling.R // (PART * threads)))
 
 
 def stored_line(shape: Shape2D) -> int:

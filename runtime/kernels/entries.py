@@ -1,25 +1,82 @@
-"""The entries of tiles, one for each weight, or for two that meet the same input: counted, and listed in the tiles' order."""
+"""The weights of output channels and the blocks of input channels that they meet, and the entries of tiles of one output
+channel, one for each weight: counted, and listed in the tiles' order."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from math import prod
 from typing import Any
 
 import numpy as np
 
 from ._jit import jit
+from ._property import made_once
 from .layout import Tiling
-from .matrix import Matrix
 from .tile import OFFSET
 
 
-def row_places(block_channels: np.ndarray, channels: int, groups: int, tiling: Tiling) -> tuple[Any, ...]:
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """Nonzero weights row by row: those of row ``i`` are ``starts[i]:starts[i + 1]``, with their ``columns`` (input channel of
+    the group, kernel position) ascending. ``values`` are codes of 8 bits where they are ``coded``, else float32 as uint32."""
+
+    starts: np.ndarray
+    columns: np.ndarray
+    values: np.ndarray
+    coded: bool
+
+    @property
+    def count(self) -> int:
+        """How many rows there are."""
+        return len(self.starts) - 1
+
+
+@dataclass(frozen=True, eq=False)
+class Blocks:
+    """Blocks of input channels: block ``b`` is the channels ``edges[b]:edges[b + 1]``, int64, of ``channels`` in ``groups``.
+    There are ``rows`` output channels."""
+
+    edges: np.ndarray
+    channels: int
+    groups: int
+    rows: int
+
+    @property
+    def count(self) -> int:
+        """How many blocks there are."""
+        return len(self.edges) - 1
+
+    @property
+    def inputs(self) -> int:
+        """Input channels of a group."""
+        return self.channels // self.groups
+
+    @property
+    def outputs(self) -> int:
+        """Output channels of a group."""
+        return max(1, self.rows // self.groups)
+
+    def group_of(self, row: np.ndarray) -> np.ndarray:
+        """The groups of some rows."""
+        return row // self.outputs
+
+    @made_once
+    def first(self) -> np.ndarray:
+        """(groups,) int64: the first block of each group's inputs."""
+        return np.searchsorted(self.edges, np.arange(self.groups) * self.inputs, side="right") - 1
+
+    @made_once
+    def last(self) -> np.ndarray:
+        """(groups,) int64: the last one."""
+        return np.searchsorted(self.edges, np.arange(1, self.groups + 1) * self.inputs, side="left") - 1
+
+
+def row_places(blocks: Blocks, tiling: Tiling) -> tuple[Any, ...]:
     """What :func:`list_rows` has to know of the geometry."""
-    size, taps = channels // groups, len(tiling.tap_vector)
-    first_block = np.searchsorted(block_channels, np.arange(groups) * size, side="right") - 1
-    _, vector_of = _column_places(size * taps, tiling)
-    of_columns = vector_of.astype(np.uint32), column_lists(size * taps, tiling)
-    return block_channels, first_block, size, taps, tiling.vectors, *of_columns
+    taps = len(tiling.tap_vector)
+    columns = blocks.inputs * taps
+    of_columns = column_vectors(columns, tiling), column_lists(columns, tiling)
+    return blocks.edges, blocks.first, blocks.inputs, taps, tiling.vectors, *of_columns
 
 
 def column_lists(columns: int, tiling: Tiling) -> np.ndarray:
@@ -28,53 +85,30 @@ def column_lists(columns: int, tiling: Tiling) -> np.ndarray:
     return (shifted * tiling.kinds).astype(np.uint8)
 
 
-def _column_places(columns: int, tiling: Tiling) -> tuple[np.ndarray, np.ndarray]:
-    """For each column its input channel in the group, and the first of the group's packed vectors that it meets, int64."""
+def column_vectors(columns: int, tiling: Tiling) -> np.ndarray:
+    """(columns,) uint32: the first of the group's packed vectors that each column meets."""
     channel_of, tap_of = np.divmod(np.arange(columns), len(tiling.tap_vector))
-    return channel_of, channel_of * tiling.vectors + tiling.tap_vector[tap_of]
+    return (channel_of * tiling.vectors + tiling.tap_vector[tap_of]).astype(np.uint32)
 
 
-def count_rows(
-    starts: np.ndarray, columns: np.ndarray, block_channels: np.ndarray, channels: int, groups: int, taps: int
-) -> np.ndarray:
-    """The entries of each row in each block, (blocks, rows), where a visit has one list."""
-    rows, size = len(starts) - 1, channels // groups
-    places = np.repeat(np.arange(rows) * (size * taps), np.diff(starts)) + columns
-    row = np.arange(rows)[:, None]
-    inside = np.clip(block_channels - row // max(1, rows // groups) * size, 0, size)
-    return np.diff(np.searchsorted(places, (row * size + inside) * taps), axis=1).T
+def cut_rows(rows: Rows, blocks: Blocks, taps: int) -> np.ndarray:
+    """Where the weights of each row in each block begin, and the last ones end, (rows, blocks + 1) int64."""
+    columns, row = blocks.inputs * taps, np.arange(rows.count)
+    places = np.repeat(row * columns, np.diff(rows.starts)) + rows.columns
+    inside = np.clip(blocks.edges - blocks.group_of(row)[:, None] * blocks.inputs, 0, blocks.inputs)
+    return np.searchsorted(places, row[:, None] * columns + inside * taps)
 
 
-def count_lists(
-    starts: np.ndarray, columns: np.ndarray, block_channels: np.ndarray, channels: int, groups: int, tiling: Tiling
-) -> np.ndarray:
+def count_lists(rows: Rows, blocks: Blocks, tiling: Tiling) -> np.ndarray:
     """The entries of each list of each row in each block, (blocks, rows, lists), of tiles of one output channel."""
-    rows, size, lists = len(starts) - 1, channels // groups, tiling.lists
-    block_of = np.repeat(np.arange(len(block_channels) - 1), np.diff(block_channels))
-    channel_of, _ = _column_places(size * len(tiling.tap_vector), tiling)
-    row = np.repeat(np.arange(rows), np.diff(starts))
-    block = block_of[row // max(1, rows // groups) * size + channel_of[columns]]
-    shape = len(block_channels) - 1, rows, lists
-    places = np.ravel_multi_index((block, row, column_lists(len(channel_of), tiling)[columns]), shape)
-    return np.bincount(places, minlength=prod(shape)).reshape(shape)
-
-
-def pair_places(matrix: Matrix, block_channels: np.ndarray, channels: int, groups: int, tiling: Tiling) -> tuple[Any, ...]:
-    """What :func:`walk_pairs` has to know of the geometry."""
-    block_of = np.repeat(np.arange(len(block_channels) - 1), np.diff(block_channels))
-    units, outputs = units_of(matrix.rows, groups, tiling.T), max(1, matrix.rows // groups)
-    channel_of, vector_of = _column_places(matrix.columns, tiling)
-    first_input = units // outputs * (channels // groups)
-    lists = column_lists(matrix.columns, tiling)
-    return units, outputs, first_input, channel_of, vector_of, lists, block_of, block_channels, tiling.vectors
-
-
-def units_of(rows: int, groups: int, together: int) -> np.ndarray:
-    """First output channel of each unit that is visited at once, int64: up to ``together`` neighbours of one group."""
-    size = max(1, rows // groups)
-    return np.concatenate(
-        [np.arange(first, first + size, together) for first in range(0, rows, size)] or [np.zeros(0, np.int64)]
-    )
+    taps, shape = len(tiling.tap_vector), (blocks.count, rows.count, tiling.lists)
+    if tiling.lists == 1:
+        return np.diff(cut_rows(rows, blocks, taps), axis=1).T[:, :, None]
+    block_of = np.repeat(np.arange(blocks.count), np.diff(blocks.edges))
+    row = np.repeat(np.arange(rows.count), np.diff(rows.starts))
+    block = block_of[blocks.group_of(row) * blocks.inputs + rows.columns // taps]
+    lists = column_lists(blocks.inputs * taps, tiling)[rows.columns]
+    return np.bincount(np.ravel_multi_index((block, row, lists), shape), minlength=prod(shape)).reshape(shape)
 
 
 @jit
@@ -145,48 +179,4 @@ def _list_runs(at, last, columns, values, coded, base, vector_of, list_of, curso
         else:
             words[place], words[place + np.uint64(1)] = offset, values[k]
             cursor[which] = place + np.uint64(2)
-    return True
-
-
-@jit
-def walk_pairs(
-    starts, columns, codes, units, outputs, first_input, channel_of, vector_of, list_of, block_of, block_channels, vectors,
-    coded, counting, cursor, end, words,
-):  # fmt: skip
-    """Merge the rows of each unit: count entries in ``cursor`` (block, unit, list), or write them where it stands.
-
-    ``first_input`` (units,) is the first input channel of a unit's group; ``channel_of`` and ``vector_of`` (columns,) are what
-    a column adds to it, and to the group's first packed vector: divisions would take longer than everything else. ``list_of``
-    (columns,) uint8 is the column's list of entries for both rows, which those for the first and for the second follow.
-    """
-    for u in range(len(units)):
-        row, first = units[u], first_input[u]
-        i, i_end = starts[row], starts[row + 1]
-        j, j_end = i_end, i_end
-        if (row + 1) % outputs != 0:
-            j_end = starts[row + 2]
-        while i < i_end or j < j_end:
-            left = np.int64(columns[i]) if i < i_end else np.int64(1) << 40
-            right = np.int64(columns[j]) if j < j_end else np.int64(1) << 40
-            column = min(left, right)
-            which = list_of[column] + (0 if left == right else (1 if left < right else 2))
-            block = block_of[first + channel_of[column]]
-            at = cursor[block, u, which]
-            size = 1 if counting or coded else 3 if left == right else 2
-            cursor[block, u, which] = at + size
-            if not counting:
-                if at + size > end[block, u, which]:
-                    return False
-                offset = np.uint32((first - block_channels[block]) * vectors + vector_of[column])
-                code = codes[i] if left <= right else codes[j]
-                if coded:
-                    other = np.uint32(codes[j]) if left == right else np.uint32(0)
-                    words[at] = offset << np.uint32(OFFSET) | other << np.uint32(8) | np.uint32(code)
-                else:
-                    words[at], words[at + 1] = offset, np.uint32(code)
-                    at += 2
-                    if left == right:
-                        words[at] = np.uint32(codes[j])
-            i += left <= right
-            j += right <= left
     return True

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...format_spec.errors import FormatError
-from .entries import count_lists, count_rows, list_rows, pair_places, row_places, units_of, walk_pairs
+from .entries import Blocks, Rows, count_lists, list_rows, row_places
 from .layout import Tiling
 from .lines import make_lines
 from .matrix import Layout, Matrix
-from .visits import FIRST, LAST, PRESENT
+from .pairs import count_pairs, list_pairs, pair_up
+from .visits import AHEAD, FIRST, LAST, PRESENT
 
 WINDOW = 64
 """Visits that are sorted together: their outputs, where planes are small, stay in a few pages of memory."""
@@ -22,16 +23,17 @@ class Stream(Layout):
     """What :func:`~tersor.runtime.kernels.convolve.convolve` reads of the weights.
 
     ``block_channels`` (blocks + 1,) int64 and ``block_visits`` (blocks, parts + 1) int64 say which input channels and which
-    visits belong to a block; ``channel`` uint32 (one element more than visits) and ``flags`` uint8 describe a visit. ``words``
-    uint32 holds the entries and ``start`` uint32 where each list of those of a visit begins. There is one for its channel; with
-    pairs of channels one for both, for the first and for the second; where sums are shifted, these for each number of times,
-    the most first. An entry is one word: a ``codebook`` index of 8 bits for each channel that it is for, and in its high 16
-    bits the offset in packed vectors. Without a codebook it is a word for the offset and one for each float32 weight.
+    visits belong to a block; ``channels`` (visits + :data:`~tersor.runtime.kernels.visits.AHEAD`, T) uint32 and ``flags`` uint8
+    describe a visit. ``words`` uint32 holds the entries and ``start`` uint32 where each list of those of a visit begins. There
+    is one for its channel; with pairs of channels one for both, for the first and for the second; where sums are shifted,
+    these for each number of times, the most first. An entry is one word: a ``codebook`` index of 8 bits for each channel that
+    it is for, and in its high 16 bits the offset in packed vectors. Without a codebook it is a word for the offset and one for
+    each float32 weight.
     """
 
     block_channels: np.ndarray
     block_visits: np.ndarray
-    channel: np.ndarray
+    channels: np.ndarray
     flags: np.ndarray
     start: np.ndarray
     words: np.ndarray
@@ -43,12 +45,13 @@ class Stream(Layout):
 class Arrangement(Layout):
     """A :class:`Stream` but for its entries: small beside them, and the same whenever the same weights are decoded.
 
-    ``begin`` and ``end`` (blocks, units, lists) uint32 say where in the words each list of entries lies.
+    ``begin`` and ``end`` (blocks, rows, lists) uint32 say where in the words the lists of entries of single channels lie; they
+    are empty where channels are visited in pairs.
     """
 
     block_channels: np.ndarray
     block_visits: np.ndarray
-    channel: np.ndarray
+    channels: np.ndarray
     flags: np.ndarray
     start: np.ndarray
     begin: np.ndarray
@@ -56,7 +59,7 @@ class Arrangement(Layout):
 
     def stream(self, words: np.ndarray, codebook: np.ndarray | None, nonzeros: int) -> Stream:
         """The stream with these entries."""
-        described = self.block_channels, self.block_visits, self.channel, self.flags, self.start
+        described = self.block_channels, self.block_visits, self.channels, self.flags, self.start
         return Stream(*described, words, codebook, nonzeros)
 
 
@@ -64,24 +67,31 @@ def make_stream(matrix: Matrix, channels: int, groups: int, tiling: Tiling, part
     """Order the weights, rows being output channels and columns (input channel of the group, kernel position).
 
     Output channels are cut into ``parts`` of about equally many weights. Within a block and part, neighbouring visits are
-    sorted by their number of weights, so that the processor predicts where their loops end.
+    sorted by their numbers of entries, so that the processor predicts where their loops end.
     """
     return list_entries(matrix, arrange(matrix, channels, groups, tiling, parts), channels, groups, tiling)
 
 
 def arrange(matrix: Matrix, channels: int, groups: int, tiling: Tiling, parts: int) -> Arrangement:
-    """Everything but the entries, see :func:`make_stream`."""
-    block_channels = cut_channels(channels, groups, tiling.block)
-    units = units_of(matrix.rows, groups, tiling.T)
-    counts = _counts(matrix, block_channels, channels, groups, tiling)
-    (block, unit, flags), cut = _visits(counts, units, matrix.rows, groups, tiling.T, parts)
-    words = [1 if _is_coded(matrix) else 1 + (1 if i % tiling.kinds else tiling.T) for i in range(tiling.lists)]
-    counts *= np.array(words, np.uint32)
-    start = np.concatenate([[0], np.cumsum(counts[block, unit])]).astype(np.uint32)
-    begin = np.zeros_like(counts)
-    begin[block, unit] = start[:-1].reshape(-1, len(words))
-    channel = np.append(units[unit], 0).astype(np.uint32)
-    return Arrangement(block_channels, cut, channel, flags, start, begin, begin + counts)
+    """Everything but the entries, see :func:`make_stream`.
+
+    In the first and in the last block of its group's inputs every output channel is visited, in others those with weights.
+    """
+    rows, blocks = _rows(matrix), Blocks(cut_channels(channels, groups, tiling.block), channels, groups, matrix.rows)
+    cuts = _cut_rows(rows, blocks, tiling.T, parts)
+    visits, block_visits = _in_order(_visits(rows, blocks, tiling, cuts), blocks, cuts)
+    group = blocks.group_of(visits.channels[:, 0])
+    present = np.sum(visits.channels < matrix.rows, axis=1)
+    flags = (visits.block == blocks.first[group]) * FIRST + (visits.block == blocks.last[group]) * LAST + (present << PRESENT)
+    words = [1 if rows.coded else 1 + (1 if i % tiling.kinds else tiling.T) for i in range(tiling.lists)]
+    start = np.concatenate([[0], np.cumsum(visits.counts * words)]).astype(np.uint32)
+    begin, end = np.zeros((2, blocks.count, matrix.rows if tiling.T == 1 else 0, tiling.lists), np.uint32)
+    if tiling.T == 1:
+        where = visits.block, visits.channels[:, 0]
+        begin[where], end[where] = start[:-1].reshape(-1, tiling.lists), start[1:].reshape(-1, tiling.lists)
+    following = np.zeros((AHEAD, tiling.T), np.int64)
+    described = np.concatenate([visits.channels, following]).astype(np.uint32), flags.astype(np.uint8)
+    return Arrangement(blocks.edges, block_visits, *described, start, begin, end)
 
 
 def list_entries(matrix: Matrix, made: Arrangement, channels: int, groups: int, tiling: Tiling) -> Stream:
@@ -90,16 +100,16 @@ def list_entries(matrix: Matrix, made: Arrangement, channels: int, groups: int, 
     Raises:
         FormatError: it was made for other weights.
     """
-    words, coded = np.empty(made.start[-1], np.uint32), _is_coded(matrix)
-    starts, columns, values = _rows(matrix)
+    rows, blocks = _rows(matrix), Blocks(made.block_channels, channels, groups, matrix.rows)
+    words = np.empty(made.start[-1], np.uint32)
     if tiling.T == 1:
-        where = row_places(made.block_channels, channels, groups, tiling)
-        check_fitting(list_rows(0, starts[1:], columns, values, coded, *where, made.begin, made.end, words))
+        weights, where = (rows.columns, rows.values, rows.coded), row_places(blocks, tiling)
+        check_fitting(list_rows(0, rows.starts[1:], *weights, *where, made.begin, made.end, words))
     else:
-        cursor, where = made.begin.copy(), pair_places(matrix, made.block_channels, channels, groups, tiling)
-        fitted = walk_pairs(starts, columns, values, *where, coded, False, cursor, made.end, words)
-        check_fitting(fitted and np.array_equal(cursor, made.end))
-    return made.stream(words, matrix.codebook if coded else None, matrix.nonzeros)
+        block = np.repeat(np.arange(blocks.count), made.block_visits[:, -1] - made.block_visits[:, 0])
+        pairs = made.channels[:-AHEAD].astype(np.int64)
+        check_fitting(list_pairs(rows, blocks, tiling, block, pairs, made.start, words))
+    return made.stream(words, matrix.codebook if rows.coded else None, matrix.nonzeros)
 
 
 def check_fitting(fitted: bool) -> None:
@@ -112,30 +122,10 @@ def check_fitting(fitted: bool) -> None:
         raise FormatError("weights are others than when the model was loaded: its file has been written to; load it again")
 
 
-def _counts(matrix: Matrix, block_channels: np.ndarray, channels: int, groups: int, tiling: Tiling) -> np.ndarray:
-    """(blocks, units, lists) uint32: the entries of each list."""
-    starts, columns, values = _rows(matrix)
-    if tiling.lists == 1:
-        counts = count_rows(starts, columns, block_channels, channels, groups, len(tiling.tap_vector))
-        return np.ascontiguousarray(counts[:, :, None], np.uint32)
-    if tiling.T == 1:
-        return count_lists(starts, columns, block_channels, channels, groups, tiling).astype(np.uint32)
-    where, none = pair_places(matrix, block_channels, channels, groups, tiling), np.empty(0, np.uint32)
-    units, blocks = where[0], len(block_channels) - 1
-    counts = np.zeros((blocks, len(units), tiling.lists), np.uint32)
-    walk_pairs(starts, columns, values, *where, _is_coded(matrix), True, counts, counts, none)
-    return counts
-
-
-def _is_coded(matrix: Matrix) -> bool:
-    return matrix.codes.dtype == np.uint8
-
-
-def _rows(matrix: Matrix) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(starts, columns, values): values are codes of 8 bits, or float32 as uint32."""
-    lines = make_lines(matrix, by_rows=True)
+def _rows(matrix: Matrix) -> Rows:
+    lines, coded = make_lines(matrix, by_rows=True), matrix.codes.dtype == np.uint8
     values = lines.code if lines.code.dtype in (np.uint8, np.float32) else matrix.codebook[lines.code]
-    return lines.start, lines.minor, values if _is_coded(matrix) else values.view(np.uint32)
+    return Rows(lines.start, lines.minor, values if coded else values.view(np.uint32), coded)
 
 
 def cut_channels(channels: int, groups: int, block: int) -> np.ndarray:
@@ -149,32 +139,41 @@ def cut_channels(channels: int, groups: int, block: int) -> np.ndarray:
     return np.append(np.arange(0, max(channels, 1), step), channels).astype(np.int64)
 
 
-def _cut_units(weights: np.ndarray, parts: int) -> np.ndarray:
-    """Boundaries (parts + 1,) of runs of units with about equally many weights."""
-    total = np.cumsum(weights + 1)
-    goals = np.arange(1, parts) * (total[-1] / parts) if len(total) else np.zeros(parts - 1)
-    return np.concatenate([[0], np.searchsorted(total, goals), [len(weights)]]).astype(np.int64)
+def _cut_rows(rows: Rows, blocks: Blocks, together: int, parts: int) -> np.ndarray:
+    """Boundaries (parts + 1,) int64 of runs of rows with about equally many weights, ``together`` of a group in one run."""
+    groups = range(0, rows.count, blocks.outputs)
+    units = np.concatenate([np.arange(first, first + blocks.outputs, together) for first in groups] + [[rows.count]])
+    total = np.cumsum(np.diff(rows.starts[units]) + 1)
+    goals = np.arange(1, parts) * (total[-1] / parts)
+    return units[np.concatenate([[0], np.searchsorted(total, goals), [len(units) - 1]])].astype(np.int64)
 
 
-def _visits(
-    counts: np.ndarray, units: np.ndarray, rows: int, groups: int, together: int, parts: int
-) -> tuple[tuple[np.ndarray, np.ndarray, np.ndarray], np.ndarray]:
-    """Visits in order, as (block, unit, flags), and the ``block_visits`` of a :class:`Stream`."""
-    blocks, sizes = len(counts), counts.sum(axis=2, dtype=np.int64)
-    cuts = _cut_units(sizes.sum(axis=0), parts)
-    wanted = sizes > 0
-    wanted[0] |= ~wanted.any(axis=0)
-    block, unit = np.nonzero(wanted)
-    part = np.searchsorted(cuts, unit, side="right") - 1
-    window = (block * parts + part) * (len(units) // WINDOW + 1) + unit // WINDOW
-    rank = window * (sizes.max(initial=0) + 1) + sizes[block, unit]
-    order = np.argsort(rank * len(units) + unit)  # one key: a lexicographic sort takes five times as long
-    block, unit, part = block[order], unit[order], part[order]
-    first = np.argmax(wanted, axis=0)
-    last = blocks - 1 - np.argmax(wanted[::-1], axis=0)
-    size = max(1, rows // groups)
-    paired = (units + 1) % size != 0 if together > 1 else np.zeros(len(units), bool)
-    flags = (block == first[unit]) * FIRST + (block == last[unit]) * LAST + (1 + paired[unit] << PRESENT)
-    bounds = np.searchsorted(block * parts + part, np.arange(blocks * parts + 1))
-    steps = np.arange(blocks)[:, None] * parts + np.arange(parts + 1)
-    return (block, unit, flags.astype(np.uint8)), bounds[steps].astype(np.int64)
+@dataclass(frozen=True, eq=False)
+class _Visits:
+    """Visits of ``channels`` (n, T), each in a ``block`` (n,), with the ``counts`` (n, lists) of the entries of their lists."""
+
+    block: np.ndarray
+    channels: np.ndarray
+    counts: np.ndarray
+
+
+def _visits(rows: Rows, blocks: Blocks, tiling: Tiling, cuts: np.ndarray) -> _Visits:
+    if tiling.T == 2:
+        block, pairs = pair_up(rows, blocks, cuts, len(tiling.tap_vector))
+        return _Visits(block, pairs, count_pairs(rows, blocks, tiling, block, pairs))
+    counts, row = count_lists(rows, blocks, tiling), np.arange(rows.count)
+    wanted, group = np.any(counts, axis=2), blocks.group_of(row)
+    wanted[blocks.first[group], row] = wanted[blocks.last[group], row] = True
+    block, row = np.nonzero(wanted)
+    return _Visits(block, row[:, None], counts[block, row])
+
+
+def _in_order(visits: _Visits, blocks: Blocks, cuts: np.ndarray) -> tuple[_Visits, np.ndarray]:
+    """Visits in order, and the ``block_visits`` of a :class:`Stream`."""
+    parts, row = len(cuts) - 1, visits.channels[:, 0]
+    part = visits.block * parts + np.searchsorted(cuts, row, side="right") - 1
+    window = part * (blocks.rows // WINDOW + 1) + row // WINDOW
+    order = np.lexsort((*visits.counts[:, 2::-1].T, window))
+    bounds = np.searchsorted(part[order], np.arange(blocks.count * parts + 1))
+    steps = np.arange(blocks.count)[:, None] * parts + np.arange(parts + 1)
+    return _Visits(visits.block[order], visits.channels[order], visits.counts[order]), bounds[steps].astype(np.int64)

@@ -15,7 +15,7 @@ from ..plan.workers import Workers
 from ._property import made_once
 from .conv import Conv
 from .convolve import PREPARED
-from .entries import list_rows, row_places
+from .entries import Blocks, list_rows, row_places
 from .order import address_of
 from .stream import Arrangement, check_fitting
 from .streamed import cut_blocks, decoded_blocks
@@ -73,7 +73,7 @@ class StreamedConv:
             FormatError: a block's bits are malformed, or others than when the entries were arranged.
         """
         words, task, shape = scratch[: self.words].view(np.uint32), self.conv.task.copy(), self.conv.shape
-        where = row_places(self.made.block_channels, shape.C, shape.groups, self.conv.tiling)
+        where = row_places(Blocks(self.made.block_channels, shape.C, shape.groups, shape.M), self.conv.tiling)
         pieces = [*pairwise(self.cuts)]
         workers.each(lambda piece: self._list(pieces[piece], where, words), len(pieces))
         order = self.conv.order(x, y, residual, scratch[self.words :])

@@ -41,9 +41,9 @@ class Tile:
         self.lists = [(0, 1), (0,), (1,)] if channels == 2 else [(0,)]
         """The channels that the entries of each list of a kernel column are for."""
 
-    def visit(self, kept: Any, first: Any, inputs: Any, cuts: Sequence[Any], weights: Weights) -> list[list[Any]]:
-        """The sums after a visit, whose lists of entries lie between the ``cuts``: from zero when ``first``, else from ``kept``
-        ones."""
+    def visit(self, kept: Sequence[Any], first: Any, inputs: Any, cuts: Sequence[Any], weights: Weights) -> list[list[Any]]:
+        """The sums after a visit, whose lists of entries lie between the ``cuts``: from zero when ``first``, else from those
+        ``kept`` at a place for each channel."""
         total, bounds = self.zeros() if self.shifts > 1 else self.start(kept, first), pairwise(cuts)
         for number in range(self.shifts):
             if number > 0:
@@ -60,13 +60,13 @@ class Tile:
         """Sums of nothing."""
         return [[ir.Constant(self.vector, None)] * self.rows for _ in range(self.channels)]
 
-    def start(self, kept: Any, first: Any, sums: list[list[Any]] | None = None) -> list[list[Any]]:
+    def start(self, kept: Sequence[Any], first: Any, sums: list[list[Any]] | None = None) -> list[list[Any]]:
         """``sums``, or zeros, when ``first``, else with those of the blocks before, which are ``kept``."""
         b, given = self.b, sums or self.zeros()
         entry, load, ready = b.block, b.append_basic_block("load"), b.append_basic_block("ready")
         b.cbranch(first, ready, load)
         b.position_at_end(load)
-        loaded = [[self._load(kept, self._place(t, r)) for r in range(self.rows)] for t in range(self.channels)]
+        loaded = [[self._load(place, r * self.lanes) for r in range(self.rows)] for place in kept]
         if sums is not None:
             loaded = [[b.fadd(*both) for both in zip(*rows, strict=True)] for rows in zip(sums, loaded, strict=True)]
         b.branch(ready)
@@ -108,11 +108,11 @@ class Tile:
             result.append([self._join([(s, before), (v, loop)]) for s, v in zip(start, value, strict=True)])
         return result
 
-    def keep(self, sums: list[list[Any]], kept: Any) -> None:
+    def keep(self, sums: list[list[Any]], kept: Sequence[Any]) -> None:
         """Write the sums to scratch memory."""
-        for t, channel in enumerate(sums):
+        for place, channel in zip(kept, sums, strict=True):
             for r, value in enumerate(channel):
-                target = vector_pointer(self.b, kept, ir.Constant(I64, self._place(t, r)), self.vector)
+                target = vector_pointer(self.b, place, ir.Constant(I64, r * self.lanes), self.vector)
                 self.b.store(value, target).align = 4 * self.lanes
 
     def store(self, sums: list[Any], target: Any, residual: Any, pitch: Any, affine: Affine, masks: Sequence[Any] = ()) -> None:
@@ -143,9 +143,6 @@ class Tile:
         scale, shift, low, high = affine
         value = call(self.b, f"llvm.fma.v{self.lanes}f32", self.vector, [value, scale, shift])
         return clip(self.b, value if other is None else self.b.fadd(value, other), low, high)
-
-    def _place(self, t: int, r: int) -> int:
-        return (t * self.rows + r) * self.lanes
 
     def _load(self, base: Any, at: int, alignment: int | None = None) -> Any:
         value = self.b.load(vector_pointer(self.b, base, ir.Constant(I64, at), self.vector))

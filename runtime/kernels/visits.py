@@ -19,15 +19,19 @@ added; the tile reaches over an edge, and only some lanes are stored."""
 PRESENT = 4
 """From this bit on, the flags of a visit hold how many of the ``T`` channels there are."""
 
+AHEAD = 4
+"""Visits by which the outputs of one are asked for ahead of time: they may be in a cache that all cores share, or in memory.
+Sums, in the second-level cache, are asked for one visit ahead."""
+
 INPUTS, SUMS, SCALE, OUTPUTS, OTHER, PLANE, PITCH, MODE, BEGIN, END, LANES_LEFT, FEWER, VECTORS_LEFT = range(13)
-WORDS, CODEBOOK, START, CHANNEL, FLAGS, SHIFT, BOUNDS, TASK = range(13, 21)
+WORDS, CODEBOOK, START, CHANNELS, FLAGS, SHIFT, BOUNDS, TASK = range(13, 21)
 """Numbers of a task, int64, what the tile's code reads, and its length.
 
 Addresses of inputs (offsets count vectors from there), sums, scales, outputs and residual (of channel 0), then elements
 between the outputs of two channels and between the vectors of one; flags that a last visit gets; first and last visit. Three
 numbers say what is left of a partial tile, or of any whose sums are shifted: lanes of its first vector, how many fewer each
 next vector has, and vectors that have any. From :data:`WORDS` on, the same in every run, unless weights are streamed: addresses
-of words, codebook, start, channel, flags, shifts and bounds (low, high).
+of words, codebook, start, channels, flags, shifts and bounds (low, high).
 """
 
 I32, I8 = ir.IntType(32), ir.IntType(8)
@@ -45,7 +49,7 @@ def emit_visits(b: Any, task: Any, tile: Tile, *, coded: bool) -> None:
     inputs, sums, scale, outputs, residual = (field(i, F32) for i in (INPUTS, SUMS, SCALE, OUTPUTS, OTHER))
     plane, pitch, mode, first_visit, last_visit = (field(i) for i in (PLANE, PITCH, MODE, BEGIN, END))
     lanes_left, fewer, vectors_left = (field(i) for i in (LANES_LEFT, FEWER, VECTORS_LEFT))
-    start, channels_of, flags_of = field(START, I32), field(CHANNEL, I32), field(FLAGS, I8)
+    start, channels_of, flags_of = field(START, I32), field(CHANNELS, I32), field(FLAGS, I8)
     shift, bounds = field(SHIFT, F32), field(BOUNDS, F32)
     whole = [lanes_below(b, lanes_left, V) if tile.shifts > 1 else None] * R
     counts = [b.sub(lanes_left, b.mul(fewer, ir.Constant(I64, r))) for r in range(R)]
@@ -61,11 +65,15 @@ def emit_visits(b: Any, task: Any, tile: Tile, *, coded: bool) -> None:
             return b.icmp_unsigned("!=", b.and_(bits, ir.Constant(I64, bit)), ir.Constant(I64, 0))
 
         last = flag(own, LAST)
-        channel, following = (b.zext(b.load(b.gep(channels_of, [place])), I64) for place in (number, b.add(number, one)))
+        here = b.mul(number, ir.Constant(I64, T))
+        channels, following, later = (
+            [b.zext(b.load(b.gep(channels_of, [b.add(here, ir.Constant(I64, t))])), I64) for t in range(begin, begin + T)]
+            for begin in (0, T, AHEAD * T)
+        )
 
         def ask_for(place: Any, *, write: bool) -> None:
-            for t in range(T):
-                base = b.gep(place, [b.mul(b.add(following, ir.Constant(I64, t)), plane)])
+            for m in later:
+                base = b.gep(place, [b.mul(m, plane)])
                 for r in range(R):
                     prefetch_line(b, b.gep(base, [b.mul(pitch, ir.Constant(I64, r))]), write=write)
 
@@ -75,10 +83,11 @@ def emit_visits(b: Any, task: Any, tile: Tile, *, coded: bool) -> None:
                 with b.if_then(b.icmp_unsigned("!=", outputs, residual)):
                     ask_for(residual, write=False)
             with unfinished:
-                base = b.gep(sums, [b.mul(following, ir.Constant(I64, R * V))])
-                for r in range(T * R):
-                    prefetch_line(b, b.gep(base, [ir.Constant(I64, r * V)]), write=True)
-        kept = b.gep(sums, [b.mul(channel, ir.Constant(I64, R * V))])
+                for m in following:
+                    base = b.gep(sums, [b.mul(m, ir.Constant(I64, R * V))])
+                    for r in range(R):
+                        prefetch_line(b, b.gep(base, [ir.Constant(I64, r * V)]), write=True)
+        kept = [b.gep(sums, [b.mul(m, ir.Constant(I64, R * V))]) for m in channels]
         first = b.gep(start, [b.mul(number, ir.Constant(I64, lists))])
         cuts = [b.zext(b.load(b.gep(first, [ir.Constant(I64, k)])), I64) for k in range(lists + 1)]
         total = tile.visit(kept, flag(own, FIRST), inputs, cuts, weights)
@@ -86,9 +95,8 @@ def emit_visits(b: Any, task: Any, tile: Tile, *, coded: bool) -> None:
         present = b.lshr(own, ir.Constant(I64, PRESENT))
 
         def store(masks: Sequence[Any], *, added: bool) -> None:
-            for t in range(T):
+            for t, m in enumerate(channels):
                 with b.if_then(b.icmp_unsigned(">", present, ir.Constant(I64, t))):
-                    m = b.add(channel, ir.Constant(I64, t))
                     at = b.mul(m, plane)
                     affine, other = tile.affine(scale, shift, bounds, m), b.gep(residual, [at]) if added else None
                     tile.store(total[t], b.gep(outputs, [at]), other, pitch, affine, masks)

@@ -1,0 +1,192 @@
+"""Pairs of output channels that are visited together, in each block of inputs others, and their entries.
+
+What two channels have at the same inputs takes one load for both. Among many channels there are pairs that have far more of it
+than any two have on average, the more so the fewer inputs a block has: of 46 inputs and 1,024 channels that meet a tenth of
+them each, two share half an input on average, and nearly three where they are chosen.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+
+from ._atomic import bits_set
+from ._jit import jit
+from .cost_model import PARTNERS
+from .entries import Blocks, Rows, column_lists, column_vectors, cut_rows
+from .layout import Tiling
+from .tile import OFFSET
+
+
+def pair_up(rows: Rows, blocks: Blocks, cuts: np.ndarray, taps: int) -> tuple[np.ndarray, np.ndarray]:
+    """The blocks (n,) int64 in which pairs of rows are visited, and the pairs (n, 2) int64, the one with more weights first.
+
+    Partners are of one group, and of one of the runs of rows between the ``cuts``; that of a row that is left over is the
+    number of rows. In the first and in the last block of their group's inputs all rows are visited, in others those with
+    weights.
+    """
+    edges = np.union1d(cuts, np.arange(0, rows.count + 1, blocks.outputs))
+    runs = [np.arange(first, last, _even(last - first)) for first, last in pairwise(edges.tolist())]
+    starts = np.concatenate([*runs, [rows.count]]).astype(np.int64)
+    group = blocks.group_of(starts[:-1])
+    first, last = blocks.first[group], blocks.last[group]
+    first_column = np.maximum(0, blocks.edges[:-1] - group[:, None] * blocks.inputs) * taps
+    width = min(int(np.diff(blocks.edges).max()), blocks.inputs) * taps
+    most = int(np.sum((np.diff(starts) + 1) // 2 * (last - first + 1)))
+    block, pairs = np.empty(most, np.int64), np.empty((most, 2), np.int64)
+    segments = np.stack([starts[:-1], starts[1:], first, last], axis=1)
+    made = _pair_rows(_ends(rows, blocks, taps), rows.columns, segments, first_column, width, pairs, block)
+    return block[:made], pairs[:made]
+
+
+def count_pairs(rows: Rows, blocks: Blocks, tiling: Tiling, block: np.ndarray, pairs: np.ndarray) -> np.ndarray:
+    """(n, lists) uint32: the entries of each list of visits of ``pairs``, each in a ``block``."""
+    counts = np.zeros((len(pairs), tiling.lists), np.uint32)
+    _walk(*_places(rows, blocks, tiling, block, pairs), True, counts, counts, np.empty(0, np.uint32))
+    return counts
+
+
+def list_pairs(
+    rows: Rows, blocks: Blocks, tiling: Tiling, block: np.ndarray, pairs: np.ndarray, start: np.ndarray, words: np.ndarray
+) -> bool:
+    """Write the entries of visits of ``pairs``, each in a ``block``, to ``words``: list after list, from where they ``start``.
+    Returns whether that is where they belong."""
+    cursor, room = (at.reshape(-1, tiling.lists).copy() for at in (start[:-1], start[1:]))
+    return _walk(*_places(rows, blocks, tiling, block, pairs), False, cursor, room, words) and np.array_equal(cursor, room)
+
+
+def _even(rows: int) -> int:
+    """An even number of rows, at most :data:`PARTNERS`, into which so many are cut equally."""
+    return -(-rows // -(-rows // PARTNERS) // 2) * 2
+
+
+def _ends(rows: Rows, blocks: Blocks, taps: int) -> np.ndarray:
+    """As :func:`cut_rows`, and a row without weights, the partner of those left over."""
+    ends = cut_rows(rows, blocks, taps)
+    return np.concatenate([ends, np.zeros((1, ends.shape[1]), np.int64)])
+
+
+def _places(rows: Rows, blocks: Blocks, tiling: Tiling, block: np.ndarray, pairs: np.ndarray) -> tuple[np.ndarray | bool, ...]:
+    """The first arguments of :func:`_walk`."""
+    taps = len(tiling.tap_vector)
+    base = (blocks.group_of(pairs[:, 0]) * blocks.inputs - blocks.edges[block]) * tiling.vectors
+    of_columns = column_vectors(blocks.inputs * taps, tiling), column_lists(blocks.inputs * taps, tiling)
+    weights = _ends(rows, blocks, taps), rows.columns, rows.values
+    return *weights, pairs, block, base.astype(np.uint32), *of_columns, rows.coded
+
+
+@jit
+def _pair_rows(ends, columns, segments, first_column, width, pairs, block_of):
+    """As :func:`pair_up`; returns how many pairs there are.
+
+    Weights of row ``r`` in block ``b`` are ``ends[r, b]:ends[r, b + 1]``, none of the last row. ``segments`` (n, 4) int64 are
+    runs of rows among which partners are: (first, last, first block, last block of their group's inputs). ``first_column``
+    (n, blocks) is the first column that a segment's rows have in a block, of ``width`` at most. Rows are taken in the order of
+    their weights, the most first, each with the one that shares the most with it.
+    """
+    words, most, made = (width + 63) // 64, 0, 0
+    for s in range(len(segments)):
+        most = max(most, segments[s, 1] - segments[s, 0])
+    rows, masks, starts = np.empty(most, np.int64), np.empty((most, words), np.uint64), np.empty(width + 2, np.int64)
+    for b in range(ends.shape[1] - 1):
+        for s in range(len(segments)):
+            if segments[s, 2] <= b <= segments[s, 3]:
+                always = b == segments[s, 2] or b == segments[s, 3]
+                count = _by_weights(ends, b, segments[s, 0], segments[s, 1], always, starts, rows)
+                for i in range(count):
+                    _set_bits(columns, ends[rows[i], b], ends[rows[i], b + 1], np.uint64(first_column[s, b]), masks[i])
+                for i in range(count):
+                    if rows[i] >= 0:
+                        partner = _partner(ends, b, rows, masks, i, count)
+                        pairs[made, 0], pairs[made, 1], block_of[made] = rows[i], len(ends) - 1, b
+                        if partner > i:
+                            pairs[made, 1], rows[partner] = rows[partner], -1
+                        made += 1
+    return made
+
+
+@jit
+def _by_weights(ends, b, first, last, always, starts, rows):
+    """Write the rows ``[first, last)`` that are visited in block ``b`` to ``rows``, those with the most weights first; returns
+    how many they are."""
+    most = len(starts) - 2
+    for k in range(len(starts)):
+        starts[k] = 0
+    for row in range(first, last):
+        starts[most - (ends[row, b + 1] - ends[row, b]) + 1] += 1
+    if not always:
+        starts[most + 1] = 0
+    for k in range(1, len(starts)):
+        starts[k] += starts[k - 1]
+    for row in range(first, last):
+        size = ends[row, b + 1] - ends[row, b]
+        if always or size > 0:
+            rows[starts[most - size]] = row
+            starts[most - size] += 1
+    return starts[most]
+
+
+@jit
+def _set_bits(columns, begin, end, first, mask):
+    """Set the bits of the columns ``[begin, end)``, counted from ``first``, in ``mask``, and no others."""
+    for k in range(len(mask)):
+        mask[k] = 0
+    for k in range(begin, end):
+        column = np.uint64(columns[k]) - first
+        mask[column >> np.uint64(6)] |= np.uint64(1) << (column & np.uint64(63))
+
+
+@jit
+def _partner(ends, b, rows, masks, i, count):
+    """Which of the ``rows`` behind the ``i``-th shares the most columns of block ``b`` with it; ``i`` when none is left."""
+    best, partner = -1, i
+    for j in range(i + 1, count):
+        row = rows[j]
+        if row >= 0:
+            if ends[row, b + 1] - ends[row, b] <= best:  # nor do those that follow have more
+                break
+            both = 0
+            for k in range(masks.shape[1]):
+                both += bits_set(masks[i, k] & masks[j, k])
+            if both > best:
+                best, partner = both, j
+    return partner
+
+
+@jit
+def _walk(ends, columns, codes, pairs, block_of, base, vector_of, list_of, coded, counting, cursor, room, words):
+    """Merge the rows of each pair: count its entries in ``cursor`` (pairs, lists), or write them where it stands, which must be
+    before the end of their list, ``room``. Returns whether all were.
+
+    ``base`` (pairs,) uint32 is what is added to the vector that a column meets, ``vector_of`` (columns,) uint32; ``list_of``
+    (columns,) uint8 is the column's list of entries for both rows, which those for the first and for the second follow.
+    """
+    for p in range(len(pairs)):
+        b = block_of[p]
+        i, i_end = ends[pairs[p, 0], b], ends[pairs[p, 0], b + 1]
+        j, j_end = ends[pairs[p, 1], b], ends[pairs[p, 1], b + 1]
+        while i < i_end or j < j_end:
+            left = np.int64(columns[i]) if i < i_end else np.int64(1) << 40
+            right = np.int64(columns[j]) if j < j_end else np.int64(1) << 40
+            column = min(left, right)
+            which = list_of[column] + (0 if left == right else (1 if left < right else 2))
+            at = cursor[p, which]
+            size = 1 if counting or coded else 3 if left == right else 2
+            cursor[p, which] = at + size
+            if not counting:
+                if at + size > room[p, which]:
+                    return False
+                offset = base[p] + vector_of[column]
+                code = codes[i] if left <= right else codes[j]
+                if coded:
+                    other = np.uint32(codes[j]) if left == right else np.uint32(0)
+                    words[at] = offset << np.uint32(OFFSET) | other << np.uint32(8) | np.uint32(code)
+                else:
+                    words[at], words[at + 1] = offset, np.uint32(code)
+                    at += 2
+                    if left == right:
+                        words[at] = np.uint32(codes[j])
+            i += left <= right
+            j += right <= left
+    return True
