@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass, field
-from queue import SimpleQueue
 from threading import Lock, RLock
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -15,63 +13,15 @@ import numpy as np
 from ..format_spec.errors import InputError, PlanError
 from ..format_spec.graph import Graph, Value
 from ..format_spec.limits import DEFAULT_LIMITS, Limits
-from ._described import described
 from .check import Arrays, Shapes, check_inputs, check_out, complete_shapes
 from .kernels._ahead import expecting
 
 if TYPE_CHECKING:
     from .plan.build import Common
-    from .plan.execute import Execution
     from .plan.plan import Plan
+    from .plan.planned import Planned
     from .plan.trace import Trace
     from .plan.workers import Workers
-
-MOST_EXECUTIONS = 8
-"""Arenas of a plan: as many threads run it at once, others wait. More would take memory, and no core would be free for them."""
-
-
-@dataclass(frozen=True, eq=False)
-class _Planned:
-    """A plan, and the memory that runs of it have, each its own."""
-
-    plan: Plan
-    _idle: deque[Execution] = field(default_factory=deque)
-    _places: SimpleQueue[None] = field(default_factory=SimpleQueue)
-
-    def __post_init__(self) -> None:
-        for _ in range(MOST_EXECUTIONS):
-            self._places.put(None)
-
-    def check_out(self, out: Arrays) -> None:
-        """Make sure that arrays have the types of the outputs of these names.
-
-        Raises:
-            InputError: one has not.
-        """
-        for name, array in out.items():
-            slot = self.plan.slots[self.plan.outputs[name]]
-            if slot.shape is not None and (array.shape, array.dtype) != (slot.shape, slot.dtype):
-                raise InputError(f"out[{name!r}] is {described(array)}, the output is {slot.dtype.name}{list(slot.shape)}")
-
-    def run(self, inputs: Arrays, out: Arrays, workers: Workers) -> dict[str, np.ndarray]:
-        """Run the plan in memory that nobody else uses meanwhile, and that is kept unless the run fails; waits while every
-        arena is in use."""
-        self._places.get()
-        try:
-            try:
-                execution = self._idle.pop()
-            except IndexError:
-                execution = self._fresh()
-            results = execution.run(inputs, out, workers)
-            self._idle.append(execution)
-        finally:
-            self._places.put(None)
-        return results
-
-    def _fresh(self) -> Execution:
-        from .plan.execute import Execution  # not before: after a network has run, an import takes 50 microseconds
-
-        return Execution(self.plan)
 
 
 class Model:
@@ -101,7 +51,8 @@ class Model:
         self._limit = plans
         self._limits = limits
         self._workers = Workers(threads or physical_cores())
-        self._plans: OrderedDict[Shapes, _Planned] = OrderedDict()
+        self._plans: OrderedDict[Shapes, Planned] = OrderedDict()
+        self._last: Planned | None = None
         self._prepared: dict[Hashable, Any] = {}
         self._closed_graph: Graph | None = None
         self._common: Common | None = None
@@ -146,6 +97,8 @@ class Model:
             LimitError: a step would compute more than ``limits.activation_bytes``.
             MemoryError: the system has none for a step.
         """
+        if outputs is None and not out and (results := self._repeat(inputs)) is not None:
+            return results
         shapes = check_inputs(self.inputs, inputs)
         wanted = self._wanted(outputs) if outputs or out else ()
         planned = self._planned(shapes)
@@ -188,6 +141,7 @@ class Model:
         """Stop the threads and forget the plans; the model cannot run afterwards."""
         with self._building, self._lookup:
             self._closed = True
+            self._last = None
             self._plans.clear()
             self._prepared.clear()
             self._closed_graph = None
@@ -209,15 +163,29 @@ class Model:
                 raise InputError(f"the model has no output {name!r}; it has {', '.join(known)}")
         return known if outputs is None else list(outputs)
 
-    def _run(self, planned: _Planned, inputs: Arrays, out: Arrays, workers: Workers) -> dict[str, np.ndarray]:
-        """Run a plan. Threads that it starts again, the model being closed meanwhile, end with it."""
+    def _repeat(self, inputs: Arrays) -> dict[str, np.ndarray] | None:
+        """Run the last plan once more, where the inputs are like the last ones: they need no other check, nor a lookup."""
+        last = self._last
+        if last is None:
+            return None
         try:
-            return planned.run(inputs, out, workers)
+            return last.repeat(inputs)
         finally:
             if self._closed:
                 self._workers.close()
 
-    def _planned(self, shapes: Shapes) -> _Planned:
+    def _run(self, planned: Planned, inputs: Arrays, out: Arrays, workers: Workers) -> dict[str, np.ndarray]:
+        """Run a plan. Threads that it starts again, the model being closed meanwhile, end with it."""
+        try:
+            results = planned.run(inputs, out, workers)
+            self._last = planned
+            return results
+        finally:
+            if self._closed:
+                self._last = None
+                self._workers.close()
+
+    def _planned(self, shapes: Shapes) -> Planned:
         found = self._plans.get(shapes)
         if found is not None and len(self._plans) == 1:  # there is no order to keep
             return found
@@ -235,9 +203,10 @@ class Model:
                     found = self._build(shapes)
             return found
 
-    def _build(self, shapes: Shapes) -> _Planned:
+    def _build(self, shapes: Shapes) -> Planned:
         from .plan.build import Common, build_plan
         from .plan.facts import fold_constants
+        from .plan.planned import Planned
         from .plan.subgraph import close_over
 
         if self._closed_graph is None or self._common is None:
@@ -245,11 +214,12 @@ class Model:
             folded = fold_constants(self._closed_graph, self._limits)
             self._common = Common(folded, self._prepare, self._workers.count, self._limits)
         by_name = {value.name: shape for value, shape in zip(self.inputs, shapes, strict=True)}
-        planned = _Planned(build_plan(self._closed_graph, by_name, self._common))
+        planned = Planned(build_plan(self._closed_graph, by_name, self._common), self._workers)
         with self._lookup:
             self._plans[shapes] = planned
             while len(self._plans) > self._limit:
                 self._plans.popitem(last=False)
+                self._last = None  # it may be this one
         return planned
 
     def _prepare(self, key: Hashable, build: Callable[[], Any]) -> Any:

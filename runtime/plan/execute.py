@@ -13,7 +13,8 @@ from ...format_spec.errors import InputError, LimitError, PlanError
 from .._described import described
 from .arena import aligned_bytes
 from .plan import Plan, Slot
-from .section import Placed, parts_of
+from .repeat import Outside, Repeat, repeating
+from .section import Placed, Section, parts_of
 from .workers import Workers
 
 
@@ -38,6 +39,7 @@ class Execution:
         late = {index for index, value in enumerate(self._values) if value is None}
         scratch = [self._arena[s.scratch : s.scratch + s.kernel.scratch] for s in plan.steps]
         self._parts = tuple(parts_of([*map(Placed, count(), plan.steps, scratch)], late))
+        self.repeat: Repeat | None = None
 
     def _list_outside(self) -> None:
         """Note what comes with each run: a root that outputs are in is the array of the first one that is all of it, if any."""
@@ -82,6 +84,22 @@ class Execution:
             value = values[index]
             results[name] = value if value is not None and handed and name not in out else self._result(name, value, out)
         return results
+
+    def repeating(self, workers: Workers) -> Repeat | None:
+        """Runs like the one before, where they are orders alone, and all arrays that come with a run are whole."""
+        section, slots = self._parts[0] if len(self._parts) == 1 else None, self._plan.slots
+        whole = all(part is None for *_, part in self._late) and all(handed for *_, handed in self._outputs)
+        if not isinstance(section, Section) or not whole or len(self._handed) != len(self._outputs):
+            return None
+        places: dict[int, list[tuple[int, int]]] = {}
+        for index, where in section.places:
+            places.setdefault(slots[index].root, []).extend(where)
+
+        def outside(names: Mapping[str, int]) -> list[Outside]:
+            described = ((name, slots[index]) for name, index in names.items())
+            return [(name, shape_of(slot), slot.dtype, tuple(places.get(slot.root, ()))) for name, slot in described]
+
+        return repeating(section, outside(self._plan.inputs), outside(self._plan.outputs), workers)
 
     def _bind(self, values: list[np.ndarray | None], inputs: Mapping[str, np.ndarray], out: Mapping[str, np.ndarray]) -> None:
         """Fill in the caller's memory, and arrays that will be the caller's."""

@@ -42,36 +42,38 @@ class Placed:
 class Section:
     """Consecutive steps that are machine code alone.
 
-    Their orders are made once. Arrays of ``late`` slots come with each run: only their addresses are written anew.
+    Their ``orders`` (n, ORDER) int64, also as flat ``numbers``, are made by the first run; ``shared`` is whether threads share
+    any. Arrays of ``late`` slots come with each run: only their addresses are written anew, where ``places`` says, (slot,
+    [(number, bytes into the array)]).
     """
 
     def __init__(self, steps: Sequence[Placed], late: set[int]) -> None:
         self._steps = tuple(steps)
         self._late = late.intersection(i for placed in steps for i in (*placed.step.inputs, *placed.step.outputs))
-        self._orders = np.zeros((0, ORDER), np.int64)
-        self._numbers = self._orders.reshape(-1).data  # written ten times as fast as through the array
-        self._shared = False
+        self.orders = np.zeros((0, ORDER), np.int64)
+        self.numbers = self.orders.reshape(-1).data  # written ten times as fast as through the array
+        self.shared = False
+        self.places: list[tuple[int, list[tuple[int, int]]]] = []
         self._ends: list[tuple[int, int]] = []
-        self._places: list[tuple[int, list[tuple[int, int]]]] = []
 
     def run(self, values: Values, workers: Workers) -> None:
         """Carry out all orders."""
         if not self._ends:
             self._make(values)
-        for slot, places in self._places:
+        for slot, places in self.places:
             begin = address_of(values[slot])
             for place, offset in places:
-                self._numbers[place] = begin + offset
-        workers.carry_out(self._orders, self._ends, shared=self._shared)
+                self.numbers[place] = begin + offset
+        workers.carry_out(self.orders, self._ends, shared=self.shared)
 
     def _make(self, values: Values) -> None:
         given = values.copy()
         for slot in self._late:  # the same array may have been given for two slots
             given[slot] = np.empty_like(values[slot])
         made = [_orders_of(placed, given) for placed in self._steps]
-        self._orders = np.concatenate(made)
-        self._numbers, self._shared = self._orders.reshape(-1).data, bool(self._orders[:, SHARED].any())
-        self._places = [(slot, _places_of(given[slot], self._orders)) for slot in self._late]
+        self.orders = np.concatenate(made)
+        self.numbers, self.shared = self.orders.reshape(-1).data, bool(self.orders[:, SHARED].any())
+        self.places = [(slot, _places_of(given[slot], self.orders)) for slot in self._late]
         ends = np.cumsum([len(orders) for orders in made])
         self._ends = [(placed.number, int(end)) for placed, end in zip(self._steps, ends, strict=True)]
 

@@ -15,8 +15,10 @@ import pytest
 from tersor.format_spec.errors import InputError, PlanError
 from tersor.format_spec.graph import Graph, Node, TensorType, Value
 from tersor.format_spec.tensors import DenseTensor
-from tersor.runtime.model import MOST_EXECUTIONS, Model
+from tersor.runtime.model import Model
 from tersor.runtime.plan.execute import Execution
+from tersor.runtime.plan.planned import MOST_EXECUTIONS, Planned
+from tersor.runtime.plan.workers import _Crew
 
 W = np.random.default_rng(0).standard_normal((4, 3, 3, 3)).astype(np.float32)
 
@@ -187,7 +189,7 @@ def test_closing_waits_for_who_looks_up_a_plan(graph):
     model.plan({"image": (1, 3, 8, 11)})
     closing, want = Thread(target=model.close), model.run({"image": image()})
     model._plans = Watched(model._plans)
-    np.testing.assert_array_equal(model.run({"image": image()})["mean"], want["mean"])
+    np.testing.assert_array_equal(model.run({"image": image()}, ["mean"])["mean"], want["mean"])
     closing.join()
     assert not model._plans
 
@@ -204,18 +206,21 @@ def test_what_is_prepared_may_be_forgotten_meanwhile(graph):
         assert model._prepare("known", lambda: 2) == 1
 
 
-def test_threads_end_with_the_last_run_of_a_closed_model(graph, monkeypatch):
-    def closed_meanwhile(execution: Execution, *arguments: Any) -> dict[str, np.ndarray]:
+@pytest.mark.parametrize(("of", "name", "outputs"), [(Execution, "run", ["mean"]), (Planned, "repeat", None)])
+def test_threads_end_with_the_last_run_of_a_closed_model(graph, monkeypatch, of, name, outputs):
+    def closed_meanwhile(*arguments: Any) -> dict[str, np.ndarray]:
         model.close()
-        return run(execution, *arguments)
+        return run(*arguments)
 
-    before, model, run = {*enumerate_threads()}, Model(graph, threads=2), Execution.run
+    before, model, run = {*enumerate_threads()}, Model(graph, threads=2), getattr(of, name)
     model.run({"image": image()})
-    monkeypatch.setattr(Execution, "run", closed_meanwhile)
-    model.run({"image": image()})
+    monkeypatch.setattr(of, name, closed_meanwhile)
+    model.run({"image": image()}, outputs)
     for thread in {*enumerate_threads()} - before:
         thread.join(20)
     assert {*enumerate_threads()} <= before
+    with pytest.raises(PlanError, match="closed"):
+        model.run({"image": image()})
 
 
 @pytest.mark.parametrize("bad", [{"threads": 0}, {"plans": 0}])
@@ -246,14 +251,15 @@ def test_many_threads_may_run_one_model(graph, threads):
     assert wrong == []
 
 
-def test_failed_runs_do_not_keep_others_from_running(graph, monkeypatch):
+@pytest.mark.parametrize("outputs", [None, ["mean"]])
+def test_failed_runs_do_not_keep_others_from_running(graph, monkeypatch, outputs):
     with Model(graph, threads=1) as model:
         want = model.run({"image": image()})
         with monkeypatch.context() as patched:
-            patched.setattr(Execution, "run", lambda *_: (_ for _ in ()).throw(MemoryError))
+            patched.setattr(_Crew, "carry_out", lambda *_, **__: (_ for _ in ()).throw(MemoryError))
             for _ in range(MOST_EXECUTIONS + 1):
                 with pytest.raises(MemoryError):
-                    model.run({"image": image()})
+                    model.run({"image": image()}, outputs)
         np.testing.assert_array_equal(model.run({"image": image()})["mean"], want["mean"])
 
 

@@ -1,0 +1,105 @@
+"""A plan, and the memory that its runs have, each its own."""
+
+from __future__ import annotations
+
+from collections import deque
+from contextlib import suppress
+from threading import Condition
+
+import numpy as np
+
+from ...format_spec.errors import InputError
+from .._described import described
+from ..check import Arrays
+from .execute import Execution
+from .plan import Plan
+from .workers import Workers
+
+MOST_EXECUTIONS = 8
+"""Arenas of a plan: as many threads run it at once, others wait. More would take memory, and no core would be free for them."""
+
+
+class Planned:
+    """Runs of ``plan``, on ``workers`` unless they are given others."""
+
+    def __init__(self, plan: Plan, workers: Workers) -> None:
+        self.plan = plan
+        self._workers = workers
+        self._idle: deque[Execution] = deque()
+        self._changed = Condition()
+        self._made = self._waiting = 0
+
+    def check_out(self, out: Arrays) -> None:
+        """Make sure that arrays have the types of the outputs of these names.
+
+        Raises:
+            InputError: one has not.
+        """
+        for name, array in out.items():
+            slot = self.plan.slots[self.plan.outputs[name]]
+            if slot.shape is not None and (array.shape, array.dtype) != (slot.shape, slot.dtype):
+                raise InputError(f"out[{name!r}] is {described(array)}, the output is {slot.dtype.name}{list(slot.shape)}")
+
+    def run(self, inputs: Arrays, out: Arrays, workers: Workers) -> dict[str, np.ndarray]:
+        """Run the plan in memory that nobody else uses meanwhile, and that is kept unless the run fails; waits while every
+        arena is in use."""
+        execution = self._take()
+        try:
+            results = execution.run(inputs, out, workers)
+            execution.repeat = execution.repeat or execution.repeating(self._workers)
+        except BaseException:
+            self._lose()
+            raise
+        self._give_back(execution)
+        return results
+
+    def repeat(self, inputs: Arrays) -> dict[str, np.ndarray] | None:
+        """As :meth:`run`, with all outputs in fresh arrays; ``None``, and nothing has been done, where the run is not like one
+        before, or would have to wait."""
+        try:
+            execution = self._idle.pop()
+        except IndexError:
+            return None
+        try:
+            results = execution.repeat(inputs) if execution.repeat is not None else None
+        except BaseException:
+            self._lose()
+            raise
+        self._give_back(execution)
+        return results
+
+    def _take(self) -> Execution:
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return self._wait_for_one()
+
+    def _wait_for_one(self) -> Execution:
+        """One that another run gives back, or a new one while there may be more."""
+        with self._changed:
+            self._waiting += 1  # before looking: who gives one back from now on wakes this thread
+            try:
+                while self._made == MOST_EXECUTIONS:
+                    with suppress(IndexError):
+                        return self._idle.pop()
+                    self._changed.wait()
+                self._made += 1
+            finally:
+                self._waiting -= 1
+        try:
+            return Execution(self.plan)
+        except BaseException:
+            self._lose()
+            raise
+
+    def _give_back(self, execution: Execution) -> None:
+        self._idle.append(execution)
+        if self._waiting:
+            with self._changed:
+                self._changed.notify()
+
+    def _lose(self) -> None:
+        """Make room for another: one has failed."""
+        with self._changed:
+            self._made -= 1
+            self._changed.notify()

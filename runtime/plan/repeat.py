@@ -1,0 +1,60 @@
+"""Runs like the one before: of a plan that is machine code alone, with all outputs in fresh arrays.
+
+After a network has run, nothing of Python is left in the processor's caches, and every attribute that a run looks up takes
+longer than thousands of multiplications. Here they are looked up once, and kept where a function finds them at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from ctypes import c_size_t
+from typing import TypeAlias
+
+import numpy as np
+
+from ..check import Arrays
+from ..kernels.order import HEAD
+from .section import Section
+from .workers import Workers
+
+Outside: TypeAlias = "tuple[str, tuple[int, ...], np.dtype, tuple[tuple[int, int], ...]]"
+"""Name, shape and element type of an array that comes with each run, and its places among the numbers of the orders, each with
+how many bytes behind the array's beginning is meant."""
+
+Repeat: TypeAlias = "Callable[[Arrays], dict[str, np.ndarray] | None]"
+"""Runs for some inputs, unless it takes others, or there is no memory: then ``None``, and nothing has been done."""
+
+
+def repeating(section: Section, inputs: Sequence[Outside], outputs: Sequence[Outside], workers: Workers) -> Repeat:
+    """A run of ``section``, which has run before, and is all of its plan.
+
+    Raises:
+        MemoryError: the system has none for a step.
+    """
+    numbers, orders, shared, taken, made = section.numbers, section.orders, section.shared, tuple(inputs), tuple(outputs)
+    empty, at, head, plain, carry_out = np.empty, c_size_t.from_address, HEAD, np.ndarray, workers.carry_out
+
+    def repeat(given: Arrays) -> dict[str, np.ndarray] | None:
+        if len(given) != len(taken):
+            return None
+        kept, results = [], {}  # the caller may put other arrays in the place of these meanwhile
+        for name, shape, dtype, where in taken:
+            array = given.get(name)
+            if type(array) is not plain or array.shape != shape or array.dtype != dtype or not array.flags.c_contiguous:
+                return None
+            kept.append(array)
+            begin = at(id(array) + head).value
+            for place, offset in where:
+                numbers[place] = begin + offset
+        for name, shape, dtype, where in made:
+            try:
+                results[name] = array = empty(shape, dtype)
+            except MemoryError:
+                return None
+            begin = at(id(array) + head).value
+            for place, offset in where:
+                numbers[place] = begin + offset
+        carry_out(orders, shared=shared)
+        return results
+
+    return repeat
