@@ -31,7 +31,7 @@ PARTNERS, CHOSEN = 512, 0.44
 """Output channels among which pairs are chosen, at most; by how many standard deviations such pairs share more inputs than any
 two channels, over the logarithm of the number of channels."""
 
-MOST_PARTS, PART = 16, 256
+MOST_PARTS, PART = 8, 256
 """Parts of the output channels for each thread, at most, where tiles are shared, and the vectors of sums of one, at least: the
 fewer visits are sorted together, the worse a processor predicts where they end, which matters where they are short."""
 

@@ -108,7 +108,7 @@ def test_pairs_share_about_as_much_as_the_cost_model_says(channels, taps, block,
     shape = Shape2D(N=1, C=channels, H=14, W=14, M=outputs, OH=14, OW=14, kernel=(side, side), begin=(side // 2, side // 2))
     tiling = Tiling(2, 13, 16, "flat", block, (side, side))
     w = np.where(rng.random((outputs, channels, side, side)) < density, 1, 0).astype(np.float32)
-    parts = 32 if threads == 2 else 1
+    parts = 16 if threads == 2 else 1
     stream = make_stream(matrix_of(DenseTensor.of(w), (0,), "w"), channels, 1, tiling, parts)
     lists = np.diff(stream.start.astype(np.int64)).reshape(-1, 3)
     shared = lists[:, 0].sum() // 3
