@@ -181,16 +181,17 @@ class _Crew:
         Raises:
             MemoryError: the system has none for one of them.
         """
-        if self.helpers and shared:
-            self._wake()
+        if shared:
+            for helper in self.helpers:
+                if helper.asleep:
+                    self._wake()
+                    break
         if not self.carries_out(self.team, orders, self.patience):
             raise MemoryError(NO_MEMORY)
 
     def _wake(self) -> None:
-        """Have the helpers follow."""
+        """Have the helpers follow, of which at least one is asleep."""
         asleep = [helper for helper in self.helpers if helper.asleep]
-        if not asleep:
-            return
         processor = int(self.team[PROCESSOR])
         for helper in asleep:
             if helper.left != processor:
