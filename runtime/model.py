@@ -178,12 +178,17 @@ class Model:
         """Run a plan. Threads that it starts again, the model being closed meanwhile, end with it."""
         try:
             results = planned.run(inputs, out, workers)
-            self._last = planned
+            self._remember(planned)
             return results
         finally:
             if self._closed:
-                self._last = None
                 self._workers.close()
+
+    def _remember(self, planned: Planned) -> None:
+        """Let runs like the last one take this plan, unless it has been forgotten meanwhile."""
+        with self._lookup:
+            if any(kept is planned for kept in self._plans.values()):
+                self._last = planned
 
     def _planned(self, shapes: Shapes) -> Planned:
         found = self._plans.get(shapes)
@@ -216,10 +221,13 @@ class Model:
         by_name = {value.name: shape for value, shape in zip(self.inputs, shapes, strict=True)}
         planned = Planned(build_plan(self._closed_graph, by_name, self._common), self._workers)
         with self._lookup:
+            for key in [key for key, kept in self._plans.items() if kept is self._last]:
+                self._plans.move_to_end(key)  # runs like the last one have not noted that they use it
             self._plans[shapes] = planned
             while len(self._plans) > self._limit:
-                self._plans.popitem(last=False)
-                self._last = None  # it may be this one
+                _, forgotten = self._plans.popitem(last=False)
+                if forgotten is self._last:
+                    self._last = None
         return planned
 
     def _prepare(self, key: Hashable, build: Callable[[], Any]) -> Any:

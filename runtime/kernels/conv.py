@@ -10,7 +10,7 @@ import numpy as np
 from ..plan.step import Epilogue
 from ._property import made_once
 from .convolve import BLOCK_CHANNELS, BLOCK_VISITS, BLOCKS, GEOMETRY, PACKER, PREPARED, SPANS, TILE, convolver
-from .cost_model import cost, parts_of
+from .cost_model import cost, shared_parts
 from .geometry import geometry_of
 from .layout import SHAPES, Shape2D, Tiling, tiles
 from .order import CODE, PIECES, SHARED, WORK, Ordered, order_of
@@ -172,7 +172,7 @@ def cuts_of(shape: Shape2D, tiling: Tiling, nonzeros: int, threads: int) -> int:
     """Parts that the output channels are cut into, for threads to share the tiles that one of them does not do alone."""
     if whole_tiles(shape, tiling, nonzeros, threads) == tiles(shape, tiling):
         return 1
-    return parts_of(shape, tiling, threads)
+    return shared_parts(shape, tiling, threads)
 
 
 def affine(epilogue: Epilogue, channels: int, bias: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:

@@ -156,14 +156,14 @@ def cost(shape: Shape2D, tiling: Tiling, nonzeros: int, width: int = 16, parts: 
 def shared_entries(shape: Shape2D, tiling: Tiling, nonzeros: int, parts: int = 1) -> float:
     """Estimated entries that are for both channels of their pair: of two random ones the mean, and more as they are chosen."""
     density, columns = nonzeros / max(1, shape.dense), min(tiling.block, shape.C // shape.groups) * shape.taps
-    together = shape.M // max(shape.groups, parts_of(shape, tiling, parts))
+    together = shape.M // max(shape.groups, shared_parts(shape, tiling, parts))
     chosen = CHOSEN * log(max(1, min(together, PARTNERS)))
     mean = columns * density**2
     both = mean + chosen * sqrt(mean) * (1 - density)
     return min(both, columns * density) / max(1, 2 * columns * density) * nonzeros
 
 
-def parts_of(shape: Shape2D, tiling: Tiling, threads: int) -> int:
+def shared_parts(shape: Shape2D, tiling: Tiling, threads: int) -> int:
     """Parts of the output channels, of which threads take some each where the tiles are not as many for each thread: of groups
     one for each thread, for the first block is of one group alone, and tells nothing of the time that others take."""
     if tiles(shape, tiling) % threads == 0:

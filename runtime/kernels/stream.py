@@ -78,7 +78,7 @@ def arrange(matrix: Matrix, channels: int, groups: int, tiling: Tiling, parts: i
     In the first and in the last block of its group's inputs every output channel is visited, in others those with weights.
     """
     rows, blocks = _rows(matrix), Blocks(cut_channels(channels, groups, tiling.block), channels, groups, matrix.rows)
-    cuts = _cut_rows(rows, blocks, tiling.T, parts)
+    cuts = _cut_parts(rows, blocks, tiling.T, parts)
     visits, block_visits = _in_order(_visits(rows, blocks, tiling, cuts), blocks, cuts)
     group = blocks.group_of(visits.channels[:, 0])
     present = np.sum(visits.channels < matrix.rows, axis=1)
@@ -139,7 +139,7 @@ def cut_channels(channels: int, groups: int, block: int) -> np.ndarray:
     return np.append(np.arange(0, max(channels, 1), step), channels).astype(np.int64)
 
 
-def _cut_rows(rows: Rows, blocks: Blocks, together: int, parts: int) -> np.ndarray:
+def _cut_parts(rows: Rows, blocks: Blocks, together: int, parts: int) -> np.ndarray:
     """Boundaries (parts + 1,) int64 of runs of rows with about equally many weights, ``together`` of a group in one run."""
     groups = range(0, rows.count, blocks.outputs)
     units = np.concatenate([np.arange(first, first + blocks.outputs, together) for first in groups] + [[rows.count]])

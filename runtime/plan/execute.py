@@ -13,7 +13,7 @@ from ...format_spec.errors import InputError, LimitError, PlanError
 from .._described import described
 from .arena import aligned_bytes
 from .plan import Plan, Slot
-from .repeat import Outside, Repeat, repeating
+from .repeat import Outside, Repeat, make_repeat
 from .section import Placed, Section, parts_of
 from .workers import Workers
 
@@ -40,6 +40,7 @@ class Execution:
         scratch = [self._arena[s.scratch : s.scratch + s.kernel.scratch] for s in plan.steps]
         self._parts = tuple(parts_of([*map(Placed, count(), plan.steps, scratch)], late))
         self.repeat: Repeat | None = None
+        self._has_run = False
 
     def _list_outside(self) -> None:
         """Note what comes with each run: a root that outputs are in is the array of the first one that is all of it, if any."""
@@ -85,7 +86,12 @@ class Execution:
             results[name] = value if value is not None and handed and name not in out else self._result(name, value, out)
         return results
 
-    def repeating(self, workers: Workers) -> Repeat | None:
+    def prepare_repeat(self, workers: Workers) -> None:
+        """After the first run, prepare others like it."""
+        if not self._has_run:
+            self._has_run, self.repeat = True, self._repeat(workers)
+
+    def _repeat(self, workers: Workers) -> Repeat | None:
         """Runs like the one before, where they are orders alone, and all arrays that come with a run are whole."""
         section, slots = self._parts[0] if len(self._parts) == 1 else None, self._plan.slots
         whole = all(part is None for *_, part in self._late) and all(handed for *_, handed in self._outputs)
@@ -99,7 +105,7 @@ class Execution:
             described = ((name, slots[index]) for name, index in names.items())
             return [(name, shape_of(slot), slot.dtype, tuple(places.get(slot.root, ()))) for name, slot in described]
 
-        return repeating(section, outside(self._plan.inputs), outside(self._plan.outputs), workers)
+        return make_repeat(section, outside(self._plan.inputs), outside(self._plan.outputs), workers)
 
     def _bind(self, values: list[np.ndarray | None], inputs: Mapping[str, np.ndarray], out: Mapping[str, np.ndarray]) -> None:
         """Fill in the caller's memory, and arrays that will be the caller's."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from contextlib import suppress
 from threading import Condition
+from weakref import WeakSet
 
 import numpy as np
 
@@ -18,6 +20,9 @@ from .workers import Workers
 MOST_EXECUTIONS = 8
 """Arenas of a plan: as many threads run it at once, others wait. More would take memory, and no core would be free for them."""
 
+LOOKED = 0.5
+"""Seconds after which a thread that waits for an arena looks again: nobody gives back one that a signal took from a run."""
+
 
 class Planned:
     """Runs of ``plan``, on ``workers`` unless they are given others."""
@@ -26,8 +31,13 @@ class Planned:
         self.plan = plan
         self._workers = workers
         self._idle: deque[Execution] = deque()
-        self._changed = Condition()
-        self._made = self._waiting = 0
+        self.forget_threads()
+        _known.add(self)
+
+    def forget_threads(self) -> None:
+        """Be without runs and threads that wait: those of a process stay with it when it forks."""
+        self._changed, self._waiting = Condition(), 0
+        self._made = WeakSet(self._idle)  # those that nobody has any more count no longer
 
     def check_out(self, out: Arrays) -> None:
         """Make sure that arrays have the types of the outputs of these names.
@@ -46,9 +56,9 @@ class Planned:
         execution = self._take()
         try:
             results = execution.run(inputs, out, workers)
-            execution.repeat = execution.repeat or execution.repeating(self._workers)
+            execution.prepare_repeat(self._workers)
         except BaseException:
-            self._lose()
+            self._lose(execution)
             raise
         self._give_back(execution)
         return results
@@ -63,7 +73,7 @@ class Planned:
         try:
             results = execution.repeat(inputs) if execution.repeat is not None else None
         except BaseException:
-            self._lose()
+            self._lose(execution)
             raise
         self._give_back(execution)
         return results
@@ -79,18 +89,15 @@ class Planned:
         with self._changed:
             self._waiting += 1  # before looking: who gives one back from now on wakes this thread
             try:
-                while self._made == MOST_EXECUTIONS:
+                while len(self._made) >= MOST_EXECUTIONS:
                     with suppress(IndexError):
                         return self._idle.pop()
-                    self._changed.wait()
-                self._made += 1
+                    self._changed.wait(LOOKED)
+                execution = Execution(self.plan)
+                self._made.add(execution)
+                return execution
             finally:
                 self._waiting -= 1
-        try:
-            return Execution(self.plan)
-        except BaseException:
-            self._lose()
-            raise
 
     def _give_back(self, execution: Execution) -> None:
         self._idle.append(execution)
@@ -98,8 +105,20 @@ class Planned:
             with self._changed:
                 self._changed.notify()
 
-    def _lose(self) -> None:
-        """Make room for another: one has failed."""
+    def _lose(self, execution: Execution) -> None:
+        """Make room for another: this one's run has failed."""
         with self._changed:
-            self._made -= 1
+            self._made.discard(execution)
             self._changed.notify()
+
+
+_known: WeakSet[Planned] = WeakSet()
+
+
+def _forget_threads() -> None:
+    for planned in _known:
+        planned.forget_threads()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_threads)

@@ -25,7 +25,7 @@ Repeat: TypeAlias = "Callable[[Arrays], dict[str, np.ndarray] | None]"
 """Runs for some inputs, unless it takes others, or there is no memory: then ``None``, and nothing has been done."""
 
 
-def repeating(section: Section, inputs: Sequence[Outside], outputs: Sequence[Outside], workers: Workers) -> Repeat:
+def make_repeat(section: Section, inputs: Sequence[Outside], outputs: Sequence[Outside], workers: Workers) -> Repeat:
     """A run of ``section``, which has run before, and is all of its plan.
 
     Raises:
@@ -44,7 +44,7 @@ def repeating(section: Section, inputs: Sequence[Outside], outputs: Sequence[Out
                 return None
             kept.append(array)
             begin = at(id(array) + head).value
-            for place, offset in where:
+            for place, offset in where:  # every run writes them all: one that ends here leaves nothing behind
                 numbers[place] = begin + offset
         for name, shape, dtype, where in made:
             try:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 from collections import OrderedDict
@@ -261,6 +263,58 @@ def test_failed_runs_do_not_keep_others_from_running(graph, monkeypatch, outputs
                 with pytest.raises(MemoryError):
                     model.run({"image": image()}, outputs)
         np.testing.assert_array_equal(model.run({"image": image()})["mean"], want["mean"])
+
+
+def test_arenas_that_nobody_has_make_room(graph):
+    with Model(graph, threads=1) as model:
+        for seed in range(MOST_EXECUTIONS + 2):
+            model.run({"image": image(seed=seed)})
+            assert model._last is not None
+            model._last._take()  # as by an exception from a signal's handler, before the run begins
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+def test_a_forked_process_has_arenas_whatever_runs_meanwhile(graph):
+    with Model(graph, threads=1) as model:
+        want = model.run({"image": image()})["mean"]
+        planned = model._last
+        assert planned is not None
+        taken = [planned._take() for _ in range(MOST_EXECUTIONS)]
+        child = os.fork()
+        if child == 0:  # whatever happens there, it runs no other test
+            status = 1
+            try:
+                signal.alarm(60)
+                status = 0 if np.array_equal(model.run({"image": image()})["mean"], want) else 2
+            finally:
+                os._exit(status)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        assert len(taken) == MOST_EXECUTIONS
+
+
+def test_the_plan_of_runs_like_the_last_one_is_in_use(graph):
+    with Model(graph, threads=1, plans=2) as model:
+        widths = [{"image": (1, 3, 8, width)} for width in (10, 11, 12)]
+        model.run({"image": image()})
+        used, other = (model.plan(width) for width in widths[:2])
+        for _ in range(2):
+            model.run({"image": image()})
+        model.plan(widths[2])
+        assert model.plan(widths[0]) is used
+        assert model.plan(widths[1]) is not other
+
+
+def test_a_plan_that_is_forgotten_while_it_runs_is_not_the_last_one(graph, monkeypatch):
+    def forgotten_meanwhile(*arguments: Any) -> dict[str, np.ndarray]:
+        model.plan({"image": (1, 3, 8, 11)})
+        return run(*arguments)
+
+    run = Planned.run
+    with Model(graph, threads=1, plans=1) as model:
+        monkeypatch.setattr(Planned, "run", forgotten_meanwhile)
+        model.run({"image": image()})
+        assert model._last is None
 
 
 def test_import_is_light():
