@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import subprocess
 import sys
 from collections import OrderedDict
@@ -20,7 +18,6 @@ from tersor.format_spec.tensors import DenseTensor
 from tersor.runtime.model import Model
 from tersor.runtime.plan.execute import Execution
 from tersor.runtime.plan.planned import MOST_EXECUTIONS, Planned
-from tersor.runtime.plan.workers import _Crew
 
 W = np.random.default_rng(0).standard_normal((4, 3, 3, 3)).astype(np.float32)
 
@@ -251,46 +248,6 @@ def test_many_threads_may_run_one_model(graph, threads):
         for worker in workers:
             worker.join()
     assert wrong == []
-
-
-@pytest.mark.parametrize("outputs", [None, ["mean"]])
-def test_failed_runs_do_not_keep_others_from_running(graph, monkeypatch, outputs):
-    with Model(graph, threads=1) as model:
-        want = model.run({"image": image()})
-        with monkeypatch.context() as patched:
-            patched.setattr(_Crew, "carry_out", lambda *_, **__: (_ for _ in ()).throw(MemoryError))
-            for _ in range(MOST_EXECUTIONS + 1):
-                with pytest.raises(MemoryError):
-                    model.run({"image": image()}, outputs)
-        np.testing.assert_array_equal(model.run({"image": image()})["mean"], want["mean"])
-
-
-def test_arenas_that_nobody_has_make_room(graph):
-    with Model(graph, threads=1) as model:
-        for seed in range(MOST_EXECUTIONS + 2):
-            model.run({"image": image(seed=seed)})
-            assert model._last is not None
-            model._last._take()  # as by an exception from a signal's handler, before the run begins
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
-@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
-def test_a_forked_process_has_arenas_whatever_runs_meanwhile(graph):
-    with Model(graph, threads=1) as model:
-        want = model.run({"image": image()})["mean"]
-        planned = model._last
-        assert planned is not None
-        taken = [planned._take() for _ in range(MOST_EXECUTIONS)]
-        child = os.fork()
-        if child == 0:  # whatever happens there, it runs no other test
-            status = 1
-            try:
-                signal.alarm(60)
-                status = 0 if np.array_equal(model.run({"image": image()})["mean"], want) else 2
-            finally:
-                os._exit(status)
-        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-        assert len(taken) == MOST_EXECUTIONS
 
 
 def test_the_plan_of_runs_like_the_last_one_is_in_use(graph):
