@@ -103,7 +103,7 @@ class Conv(Ordered):
 
     @made_once
     def _padded(self) -> tuple[np.ndarray, np.ndarray]:
-        """Scale and shift with more elements, for channels of the last unit that are not there."""
+        """Scale and shift with more elements, for the partner of a channel that is left over."""
         absent = np.zeros(self.tiling.T - 1, np.float32)
         return np.concatenate([self.scale, absent]), np.concatenate([self.shift, absent])
 

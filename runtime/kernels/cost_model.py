@@ -24,7 +24,7 @@ LOADS = (1.0, *((1.1, 1.2) if first_cache() >= 48 << 10 else (1.3, 1.45)), 1.5, 
 MULTIPLY_ADD = 0.9
 """Cycles of a multiply-add whose input is in a register, on a core of which another processor uses a part."""
 
-SHARED = 0.6
+SECOND_PRODUCT = 0.6
 """Cycles by which a load takes longer whose input is multiplied for both channels of a pair."""
 
 PARTNERS, CHOSEN = 512, 0.44
@@ -127,8 +127,8 @@ def cost(shape: Shape2D, tiling: Tiling, nonzeros: int, width: int = 16, parts: 
     mispredicts the ends of its loops and, unless one block holds all channels, loads and stores sums in the second-level
     cache; where sums are shifted, it has more loops. Every output is scaled and stored, by masks where a tile reaches over an
     edge; every packed vector is loaded and stored, rows of large tensors from and to memory. The numbers were fitted to the
-    times of 1,400 tilings of 28 layers at three densities, those of shifts and memory to layers of four networks; among other
-    layers of a network, entries take an eighth longer than alone.
+    times of 1,400 tilings of 28 layers at three densities, those of shifts and memory to layers of four networks, those of pairs
+    to 177 tilings each with one channel and with two; among other layers of a network, entries take an eighth longer than alone.
     """
     T, R, V, count = tiling.T, tiling.R, tiling.V, visits(shape, tiling)
     wide, channels = max(1, V // width), shape.C // shape.groups
@@ -139,7 +139,7 @@ def cost(shape: Shape2D, tiling: Tiling, nonzeros: int, width: int = 16, parts: 
     held = min(tiling.block, channels) * vectors * V * 4
     load = LOADS[bisect_left(BLOCK_BYTES, held)] * (1.4 if in_place else 1.0)
     walked = 1.12 * (
-        (nonzeros - 2 * both) * (R * wide * load + 2) + both * (R * wide * max(load + SHARED, 2 * MULTIPLY_ADD) + 2)
+        (nonzeros - 2 * both) * (R * wide * load + 2) + both * (R * wide * max(load + SECOND_PRODUCT, 2 * MULTIPLY_ADD) + 2)
     )
     visited = count * (VISITED[T] + (4 * T * R * wide if blocks > 1 else 0))
     visited += count * (tiling.shifts - 1) * (SHIFTED[T] + T * R * wide)
@@ -180,7 +180,7 @@ def stored_line(shape: Shape2D) -> int:
 
 
 def visits(shape: Shape2D, tiling: Tiling) -> int:
-    """Visits of one tile, if each unit of channels has weights in each block."""
+    """Visits of one tile, if each channel, or pair, has weights in each block."""
     return -(-shape.M // tiling.T) * max(1, -(-shape.C // shape.groups // tiling.block))
 
 
