@@ -127,8 +127,9 @@ def cost(shape: Shape2D, tiling: Tiling, nonzeros: int, width: int = 16, parts: 
     mispredicts the ends of its loops and, unless one block holds all channels, loads and stores sums in the second-level
     cache; where sums are shifted, it has more loops. Every output is scaled and stored, by masks where a tile reaches over an
     edge; every packed vector is loaded and stored, rows of large tensors from and to memory. The numbers were fitted to the
-    times of 1,400 tilings of 28 layers at three densities, those of shifts and memory to layers of four networks, those of pairs
-    to 177 tilings each with one channel and with two; among other layers of a network, entries take an eighth longer than alone.
+    times of 1,400 tilings of 28 layers at three densities, those of shifts and memory to layers of four networks, those of
+    pairs to 177 tilings, each with one channel and with two; among other layers of a network, entries take an eighth longer
+    than alone.
     """
     T, R, V, count = tiling.T, tiling.R, tiling.V, visits(shape, tiling)
     wide, channels = max(1, V // width), shape.C // shape.groups
