@@ -45,22 +45,31 @@ def _store_big_endian(typing_context: Any, array: Any, index: Any, value: Any) -
     return types.void(array, types.int64, types.uint64), generate
 
 
-def _store_pair(typing_context: Any, array: Any, index: Any, value: Any) -> Any:
-    """Write the low 16 bits of the uint32 ``value`` to ``array[index : index + 2]``, low byte first; ``array`` is uint8."""
+def _store_quad(typing_context: Any, array: Any, index: Any, value: Any) -> Any:
+    """Write the uint32 ``value`` to ``array[index : index + 4]``, low byte first; ``array`` is uint8."""
 
     def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        short = ir.IntType(16)
-        low = builder.trunc(values[2], short)
-        stored = builder.store(low, _pointer(context, builder, signature.args[0], values[0], values[1], short))
+        place = _pointer(context, builder, signature.args[0], values[0], values[1], ir.IntType(32))
+        stored = builder.store(values[2], place)
         stored.align = 1
         return context.get_dummy_value()
 
     return types.void(array, types.int64, types.uint32), generate
 
 
+def _trailing_zeros(typing_context: Any, value: Any) -> Any:
+    """Zeros below the lowest one of the uint64 ``value``, which has a one: uint64."""
+
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        return builder.cttz(values[0], ir.Constant(ir.IntType(1), 1))
+
+    return types.uint64(types.uint64), generate
+
+
 load_big_endian: Any = intrinsic(_load_big_endian)
+trailing_zeros: Any = intrinsic(_trailing_zeros)
 store_big_endian: Any = intrinsic(_store_big_endian)
-store_pair: Any = intrinsic(_store_pair)
+store_quad: Any = intrinsic(_store_quad)
 
 
 def _store_word(typing_context: Any, array: Any, index: Any, value: Any) -> Any:

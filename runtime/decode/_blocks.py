@@ -60,7 +60,7 @@ def decode_blocks(
     """Decode blocks ``first_block`` to ``stop_block``; return (block, status), the block at fault when the status is not 0.
 
     ``bounds`` int64: offsets in ``data`` of all substreams; ``first``, ``counts``: see :func:`._entries.read_entries`.
-    ``tables`` (sequences, 2048) and ``only`` (sequences,): see :mod:`._huffman`. ``gapped`` is 1 when zeros are left out, the
+    ``tables`` (sequences, 2304) and ``only`` (sequences,): see :mod:`._huffman`. ``gapped`` is 1 when zeros are left out, the
     first sequence then being gaps, else 0. ``majors`` counts those of the range. Outputs: ``ends`` (majors,) int64, the entries
     up to the end of each major; ``minors`` (entries,) uint32; ``low`` and ``high`` (entries,) uint8, the codes' bytes. ``high``
     is empty when codes are bytes; ``minors`` when nothing is left out, and ``ends`` then stays as it is. Scratch: ``gaps``

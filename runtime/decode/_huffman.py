@@ -1,4 +1,4 @@
-"""Jitted Huffman decoding: four interleaved substreams, a table look-up giving one or two symbols, five look-ups a refill.
+"""Jitted Huffman decoding: four interleaved substreams, a table look-up giving one to three symbols, five look-ups a refill.
 
 Where codes are long, few look-ups find two symbols: then all give one, which takes fewer instructions.
 
@@ -11,15 +11,24 @@ from __future__ import annotations
 import numpy as np
 
 from ..kernels._jit import jit
-from ._bits import load_big_endian, store_pair
+from ._bits import load_big_endian, store_quad, trailing_zeros
 
 TABLE_BITS = 11
 LOOKUPS = 5
 REFILL_BYTES = 7
 """Bytes that five look-ups can pass over: 5 x 11 bits, from any bit of the first byte, rounded up."""
 
-PAIRS, SINGLES = -1, -2
-"""What a table's look-ups give: up to two symbols, or one."""
+SEVERAL, SINGLES = -1, -2
+"""What a table's look-ups give: up to :data:`MOST` symbols, or one."""
+
+MOST = 3
+"""Symbols that a look-up finds, at most."""
+
+ALONE = 1 << TABLE_BITS
+"""Where in a table the bits of each symbol's code begin, behind what the windows mean."""
+
+TABLE = ALONE + 256
+"""Numbers of a table."""
 
 FEW_PAIRS = 4
 """Look-ups give single symbols when fewer than one in so many would find two."""
@@ -43,43 +52,63 @@ def by_window(lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def fill_table(lengths: np.ndarray, table: np.ndarray) -> int:
-    """Fill ``table`` (2048,) uint32 from the lengths of a complete code, see :func:`by_window`.
+    """Fill ``table`` (:data:`TABLE`,) uint32 from the lengths of a complete code, see :func:`by_window`.
 
-    An entry is: first symbol (bits 0-7), second (8-15), bits of the first alone (16-19), symbols (20-21), bits of all (24-31).
-    Returns ``PAIRS`` or ``SINGLES``.
+    An entry is: bits of all symbols (bits 0-5), their number (6-7), symbols (8-31, the first one lowest). Returns ``SEVERAL``
+    or ``SINGLES``.
     """
     symbol, bits = by_window(lengths)
-    following = np.arange(1 << TABLE_BITS) << bits & (1 << TABLE_BITS) - 1
-    both = bits + bits[following]
-    two = both <= TABLE_BITS
-    if FEW_PAIRS * np.count_nonzero(two) < len(two):
-        table[:] = symbol | bits << 16 | 1 << 20 | bits << 24
-        return SINGLES
-    pair = symbol[following] << 8 | 2 << 20 | both << 24
-    table[:] = symbol | bits << 16 | np.where(two, pair, 1 << 20 | bits << 24)
-    return PAIRS
+    total, symbols, count = bits.copy(), symbol.copy(), np.ones_like(bits)
+    several = FEW_PAIRS * np.count_nonzero(total + bits[_after(total)] <= TABLE_BITS) >= len(bits)
+    for more in range(1, MOST if several else 1):
+        following = _after(total)
+        fits = (count == more) & (total + bits[following] <= TABLE_BITS)
+        symbols[fits] |= symbol[following][fits] << 8 * more
+        total[fits] += bits[following][fits]
+        count[fits] += 1
+    table[:ALONE] = total | count << 6 | symbols << 8
+    table[ALONE : ALONE + len(lengths)] = np.maximum(lengths, 0)
+    return SEVERAL if several else SINGLES
+
+
+def _after(bits: np.ndarray) -> np.ndarray:
+    """For each value of the next 11 bits the value after the first ``bits`` of them, zeros following."""
+    return np.arange(1 << TABLE_BITS) << bits & (1 << TABLE_BITS) - 1
 
 
 @jit(forceinline=True)
 def _step(table, window, out, at):
     entry = table[window >> np.uint64(64 - TABLE_BITS)]
-    store_pair(out, at, entry)
-    bits = np.uint64(entry >> np.uint32(24))
-    return window << bits, bits, at + np.int64((entry >> np.uint32(20)) & np.uint32(3))
+    store_quad(out, at, entry >> np.uint32(8))
+    return pass_over(window, entry), at + np.int64(entry >> np.uint32(6) & np.uint32(3))
 
 
 @jit(forceinline=True)
 def _step_single(table, window, out, at):
     entry = table[window >> np.uint64(64 - TABLE_BITS)]
-    out[np.uint64(at)] = entry & np.uint32(255)
-    bits = np.uint64(entry >> np.uint32(24))
-    return window << bits, bits
+    out[np.uint64(at)] = entry >> np.uint32(8)
+    return pass_over(window, entry)
 
 
 @jit(forceinline=True)
 def window_at(data, bit):
-    """At least 57 bits from ``bit`` on, the first one highest; eight bytes from its byte on are inside ``data``."""
-    return load_big_endian(data, np.int64(bit >> np.uint64(3))) << (bit & np.uint64(7))
+    """At least 56 bits from ``bit`` on, the first one highest; eight bytes from its byte on are inside ``data``.
+
+    The last bit of these bytes is replaced by a one, by whose place :func:`bit_of` tells how many bits were passed over.
+    """
+    return (load_big_endian(data, np.int64(bit >> np.uint64(3))) | np.uint64(1)) << (bit & np.uint64(7))
+
+
+@jit(forceinline=True)
+def pass_over(window, entry):
+    """The window behind as many bits as the entry's lowest ones say."""
+    return window << np.uint64(entry & np.uint32(63))
+
+
+@jit(forceinline=True)
+def bit_of(window, bit):
+    """The bit that a window begins with, which began with ``bit`` when it was loaded."""
+    return (bit & ~np.uint64(7)) + trailing_zeros(window)
 
 
 @jit
@@ -117,9 +146,10 @@ def _finish(data, bit, end, table, out, at, stop):
         if bit >= limit:
             return WRONG_LENGTH
         entry = table[last_window(data, bit, end) >> np.uint64(64 - TABLE_BITS)]
-        out[at] = entry & np.uint32(255)
+        symbol = entry >> np.uint32(8) & np.uint32(255)
+        out[at] = symbol
         at += 1
-        bit += np.uint64(entry >> np.uint32(16) & np.uint32(15))
+        bit += np.uint64(table[ALONE + symbol])
     return check_end(data, bit, end)
 
 
@@ -133,32 +163,29 @@ def _least_rounds(p, size, a, s, most):
 
 
 @jit
-def _pairs_side_by_side(data, p, table, out, a, s):
+def _several_side_by_side(data, p, table, out, a, s):
     """Decode four substreams, at bits ``p`` of ``data``, to ``out`` at ``a`` until one is nearly at its end, of ``s``.
 
     Returns ``p`` and ``a``.
     """
     (p0, p1, p2, p3), (a0, a1, a2, a3) = p, a
     while True:
-        rounds = _least_rounds((p0, p1, p2, p3), len(data), (a0, a1, a2, a3), s, 2 * LOOKUPS)
+        rounds = _least_rounds((p0, p1, p2, p3), len(data), (a0, a1, a2, a3), s, MOST * LOOKUPS + 1)
         if rounds <= 0:
             return (p0, p1, p2, p3), (a0, a1, a2, a3)
         for _ in range(rounds):
             w0, w1, w2, w3 = window_at(data, p0), window_at(data, p1), window_at(data, p2), window_at(data, p3)
             for _ in range(LOOKUPS):
-                w0, bits, a0 = _step(table, w0, out, a0)
-                p0 += bits
-                w1, bits, a1 = _step(table, w1, out, a1)
-                p1 += bits
-                w2, bits, a2 = _step(table, w2, out, a2)
-                p2 += bits
-                w3, bits, a3 = _step(table, w3, out, a3)
-                p3 += bits
+                w0, a0 = _step(table, w0, out, a0)
+                w1, a1 = _step(table, w1, out, a1)
+                w2, a2 = _step(table, w2, out, a2)
+                w3, a3 = _step(table, w3, out, a3)
+            p0, p1, p2, p3 = bit_of(w0, p0), bit_of(w1, p1), bit_of(w2, p2), bit_of(w3, p3)
 
 
 @jit
 def _singles_side_by_side(data, p, table, out, a, s):
-    """:func:`_pairs_side_by_side` with a table of single symbols, whose places are known beforehand."""
+    """:func:`_several_side_by_side` with a table of single symbols, whose places are known beforehand."""
     (p0, p1, p2, p3), (a0, a1, a2, a3) = p, a
     while True:
         rounds = _least_rounds((p0, p1, p2, p3), len(data), (a0, a1, a2, a3), s, LOOKUPS)
@@ -167,14 +194,11 @@ def _singles_side_by_side(data, p, table, out, a, s):
         for _ in range(rounds):
             w0, w1, w2, w3 = window_at(data, p0), window_at(data, p1), window_at(data, p2), window_at(data, p3)
             for i in range(LOOKUPS):
-                w0, bits = _step_single(table, w0, out, a0 + i)
-                p0 += bits
-                w1, bits = _step_single(table, w1, out, a1 + i)
-                p1 += bits
-                w2, bits = _step_single(table, w2, out, a2 + i)
-                p2 += bits
-                w3, bits = _step_single(table, w3, out, a3 + i)
-                p3 += bits
+                w0 = _step_single(table, w0, out, a0 + i)
+                w1 = _step_single(table, w1, out, a1 + i)
+                w2 = _step_single(table, w2, out, a2 + i)
+                w3 = _step_single(table, w3, out, a3 + i)
+            p0, p1, p2, p3 = bit_of(w0, p0), bit_of(w1, p1), bit_of(w2, p2), bit_of(w3, p3)
             a0, a1, a2, a3 = a0 + LOOKUPS, a1 + LOOKUPS, a2 + LOOKUPS, a3 + LOOKUPS
 
 
@@ -183,7 +207,7 @@ def decode_sequence(data, offsets, table, only, out, start, stop):
     """Decode ``out[start:stop]`` (uint8) and return a status.
 
     ``offsets`` (substreams + 1,) int64 bound each substream in ``data``, ascending; there are 0, 1 or 4. ``only`` is the symbol
-    of an alphabet with one symbol in use, which takes no bits, else what ``table`` gives, ``PAIRS`` or ``SINGLES``.
+    of an alphabet with one symbol in use, which takes no bits, else what ``table`` gives, ``SEVERAL`` or ``SINGLES``.
     """
     if only >= 0:
         for at in range(start, stop):
@@ -194,7 +218,7 @@ def decode_sequence(data, offsets, table, only, out, start, stop):
     if parts == 4 and only == SINGLES:
         p, a = _singles_side_by_side(data, p, table, out, a, s)
     elif parts == 4:
-        p, a = _pairs_side_by_side(data, p, table, out, a, s)
+        p, a = _several_side_by_side(data, p, table, out, a, s)
     for i in range(parts):
         status = _finish(data, p[i], offsets[i + 1], table, out, a[i], s[i])
         if status:

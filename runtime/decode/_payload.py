@@ -23,7 +23,7 @@ from ...format_spec.coding import (
 from ...format_spec.errors import FormatError
 from ...format_spec.varint import read_varint
 from ._entries import COUNTS, GROUPED, INTEGER, LENGTH, PAPER, SHARED, SHORT, SPARSE, read_entries
-from ._huffman import PAIRS, TABLE_BITS, fill_table
+from ._huffman import SEVERAL, TABLE, fill_table
 from ._tables import read_lengths
 from .dense import check_size
 
@@ -126,9 +126,9 @@ def alphabets(codec: int, head: Head) -> tuple[int, ...]:
 
 
 def read_tables(data: np.ndarray, at: int, sizes: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray, int]:
-    """Decoding tables (sequences, 2048) uint32, ``only`` (sequences,) int64 (see :mod:`._huffman`), and the offset after."""
-    tables = np.zeros((len(sizes), 1 << TABLE_BITS), np.uint32)
-    only = np.full(len(sizes), PAIRS, np.int64)
+    """Decoding tables (sequences, 2304) uint32, ``only`` (sequences,) int64 (see :mod:`._huffman`), and the offset after."""
+    tables = np.zeros((len(sizes), TABLE), np.uint32)
+    only = np.full(len(sizes), SEVERAL, np.int64)
     for index, size in enumerate(sizes):
         lengths, at = read_lengths(data, at, size)
         if lengths.max() == 0:

@@ -10,7 +10,7 @@ import numpy as np
 
 from ...format_spec.coding import MAX_ALPHABET, MAX_CLASSES, POSITION_CLASSES, WORD_BYTES
 from ...format_spec.word_models import Model, masks_by_symbol, read_model
-from ._huffman import PAIRS, TABLE_BITS, fill_table
+from ._huffman import SEVERAL, TABLE, TABLE_BITS, fill_table
 from ._masks import LANES, decode_grouped
 from ._opened import CodedTensor, Kernel, Room
 from ._payload import check_sizes, matrix, read_entry_table
@@ -28,19 +28,19 @@ class ModelTables:
     """The models of masks and of codes as :func:`._masks.decode_grouped` takes them."""
 
     plain: np.ndarray
-    pairs: np.ndarray
+    several: np.ndarray
     only: np.ndarray
     tables: np.ndarray
     contexts: np.ndarray
     words: np.ndarray
-    class_mask: int
+    positional: bool
 
     @classmethod
     def of(cls, masks: Model, codes: Model) -> ModelTables:
         """Decoding tables of both models."""
         models = masks, codes
         plain = np.array([len(m.tables) == 1 and not m.phrases and m.base <= MAX_ALPHABET for m in models])
-        pairs, only = np.zeros((2, 1 << TABLE_BITS), np.uint32), np.full(2, PAIRS, np.int64)
+        several, only = np.zeros((2, TABLE), np.uint32), np.full(2, SEVERAL, np.int64)
         tables = np.zeros((sum(len(m.tables) for m in models), 1 << TABLE_BITS), np.uint32)
         contexts = np.zeros((2, MAX_CLASSES, POSITION_CLASSES), np.int64)
         alphabets = [0 if p else m.base + len(m.phrases) for m, p in zip(models, plain, strict=True)]
@@ -49,17 +49,17 @@ class ModelTables:
         for i, model in enumerate(models):
             if plain[i]:
                 lengths = model.tables[0]
-                only[i] = lengths.argmax() if lengths.max() == 0 else fill_table(lengths, pairs[i])
+                only[i] = lengths.argmax() if lengths.max() == 0 else fill_table(lengths, several[i])
             else:
                 end = at + len(model.tables)
                 _fill_words(model, at, tables[at:end], contexts[i], words[i])
                 at = end
-        return cls(plain, pairs, only, tables[:at].reshape(-1), contexts.reshape(2, -1), words, -1 if codes.positional else 0)
+        return cls(plain, several, only, tables[:at].reshape(-1), contexts.reshape(2, -1), words, codes.positional)
 
     @property
     def arguments(self) -> tuple[Any, ...]:
         """What the kernel takes."""
-        return self.plain, self.pairs, self.only, self.tables, self.contexts, self.words, self.class_mask
+        return self.plain, self.several, self.only, self.tables, self.contexts, self.words, self.positional
 
 
 def _fill_words(model: Model, first: int, tables: np.ndarray, contexts: np.ndarray, words: np.ndarray) -> None:
@@ -67,9 +67,10 @@ def _fill_words(model: Model, first: int, tables: np.ndarray, contexts: np.ndarr
     meanings = model.words()
     sizes = np.array([len(word) for word in meanings])
     classes = np.searchsorted(np.array(model.cuts, np.int64), [word[-1] for word in meanings], side="right")
+    contexts[: len(model.cuts) + 1] = np.reshape(model.contexts, (len(model.cuts) + 1, -1)) + first
+    states = classes if model.positional else contexts[classes, 0]
     for lengths, table in zip(model.tables, tables, strict=True):
-        fill_word_table(lengths, sizes, classes, table)
-    contexts[: len(model.cuts) + 1] = (np.reshape(model.contexts, (len(model.cuts) + 1, -1)) + first) << TABLE_BITS
+        fill_word_table(lengths, sizes, states, table)
     bits = 8 if model.base <= MAX_ALPHABET else 16
     words[: len(meanings)] = np.array([sum(s << bits * i for i, s in enumerate(word)) for word in meanings], np.uint64)
 
@@ -125,7 +126,7 @@ class GroupedTensor(CodedTensor):
     def room(self, first: int, stop: int) -> Room:
         """Bytes of mask symbols, and position classes."""
         nonzeros, groups = self.entries.counts[first:stop].max(axis=0).tolist()
-        classes = np.zeros(nonzeros + WORD_BYTES if self.models.class_mask else 1, np.uint8)
+        classes = np.zeros(nonzeros + WORD_BYTES if self.models.positional else 1, np.uint8)
         return np.empty(groups << self._shift, np.uint8), classes
 
 

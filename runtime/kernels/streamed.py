@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TypeAlias
 
 import numpy as np
@@ -22,6 +23,9 @@ from .walk import dot, scatter
 
 WIDE, BYTE = ((),) * 4, ((),)
 """Bytes of a minor and of a code."""
+
+MOST_PIECES = 4
+"""Pieces of decoding for each thread, at most: one that wakes up late, or is slower, leaves more to the others."""
 
 
 @jit
@@ -53,11 +57,16 @@ def multiply_majors(x, y, first, ends, minor_length, minors, codes, codebook, by
             begin = end
 
 
-def cut_blocks(coded: CodedTensor, parts: int) -> list[int]:
-    """(parts + 1,): the blocks at which parts of about equally many entries start."""
+def cut_blocks(coded: CodedTensor, parts: int) -> list[tuple[int, int]]:
+    """(first, stop) of the blocks of each of so many parts, of about equally many entries."""
     ends = coded.entries.ends
     inner = np.searchsorted(ends[:-1], ends[-1] * np.arange(1, parts) / parts)
-    return [0, *inner.tolist(), coded.block_count]
+    return [*pairwise([0, *inner.tolist(), coded.block_count])]
+
+
+def cut_pieces(coded: CodedTensor, threads: int) -> list[tuple[int, int]]:
+    """(first, stop) of the blocks of pieces that so many threads take one by one."""
+    return cut_blocks(coded, 1 if threads == 1 else min(coded.block_count, MOST_PIECES * threads))
 
 
 Decoded: TypeAlias = "tuple[int, np.ndarray, np.ndarray, np.ndarray]"
@@ -94,9 +103,9 @@ class ByBlocks:
     parts: int
 
     @made_once
-    def cuts(self) -> list[int]:
-        """(parts + 1,): the blocks at which the threads' shares start."""
-        return cut_blocks(self.coded, self.parts)
+    def pieces(self) -> list[tuple[int, int]]:
+        """(first, stop) of the blocks of each piece of work: by columns every one has sums of its own."""
+        return cut_pieces(self.coded, self.parts) if self.by_rows else cut_blocks(self.coded, self.parts)
 
     @made_once
     def scratch(self) -> int:
@@ -112,7 +121,7 @@ class ByBlocks:
             FormatError: a block's bits are malformed.
         """
         if self.by_rows:
-            workers.each(lambda part: self._multiply(part, x, y), self.parts)
+            workers.each(lambda piece: self._multiply(piece, x, y), len(self.pieces))
             sums = y[None]
         else:
             sums = scratch.view(np.float32).reshape(self.parts, *y.shape)
@@ -121,9 +130,9 @@ class ByBlocks:
         for b in range(len(x)):
             self.finish(sums[:, b], y[b], None if residual is None else residual[b], slice(None))
 
-    def _multiply(self, part: int, x: np.ndarray, y: np.ndarray) -> None:
+    def _multiply(self, piece: int, x: np.ndarray, y: np.ndarray) -> None:
         coded = self.coded
-        for major, ends, minors, codes in decoded_blocks(coded, self.cuts[part], self.cuts[part + 1]):
+        for major, ends, minors, codes in decoded_blocks(coded, *self.pieces[piece]):
             self._multiply_majors(x, y, major, ends, coded.minor_length, minors, codes, self.codebook, self.by_rows)
 
     @made_once

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -18,11 +17,8 @@ from .convolve import PREPARED
 from .entries import Blocks, list_rows, row_places
 from .order import address_of
 from .stream import Arrangement, check_fitting
-from .streamed import cut_blocks, decoded_blocks
+from .streamed import cut_pieces, decoded_blocks
 from .visits import WORDS
-
-MOST_PIECES = 4
-"""Pieces of decoding for each thread, at most: one that wakes up late leaves more to the others."""
 
 
 def lists_rows(coded: CodedTensor) -> bool:
@@ -46,7 +42,8 @@ class StreamedConv:
     @property
     def bytes(self) -> int:
         """Memory of weights that is kept."""
-        return self.coded.bytes + self.made.bytes
+        _, *others = self.places  # the first are the blocks, which ``made`` counts
+        return self.coded.bytes + self.made.bytes + sum(part.nbytes for part in others if isinstance(part, np.ndarray))
 
     @property
     def words(self) -> int:
@@ -59,10 +56,15 @@ class StreamedConv:
         return self.words + self.conv.scratch_bytes
 
     @made_once
-    def cuts(self) -> list[int]:
-        """The blocks at which pieces of decoding start."""
-        threads, blocks = self.conv.parts, self.coded.block_count
-        return cut_blocks(self.coded, 1 if threads == 1 else min(blocks, MOST_PIECES * threads))
+    def pieces(self) -> list[tuple[int, int]]:
+        """(first, stop) of the blocks of each piece of decoding."""
+        return cut_pieces(self.coded, self.conv.parts)
+
+    @made_once
+    def places(self) -> tuple[Any, ...]:
+        """See :func:`~tersor.runtime.kernels.entries.row_places`."""
+        shape = self.conv.shape
+        return row_places(Blocks(self.made.block_channels, shape.C, shape.groups, shape.M), self.conv.tiling)
 
     def __call__(
         self, x: np.ndarray, y: np.ndarray, residual: np.ndarray | None, scratch: np.ndarray, workers: Workers
@@ -72,18 +74,16 @@ class StreamedConv:
         Raises:
             FormatError: a block's bits are malformed, or others than when the entries were arranged.
         """
-        words, task, shape = scratch[: self.words].view(np.uint32), self.conv.task.copy(), self.conv.shape
-        where = row_places(Blocks(self.made.block_channels, shape.C, shape.groups, shape.M), self.conv.tiling)
-        pieces = [*pairwise(self.cuts)]
-        workers.each(lambda piece: self._list(pieces[piece], where, words), len(pieces))
+        words, task = scratch[: self.words].view(np.uint32), self.conv.task.copy()
+        workers.each(lambda piece: self._list(*self.pieces[piece], words), len(self.pieces))
         order = self.conv.order(x, y, residual, scratch[self.words :])
         task[WORDS], order[PREPARED] = address_of(words), address_of(task)
         workers.carry_out(order[None])
 
-    def _list(self, piece: tuple[int, int], where: tuple[Any, ...], words: np.ndarray) -> None:
+    def _list(self, first: int, stop: int, words: np.ndarray) -> None:
         made = self.made
-        for major, ends, minors, codes in decoded_blocks(self.coded, *piece):
-            check_fitting(self._list_rows(major, ends, minors, codes, True, *where, made.begin, made.end, words))
+        for major, ends, minors, codes in decoded_blocks(self.coded, first, stop):
+            check_fitting(self._list_rows(major, ends, minors, codes, True, *self.places, made.begin, made.end, words))
 
     @made_once
     def _list_rows(self) -> Callable[..., bool]:

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tersor.format_spec.codecs._huffman import canonical_codes, code_lengths
-from tersor.runtime.decode._bits import load_big_endian, store_big_endian, store_pair
-from tersor.runtime.decode._huffman import TABLE_BITS, fill_table
+from tersor.runtime.decode._bits import load_big_endian, store_big_endian, store_quad, trailing_zeros
+from tersor.runtime.decode._huffman import ALONE, MOST, SINGLES, TABLE, TABLE_BITS, fill_table
 from tersor.runtime.kernels._jit import jit
 
 
@@ -24,8 +24,13 @@ def _store(data, index, value):
 
 
 @jit
-def _pair(data, index, value):
-    store_pair(data, index, np.uint32(value))
+def _quad(data, index, value):
+    store_quad(data, index, np.uint32(value))
+
+
+@jit
+def _trailing_zeros(value):
+    return trailing_zeros(np.uint64(value))
 
 
 def test_unaligned_loads_and_stores() -> None:
@@ -33,30 +38,34 @@ def test_unaligned_loads_and_stores() -> None:
     assert _load(data, 3) == 0x0405060708090A0B
     _store(data, 5, 0x1122334455667788)
     assert data[4:14].tobytes().hex() == "05" + "1122334455667788" + "0e"
-    _pair(data, 1, 0xABCD0102)
-    assert data[:4].tobytes().hex() == "01" + "0201" + "04"
+    _quad(data, 1, 0x23456789)
+    assert data[:6].tobytes().hex() == "01" + "89674523" + "11"
+
+
+def test_trailing_zeros() -> None:
+    assert [_trailing_zeros(1 << 63 | 1 << place) for place in range(64)] == list(range(64))
 
 
 @settings(deadline=None, max_examples=30, derandomize=True)
 @given(st.lists(st.integers(0, 1000), min_size=2, max_size=256).filter(lambda c: np.count_nonzero(c) > 1))
-def test_pair_table_agrees_with_the_codes(values: list[int]) -> None:
+def test_a_table_of_several_symbols_agrees_with_the_codes(values: list[int]) -> None:
     lengths = code_lengths(np.array(values))
-    codes, table = canonical_codes(lengths), np.zeros(1 << TABLE_BITS, np.uint32)
-    fill_table(lengths, table)
+    codes, table = canonical_codes(lengths), np.zeros(TABLE, np.uint32)
+    most = 1 if fill_table(lengths, table) == SINGLES else MOST
     symbol_of = {(int(n), int(c)): s for s, (n, c) in enumerate(zip(lengths, codes, strict=True)) if n > 0}
     for window in range(0, 1 << TABLE_BITS, 37):
         text, found = format(window, f"0{TABLE_BITS}b"), []
-        while len(found) < 2:
+        while len(found) < most:
             hits = [(n, symbol_of[n, int(text[:n], 2)]) for n in range(1, len(text) + 1) if (n, int(text[:n], 2)) in symbol_of]
             if not hits:
                 break
             found.append(hits[0])
             text = text[hits[0][0] :]
         entry = int(table[window])
-        assert entry >> 20 & 3 == len(found)
-        assert [entry & 255, entry >> 8 & 255][: len(found)] == [symbol for _, symbol in found]
-        assert entry >> 16 & 15 == found[0][0]
-        assert entry >> 24 == sum(n for n, _ in found)
+        assert entry & 63 == sum(n for n, _ in found)
+        assert entry >> 6 & 3 == len(found)
+        assert table[ALONE + (entry >> 8 & 255)] == found[0][0]
+        assert [entry >> 8 + 8 * i & 255 for i in range(len(found))] == [symbol for _, symbol in found]
 
 
 def test_importing_the_package_does_not_import_numba() -> None:

@@ -71,7 +71,8 @@ def test_equals_reference(
     pads = (taps[0] // 2, taps[1] // 2) * 2
     want = conv.reference(x, w, pads=pads, group=groups) + residual
     np.testing.assert_allclose(run(kernel, x, residual, threads), want, rtol=1e-4, atol=1e-4)
-    assert kernel.bytes == coded.bytes + kernel.made.bytes
+    columns = channels * taps[0] * taps[1]
+    assert kernel.bytes == coded.bytes + kernel.made.bytes + 8 * groups + (4 + 1) * columns
 
 
 @pytest.mark.parametrize(("order", "code", "sparse"), [("columns", np.uint8, True), ("rows", np.uint8, False)])
