@@ -72,7 +72,7 @@ def _decoder(codec: int) -> Iterator[Call]:
         yield decode_blocks, (data, i, i, j, table, i, *[0] * 8, u, i, minors, u, u)
     elif codec == CodecId.GROUPED:
         models = _array(bool), table, i, minors, j, _array(np.uint64, 2)
-        yield decode_grouped, (data, i, i, j, 0, 0, i, i, u, _array(np.uint64), *models, *[0] * 6, u, u, i, minors, u, u)
+        yield decode_grouped, (data, i, i, j, 0, 0, i, i, u, _array(np.uint64), *models, False, *[0] * 5, u, u, i, minors, u, u)
 
 
 @_of("Conv")

@@ -21,6 +21,8 @@ from .host import host_registers
 from .layout import Shape2D, Tiling
 from .matrix import Matrix, matrix_of
 from .pieces import Cut, InPieces
+from .polyphase.conv import PolyphaseConv, cost_polyphase, cut_polyphase, polyphase_weights
+from .polyphase.conv import fits as fits_polyphase
 from .pooling import pooling_of
 from .shared import one_order
 from .stream import Arrangement, arrange, list_entries, make_stream
@@ -57,6 +59,10 @@ def _ways(site: Site, shape: Shape2D) -> Iterator[tuple[float, Callable[[], Kern
         prepared = PREPARED * shape.dense if site.passing else 0
         alone = cost_dense(flat, cut, width)
         yield cost_dense(flat, cut, width, threads) + prepared, lambda: _dense(site, shape, cut, _parts(site, alone))
+    if fits_polyphase(shape, registers) and not site.passing:
+        paired = cut_polyphase(shape, registers, threads)
+        lone = cost_polyphase(shape, paired, width)
+        yield cost_polyphase(shape, paired, width, threads), lambda: _by_polyphase(site, shape, paired, _parts(site, lone))
     if fits(shape) and not site.passing:
         tiled = cut_winograd(shape, registers)
         needed = cost_winograd(shape, tiled, width)
@@ -124,6 +130,12 @@ def _by_winograd(site: Site, shape: Shape2D, cut: Cut, parts: int) -> Kernel:
     scale, shift, bounds = _epilogue(site, shape)
     conv = WinogradConv(shape, cut, weights, codebook, scale, shift, bounds, parts)
     return _in_pieces(shape, "winograd", conv)
+
+
+def _by_polyphase(site: Site, shape: Shape2D, cut: Cut, parts: int) -> Kernel:
+    key = ("conv", site.node.inputs[1], "polyphase", shape.strides[1], cut.T)
+    weights = site.prepare(key, lambda: polyphase_weights(_matrix(site), shape, cut.T))
+    return _in_pieces(shape, "polyphase", PolyphaseConv(shape, cut, weights, None, *_epilogue(site, shape), parts))
 
 
 def _in_pieces(shape: Shape2D, kind: str, conv: InPieces) -> Kernel:

@@ -65,7 +65,7 @@ def _inside(first, step, count, size):
 
 
 @jit
-def _put_zeros(lanes, target, step, count):
+def put_zeros(lanes, target, step, count):
     """Write ``count`` vectors of zeros, ``step`` bytes apart; returns where another would be."""
     if count <= 0:  # mostly, and a call takes longer than the question
         return target
@@ -93,9 +93,9 @@ def pack_rows(lanes, target, plane, oh, ow, geometry, spans):
             row = plane + 4 * ((ih + begin * stride_h) * width + column)
             if kw == 0:
                 prefetch_rows(row + ahead, pitch, 1, end - begin)
-            target = _put_zeros(lanes, target, 4 * V, begin)
+            target = put_zeros(lanes, target, 4 * V, begin)
             target = copy_column(lanes, target, 4 * V, row, pitch, stride_w, low, high, end - begin)
-            target = _put_zeros(lanes, target, 4 * V, count - end)
+            target = put_zeros(lanes, target, 4 * V, count - end)
     return target
 
 
@@ -114,9 +114,9 @@ def pack_image(lanes, image, plane, top_row, rows, length, geometry):
             column = number * stride + phase - number_at(geometry, LEFT)
             low, high = max(0, -column), max(0, min(stride * V, width - column))
             target, row = image + 4 * (phase * length + number), plane + 4 * ((top_row + begin) * width + column)
-            target = _put_zeros(lanes, target, pitch, begin)
+            target = put_zeros(lanes, target, pitch, begin)
             target = copy_column(lanes, target, pitch, row, 4 * width, stride, low, high, end - begin)
-            _put_zeros(lanes, target, pitch, rows - end)
+            put_zeros(lanes, target, pitch, rows - end)
 
 
 @jit
@@ -156,7 +156,7 @@ def pack_flat(lanes, target, image, pitch, length, apart, further, ow, bands, ro
                     at = _copy_rows(lanes, at, row + begin, down, apart, across, count)
                     row, begin = row + count * down, 0
             target += 4 * room
-            _put_zeros(lanes, at, 4 * V, (target - at + 4 * V - 1) // (4 * V))
+            put_zeros(lanes, at, 4 * V, (target - at + 4 * V - 1) // (4 * V))
             phase, number = phase + further[0], number + further[1]
             if phase >= number_at(geometry, STRIDE_W):
                 phase, number = phase - number_at(geometry, STRIDE_W), number + 1
@@ -177,7 +177,7 @@ def _pack_lines(lanes, target, line, plane, channels, count, room):
             copy_lanes(lanes, end, line + 4 * V * whole, 0, rest)
             end += 4 * V
         target += 4 * room
-        _put_zeros(lanes, end, 4 * V, (target - end) // (4 * V))
+        put_zeros(lanes, end, 4 * V, (target - end) // (4 * V))
         line += 4 * plane
 
 

@@ -100,15 +100,16 @@ class Vectors:
 
     def joined(self, parts: Sequence[Any]) -> list[Any]:
         """The opposite of :meth:`parted`."""
-        halves = [self._alternated(parts[k], parts[k + 2]) for k in range(2)]
-        return [vector for pair in zip(*halves, strict=True) for vector in self._alternated(*pair)]
+        halves = [self.alternated(parts[k], parts[k + 2]) for k in range(2)]
+        return [vector for pair in zip(*halves, strict=True) for vector in self.alternated(*pair)]
 
     def moved_up(self, value: Any, last: Any) -> Any:
         """Each lane's value in the lane before, and the scalar ``last`` in the last one."""
         moved = self._picked(value, value, [*range(1, self.lanes), 0])
         return self.b.insert_element(moved, last, ir.Constant(I32, self.lanes - 1))
 
-    def _alternated(self, left: Any, right: Any) -> list[Any]:
+    def alternated(self, left: Any, right: Any) -> list[Any]:
+        """The two vectors of the elements of ``left`` and ``right`` in turns."""
         half = self.lanes // 2
         return [
             self._picked(left, right, [i + side * self.lanes for i in range(first, first + half) for side in (0, 1)])

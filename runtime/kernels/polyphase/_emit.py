@@ -1,0 +1,113 @@
+"""Instructions for kernels: inputs of products put together, and sums finished. Places are addresses in bytes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import ir
+
+from .._deferred import cgutils, intrinsic, types
+from .._memory import clip, pointer
+from .._vector import F32, I64, call, lanes_below, masked_load, masked_store, splat, vector_pointer
+from ..winograd.transforms import Vectors
+from .terms import OUTPUTS, PRODUCTS, SUMS
+
+
+@intrinsic
+def transform_band(
+    typingctx: Any, lanes: Any, taps: Any, targets: Any, sources: Any, pitch: Any, length: Any, count: Any
+) -> Any:
+    """Write the inputs of the products of ``len(taps)`` taps, see :data:`~tersor.runtime.kernels.polyphase.terms.PRODUCTS`: of
+    ``length`` elements of each of ``count`` rows, ``pitch`` bytes apart, one row behind the other.
+
+    ``sources`` are the addresses of elements 0, 1, 2 and 3, ``targets`` those for the four sums. Whole vectors are read and
+    written: up to ``V - 1`` elements after the last one get any value.
+    """
+    vector, products = ir.VectorType(F32, len(lanes)), PRODUCTS[len(taps)]
+
+    def codegen(context: Any, b: Any, signature: Any, arguments: Any) -> Any:
+        _, _, targets, sources, pitch, length, count = arguments
+        size, step, zero = b.mul(length, ir.Constant(I64, 4)), ir.Constant(I64, 4 * vector.count), ir.Constant(I64, 0)
+        to = {point: b.extract_value(targets, point) for point, *_ in products}
+        read = [b.extract_value(sources, k) for k in range(len(taps) + 1)]
+
+        def place(base: Any, offset: Any) -> Any:
+            return vector_pointer(b, pointer(b, b.add(base, offset)), zero, vector)
+
+        with cgutils.for_range(b, count, intp=I64) as rows:
+            down, along = b.mul(rows.index, pitch), b.mul(rows.index, size)
+            with cgutils.for_range_slice(b, zero, size, step, I64) as (offset, _):
+                elements = [b.load(place(base, b.add(down, offset))) for base in read]
+                for element in elements:
+                    element.align = 4
+                for point, i, factor, j, _ in products:
+                    value = elements[i]
+                    if factor:
+                        value = (b.fadd if factor > 0 else b.fsub)(value, elements[j])
+                    b.store(value, place(to[point], b.add(along, offset))).align = 4
+        return context.get_dummy_value()
+
+    return types.void(lanes, taps, targets, sources, *[types.intp] * 3), codegen
+
+
+@intrinsic
+def finish_channel(
+    typingctx: Any, lanes: Any, target: Any, sums: Any, step: Any, residual: Any, added: Any, count: Any, affine: Any
+) -> Any:
+    """Write ``count`` outputs of a channel, ``clip(output * scale + shift + residual, low, high)``, of which each vector of the
+    four rows of ``sums``, ``step`` bytes apart, makes ``2 * V``; NaN stays NaN.
+
+    ``affine`` are the addresses of scale, shift and bounds. The residual is read if ``added`` is not 0.
+    """
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        b, (_, target, sums, step, residual, added, count, affine) = builder, arguments
+        finish = _Finish(b, len(lanes), target, sums, step, residual, affine)
+        with b.if_else(b.icmp_signed("!=", added, ir.Constant(I64, 0))) as choices:
+            for choice, with_residual in zip(choices, (True, False), strict=True):
+                with choice:
+                    finish.vectors(count, added=with_residual)
+        return context.get_dummy_value()
+
+    return types.void(lanes, *[types.intp] * 6, affine), codegen
+
+
+class _Finish:
+    """Emits how sums become outputs."""
+
+    def __init__(self, b: Any, lanes: int, target: Any, sums: Any, step: Any, residual: Any, affine: Any) -> None:
+        self.b, self.v = b, Vectors(b, lanes)
+        self.target, self.residual = pointer(b, target), pointer(b, residual)
+        self.sums = [pointer(b, b.add(sums, b.mul(step, ir.Constant(I64, k)))) for k in range(SUMS)]
+        scale, shift, low = (pointer(b, b.extract_value(affine, k)) for k in range(3))
+        self.factors = [splat(b, b.load(place), lanes) for place in (scale, shift, low, b.gep(low, [ir.Constant(I64, 1)]))]
+
+    def vectors(self, count: Any, *, added: bool) -> None:
+        """Whole vectors, and the rest of ``count`` outputs by masks."""
+        b, both = self.b, ir.Constant(I64, OUTPUTS * self.v.lanes)
+        rest = b.srem(count, both)
+        whole = b.sub(count, rest)
+        with cgutils.for_range_slice(b, ir.Constant(I64, 0), whole, both, I64) as (at, _):
+            self._write(at, None, added=added)
+        with b.if_then(b.icmp_signed(">", rest, ir.Constant(I64, 0))):
+            self._write(whole, rest, added=added)
+
+    def _write(self, at: Any, left: Any, *, added: bool) -> None:
+        """The outputs from number ``at`` on, all that there are vectors for, or so many as are ``left``."""
+        b, v = self.b, self.v
+        half = b.sdiv(at, ir.Constant(I64, OUTPUTS))
+        s = [v.load(place, half) for place in self.sums]
+        values = v.alternated(b.fadd(b.fadd(s[0], s[1]), s[2]), b.fsub(b.fsub(s[1], s[2]), s[3]))
+        for k, value in enumerate(values):
+            first = ir.Constant(I64, k * v.lanes)
+            place, mask = b.add(at, first), None if left is None else lanes_below(b, b.sub(left, first), v.lanes)
+            scaled = call(b, f"llvm.fma.v{v.lanes}f32", v.type, [value, *self.factors[:2]])
+            if added and mask is None:
+                scaled = b.fadd(scaled, v.load(self.residual, place))
+            elif added:
+                scaled = b.fadd(scaled, masked_load(b, b.gep(self.residual, [place]), mask, v.type))
+            clipped = clip(b, scaled, *self.factors[2:])
+            if mask is None:
+                v.store(clipped, self.target, place)
+            else:
+                masked_store(b, clipped, b.gep(self.target, [place]), mask)
