@@ -8,7 +8,7 @@ from ..kernels._jit import jit
 from ._bits import store_sums, store_word
 from ._blocks import MISCOUNTED, OUTSIDE
 from ._huffman import decode_sequence
-from ._words import decode_words
+from ._words import PLAIN, decode_words
 
 LANES = 8
 """Positions written at a time."""
@@ -111,8 +111,9 @@ def decode_grouped(
     column of ``counts`` holds the groups. ``shift`` to ``class_words``: see :func:`expand_masks`. There are two models, one of
     masks and one of codes. Where ``plain`` (2,) says so, :func:`._huffman.decode_sequence` takes ``several`` (2, 2304) and
     ``only`` (2,), else :func:`._words.decode_words` takes ``tables``, ``contexts`` (2, 32) and ``words`` (2, largest alphabet);
-    codes may be ``positional``. Scratch: ``symbols`` uint8, the bytes of a block's mask symbols, and ``classes`` uint8,
-    zeros for a block's nonzeros and 8 more, or for one. The last argument, high bytes of codes, is empty: codes are bytes.
+    ``positional`` is whether codes are, see :mod:`._words`. Scratch: ``symbols`` uint8, the bytes of a block's mask symbols,
+    and ``classes`` uint8, zeros for a block's nonzeros and 8 more, or for one. The last argument, high bytes of codes, is
+    empty: codes are bytes.
     """
     at = 0
     for block in range(first_block, stop_block):
@@ -125,10 +126,15 @@ def decode_grouped(
             if plain[part]:
                 status = decode_sequence(data, offsets, several[part], only[part], out, 0, count)
             else:
-                status = decode_words(
-                    data, offsets, tables, contexts[part], classes, positional and of_codes, words[part], out,
-                    0 if of_codes else shift, 0, count,
-                )  # fmt: skip
+                bytes_shift = 0 if of_codes else shift
+                if of_codes and len(positional) > 0:
+                    status = decode_words(
+                        data, offsets, tables, contexts[part], classes, positional, words[part], out, bytes_shift, 0, count
+                    )
+                else:
+                    status = decode_words(
+                        data, offsets, tables, contexts[part], classes, PLAIN, words[part], out, bytes_shift, 0, count
+                    )
             if status == 0 and not of_codes:
                 major = (block - first_block) * block_majors
                 stop_major = min(major + block_majors, majors)

@@ -117,9 +117,17 @@ def _side_by_side(data, p, tables, contexts, classes, positional, words, before,
 
 
 @jit
-def _decode(data, offsets, tables, contexts, classes, positional, words, first, out, shift, start, stop):
-    """:func:`decode_words`, from the state ``first`` on."""
-    parts = len(offsets) - 1
+def decode_words(data, offsets, tables, contexts, classes, positional, words, out, shift, start, stop):
+    """Decode base symbols ``start`` to ``stop`` of ``out`` (bytes, uint8; two a symbol when ``shift`` is 1); return a status.
+
+    ``offsets`` (substreams + 1,) int64 bound each substream in ``data``. ``tables`` uint32: tables of 2048 entries, one after
+    another. ``contexts`` (32,) int64: number of the table after a symbol of class i before one of position class j, at 4 * i +
+    j. ``classes`` uint8: the position classes, which are read where the model is :data:`POSITIONAL`. ``words`` (alphabet,)
+    uint64: the bytes of each symbol's word.
+    """
+    parts, first = len(offsets) - 1, np.uint64(contexts[0])
+    if len(positional) > 0:
+        first = np.uint64(0)
     p, a, s = substreams(offsets, start, stop)
     before = (first, first, first, first)
     if parts == 4:
@@ -131,17 +139,3 @@ def _decode(data, offsets, tables, contexts, classes, positional, words, first, 
         if status:
             return status
     return 0
-
-
-@jit
-def decode_words(data, offsets, tables, contexts, classes, positional, words, out, shift, start, stop):
-    """Decode base symbols ``start`` to ``stop`` of ``out`` (bytes, uint8; two a symbol when ``shift`` is 1); return a status.
-
-    ``offsets`` (substreams + 1,) int64 bound each substream in ``data``. ``tables`` uint32: tables of 2048 entries, one after
-    another. ``contexts`` (32,) int64: number of the table after a symbol of class i before one of position class j, at 4 * i +
-    j. ``classes`` uint8: the position classes, which are read where the model is ``positional``. ``words`` (alphabet,) uint64:
-    the bytes of each symbol's word.
-    """
-    if positional:
-        return _decode(data, offsets, tables, contexts, classes, POSITIONAL, words, np.uint64(0), out, shift, start, stop)
-    return _decode(data, offsets, tables, contexts, classes, PLAIN, words, np.uint64(contexts[0]), out, shift, start, stop)

@@ -15,7 +15,7 @@ from ._masks import LANES, decode_grouped
 from ._opened import CodedTensor, Kernel, Room
 from ._payload import check_sizes, matrix, read_entry_table
 from ._tables import read_lengths
-from ._words import fill_word_table
+from ._words import PLAIN, POSITIONAL, fill_word_table
 
 if TYPE_CHECKING:
     from ...format_spec.limits import Limits
@@ -59,7 +59,8 @@ class ModelTables:
     @property
     def arguments(self) -> tuple[Any, ...]:
         """What the kernel takes."""
-        return self.plain, self.several, self.only, self.tables, self.contexts, self.words, self.positional
+        positional = POSITIONAL if self.positional else PLAIN
+        return self.plain, self.several, self.only, self.tables, self.contexts, self.words, positional
 
 
 def _fill_words(model: Model, first: int, tables: np.ndarray, contexts: np.ndarray, words: np.ndarray) -> None:

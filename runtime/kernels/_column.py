@@ -74,7 +74,7 @@ def _emit_column(b: Any, function: Any, V: int) -> None:
     whole = b.and_(b.icmp_signed("==", low, ZERO), b.icmp_signed("==", high, b.mul(stride, ir.Constant(I64, V))))
     some = b.icmp_signed(">", count, ZERO)
     nothing = function.append_basic_block("nothing")
-    for apart in (1, 2, 4, 8):  # by shuffles: processors gather slowly. Whole vectors need no masks
+    for apart in (1, 2, 4):  # by shuffles: processors gather slowly. Whole vectors need no masks
         chosen, other = function.append_basic_block("chosen"), function.append_basic_block("other")
         b.cbranch(b.icmp_signed("==", stride, ir.Constant(I64, apart)), chosen, other)
         b.position_at_end(chosen)

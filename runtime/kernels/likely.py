@@ -14,6 +14,7 @@ from ...format_spec.manifest import graphs
 from ...format_spec.model_file import StoredTensors
 from ..decode._blocks import decode_blocks
 from ..decode._masks import decode_grouped
+from ..decode._words import PLAIN
 from ._aside import Task
 from ._cache import name_of
 from ._jit import Kernel, kind_of
@@ -72,7 +73,7 @@ def _decoder(codec: int) -> Iterator[Call]:
         yield decode_blocks, (data, i, i, j, table, i, *[0] * 8, u, i, minors, u, u)
     elif codec == CodecId.GROUPED:
         models = _array(bool), table, i, minors, j, _array(np.uint64, 2)
-        yield decode_grouped, (data, i, i, j, 0, 0, i, i, u, _array(np.uint64), *models, False, *[0] * 5, u, u, i, minors, u, u)
+        yield decode_grouped, (data, i, i, j, 0, 0, i, i, u, _array(np.uint64), *models, PLAIN, *[0] * 5, u, u, i, minors, u, u)
 
 
 @_of("Conv")

@@ -8,46 +8,48 @@ from llvmlite import ir
 
 from .._deferred import cgutils, intrinsic, types
 from .._memory import clip, pointer
-from .._vector import F32, I64, call, lanes_below, masked_load, masked_store, splat, vector_pointer
+from .._vector import I64, call, lanes_below, masked_load, masked_store, splat
+from ..walk import F32_BYTES
 from ..winograd.transforms import Vectors
 from .terms import OUTPUTS, PRODUCTS, SUMS
 
 
 @intrinsic
 def transform_band(
-    typingctx: Any, lanes: Any, taps: Any, targets: Any, sources: Any, pitch: Any, length: Any, count: Any
+    typingctx: Any, lanes: Any, taps: Any, targets: Any, source: Any, pitch: Any, length: Any, count: Any
 ) -> Any:
-    """Write the inputs of the products of ``len(taps)`` taps, see :data:`~tersor.runtime.kernels.polyphase.terms.PRODUCTS`: of
-    ``length`` elements of each of ``count`` rows, ``pitch`` bytes apart, one row behind the other.
+    """Write the inputs of the products of so many ``taps``, see :data:`~tersor.runtime.kernels.polyphase.terms.PRODUCTS`: for
+    ``length`` pairs of each of ``count`` rows, ``pitch`` bytes apart, one row behind the other.
 
-    ``sources`` are the addresses of elements 0, 1, 2 and 3, ``targets`` those for the four sums. Whole vectors are read and
-    written: up to ``V - 1`` elements after the last one get any value.
+    ``source`` is the address of the first pair's element 0, each pair's is two elements behind the last one's; ``targets`` are
+    those for the four sums. Whole vectors are read and written: up to ``V - 1`` elements after the last one get any value.
     """
-    vector, products = ir.VectorType(F32, len(lanes)), PRODUCTS[len(taps)]
 
     def codegen(context: Any, b: Any, signature: Any, arguments: Any) -> Any:
-        _, _, targets, sources, pitch, length, count = arguments
-        size, step, zero = b.mul(length, ir.Constant(I64, 4)), ir.Constant(I64, 4 * vector.count), ir.Constant(I64, 0)
-        to = {point: b.extract_value(targets, point) for point, *_ in products}
-        read = [b.extract_value(sources, k) for k in range(len(taps) + 1)]
-
-        def place(base: Any, offset: Any) -> Any:
-            return vector_pointer(b, pointer(b, b.add(base, offset)), zero, vector)
-
-        with cgutils.for_range(b, count, intp=I64) as rows:
-            down, along = b.mul(rows.index, pitch), b.mul(rows.index, size)
-            with cgutils.for_range_slice(b, zero, size, step, I64) as (offset, _):
-                elements = [b.load(place(base, b.add(down, offset))) for base in read]
-                for element in elements:
-                    element.align = 4
-                for point, i, factor, j, _ in products:
-                    value = elements[i]
-                    if factor:
-                        value = (b.fadd if factor > 0 else b.fsub)(value, elements[j])
-                    b.store(value, place(to[point], b.add(along, offset))).align = 4
+        _, taps, targets, source, pitch, length, count = arguments
+        v, size = Vectors(b, len(lanes)), b.mul(length, ir.Constant(I64, F32_BYTES))
+        for number in PRODUCTS:
+            with b.if_then(b.icmp_signed("==", taps, ir.Constant(I64, number))), cgutils.for_range(b, count, intp=I64) as rows:
+                row, along = pointer(b, b.add(source, b.mul(rows.index, pitch))), b.mul(rows.index, size)
+                to = [pointer(b, b.add(b.extract_value(targets, point), along)) for point in range(SUMS)]
+                with cgutils.for_range_slice(b, ir.Constant(I64, 0), length, ir.Constant(I64, v.lanes), I64) as (pair, _):
+                    _transform(v, number, row, to, pair)
         return context.get_dummy_value()
 
-    return types.void(lanes, taps, targets, sources, *[types.intp] * 3), codegen
+    return types.void(lanes, types.intp, targets, *[types.intp] * 4), codegen
+
+
+def _transform(v: Vectors, taps: int, source: Any, targets: list[Any], pair: Any) -> None:
+    """Write the inputs of the products of so many taps for the vector of pairs from number ``pair`` on."""
+    elements: list[Any] = []
+    for k in range(0, taps + 1, OUTPUTS):
+        at = v.b.add(v.b.mul(pair, ir.Constant(I64, OUTPUTS)), ir.Constant(I64, k))
+        elements += v.halved(v.load(source, at), v.load(source, v.b.add(at, ir.Constant(I64, v.lanes))))
+    for point, i, factor, j, _ in PRODUCTS[taps]:
+        value = elements[i]
+        if factor:
+            value = (v.b.fadd if factor > 0 else v.b.fsub)(value, elements[j])
+        v.store(value, targets[point], pair)
 
 
 @intrinsic

@@ -51,7 +51,7 @@ def _products(shape: Shape2D) -> int:
 
 def _pairs(shape: Shape2D) -> Shape2D:
     """The convolution whose outputs of a row are pairs."""
-    return replace(shape, OW=shape.OW // OUTPUTS, strides=(shape.strides[0], OUTPUTS * shape.strides[1]))
+    return replace(shape, OW=shape.OW // OUTPUTS)
 
 
 def cut_polyphase(shape: Shape2D, registers: tuple[int, int], parts: int = 1) -> Cut:
@@ -105,7 +105,7 @@ class PolyphaseConv(InPieces):
     def place_bytes(self) -> int:
         """Packed inputs, sums, and the image of a channel with what vectors reach over its end."""
         rows, length = self._image
-        image = rows * length * OUTPUTS * self.shape.strides[1] + length + self.cut.V
+        image = rows * length * self.shape.strides[1] + OUTPUTS * self.cut.V + MOST_TAPS
         return 4 * (sum(self._floats) + -(-image // 16) * 16)
 
     def geometry(self) -> np.ndarray:
@@ -113,8 +113,8 @@ class PolyphaseConv(InPieces):
         cut, groups, pairs = self.cut, _groups(self.shape), _pairs(self.shape)
         numbers = [*products_of(groups), len(groups)]
         for taps in groups:
-            columns = [taps[0] + k * self.shape.strides[1] for k in range(MOST_TAPS + 1)]
-            numbers += [len(taps), *(n for column in columns for n in (column % pairs.strides[1], column // pairs.strides[1]))]
+            number, phase = divmod(taps[0], self.shape.strides[1])
+            numbers += [len(taps), phase, number]
         return geometry_of(pairs, self._image[1], cut.chunk, cut.T, cut.R, *self._floats, self.place_bytes, *numbers)
 
     def code(self) -> int:
@@ -135,7 +135,5 @@ class PolyphaseConv(InPieces):
     @made_once
     def _image(self) -> tuple[int, int]:
         """Rows, and elements of a phase, of a channel's padded copy."""
-        pairs, furthest = _pairs(self.shape), self.shape.kernel[1] + (MOST_TAPS - 1) * self.shape.strides[1]
-        rows, _ = pairs.image(self.cut.most * self.cut.V, self.cut.V)
-        length = pairs.OW + furthest // pairs.strides[1]
-        return rows, -(-length // self.cut.V) * self.cut.V
+        positions, V = self.cut.most * self.cut.V, self.cut.V
+        return _pairs(self.shape).image(positions, V)[0], self.shape.image(positions, V)[1]

@@ -19,7 +19,7 @@ from ..pack import pack_image, put_zeros
 from ..pieces import BOUNDS, GEOMETRY, MULTIPLIERS, SCALE, SHIFT, WEIGHTS
 from ..team import take
 from ._emit import finish_channel, transform_band
-from .terms import MOST_TAPS, OUTPUTS, SUMS
+from .terms import OUTPUTS, SUMS
 
 CHUNK, TOGETHER, MOST, PACKED, SUM, PLACE, PRODUCTS, GROUPS = *range(OWN, OWN + 7), OWN + 6 + SUMS
 """Numbers of the geometry, whose outputs of a row are pairs, beside those of every convolution: output channels of a chunk, and
@@ -27,15 +27,9 @@ those multiplied at once; vectors multiplied at once, at most; elements of packe
 a place there; products of a row of the kernel that are added to each of the sums; how many groups of its taps there are, and of
 each group the numbers that follow."""
 
-TAPS, ELEMENTS = 0, 1
-"""Numbers of a group: how many taps it has; of each element that the first pair meets, one more than taps, the phase of an
-image, see :func:`~tersor.runtime.kernels.pack.pack_image`, and the place in it."""
-
-GROUP = ELEMENTS + 2 * (MOST_TAPS + 1)
-"""Length of a group."""
-
-ONE, TWO, THREE = (((),) * taps for taps in range(1, MOST_TAPS + 1))
-"""Taps, as lengths of tuples: known when compiled."""
+TAPS, COMPONENT, NUMBER, GROUP = range(4)
+"""Numbers of a group: how many taps it has; the phase of an image, see :func:`~tersor.runtime.kernels.pack.pack_image`, and the
+element of it that the first pair's first tap meets. Length of a group."""
 
 
 @jit
@@ -97,14 +91,8 @@ def _pack_group(lanes, group, ends, columns, line, length, pitch, column, across
     """Pack the inputs of the products of a group of taps, a row of ``columns`` elements for each: at ``ends``, (SUMS,) int64
     addresses, which move on. ``line`` is the image's first row that the pairs meet, ``pitch`` bytes before the next one."""
     taps, targets = number_at(group, TAPS), (ends[0], ends[1], ends[2], ends[3])
-    first, second = _element(group, 0, line, length), _element(group, 1, line, length)
-    sources = first, second, _element(group, 2, line, length), _element(group, 3, line, length)
-    if taps == 1:
-        _transform(lanes, ONE, targets, sources, pitch, column, across, bands)
-    elif taps == 2:
-        _transform(lanes, TWO, targets, sources, pitch, column, across, bands)
-    else:
-        _transform(lanes, THREE, targets, sources, pitch, column, across, bands)
+    source = line + 4 * (number_at(group, COMPONENT) * length + number_at(group, NUMBER))
+    _transform(lanes, taps, targets, source, pitch, column, across, bands)
     count = bands[0] + bands[1] * across + bands[2]
     for k in range(SUMS):
         if k in (0, SUMS - 1) or k < taps:
@@ -114,24 +102,16 @@ def _pack_group(lanes, group, ends, columns, line, length, pitch, column, across
 
 
 @jit
-def _element(group, k, line, length):
-    """Where element ``k`` of a group is, for the first pair of the image's line at address ``line``."""
-    return line + 4 * (number_at(group, ELEMENTS + 2 * k) * length + number_at(group, ELEMENTS + 2 * k + 1))
-
-
-@jit
-def _transform(lanes, taps, targets, sources, pitch, column, across, bands):
+def _transform(lanes, taps, targets, source, pitch, column, across, bands):
     """Write the inputs of products for the pairs of the ``bands``: how many of the first row, from ``column`` on, how many
     whole rows of ``across`` pairs, and how many of another row."""
-    (t0, t1, t2, t3), (s0, s1, s2, s3), begin = targets, sources, 4 * column
+    (t0, t1, t2, t3), begin = targets, 4 * OUTPUTS * column
     for band in range(3):
         length, count = (across, bands[1]) if band == 1 else (bands[band], 1)
         if length > 0 and count > 0:
-            here = s0 + begin, s1 + begin, s2 + begin, s3 + begin
-            transform_band(lanes, taps, (t0, t1, t2, t3), here, pitch, length, count)
-            size, below, begin = 4 * length * count, count * pitch, 0
+            transform_band(lanes, taps, (t0, t1, t2, t3), source + begin, pitch, length, count)
+            size, source, begin = 4 * length * count, source + count * pitch, 0
             t0, t1, t2, t3 = t0 + size, t1 + size, t2 + size, t3 + size
-            s0, s1, s2, s3 = s0 + below, s1 + below, s2 + below, s3 + below
 
 
 @jit

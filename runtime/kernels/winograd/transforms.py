@@ -92,11 +92,16 @@ class Vectors:
     def _at(self, place: Any, at: Any) -> Any:
         return vector_pointer(self.b, place, at if isinstance(at, ir.Value) else ir.Constant(I64, at), self.type)
 
+    def halved(self, left: Any, right: Any) -> list[Any]:
+        """Of two consecutive vectors: those of every second element, from the first and second on."""
+        return [self._picked(left, right, range(k, 2 * self.lanes, 2)) for k in range(2)]
+
     def parted(self, parts: Sequence[Any]) -> list[Any]:
         """Of four consecutive vectors: those of every fourth element, from the first, second, third and fourth on."""
-        evens, odds = range(0, 2 * self.lanes, 2), range(1, 2 * self.lanes, 2)
-        halves = [[self._picked(parts[k], parts[k + 1], which) for k in (0, 2)] for which in (evens, odds)]
-        return [self._picked(halves[k % 2][0], halves[k % 2][1], (evens, odds)[k // 2]) for k in range(4)]
+        (even, odd), (evens, odds) = self.halved(*parts[:2]), self.halved(*parts[2:])
+        first, third = self.halved(even, evens)
+        second, fourth = self.halved(odd, odds)
+        return [first, second, third, fourth]
 
     def joined(self, parts: Sequence[Any]) -> list[Any]:
         """The opposite of :meth:`parted`."""
