@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from ._jit import kind_of
 
 if TYPE_CHECKING:
     from ...format_spec.graph import Graph
     from ._aside import Aside
+    from ._jit import Kernel
     from ._link import Code
 
 _expected: list[Graph] = []
@@ -39,6 +42,14 @@ def made_aside(file: str) -> Code | None:
         kernel, arguments = task.call
         kernel.bind(*arguments)
     return _aside.take(file)
+
+
+def foresee(kernel: Kernel, *arguments: Any) -> None:
+    """Have the other process, while there is one, make a kernel that will be called with arguments like these."""
+    if _aside is not None and not kernel.has(kinds := tuple(map(kind_of, arguments))):
+        from ._aside import Task
+
+        _aside.add([Task.of(kernel, kinds)])
 
 
 def _begin(file: str, graphs: Iterable[Graph]) -> None:

@@ -22,6 +22,7 @@ from queue import SimpleQueue
 from threading import Condition, Thread
 from typing import IO, TYPE_CHECKING, Any
 
+from . import _cache
 from ._link import Code
 
 if TYPE_CHECKING:
@@ -41,6 +42,12 @@ class Task:
     module: str
     kernel: str
     kinds: tuple[Hashable, ...]
+
+    @classmethod
+    def of(cls, kernel: Kernel, kinds: tuple[Hashable, ...]) -> Task:
+        """The task of making ``kernel`` for arguments of ``kinds``."""
+        made = kernel.py_func
+        return cls(_cache.name_of(made, kernel.flags, kinds), made.__module__, made.__name__, kinds)
 
     @property
     def call(self) -> tuple[Kernel, tuple[Any, ...]]:

@@ -85,11 +85,17 @@ class Conv(Ordered):
         tables |= {BLOCK_CHANNELS: stream.block_channels, BLOCK_VISITS: stream.block_visits}
         numbers = {CODE: _convolver(self.tiling.V), SHARED: len(pieces) != 1, PIECES: len(pieces)}
         numbers |= {
-            TILE: _visitor(tiling.T, tiling.R, tiling.V, tiling.shifts, stream.codebook is not None),
+            TILE: _visitor(self.tile),
             BLOCKS: len(stream.block_channels) - 1,
             PACKER: packing_code(tiling.V) if tiling.shape == "flat" else 0,
         }
         return order_of(numbers | {place: table.ctypes.data for place, table in tables.items()})
+
+    @property
+    def tile(self) -> tuple[tuple[tuple[()], ...], ...]:
+        """The arguments of :func:`~tersor.runtime.kernels.visits.visits`."""
+        tiling, coded = self.tiling, self.stream.codebook is not None
+        return tuple(((),) * length for length in (tiling.T, tiling.R, tiling.V, tiling.shifts, coded))
 
     @made_once
     def task(self) -> np.ndarray:
@@ -156,9 +162,9 @@ def _convolver(V: int) -> int:
 
 
 @cache
-def _visitor(T: int, R: int, V: int, shifts: int, coded: bool) -> int:
+def _visitor(tile: tuple[tuple[tuple[()], ...], ...]) -> int:
     """The address of the tile's code."""
-    return visits(*(((),) * length for length in (T, R, V, shifts, coded)))
+    return visits(*tile)
 
 
 def whole_tiles(shape: Shape2D, tiling: Tiling, nonzeros: int, threads: int) -> int:

@@ -16,7 +16,6 @@ from ..decode._blocks import decode_blocks
 from ..decode._masks import decode_grouped
 from ..decode._words import PLAIN
 from ._aside import Task
-from ._cache import name_of
 from ._jit import Kernel, kind_of
 from .convolve import convolver
 from .host import host_registers
@@ -45,8 +44,8 @@ def likely(graph: Graph) -> list[Task]:
     for kernel, arguments in (*decoders[1:], *steps, *decoders[:1]):
         kinds = tuple(map(kind_of, arguments))
         if not kernel.has(kinds):
-            name = name_of(kernel.py_func, kernel.flags, kinds)
-            tasks.setdefault(name, Task(name, kernel.py_func.__module__, kernel.py_func.__name__, kinds))
+            task = Task.of(kernel, kinds)
+            tasks.setdefault(task.file, task)
     return list(tasks.values())
 
 

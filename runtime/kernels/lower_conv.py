@@ -12,6 +12,7 @@ from ..decode.coded import CodedTensor
 from ..encoded import EncodedTensor
 from ..plan.step import Arrays, Kernel, Site
 from ..plan.workers import Workers
+from ._ahead import foresee
 from .conv import WORTH_SHARING, Conv, affine, cuts_of
 from .cost_model import choose, cost
 from .dense.conv import DenseConv, cost_dense, cut_dense, dense_weights
@@ -27,6 +28,7 @@ from .pooling import pooling_of
 from .shared import one_order
 from .stream import Arrangement, arrange, list_entries, make_stream
 from .streamed_conv import StreamedConv, lists_rows
+from .visits import visits
 from .winograd.conv import WinogradConv, cost_winograd, cut_winograd, fits, winograd_weights
 
 PREPARED = 10
@@ -87,6 +89,7 @@ def _by_tiles(site: Site, shape: Shape2D, tiling: Tiling, cuts: int) -> Kernel:
             return _streamed(f"streamed conv {label}", site, shape, tiling, made, coded)
         stream = list_entries(_matrix(site), made, shape.C, shape.groups, tiling)
     conv = Conv(shape.flattened, tiling, stream, *_epilogue(site, shape), site.threads)
+    foresee(visits, *conv.tile)
     return _kernel(f"conv {label}" + ("" if stream.codebook is not None else " fp32"), conv, shape)
 
 
@@ -129,13 +132,16 @@ def _by_winograd(site: Site, shape: Shape2D, cut: Cut, parts: int) -> Kernel:
     weights, codebook = site.prepare(key, lambda: winograd_weights(_matrix(site), shape.C, cut.T, cut.V))
     scale, shift, bounds = _epilogue(site, shape)
     conv = WinogradConv(shape, cut, weights, codebook, scale, shift, bounds, parts)
+    foresee(conv.kernel[0], *conv.kernel[1])
     return _in_pieces(shape, "winograd", conv)
 
 
 def _by_polyphase(site: Site, shape: Shape2D, cut: Cut, parts: int) -> Kernel:
     key = ("conv", site.node.inputs[1], "polyphase", shape.strides[1], cut.T)
     weights = site.prepare(key, lambda: polyphase_weights(_matrix(site), shape, cut.T))
-    return _in_pieces(shape, "polyphase", PolyphaseConv(shape, cut, weights, None, *_epilogue(site, shape), parts))
+    conv = PolyphaseConv(shape, cut, weights, None, *_epilogue(site, shape), parts)
+    foresee(conv.kernel[0], *conv.kernel[1])
+    return _in_pieces(shape, "polyphase", conv)
 
 
 def _in_pieces(shape: Shape2D, kind: str, conv: InPieces) -> Kernel:

@@ -6,9 +6,11 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Collection
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
+from ._jit import Kernel
 from ._property import made_once
 from .layout import Shape2D
 from .order import CODE, FACTS, PIECES, SHARED, WORK, Ordered, order_of
@@ -110,9 +112,10 @@ class InPieces(Ordered):
     def geometry(self) -> np.ndarray:
         """What the kernel knows of the shape, see :mod:`.geometry`."""
 
+    @property
     @abstractmethod
-    def code(self) -> int:
-        """The address of the code."""
+    def kernel(self) -> tuple[Kernel, tuple[Any, ...]]:
+        """The kernel that tells the address of the code, and its arguments."""
 
     @abstractmethod
     def multiplier(self, count: int) -> int:
@@ -150,7 +153,9 @@ class InPieces(Ordered):
         if self.codebook is not None:
             tables[CODEBOOK] = self.codebook
         pieces = len(self._work)
-        numbers = {CODE: self.code(), SHARED: min(pieces, self.parts) > 1, PIECES: pieces, PACKER: self.packer}
+        kernel, arguments = self.kernel
+        code, shared = kernel(*arguments), min(pieces, self.parts) > 1
+        numbers = {CODE: code, SHARED: shared, PIECES: pieces, PACKER: self.packer}
         return order_of(numbers | {place: table.ctypes.data for place, table in tables.items()})
 
     @made_once

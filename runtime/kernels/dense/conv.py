@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
+from .._jit import Kernel
 from .._property import made_once
 from ..cost_model import spread
 from ..geometry import geometry_of
@@ -107,9 +109,10 @@ class DenseConv(InPieces):
         own = (s.taps, cut.block, cut.chunk, cut.T, cut.R, *self._floats, self.place_bytes)
         return geometry_of(s, self._image[1], *own)
 
-    def code(self) -> int:
-        """The address of the kernel."""
-        return dense_convolver(((),) * self.cut.V)
+    @property
+    def kernel(self) -> tuple[Kernel, tuple[Any, ...]]:
+        """As :attr:`InPieces.kernel`."""
+        return dense_convolver, (((),) * self.cut.V,)
 
     @property
     def packer(self) -> int:

@@ -6,13 +6,14 @@ Each thread does a band by itself. Rows that the windows of two bands share are 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from .. import multiply as product
 from .. import pack
 from .._atomic import code_of, number_at
-from .._jit import jit
+from .._jit import Kernel, jit
 from .._property import made_once
 from ..cost_model import FAR
 from ..geometry import OW, M
@@ -95,10 +96,11 @@ class PooledConv(DenseConv):
         rows = max(end - top for *_, top, end in self._work.tolist())
         return super().place_bytes + -(-4 * self.shape.M * rows * self.shape.OW // 64) * 64
 
-    def code(self) -> int:
-        """The address of the kernel."""
+    @property
+    def kernel(self) -> tuple[Kernel, tuple[Any, ...]]:
+        """As :attr:`InPieces.kernel`."""
         _, *windows = pooler_of(*self.pooling.columns[:3], average=self.pooling.average)
-        return banded_convolver(((),) * self.cut.V, tuple(windows))
+        return banded_convolver, (((),) * self.cut.V, tuple(windows))
 
     def blank(self) -> np.ndarray:
         """As :meth:`Ordered.blank`."""

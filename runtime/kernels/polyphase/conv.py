@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
+from .._jit import Kernel
 from .._property import made_once
 from ..cost_model import spread
 from ..geometry import geometry_of
@@ -117,9 +119,10 @@ class PolyphaseConv(InPieces):
             numbers += [len(taps), phase, number]
         return geometry_of(pairs, self._image[1], cut.chunk, cut.T, cut.R, *self._floats, self.place_bytes, *numbers)
 
-    def code(self) -> int:
-        """The address of the kernel."""
-        return polyphase_convolver(((),) * self.cut.V)
+    @property
+    def kernel(self) -> tuple[Kernel, tuple[Any, ...]]:
+        """As :attr:`InPieces.kernel`."""
+        return polyphase_convolver, (((),) * self.cut.V,)
 
     def multiplier(self, count: int) -> int:
         """Weights are float32; all sums are kept, to be made outputs of."""

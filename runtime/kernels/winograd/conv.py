@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
+from .._jit import Kernel
 from .._property import made_once
 from ..cost_model import STORED, spread, stored_line
 from ..geometry import geometry_of
@@ -156,9 +158,10 @@ class WinogradConv(InPieces):
         sizes = (cut.across, self._line, *self._steps, cut.block, cut.chunk, cut.T, cut.R, self._lone_step)
         return geometry_of(self.shape, 0, *sizes, self._of_chunk if keeps_kernels(self.shape, cut) else 0, self.place_bytes)
 
-    def code(self) -> int:
-        """The address of the kernel."""
-        return winograd_convolver(((),) * self.cut.V)
+    @property
+    def kernel(self) -> tuple[Kernel, tuple[Any, ...]]:
+        """As :attr:`InPieces.kernel`."""
+        return winograd_convolver, (((),) * self.cut.V,)
 
     def multiplier(self, count: int) -> int:
         """Codes are looked up where they are transformed; all sums are kept, to be transformed back."""
