@@ -91,23 +91,35 @@ def column_vectors(columns: int, tiling: Tiling) -> np.ndarray:
     return (channel_of * tiling.vectors + tiling.tap_vector[tap_of]).astype(np.uint32)
 
 
-def cut_rows(rows: Rows, blocks: Blocks, taps: int) -> np.ndarray:
-    """Where the weights of each row in each block begin, and the last ones end, (rows, blocks + 1) int64."""
-    columns, row = blocks.inputs * taps, np.arange(rows.count)
-    places = np.repeat(row * columns, np.diff(rows.starts)) + rows.columns
-    inside = np.clip(blocks.edges - blocks.group_of(row)[:, None] * blocks.inputs, 0, blocks.inputs)
-    return np.searchsorted(places, row[:, None] * columns + inside * taps)
+@dataclass(frozen=True, eq=False)
+class Blocked:
+    """Weights of ``rows`` by ``blocks`` of input channels, with ``taps`` columns for each."""
+
+    rows: Rows
+    blocks: Blocks
+    taps: int
+
+    @made_once
+    def ends(self) -> np.ndarray:
+        """(rows + 1, blocks + 1) int64: where the weights of each row in each block begin, and the last ones end; one more row
+        has none."""
+        blocks, columns, row = self.blocks, self.blocks.inputs * self.taps, np.arange(self.rows.count)
+        places = np.repeat(row * columns, np.diff(self.rows.starts)) + self.rows.columns
+        inside = np.clip(blocks.edges - blocks.group_of(row)[:, None] * blocks.inputs, 0, blocks.inputs)
+        ends = np.zeros((self.rows.count + 1, blocks.count + 1), np.int64)
+        ends[:-1] = np.searchsorted(places, row[:, None] * columns + inside * self.taps)
+        return ends
 
 
-def count_lists(rows: Rows, blocks: Blocks, tiling: Tiling) -> np.ndarray:
+def count_lists(weights: Blocked, tiling: Tiling) -> np.ndarray:
     """The entries of each list of each row in each block, (blocks, rows, lists), of tiles of one output channel."""
-    taps, shape = len(tiling.tap_vector), (blocks.count, rows.count, tiling.lists)
+    rows, blocks, taps = weights.rows, weights.blocks, weights.taps
     if tiling.lists == 1:
-        return np.diff(cut_rows(rows, blocks, taps), axis=1).T[:, :, None]
+        return np.diff(weights.ends[:-1], axis=1).T[:, :, None]
     block_of = np.repeat(np.arange(blocks.count), np.diff(blocks.edges))
     row = np.repeat(np.arange(rows.count), np.diff(rows.starts))
     block = block_of[blocks.group_of(row) * blocks.inputs + rows.columns // taps]
-    lists = column_lists(blocks.inputs * taps, tiling)[rows.columns]
+    lists, shape = column_lists(blocks.inputs * taps, tiling)[rows.columns], (blocks.count, rows.count, tiling.lists)
     return np.bincount(np.ravel_multi_index((block, row, lists), shape), minlength=prod(shape)).reshape(shape)
 
 

@@ -14,18 +14,19 @@ import numpy as np
 from ._atomic import bits_set
 from ._jit import jit
 from .cost_model import PARTNERS
-from .entries import Blocks, Rows, column_lists, column_vectors, cut_rows
+from .entries import Blocked, column_lists, column_vectors
 from .layout import Tiling
 from .tile import OFFSET
 
 
-def pair_up(rows: Rows, blocks: Blocks, cuts: np.ndarray, taps: int) -> tuple[np.ndarray, np.ndarray]:
+def pair_up(weights: Blocked, cuts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The blocks (n,) int64 in which pairs of rows are visited, and the pairs (n, 2) int64, the one with more weights first.
 
     Partners are of one group, and of one of the runs of rows between the ``cuts``; that of a row that is left over is the
     number of rows. In the first and in the last block of their group's inputs all rows are visited, in others those with
     weights.
     """
+    rows, blocks, taps = weights.rows, weights.blocks, weights.taps
     edges = np.union1d(cuts, np.arange(0, rows.count + 1, blocks.outputs))
     runs = [np.arange(first, last, _even(last - first)) for first, last in pairwise(edges.tolist())]
     starts = np.concatenate([*runs, [rows.count]]).astype(np.int64)
@@ -36,24 +37,24 @@ def pair_up(rows: Rows, blocks: Blocks, cuts: np.ndarray, taps: int) -> tuple[np
     most = int(np.sum((np.diff(starts) + 1) // 2 * (last - first + 1)))
     block, pairs = np.empty(most, np.int64), np.empty((most, 2), np.int64)
     segments = np.stack([starts[:-1], starts[1:], first, last], axis=1)
-    made = _pair_rows(_ends(rows, blocks, taps), rows.columns, segments, first_column, width, pairs, block)
+    made = _pair_rows(weights.ends, rows.columns, segments, first_column, width, pairs, block)
     return block[:made], pairs[:made]
 
 
-def count_pairs(rows: Rows, blocks: Blocks, tiling: Tiling, block: np.ndarray, pairs: np.ndarray) -> np.ndarray:
+def count_pairs(weights: Blocked, tiling: Tiling, block: np.ndarray, pairs: np.ndarray) -> np.ndarray:
     """(n, lists) uint32: the entries of each list of visits of ``pairs``, each in a ``block``."""
     counts = np.zeros((len(pairs), tiling.lists), np.uint32)
-    _walk(*_places(rows, blocks, tiling, block, pairs), True, counts, counts, np.empty(0, np.uint32))
+    _walk(*_places(weights, tiling, block, pairs), True, counts, counts, np.empty(0, np.uint32))
     return counts
 
 
 def list_pairs(
-    rows: Rows, blocks: Blocks, tiling: Tiling, block: np.ndarray, pairs: np.ndarray, start: np.ndarray, words: np.ndarray
+    weights: Blocked, tiling: Tiling, block: np.ndarray, pairs: np.ndarray, start: np.ndarray, words: np.ndarray
 ) -> bool:
     """Write the entries of visits of ``pairs``, each in a ``block``, to ``words``: list after list, from where they ``start``.
     Returns whether that is where they belong."""
     cursor, room = (at.reshape(-1, tiling.lists).copy() for at in (start[:-1], start[1:]))
-    return _walk(*_places(rows, blocks, tiling, block, pairs), False, cursor, room, words) and np.array_equal(cursor, room)
+    return _walk(*_places(weights, tiling, block, pairs), False, cursor, room, words) and np.array_equal(cursor, room)
 
 
 def _even(rows: int) -> int:
@@ -61,19 +62,12 @@ def _even(rows: int) -> int:
     return -(-rows // -(-rows // PARTNERS) // 2) * 2
 
 
-def _ends(rows: Rows, blocks: Blocks, taps: int) -> np.ndarray:
-    """As :func:`cut_rows`, and a row without weights, the partner of those left over."""
-    ends = cut_rows(rows, blocks, taps)
-    return np.concatenate([ends, np.zeros((1, ends.shape[1]), np.int64)])
-
-
-def _places(rows: Rows, blocks: Blocks, tiling: Tiling, block: np.ndarray, pairs: np.ndarray) -> tuple[np.ndarray | bool, ...]:
+def _places(weights: Blocked, tiling: Tiling, block: np.ndarray, pairs: np.ndarray) -> tuple[np.ndarray | bool, ...]:
     """The first arguments of :func:`_walk`."""
-    taps = len(tiling.tap_vector)
+    rows, blocks, columns = weights.rows, weights.blocks, weights.blocks.inputs * weights.taps
     base = (blocks.group_of(pairs[:, 0]) * blocks.inputs - blocks.edges[block]) * tiling.vectors
-    of_columns = column_vectors(blocks.inputs * taps, tiling), column_lists(blocks.inputs * taps, tiling)
-    weights = _ends(rows, blocks, taps), rows.columns, rows.values
-    return *weights, pairs, block, base.astype(np.uint32), *of_columns, rows.coded
+    of_columns = column_vectors(columns, tiling), column_lists(columns, tiling)
+    return weights.ends, rows.columns, rows.values, pairs, block, base.astype(np.uint32), *of_columns, rows.coded
 
 
 @jit

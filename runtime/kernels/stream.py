@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...format_spec.errors import FormatError
-from .entries import Blocks, Rows, count_lists, list_rows, row_places
+from .entries import Blocked, Blocks, Rows, count_lists, list_rows, row_places
 from .layout import Tiling
 from .lines import make_lines
 from .matrix import Layout, Matrix
@@ -69,7 +69,8 @@ def make_stream(matrix: Matrix, channels: int, groups: int, tiling: Tiling, part
     Output channels are cut into ``parts`` of about equally many weights. Within a block and part, neighbouring visits are
     sorted by their numbers of entries, so that the processor predicts where their loops end.
     """
-    return list_entries(matrix, arrange(matrix, channels, groups, tiling, parts), channels, groups, tiling)
+    weights = _blocked(matrix, channels, groups, tiling)
+    return _listed(matrix, weights, _arranged(weights, tiling, parts), tiling)
 
 
 def arrange(matrix: Matrix, channels: int, groups: int, tiling: Tiling, parts: int) -> Arrangement:
@@ -77,15 +78,19 @@ def arrange(matrix: Matrix, channels: int, groups: int, tiling: Tiling, parts: i
 
     In the first and in the last block of its group's inputs every output channel is visited, in others those with weights.
     """
-    rows, blocks = _rows(matrix), Blocks(cut_channels(channels, groups, tiling.block), channels, groups, matrix.rows)
+    return _arranged(_blocked(matrix, channels, groups, tiling), tiling, parts)
+
+
+def _arranged(weights: Blocked, tiling: Tiling, parts: int) -> Arrangement:
+    rows, blocks = weights.rows, weights.blocks
     cuts = _cut_parts(rows, blocks, tiling.T, parts)
-    visits, block_visits = _in_order(_visits(rows, blocks, tiling, cuts), blocks, cuts)
+    visits, block_visits = _in_order(_visits(weights, tiling, cuts), blocks, cuts)
     group = blocks.group_of(visits.channels[:, 0])
-    present = np.sum(visits.channels < matrix.rows, axis=1)
+    present = np.sum(visits.channels < rows.count, axis=1)
     flags = (visits.block == blocks.first[group]) * FIRST + (visits.block == blocks.last[group]) * LAST + (present << PRESENT)
     words = [1 if rows.coded else 1 + (1 if i % tiling.kinds else tiling.T) for i in range(tiling.lists)]
     start = np.concatenate([[0], np.cumsum(visits.counts * words)]).astype(np.uint32)
-    begin, end = np.zeros((2, blocks.count, matrix.rows if tiling.T == 1 else 0, tiling.lists), np.uint32)
+    begin, end = np.zeros((2, blocks.count, rows.count if tiling.T == 1 else 0, tiling.lists), np.uint32)
     if tiling.T == 1:
         where = visits.block, visits.channels[:, 0]
         begin[where], end[where] = start[:-1].reshape(-1, tiling.lists), start[1:].reshape(-1, tiling.lists)
@@ -100,15 +105,18 @@ def list_entries(matrix: Matrix, made: Arrangement, channels: int, groups: int, 
     Raises:
         FormatError: it was made for other weights.
     """
-    rows, blocks = _rows(matrix), Blocks(made.block_channels, channels, groups, matrix.rows)
-    words = np.empty(made.start[-1], np.uint32)
+    return _listed(matrix, _blocked(matrix, channels, groups, tiling), made, tiling)
+
+
+def _listed(matrix: Matrix, weights: Blocked, made: Arrangement, tiling: Tiling) -> Stream:
+    rows, blocks, words = weights.rows, weights.blocks, np.empty(made.start[-1], np.uint32)
     if tiling.T == 1:
-        weights, where = (rows.columns, rows.values, rows.coded), row_places(blocks, tiling)
-        check_fitting(list_rows(0, rows.starts[1:], *weights, *where, made.begin, made.end, words))
+        entries, where = (rows.columns, rows.values, rows.coded), row_places(blocks, tiling)
+        check_fitting(list_rows(0, rows.starts[1:], *entries, *where, made.begin, made.end, words))
     else:
         block = np.repeat(np.arange(blocks.count), made.block_visits[:, -1] - made.block_visits[:, 0])
         pairs = made.channels[:-AHEAD].astype(np.int64)
-        check_fitting(list_pairs(rows, blocks, tiling, block, pairs, made.start, words))
+        check_fitting(list_pairs(weights, tiling, block, pairs, made.start, words))
     return made.stream(words, matrix.codebook if rows.coded else None, matrix.nonzeros)
 
 
@@ -120,6 +128,11 @@ def check_fitting(fitted: bool) -> None:
     """
     if not fitted:
         raise FormatError("weights are others than when the model was loaded: its file has been written to; load it again")
+
+
+def _blocked(matrix: Matrix, channels: int, groups: int, tiling: Tiling) -> Blocked:
+    blocks = Blocks(cut_channels(channels, groups, tiling.block), channels, groups, matrix.rows)
+    return Blocked(_rows(matrix), blocks, len(tiling.tap_vector))
 
 
 def _rows(matrix: Matrix) -> Rows:
@@ -157,11 +170,11 @@ class _Visits:
     counts: np.ndarray
 
 
-def _visits(rows: Rows, blocks: Blocks, tiling: Tiling, cuts: np.ndarray) -> _Visits:
+def _visits(weights: Blocked, tiling: Tiling, cuts: np.ndarray) -> _Visits:
     if tiling.T == 2:
-        block, pairs = pair_up(rows, blocks, cuts, len(tiling.tap_vector))
-        return _Visits(block, pairs, count_pairs(rows, blocks, tiling, block, pairs))
-    counts, row = count_lists(rows, blocks, tiling), np.arange(rows.count)
+        block, pairs = pair_up(weights, cuts)
+        return _Visits(block, pairs, count_pairs(weights, tiling, block, pairs))
+    blocks, row, counts = weights.blocks, np.arange(weights.rows.count), count_lists(weights, tiling)
     wanted, group = np.any(counts, axis=2), blocks.group_of(row)
     wanted[blocks.first[group], row] = wanted[blocks.last[group], row] = True
     block, row = np.nonzero(wanted)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tersor.format_spec.tensors import DenseTensor
 from tersor.runtime.kernels.cost_model import PARTNERS, shared_entries
-from tersor.runtime.kernels.entries import Blocks, Rows
+from tersor.runtime.kernels.entries import Blocked, Blocks, Rows
 from tersor.runtime.kernels.layout import Shape2D, Tiling
 from tersor.runtime.kernels.matrix import matrix_of
 from tersor.runtime.kernels.pairs import pair_up
@@ -60,14 +60,14 @@ def test_rows_are_paired_as_the_reference_does(groups, outputs, inputs, taps, bl
     dense = np.where(rng.random((rows, inputs * taps)) < density, rng.standard_normal((rows, inputs * taps)), 0)
     blocks = Blocks(cut_channels(channels, groups, block), channels, groups, rows)
     cuts = sorted({0, rows, *(min(c, rows) for c in cut)})
-    found, pairs = pair_up(_rows(dense.astype(np.float32)), blocks, np.array(cuts), taps)
+    found, pairs = pair_up(Blocked(_rows(dense.astype(np.float32)), blocks, taps), np.array(cuts))
     assert sorted(zip(found.tolist(), *pairs.T.tolist(), strict=True)) == sorted(_reference(dense, blocks, cuts, taps))
 
 
 def test_partners_are_looked_for_among_so_many():
     rows = 2 * PARTNERS + 10
     dense = np.ones((rows, 3), np.float32)
-    _, pairs = pair_up(_rows(dense), Blocks(np.array([0, 3]), 3, 1, rows), np.array([0, rows]), 1)
+    _, pairs = pair_up(Blocked(_rows(dense), Blocks(np.array([0, 3]), 3, 1, rows), 1), np.array([0, rows]))
     runs = pairs // (-(-rows // 3 // 2) * 2)
     assert np.array_equal(np.sort(pairs.reshape(-1)), np.arange(rows))
     assert np.all(runs[:, 0] == runs[:, 1])
