@@ -12,9 +12,12 @@ from llvmlite import ir
 
 from ._deferred import cgutils, intrinsic, types
 from ._memory import gather, pointer
-from ._vector import F32, I32, I64, lanes_below, masked_load, vector_pointer
+from ._vector import F32, I32, I64, lanes_below, masked_load, prefetch_line, vector_pointer
 
 ZERO = ir.Constant(I64, 0)
+
+TOGETHER = 2
+"""Vectors of a line that are copied in one turn."""
 
 
 @intrinsic
@@ -39,6 +42,12 @@ def copy_band(typingctx: Any, lanes: Any, target: Any, row: Any, pitch: Any, len
     value. Returns where the last one ends.
     """
     return types.intp(lanes, *[types.intp] * 5), _called("band", len(lanes), 5, _emit_band)
+
+
+@intrinsic
+def copy_line(typingctx: Any, lanes: Any, target: Any, line: Any, ahead: Any, count: Any) -> Any:
+    """Copy ``count`` consecutive vectors, and ask for those that lie ``ahead`` bytes behind each. Returns where they end."""
+    return types.intp(lanes, *[types.intp] * 4), _called("line", len(lanes), 4, _emit_line)
 
 
 def _called(name: str, V: int, count: int, emit: Callable[[Any, ir.Function, int], None]) -> Callable[..., Any]:
@@ -67,6 +76,23 @@ def _emit_band(b: Any, function: Any, V: int) -> None:
             value = read(pointer(b, b.add(at, offset)))
             b.store(value, vector_pointer(b, pointer(b, b.add(to, offset)), ZERO, value.type)).align = 4
     b.ret(b.add(target, b.mul(count, size)))
+
+
+def _emit_line(b: Any, function: Any, V: int) -> None:
+    target, line, ahead, count = function.args
+    vector, size = ir.VectorType(F32, V), 4 * V
+    end = b.mul(count, ir.Constant(I64, size))
+    together = b.and_(end, ir.Constant(I64, -size * TOGETHER))
+    for begin, stop, number in ((ZERO, together, TOGETHER), (together, end, 1)):
+        with cgutils.for_range_slice(b, begin, stop, ir.Constant(I64, size * number), I64) as (offset, _):
+            for k in range(number):
+                at = b.add(offset, ir.Constant(I64, size * k))
+                source, to = b.add(line, at), pointer(b, b.add(target, at))
+                prefetch_line(b, pointer(b, b.add(source, ahead)))
+                value = b.load(vector_pointer(b, pointer(b, source), ZERO, vector))
+                value.align = 4
+                b.store(value, vector_pointer(b, to, ZERO, vector)).align = 4
+    b.ret(b.add(target, end))
 
 
 def _emit_column(b: Any, function: Any, V: int) -> None:

@@ -13,7 +13,7 @@ from __future__ import annotations
 from functools import cache
 
 from ._atomic import code_of, number_at
-from ._column import copy_band, copy_column
+from ._column import copy_band, copy_column, copy_line
 from ._jit import jit
 from ._memory import copy_lanes, prefetch_rows
 from .geometry import (
@@ -171,8 +171,7 @@ def _pack_lines(lanes, target, line, plane, channels, count, room):
     whole, rest = count // V, count % V
     ahead = 4 * plane * ((PREFETCHED + whole) // (whole + 1))
     for _ in range(channels):
-        prefetch_rows(line + ahead, 0, count, 1)
-        end = copy_column(lanes, target, 4 * V, line, 4 * V, 1, 0, V, whole)
+        end = copy_line(lanes, target, line, ahead, whole)
         if rest > 0:
             copy_lanes(lanes, end, line + 4 * V * whole, 0, rest)
             end += 4 * V
