@@ -102,18 +102,18 @@ def expand_masks(
 
 @jit
 def decode_grouped(
-    data, bounds, first, counts, group, shift, masks, sizes, places, class_words, plain, several, only, tables, contexts, words,
-    positional, first_block, stop_block, block_majors, majors, minor_length, symbols, classes, ends, minors, codes, _,
+    data, bounds, first, counts, group, shift, masks, sizes, places, class_words, plain, symbol_tables, only, tables, contexts,
+    words, positional, first_block, stop_block, block_majors, majors, minor_length, symbols, classes, ends, minors, codes, _,
 ):  # fmt: skip
     """Decode blocks ``first_block`` to ``stop_block``; return (block, status), the block at fault when the status is not 0.
 
     ``bounds``, ``first``, ``counts``, ``ends``, ``minors``, ``codes`` (``low``): see :func:`._blocks.decode_blocks`; the second
     column of ``counts`` holds the groups. ``shift`` to ``class_words``: see :func:`expand_masks`. There are two models, one of
-    masks and one of codes. Where ``plain`` (2,) says so, :func:`._huffman.decode_sequence` takes ``several`` (2, 2304) and
-    ``only`` (2,), else :func:`._words.decode_words` takes ``tables``, ``contexts`` (2, 32) and ``words`` (2, largest alphabet);
-    ``positional`` is whether codes are, see :mod:`._words`. Scratch: ``symbols`` uint8, the bytes of a block's mask symbols,
-    and ``classes`` uint8, zeros for a block's nonzeros and 8 more, or for one. The last argument, high bytes of codes, is
-    empty: codes are bytes.
+    masks and one of codes. Where ``plain`` (2,) says so, :func:`._huffman.decode_sequence` takes ``symbol_tables`` (2, 2304)
+    and ``only`` (2,), else :func:`._words.decode_words` takes ``tables``, ``contexts`` (2, 32) and ``words`` (2, largest
+    alphabet); ``positional`` is whether codes are, see :mod:`._words`. Scratch: ``symbols`` uint8, the bytes of a block's mask
+    symbols, and ``classes`` uint8, zeros for a block's nonzeros and 8 more, or for one. The last argument, high bytes of codes,
+    is empty: codes are bytes.
     """
     at = 0
     for block in range(first_block, stop_block):
@@ -124,7 +124,7 @@ def decode_grouped(
             count = nonzeros if of_codes else groups
             offsets = bounds[first[2 * block + part] : first[2 * block + part + 1] + 1]
             if plain[part]:
-                status = decode_sequence(data, offsets, several[part], only[part], out, 0, count)
+                status = decode_sequence(data, offsets, symbol_tables[part], only[part], out, 0, count)
             else:
                 bytes_shift = 0 if of_codes else shift
                 if of_codes and len(positional) > 0:

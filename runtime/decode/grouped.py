@@ -28,7 +28,7 @@ class ModelTables:
     """The models of masks and of codes as :func:`._masks.decode_grouped` takes them."""
 
     plain: np.ndarray
-    several: np.ndarray
+    symbol_tables: np.ndarray
     only: np.ndarray
     tables: np.ndarray
     contexts: np.ndarray
@@ -40,7 +40,7 @@ class ModelTables:
         """Decoding tables of both models."""
         models = masks, codes
         plain = np.array([len(m.tables) == 1 and not m.phrases and m.base <= MAX_ALPHABET for m in models])
-        several, only = np.zeros((2, TABLE), np.uint32), np.full(2, SEVERAL, np.int64)
+        symbol_tables, only = np.zeros((2, TABLE), np.uint32), np.full(2, SEVERAL, np.int64)
         tables = np.zeros((sum(len(m.tables) for m in models), 1 << TABLE_BITS), np.uint32)
         contexts = np.zeros((2, MAX_CLASSES, POSITION_CLASSES), np.int64)
         alphabets = [0 if p else m.base + len(m.phrases) for m, p in zip(models, plain, strict=True)]
@@ -49,18 +49,18 @@ class ModelTables:
         for i, model in enumerate(models):
             if plain[i]:
                 lengths = model.tables[0]
-                only[i] = lengths.argmax() if lengths.max() == 0 else fill_table(lengths, several[i])
+                only[i] = lengths.argmax() if lengths.max() == 0 else fill_table(lengths, symbol_tables[i])
             else:
                 end = at + len(model.tables)
                 _fill_words(model, at, tables[at:end], contexts[i], words[i])
                 at = end
-        return cls(plain, several, only, tables[:at].reshape(-1), contexts.reshape(2, -1), words, codes.positional)
+        return cls(plain, symbol_tables, only, tables[:at].reshape(-1), contexts.reshape(2, -1), words, codes.positional)
 
     @property
     def arguments(self) -> tuple[Any, ...]:
         """What the kernel takes."""
         positional = POSITIONAL if self.positional else PLAIN
-        return self.plain, self.several, self.only, self.tables, self.contexts, self.words, positional
+        return self.plain, self.symbol_tables, self.only, self.tables, self.contexts, self.words, positional
 
 
 def _fill_words(model: Model, first: int, tables: np.ndarray, contexts: np.ndarray, words: np.ndarray) -> None:

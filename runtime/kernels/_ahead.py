@@ -44,7 +44,7 @@ def made_aside(file: str) -> Code | None:
     return _aside.take(file)
 
 
-def foresee(kernel: Kernel, *arguments: Any) -> None:
+def foresee(kernel: Kernel, arguments: tuple[Any, ...]) -> None:
     """Have the other process, while there is one, make a kernel that will be called with arguments like these."""
     if _aside is not None and not kernel.has(kinds := tuple(map(kind_of, arguments))):
         from ._aside import Task

@@ -89,7 +89,7 @@ def _by_tiles(site: Site, shape: Shape2D, tiling: Tiling, cuts: int) -> Kernel:
             return _streamed(f"streamed conv {label}", site, shape, tiling, made, coded)
         stream = list_entries(_matrix(site), made, shape.C, shape.groups, tiling)
     conv = Conv(shape.flattened, tiling, stream, *_epilogue(site, shape), site.threads)
-    foresee(visits, *conv.tile)
+    foresee(visits, conv.tile)
     return _kernel(f"conv {label}" + ("" if stream.codebook is not None else " fp32"), conv, shape)
 
 
@@ -132,7 +132,7 @@ def _by_winograd(site: Site, shape: Shape2D, cut: Cut, parts: int) -> Kernel:
     weights, codebook = site.prepare(key, lambda: winograd_weights(_matrix(site), shape.C, cut.T, cut.V))
     scale, shift, bounds = _epilogue(site, shape)
     conv = WinogradConv(shape, cut, weights, codebook, scale, shift, bounds, parts)
-    foresee(conv.kernel[0], *conv.kernel[1])
+    foresee(*conv.kernel)
     return _in_pieces(shape, "winograd", conv)
 
 
@@ -140,7 +140,7 @@ def _by_polyphase(site: Site, shape: Shape2D, cut: Cut, parts: int) -> Kernel:
     key = ("conv", site.node.inputs[1], "polyphase", shape.strides[1], cut.T)
     weights = site.prepare(key, lambda: polyphase_weights(_matrix(site), shape, cut.T))
     conv = PolyphaseConv(shape, cut, weights, None, *_epilogue(site, shape), parts)
-    foresee(conv.kernel[0], *conv.kernel[1])
+    foresee(*conv.kernel)
     return _in_pieces(shape, "polyphase", conv)
 
 

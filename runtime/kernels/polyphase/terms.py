@@ -37,10 +37,11 @@ def products_of(groups: tuple[tuple[int, ...], ...]) -> list[int]:
 
 def weights_of(rows: np.ndarray, groups: tuple[tuple[int, ...], ...], point: int) -> np.ndarray:
     """The weights (..., products) for the sum ``point``, of ``rows`` (..., kernel columns) float32."""
-    found = [
-        rows[..., list(taps)] @ np.array(shares, np.float32)
-        for taps in groups
-        for number, *_, shares in PRODUCTS[len(taps)]
-        if number == point
-    ]
+    with np.errstate(invalid="ignore"):  # of infinite weights
+        found = [
+            rows[..., list(taps)] @ np.array(shares, np.float32)
+            for taps in groups
+            for number, *_, shares in PRODUCTS[len(taps)]
+            if number == point
+        ]
     return np.stack(found, axis=-1)

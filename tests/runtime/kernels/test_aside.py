@@ -245,12 +245,12 @@ def test_nothing_is_handed_out_afterwards():
 @pytest.mark.usefixtures("foreseen")
 def test_what_is_foreseen_later_is_handed_out_while_there_is_another_process():
     kernel = jit(add_one)
-    _ahead.foresee(kernel, 1)
+    _ahead.foresee(kernel, (1,))
     assert _ahead._aside is None
     with expecting("one", 2):
         assert kernel(1) == 2
-    _ahead.foresee(kernel, 1)  # is there
-    _ahead.foresee(kernel, 1.5)
+    _ahead.foresee(kernel, (1,))  # is there
+    _ahead.foresee(kernel, (1.5,))
     recorded: Any = _ahead._aside
     assert [task.file for task in recorded.tasks[:-1]] == ["one"]
     assert recorded.tasks[-1] == Task.of(kernel, (float,))
