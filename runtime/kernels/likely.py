@@ -82,7 +82,7 @@ def _conv(node: Node) -> Iterator[Call]:
         yield convolver, (_lanes(),)
     if {*strides} != {1}:  # else rows may be read as they lie
         yield packer, (_lanes(),)
-    yield carry_out, (0, 0, 0, 0)
+    yield carry_out, (make_team(), _array(np.int64, 2), 0)
     yield follow, (make_team(), none_joined(), 0, 0)
 
 

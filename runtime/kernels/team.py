@@ -81,13 +81,13 @@ def follow(team, joined, calls, patience):
 
 
 @jit
-def lead(place, function, argument, patience):
-    """Call the machine code ``function`` on ``argument``, together with the followers of the team at address ``place`` unless
-    somebody else leads them, and wait for those who joined. Returns how many they were. Who leads is member 0, the others are 1
-    and so on as they join.
+def lead(team, function, argument, patience):
+    """Call the machine code ``function`` on ``argument``, together with the followers unless somebody else leads them, and wait
+    for those who joined. Returns how many they were. Who leads is member 0, the others are 1 and so on as they join.
 
     After each ``patience`` looks in vain others get the processor: a follower may need it.
     """
+    place = address(team)
     if replace_at(place + 8 * LED, 0, 1) == 0:
         call_for(function, argument, 0)
         return 0
@@ -111,16 +111,13 @@ def lead(place, function, argument, patience):
 
 
 @jit
-def carry_out(team, orders, count, patience):
-    """Carry out ``count`` orders, :data:`ORDER` numbers each, in turn; what threads share is led, see :func:`lead`. Returns
-    whether all were done: the first one that fails is the last.
-
-    ``team`` and ``orders`` are addresses: after a network, telling machine code about an array takes longer than a layer.
-    """
-    busy, done = team + 8 * BUSY, True
+def carry_out(team, orders, patience):
+    """Carry out ``orders`` (n, ORDER) int64 in turn; what threads share is led, see :func:`lead`. Returns whether all were
+    done: the first one that fails is the last."""
+    busy, done = address(team) + 8 * BUSY, True
     add_at(busy, 1)
-    for i in range(count):
-        order = orders + 8 * ORDER * i
+    for i in range(len(orders)):
+        order = address(orders) + 8 * ORDER * i
         swap_at(order + 8 * TAKEN, 0)
         swap_at(order + 8 * COUNTED, 0)
         if number_at(order, SHARED) != 0:

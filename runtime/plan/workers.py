@@ -17,7 +17,6 @@ from typing import TypeAlias, TypeVar
 
 import numpy as np
 
-from ..kernels.order import address_of
 from ..kernels.team import BUSY, CALLS, PROCESSOR, carry_out, follow, make_team, none_joined
 
 AWAKE = 500e-6
@@ -159,7 +158,7 @@ class _Crew:
     helpers: tuple[_Helper, ...]
     calls: Iterator[int] = field(default_factory=lambda: count(1))
     patience: int = 1
-    carries_out: Callable[[int, int, int, int], bool] = field(default_factory=carry_out.once)
+    carries_out: Callable[[np.ndarray, np.ndarray, int], bool] = field(default_factory=carry_out.once)
 
     @classmethod
     def of(cls, size: int) -> _Crew:
@@ -187,7 +186,7 @@ class _Crew:
                 if helper.asleep:
                     self._wake()
                     break
-        if not self.carries_out(address_of(self.team), address_of(orders), len(orders), self.patience):
+        if not self.carries_out(self.team, orders, self.patience):
             raise MemoryError(NO_MEMORY)
 
     def _wake(self) -> None:

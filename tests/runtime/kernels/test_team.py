@@ -50,7 +50,7 @@ def test_one_thread_does_everything(code):
 
 def test_a_team_without_followers(code):
     team, job = make_team(), Job(code, 3)
-    assert lead(team.ctypes.data, code, job.order.ctypes.data, LOOKS) == 0
+    assert lead(team, code, job.order.ctypes.data, LOOKS) == 0
     assert job.done == [1] * 3
     assert team[LED] == 0
 
@@ -61,7 +61,7 @@ def test_orders_in_a_row(code, shared):
     orders = np.array([job.order for job in jobs])
     orders[:, SHARED] = shared
     for times in (1, 2):  # an order can be carried out again
-        carry_out(team.ctypes.data, orders.ctypes.data, len(orders), LOOKS)
+        carry_out(team, orders, LOOKS)
         assert [job.done for job in jobs] == [[times] * 3, [times], [times] * 7]
     assert np.array_equal(team[[LED, ENDED, BUSY]], [0, 0, 0])
 
@@ -94,7 +94,7 @@ def test_followers_join_what_is_open(code):
         follower.start()
     while (joined == 0 or len(jobs) < 200) and time.monotonic() < end:
         jobs.append(Job(code, 40))
-        joined += lead(team.ctypes.data, code, jobs[-1].order.ctypes.data, LOOKS)
+        joined += lead(team, code, jobs[-1].order.ctypes.data, LOOKS)
     team[CALLS] = 1
     for follower in followers:
         follower.join()
@@ -131,7 +131,7 @@ def test_every_second_member_takes_parts_from_the_back():
 def test_who_leads_is_member_0_and_others_count_as_they_join():
     told, team = np.zeros(1, np.int64), make_team()
     order, code = order_of({WORK: told.ctypes.data}).ctypes.data, teller(((),))
-    lead(team.ctypes.data, code, order, LOOKS)
+    lead(team, code, order, LOOKS)
     assert told == 0
     team[[IN_WORK, PROCESSOR]] = NUMBER + OPEN, -1
     for joined in (1, 3):  # 1, then 1 + 2
@@ -142,7 +142,7 @@ def test_who_leads_is_member_0_and_others_count_as_they_join():
 def test_who_cannot_lead_works_alone(code):
     team, job = make_team(), Job(code, 4)
     team[LED] = 1
-    assert lead(team.ctypes.data, code, job.order.ctypes.data, LOOKS) == 0
+    assert lead(team, code, job.order.ctypes.data, LOOKS) == 0
     assert job.done == [1] * 4
     assert team[LED] == 1
 
@@ -158,7 +158,7 @@ def test_followers_give_up_on_the_processor_of_who_leads(code):
     team, job, usable = make_team(), Job(code, 3), os.sched_getaffinity(0)
     os.sched_setaffinity(0, {min(usable)})
     try:
-        lead(team.ctypes.data, code, job.order.ctypes.data, LOOKS)
+        lead(team, code, job.order.ctypes.data, LOOKS)
         assert team[PROCESSOR] == min(usable)
         assert follow(team, none_joined(), 0, 1 << 60)
         team[PROCESSOR] = -1
