@@ -68,10 +68,12 @@ def cut_polyphase(shape: Shape2D, registers: tuple[int, int], parts: int = 1) ->
 
 def cost_polyphase(shape: Shape2D, cut: Cut, width: int, parts: int = 1) -> float:
     """Estimated cycles of ``parts`` threads on cores whose vectors have ``width`` lanes, on the scale of
-    :func:`tersor.runtime.kernels.cost_model.cost`; fitted to the times of 19 layers beside those of dense products."""
-    vectors, products = cut.V // width * cut.total / cut.pieces, _products(shape)
-    divided = (1.12 * cut.cycles * products + 66) * shape.M
-    repeated = (8 * vectors + 53) * products + 2000
+    :func:`tersor.runtime.kernels.cost_model.cost`; fitted to the times of 26 layers beside those of dense products. Packing
+    takes longer where rows of pairs are no whole vectors."""
+    vectors, products, across = cut.V // width * cut.total / cut.pieces, _products(shape), shape.OW // OUTPUTS
+    written = -(-across // cut.V) * cut.V / across
+    divided = (1.06 * cut.cycles * products + 50) * shape.M
+    repeated = ((8 + 5.5 * written) * vectors + 42) * products
     shares = min(parts, -(-shape.M // cut.chunk))
     return spread(shape.N * cut.pieces, parts, shares, vectors * divided, repeated)
 
