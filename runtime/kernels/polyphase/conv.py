@@ -38,6 +38,8 @@ def fits(shape: Shape2D, registers: tuple[int, int]) -> bool:
     whole = shape.groups == 1 and shape.dilations[1] == 1 and shape.OW % OUTPUTS == 0
     if not whole or shape.kernel[1] <= (MOST_TAPS - 1) * shape.strides[1]:
         return False
+    if 4 * shape.C * shape.taps * registers[1] > PACKED_BYTES:  # products are more; sizes come from files, and they are listed
+        return False
     products = _products(shape)
     return 4 * products * shape.M <= WEIGHT_BYTES and 4 * products * registers[1] <= PACKED_BYTES
 

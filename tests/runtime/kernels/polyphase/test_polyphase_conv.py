@@ -139,8 +139,8 @@ def test_any_shape_that_fits_is_cut_at_once(registers, C, M, size, kernel, strid
 
 @pytest.mark.parametrize(
     "change",
-    [{"OW": 27}, {"groups": 3}, {"kernel": (7, 4)}, {"dilations": (1, 2)}, {"C": 300}, {"M": 3000}],
-    ids=["odd", "groups", "narrow", "dilated", "deep", "many"],
+    [{"OW": 27}, {"groups": 3}, {"kernel": (7, 4)}, {"dilations": (1, 2)}, {"C": 300}, {"M": 3000}, {"kernel": (1, 10**9)}],
+    ids=["odd", "groups", "narrow", "dilated", "deep", "many", "endless"],
 )
 def test_what_the_method_cannot_do(change):
     shape = Shape2D(1, 3, 60, 60, 64, 28, 28, (7, 7), (2, 2))
