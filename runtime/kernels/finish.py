@@ -69,3 +69,59 @@ def finish_line(y, sums, parts, pitch, count, scale, shift, bounds, residual):
         at = 4 * i
         other = residual + at if residual != 0 else residual
         _finish_vector(y + at, sums + at, parts, pitch, count - i, scale + at, shift + at, bounds, other)
+
+
+@intrinsic
+def finish_rows(
+    typingctx: Any, lanes: Any, y: Any, width: Any, sums: Any, pitch: Any, residual: Any, added: Any, room: Any, affine: Any
+) -> Any:
+    """Write ``clip(sum * scale + shift + residual, low, high)`` of (rows, columns) sums, ``room``; NaN stays NaN.
+
+    Rows of sums are ``pitch`` elements apart, whole vectors of ``len(lanes)`` are read; rows of outputs and of the residual are
+    ``width`` elements apart. ``affine`` are the addresses of scale, shift and bounds. The residual is read if ``added`` is not
+    0.
+    """
+    V = len(lanes)
+    vector = ir.VectorType(F32, V)
+
+    def codegen(context: Any, b: Any, signature: Any, arguments: Any) -> Any:
+        y, width, sums, pitch, residual, added, room, affine = arguments[1:]
+        rows, columns = (b.extract_value(room, k) for k in (0, 1))
+        scale, shift, low = (pointer(b, b.extract_value(affine, k)) for k in range(3))
+        factors = [splat(b, b.load(place), V) for place in (scale, shift, low, b.gep(low, [ir.Constant(I64, 1)]))]
+        with_residual = b.icmp_signed("!=", added, ir.Constant(I64, 0))
+
+        def load(base: Any, at: Any, mask: Any = None) -> Any:
+            place = b.gep(pointer(b, base), [at])
+            if mask is not None:
+                return masked_load(b, place, mask, vector)
+            value = b.load(b.bitcast(place, vector.as_pointer()))
+            value.align = 4
+            return value
+
+        def finish(row: Any, column: Any, mask: Any) -> None:
+            value, at = load(sums, b.add(b.mul(row, pitch), column)), b.add(b.mul(row, width), column)
+            scaled, before = call(b, f"llvm.fma.v{V}f32", vector, [value, *factors[:2]]), b.block
+            with b.if_then(with_residual):
+                other, inside = b.fadd(scaled, load(residual, at, mask)), b.block
+            total = b.phi(vector)
+            total.add_incoming(scaled, before)
+            total.add_incoming(other, inside)
+            place, finished = b.gep(pointer(b, y), [at]), clip(b, total, *factors[2:])
+            if mask is None:
+                b.store(finished, b.bitcast(place, vector.as_pointer())).align = 4
+            else:
+                masked_store(b, finished, place, mask)
+
+        def down(column: Any, mask: Any) -> None:
+            with cgutils.for_range(b, rows, intp=I64) as loop:
+                finish(loop.index, column, mask)
+
+        whole = b.and_(columns, ir.Constant(I64, -V))
+        with cgutils.for_range_slice(b, ir.Constant(I64, 0), whole, ir.Constant(I64, V), I64) as (column, _):
+            down(column, None)
+        with b.if_then(b.icmp_signed("<", whole, columns)):
+            down(whole, lanes_below(b, b.sub(columns, whole), V))
+        return context.get_dummy_value()
+
+    return types.void(lanes, *[types.intp] * 6, room, affine), codegen

@@ -13,11 +13,11 @@ from .. import pack
 from .._atomic import call_at, code_of, number_at
 from .._jit import jit
 from .._memory import address
+from ..finish import finish_rows
 from ..geometry import OH, OW, OWN, C, H, M, W
 from ..order import OTHER, PIECES, SCRATCH, WORK, X, Y
 from ..pieces import BOUNDS, CODEBOOK, GEOMETRY, MULTIPLIERS, PACKER, SCALE, SHIFT, WEIGHTS
 from ..team import take
-from ._emit import finish_vector
 
 TAPS, BLOCK, CHUNK, TOGETHER, MOST, PACKED, SUM, PLACE = range(OWN, OWN + 8)
 """Numbers of the geometry beside those of every convolution: positions in the kernel; input channels of a block; output
@@ -116,7 +116,5 @@ def _finish(lanes, sums, pitch, y, other, count, task):
     ``other``, 0 when there is none."""
     for t in range(task[product.CHANNELS]):
         affine = (task[product.SCALE] + 4 * t, task[product.SHIFT] + 4 * t, task[product.BOUNDS])
-        plane, source = 4 * t * task[product.PLANE], sums + 4 * t * pitch
-        for i in range(0, count, len(lanes)):
-            at = plane + 4 * i
-            finish_vector(lanes, y + at, source + 4 * i, other + at, other, count - i, affine)
+        at, source = 4 * t * task[product.PLANE], sums + 4 * t * pitch
+        finish_rows(lanes, y + at, 0, source, 0, other + at, other, (1, count), affine)

@@ -8,8 +8,8 @@ from typing import Any
 from llvmlite import ir
 
 from .._deferred import intrinsic, types
-from .._memory import clip, pointer
-from .._vector import I64, call, lanes_below, masked_load, masked_store, splat
+from .._memory import pointer
+from .._vector import I64, lanes_below, masked_load
 from .transforms import OUTPUTS, POINTS, TAPS, Vectors
 
 I8 = ir.IntType(8)
@@ -106,60 +106,16 @@ def _looked_up(v: Vectors, source: Any, codebook: Any, at: int) -> Any:
 
 
 @intrinsic
-def transform_outputs(
-    typingctx: Any,
-    lanes: Any,
-    source: Any,
-    step: Any,
-    target: Any,
-    residual: Any,
-    added: Any,
-    width: Any,
-    room: Any,
-    affine: Any,
-) -> Any:
-    """Transform the products of ``V`` tiles, 36 vectors ``step`` elements apart, back to four rows of ``4 * V`` outputs.
+def transform_outputs(typingctx: Any, lanes: Any, target: Any, pitch: Any, source: Any, step: Any) -> Any:
+    """Transform the products of ``V`` tiles, 36 vectors ``step`` elements apart, back to four rows of ``4 * V`` sums, ``pitch``
+    elements apart."""
 
-    Rows are ``width`` elements apart; as many (rows, columns) are stored as there is ``room`` for. ``affine`` are the addresses
-    of scale, shift and bounds. The residual is read if ``added`` is not 0.
-    """
-
-    def emit(
-        v: Vectors, source: Any, step: Any, target: Any, residual: Any, added: Any, width: Any, room: Any, affine: Any
-    ) -> None:
-        b = v.b
-        rows, columns = (b.extract_value(room, k) for k in (0, 1))
-        scale, shift, low = (pointer(b, b.extract_value(affine, k)) for k in range(3))
-        factors = [splat(b, b.load(place), v.lanes) for place in (scale, shift, low, b.gep(low, [ir.Constant(I64, 1)]))]
-        masks = [lanes_below(b, b.sub(columns, ir.Constant(I64, k * v.lanes)), v.lanes) for k in range(OUTPUTS)]
-        with_residual = b.icmp_signed("!=", added, ir.Constant(I64, 0))
-        sums = [
-            v.outputs([v.load(pointer(b, source), _product(b, i * POINTS + j, step)) for i in range(POINTS)])
-            for j in range(POINTS)
-        ]
+    def emit(v: Vectors, target: Any, pitch: Any, source: Any, step: Any) -> None:
+        b, place = v.b, pointer(v.b, source)
+        columns = [v.outputs([v.load(place, _product(b, i * POINTS + j, step)) for i in range(POINTS)]) for j in range(POINTS)]
         for i in range(OUTPUTS):
-            values = v.joined(v.outputs([column[i] for column in sums]))
-            row, present = _product(b, i, width), b.icmp_signed(">", rows, ir.Constant(I64, i))
-            with b.if_then(present):
-                places = [b.add(row, ir.Constant(I64, k * v.lanes)) for k in range(OUTPUTS)]
-                others = _residual(v, pointer(b, residual), places, masks, with_residual)
-                for value, other, at, mask in zip(values, others, places, masks, strict=True):
-                    scaled = call(b, f"llvm.fma.v{v.lanes}f32", v.type, [value, *factors[:2]])
-                    masked_store(b, clip(b, b.fadd(scaled, other), *factors[2:]), b.gep(pointer(b, target), [at]), mask)
+            row = b.gep(pointer(b, target), [_product(b, i, pitch)])
+            for k, value in enumerate(v.joined(v.outputs([column[i] for column in columns]))):
+                v.store(value, row, k * v.lanes)
 
-    return _instruction(types.void(lanes, *[types.intp] * 6, room, affine), emit)
-
-
-def _residual(v: Vectors, base: Any, places: list[Any], masks: list[Any], present: Any) -> list[Any]:
-    """Vectors of the residual at some places, zeros where there is none: even a load of no lanes waits for stores there."""
-    b, before = v.b, v.b.block
-    with b.if_then(present):
-        loaded = [masked_load(b, b.gep(base, [at]), mask, v.type) for at, mask in zip(places, masks, strict=True)]
-        inside = b.block
-    joined = []
-    for value in loaded:
-        phi = b.phi(v.type)
-        phi.add_incoming(ir.Constant(v.type, None), before)
-        phi.add_incoming(value, inside)
-        joined.append(phi)
-    return joined
+    return _instruction(types.void(lanes, *[types.intp] * 4), emit)

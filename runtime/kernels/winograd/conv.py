@@ -9,7 +9,7 @@ import numpy as np
 
 from .._jit import Kernel
 from .._property import made_once
-from ..cost_model import STORED, spread, stored_line
+from ..cost_model import spread, stored_line
 from ..geometry import geometry_of
 from ..layout import Shape2D, balanced
 from ..matrix import Matrix
@@ -67,14 +67,12 @@ class TileCut(Cut):
         """Whether one tile is left over by whole vectors, and done by itself."""
         return lone.fits(self.tiles, self.V)
 
-    @property
-    def runs(self) -> float:
-        """Runs of neighbouring tiles, each of one row and a vector at most, in a piece, in the mean of the first ones: how
-        often a channel is transformed."""
+    def runs(self, length: int) -> float:
+        """Runs of neighbouring tiles, each of one row and of ``length`` at most, in a piece, in the mean of the first ones."""
         pieces = min(self.pieces, LOOKED_AT)
         ends = np.minimum(self.ends(pieces), self.tiles)
         lengths = np.diff(np.union1d(ends, np.arange(0, ends[-1], self.across)))
-        return int(np.sum(-(-lengths // self.V))) / pieces
+        return int(np.sum(-(-lengths // length))) / pieces
 
 
 def cut_winograd(shape: Shape2D, registers: tuple[int, int]) -> TileCut:
@@ -104,17 +102,18 @@ def cost_winograd(shape: Shape2D, cut: TileCut, width: int, parts: int = 1) -> f
     """Estimated cycles of ``parts`` threads on cores whose vectors have ``width`` lanes, on the scale of
     :func:`tersor.runtime.kernels.cost_model.cost`.
 
-    Products take longer where sums of several blocks of input channels are added up: all of them do not fit a second-level
-    cache. Kernels are transformed for every piece, few of them once for all.
+    Inputs take longer to transform where rows are no whole vectors of tiles, for what is written lies in two cache lines;
+    products where sums of several blocks of input channels are added up: all of them do not fit a second-level cache. Kernels
+    are transformed for every piece, few of them once for all.
     """
     kernels, wide = shape.C * shape.M, cut.V // width
     of_product = cut.cycles * (1.1 if cut.block >= shape.C else 1.35)
     vectors, left_over = wide * cut.total / cut.pieces, cut.left_over / cut.pieces
-    runs = wide * (cut.runs + left_over)
-    repeated, kernel = 600 * shape.C * runs, 400 * wide / cut.V / (cut.pieces if keeps_kernels(shape, cut) else 1)
-    divided = (300 + 15 * max(0, stored_line(shape) - STORED[1])) * shape.M * runs + kernels * (
-        PRODUCTS * (of_product * vectors + 0.15 * left_over) + kernel
-    )
+    repeated = (600 if cut.across % cut.V else 150) * shape.C * (wide * cut.runs(cut.V) + left_over)
+    kernel = 400 * wide / cut.V / (cut.pieces if keeps_kernels(shape, cut) else 1)
+    lines = wide * OUTPUTS * cut.runs(cut.V // OUTPUTS)
+    finished = 180 * (vectors + left_over) + (11 + 0.8 * stored_line(shape)) * lines
+    divided = shape.M * finished + kernels * (PRODUCTS * (of_product * vectors + 0.15 * left_over) + kernel)
     shares = min(parts, -(-shape.M // cut.chunk))
     return spread(shape.N * cut.pieces, parts, shares, divided, repeated)
 
@@ -148,7 +147,7 @@ class WinogradConv(InPieces):
 
     @property
     def place_bytes(self) -> int:
-        """Six rows of inputs, transformed inputs, weights and sums; what a lone tile needs."""
+        """Six rows of inputs, or four of outputs, transformed inputs, weights and sums; what a lone tile needs."""
         left_over = self.cut.V + self.cut.block + self._lone_step if self._lone_step else 0
         return -(-4 * (POINTS * self._line + PRODUCTS * (sum(self._steps) + left_over)) // 64) * 64
 
@@ -170,8 +169,10 @@ class WinogradConv(InPieces):
 
     @made_once
     def _line(self) -> int:
-        """Elements of a row of transformed inputs, those that the last vectors reach over its end included."""
-        return -(-OUTPUTS * (self.cut.across + self.cut.V + 1) // 16) * 16
+        """Elements of a row of inputs that are transformed, those that the last vectors reach over its end included, or of the
+        outputs of a piece."""
+        cut = self.cut
+        return -(-OUTPUTS * max(cut.across + cut.V + 1, cut.most * cut.V) // 16) * 16
 
     @property
     def lone_code(self) -> int:

@@ -11,7 +11,8 @@ import numpy as np
 
 from .._atomic import call_at, code_of, number_at
 from .._jit import jit
-from .._memory import address, copy_lanes
+from .._memory import address, copy_lanes, prefetch_rows
+from ..finish import finish_rows
 from ..geometry import LEFT, OH, OW, OWN, TOP, C, H, M, W
 from ..multiply import FIRST, INPUTS, PITCH, ROWS, STEP, SUMS, TASK, UNIT, UNITS
 from ..multiply import WEIGHTS as KERNELS
@@ -24,10 +25,11 @@ from .transforms import OUTPUTS, POINTS, PRODUCTS, TAPS
 
 ACROSS, LINE, INPUTS_STEP, WEIGHTS_STEP, SUMS_STEP, BLOCK, CHUNK, TOGETHER, MOST, LONE_STEP, KEPT, PLACE = range(OWN, OWN + 12)
 """Numbers of the geometry beside those of every convolution: tiles in a row of an image, those beyond its end included;
-elements of a row of transformed inputs; elements between the inputs, weights and sums of one product and the next; input
-channels of a block; output channels of a chunk, and those multiplied at once; vectors multiplied at once, at most; elements
-between the sums of one product and the next of a tile that is left over, 0 when none is; elements between the transformed
-weights of one chunk and the next, 0 where they are not kept for the next piece; bytes of a place in scratch memory."""
+elements of a row of inputs or outputs on their way; elements between the inputs, weights and sums of one product and the next;
+input channels of a block; output channels of a chunk, and those multiplied at once; vectors multiplied at once, at most;
+elements between the sums of one product and the next of a tile that is left over, 0 when none is; elements between the
+transformed weights of one chunk and the next, 0 where they are not kept for the next piece; bytes of a place in scratch
+memory."""
 
 
 @jit
@@ -55,10 +57,12 @@ def convolve_pieces(lanes, order, member):
 
 @jit
 def _convolve_piece(lanes, order, geometry, task, ready, line, work):
-    """Compute the piece described at ``work``; ``ready`` says of which chunks the weights have been transformed. Scratch
-    memory: six rows of inputs, transformed inputs, weights, sums; the last of one chunk where one block holds all input
-    channels, else of all output channels; then what a lone tile needs: 36 vectors, inputs of a block, sums of all output
-    channels."""
+    """Compute the piece described at ``work``; ``ready`` says of which chunks the weights have been transformed.
+
+    Scratch memory: six rows of inputs, or four of outputs, transformed inputs, weights, sums; the last of one chunk where one
+    block holds all input channels, else of all output channels; then what a lone tile needs: 36 vectors, inputs of a block,
+    sums of all output channels.
+    """
     V, n, first, last = len(lanes), number_at(work, 0), number_at(work, 1), number_at(work, 2)
     inputs = line + 4 * POINTS * number_at(geometry, LINE)
     weights = inputs + 4 * PRODUCTS * number_at(geometry, INPUTS_STEP)
@@ -99,9 +103,9 @@ def _convolve_piece(lanes, order, geometry, task, ready, line, work):
             if c + count == channels:
                 for m in range(begin, end):
                     source, channel = target + 4 * (m - begin) * vectors * V, n * number_at(geometry, M) + m
-                    _finish_channel(lanes, source, channel, m, place, last - first, order, geometry)
+                    _finish_channel(lanes, line, source, channel, m, place, last - first, order, geometry)
                     if lone:
-                        _finish_lone(lanes, tile, tile_sums + 4 * m, channel, m, lone_place, order, geometry)
+                        _finish_lone(lanes, line, tile, tile_sums + 4 * m, channel, m, lone_place, order, geometry)
 
 
 @jit
@@ -167,28 +171,30 @@ def _multiply(lanes, inputs, weights, sums, vectors, channels, c, count, order, 
 
 
 @jit
-def _finish_channel(lanes, sums, channel, m, place, tiles, order, geometry):
+def _finish_channel(lanes, line, sums, channel, m, place, tiles, order, geometry):
     """Transform the sums of ``tiles`` tiles back, from the (row, column) ``place`` on: of output channel ``m``, plane
-    ``channel`` of the outputs."""
-    height, width, across = number_at(geometry, OH), number_at(geometry, OW), number_at(geometry, ACROSS)
+    ``channel`` of the outputs. ``line`` is memory for four rows of sums."""
+    V, height, width, across = len(lanes), number_at(geometry, OH), number_at(geometry, OW), number_at(geometry, ACROSS)
     affine = (number_at(order, SCALE) + 4 * m, number_at(order, SHIFT) + 4 * m, number_at(order, BOUNDS))
-    step = number_at(geometry, SUMS_STEP)
-    (row, column), made = place, 0
+    step, length, other = number_at(geometry, SUMS_STEP), number_at(geometry, LINE), number_at(order, OTHER)
+    y, plane, (row, column) = number_at(order, Y), 4 * channel * height * width, place
+    rows, reach = (column + tiles + across - 1) // across, min(OUTPUTS * tiles, width - OUTPUTS * column)
+    prefetch_rows(y + plane + 4 * OUTPUTS * (row * width + column), 4 * width, reach, OUTPUTS * rows)
+    for first in range(0, tiles, V):
+        transform_outputs(lanes, line + 4 * OUTPUTS * first, length, sums + 4 * first, step)
+    made = 0
     while made < tiles:
-        count = min(len(lanes), across - column, tiles - made)
-        at = 4 * (channel * height * width + OUTPUTS * (row * width + column))
-        room = (height - OUTPUTS * row, min(OUTPUTS * count, width - OUTPUTS * column))
-        target, residual = number_at(order, Y) + at, number_at(order, OTHER) + at
-        transform_outputs(lanes, sums + 4 * made, step, target, residual, number_at(order, OTHER), width, room, affine)
-        column, made = column + count, made + count
-        if column == across:
-            row, column = row + 1, 0
+        count = min(across - column, tiles - made)
+        at = plane + 4 * OUTPUTS * (row * width + column)
+        room = (min(OUTPUTS, height - OUTPUTS * row), min(OUTPUTS * count, width - OUTPUTS * column))
+        finish_rows(lanes, y + at, width, line + 4 * OUTPUTS * made, length, other + at, other, room, affine)
+        row, column, made = row + 1, 0, made + count
 
 
 @jit
-def _finish_lone(lanes, tile, sums, channel, m, place, order, geometry):
-    """As :func:`_finish_channel`, for the tile that is left over."""
+def _finish_lone(lanes, line, tile, sums, channel, m, place, order, geometry):
+    """As :func:`_finish_channel`, for the tile that is left over, at ``tile``."""
     height, width, (row, column) = number_at(geometry, OH), number_at(geometry, OW), place
     at = 4 * (channel * height * width + OUTPUTS * (row * width + column))
-    room = (height - OUTPUTS * row, width - OUTPUTS * column)
-    finish_tile(lanes, tile, sums, number_at(geometry, LONE_STEP), order, m, at, room, width)
+    room = (min(OUTPUTS, height - OUTPUTS * row), min(OUTPUTS, width - OUTPUTS * column))
+    finish_tile(lanes, line, tile, sums, number_at(geometry, LONE_STEP), order, m, at, room, width)

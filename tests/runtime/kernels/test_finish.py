@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tersor.runtime.kernels._jit import jit
-from tersor.runtime.kernels.finish import LANES, finish_line
+from tersor.runtime.kernels.finish import LANES, finish_line, finish_rows
 from tersor.runtime.kernels.transpose import SIDE, transpose_tile
 
 
@@ -23,6 +23,28 @@ def test_finished_sums(count, parts, with_residual):
     expected = (sums.sum(axis=0) * scale + shift)[:count] + (residual if with_residual else 0)
     np.testing.assert_allclose(y[:count], np.clip(expected, -1, 1), rtol=1e-5, atol=1e-6)
     assert np.all(np.isnan(y[count:]))
+
+
+@jit
+def finished(lanes, y, width, sums, pitch, residual, added, room, places):
+    """Finish some rows."""
+    finish_rows(lanes, y, width, sums, pitch, residual, added, room, places)
+
+
+@pytest.mark.parametrize("lanes", [8, 16])
+@pytest.mark.parametrize("room", [(0, 7), (1, 0), (1, 16), (4, 15), (3, 41)])
+@pytest.mark.parametrize("with_residual", [False, True])
+def test_finished_rows(lanes, room, with_residual):
+    rng, (rows, columns) = np.random.default_rng(sum(room)), room
+    sums, residual = rng.standard_normal((2, 4, 64)).astype(np.float32)
+    affine = np.array([1.5], np.float32), np.array([-0.25], np.float32), np.array([-1, 1], np.float32)
+    sums[0, 0], y = np.nan, np.full((5, 48), 7, np.float32)
+    other, places = residual[:, :48].copy(), tuple(array.ctypes.data for array in affine)
+    finished(((),) * lanes, y.ctypes.data, 48, sums.ctypes.data, 64, other.ctypes.data, with_residual, room, places)
+    expected = np.full((5, 48), 7, np.float32)
+    kept = sums[:rows, :columns] * 1.5 - 0.25 + (other[:rows, :columns] if with_residual else 0)
+    expected[:rows, :columns] = np.clip(kept, -1, 1)
+    np.testing.assert_allclose(y, expected, rtol=1e-5, atol=1e-6)
 
 
 @jit

@@ -141,7 +141,7 @@ def test_a_cut_covers_every_tile(registers, C, M, size):
     assert found.down == down
     assert found.V * found.total + found.left_over >= found.tiles > found.V * (found.total - 1)
     if found.pieces <= LOOKED_AT:
-        runs = round(found.runs * found.pieces)
+        runs = round(found.runs(found.V) * found.pieces)
         assert down - found.left_over <= runs <= down * -(-found.across // found.V) + found.pieces
     assert 1 <= found.pieces <= found.total
     assert max(found.counts) <= found.R
