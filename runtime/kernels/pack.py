@@ -106,14 +106,22 @@ def pack_image(lanes, image, plane, top_row, rows, length, geometry):
     A row is its *phases*, one behind the other: every ``stride_w``-th element from the first on, from the second on, and so on.
     Each has ``length`` elements, whole vectors.
     """
+    stride = number_at(geometry, STRIDE_W)
+    pack_copies(lanes, image, 4 * length * stride, plane, top_row, rows, length, (stride, 1), geometry)
+
+
+@jit
+def pack_copies(lanes, image, pitch, plane, top_row, rows, length, copies, geometry):
+    """As :func:`pack_image`, but a row, ``pitch`` bytes before the next one, is ``copies``, (count, apart), of every
+    ``stride_w``-th element: each begins so many elements further than the one before."""
     V, width, stride = len(lanes), number_at(geometry, W), number_at(geometry, STRIDE_W)
-    begin, pitch = min(rows, max(0, -top_row)), 4 * length * stride
+    begin = min(rows, max(0, -top_row))
     end = max(begin, min(rows, number_at(geometry, H) - top_row))
-    for phase in range(stride):
+    for copy in range(copies[0]):
         for number in range(0, length, V):
-            column = number * stride + phase - number_at(geometry, LEFT)
+            column = number * stride + copy * copies[1] - number_at(geometry, LEFT)
             low, high = max(0, -column), max(0, min(stride * V, width - column))
-            target, row = image + 4 * (phase * length + number), plane + 4 * ((top_row + begin) * width + column)
+            target, row = image + 4 * (copy * length + number), plane + 4 * ((top_row + begin) * width + column)
             target = put_zeros(lanes, target, pitch, begin)
             target = copy_column(lanes, target, pitch, row, 4 * width, stride, low, high, end - begin)
             put_zeros(lanes, target, pitch, rows - end)

@@ -48,26 +48,28 @@ def pool_windows(kinds, order, member):
     """
     facts = number_at(order, FACTS)
     rows, width = number_at(facts, OH), number_at(facts, W)
-    plane, pooled = 4 * number_at(facts, H) * width, 4 * rows * number_at(facts, OW)
+    pitch, pooled = 4 * width, 4 * rows * number_at(facts, OW)
+    plane = number_at(facts, H) * pitch
     piece = take(order, member)
     while piece < number_at(order, PIECES):
         work = number_at(order, WORK) + 8 * piece
         for n in range(number_at(work, 0), number_at(work, 1)):
-            pool_rows(kinds, facts, number_at(order, X) + n * plane, number_at(order, Y) + n * pooled, 0, rows)
+            pool_rows(kinds, facts, number_at(order, X) + n * plane, pitch, number_at(order, Y) + n * pooled, 0, rows)
         piece = take(order, member)
 
 
 @jit
-def pool_rows(kinds, facts, source, target, first, last):
-    """Fold rows ``[first, last)`` of windows of the plane at address ``source`` into those of the plane at ``target``."""
+def pool_rows(kinds, facts, source, pitch, target, first, last):
+    """Fold rows ``[first, last)`` of windows of the plane at address ``source``, whose rows are ``pitch`` bytes apart, into
+    those of the plane at ``target``."""
     lanes, adds, stride, taps = kinds
     width, outputs, factor = number_at(facts, W), number_at(facts, OW), np.float32(1)
-    left, step, divisors = number_at(facts, LEFT), 4 * number_at(facts, DILATION_H) * width, number_at(facts, DIVISOR_W)
+    left, step, divisors = number_at(facts, LEFT), number_at(facts, DILATION_H) * pitch, number_at(facts, DIVISOR_W)
     for oh in range(first, last):
         if len(adds):
             factor = float_at(number_at(facts, DIVISOR_H) + 4 * oh)
         rows, place = number_at(facts, ROWS) + 16 * oh, target + 4 * oh * outputs
-        row, count = source + 4 * number_at(rows, 0) * width, number_at(rows, 1)
+        row, count = source + number_at(rows, 0) * pitch, number_at(rows, 1)
         fold_windows(lanes, adds, stride, taps, place, row, step, count, width, left, outputs, factor, divisors)
 
 

@@ -77,10 +77,15 @@ def dense_weights(matrix: Matrix, T: int) -> tuple[np.ndarray, np.ndarray | None
     rows, codebook = whole_rows(matrix)
     if codebook is not None and 4 * rows.size <= FEW_BYTES:
         rows, codebook = codebook[rows], None
-    units = -(-matrix.rows // T)
-    grid = np.zeros((units * T, matrix.columns), rows.dtype)
-    grid[: matrix.rows] = rows
-    return np.ascontiguousarray(grid.reshape(units, T, -1).transpose(0, 2, 1)), codebook
+    return in_units(rows, T), codebook
+
+
+def in_units(rows: np.ndarray, T: int) -> np.ndarray:
+    """Rows of weights (M, columns) as (units, columns, T), with zeros for output channels that are not there."""
+    units = -(-len(rows) // T)
+    grid = np.zeros((units * T, rows.shape[1]), rows.dtype)
+    grid[: len(rows)] = rows
+    return np.ascontiguousarray(grid.reshape(units, T, -1).transpose(0, 2, 1))
 
 
 class DenseConv(InPieces):

@@ -26,8 +26,8 @@ from tests.runtime.plan.test_build import check, floats, graph, interpret, node
 def test_a_dense_convolution_takes_in_the_pool_that_alone_reads_it(monkeypatch, nodes, outputs, ops):
     monkeypatch.setattr("tersor.runtime.kernels.dense.pooled.FAR", 0)
     first = [node("Conv", "x w", "c", strides=(2, 2)), node("Relu", "c", "r")]
-    g = graph([*first, *nodes], {"x": (2, 3, 67, 67)}, outputs.split(), w=floats(32, 3, 3, 3))
-    plan = check(g, {"x": floats(2, 3, 67, 67)}, threads=2)
+    g = graph([*first, *nodes], {"x": (2, 3, 63, 63)}, outputs.split(), w=floats(32, 3, 3, 3))
+    plan = check(g, {"x": floats(2, 3, 63, 63)}, threads=2)
     assert [row.op for row in plan.rows()] == ops
     assert [" of dense" in row.kernel for row in plan.rows()] == [len(ops) == 1, *[False] * (len(ops) - 1)]
 
@@ -42,10 +42,10 @@ def test_a_value_that_a_body_reads_is_not_taken_in(monkeypatch):
         node("Conv", "x w", "c", strides=(2, 2)), node("Relu", "c", "r"), node("MaxPool", "r", "y", kernel_shape=(2, 2)),
         Node("If", "choice", ("k",), ("z",), {"then_branch": nested, "else_branch": nested}),
     ]  # fmt: skip
-    g = graph(nodes, {"x": (1, 3, 67, 67), "k": TensorType("bool", ())}, ["y", "z"], w=floats(32, 3, 3, 3))
-    x = {"x": floats(1, 3, 67, 67)}
-    (rectified,) = interpret(graph(nodes[:2], {"x": (1, 3, 67, 67)}, ["r"], w=g.initializers["w"].dense()), x)
+    g = graph(nodes, {"x": (1, 3, 63, 63), "k": TensorType("bool", ())}, ["y", "z"], w=floats(32, 3, 3, 3))
+    x = {"x": floats(1, 3, 63, 63)}
+    (rectified,) = interpret(graph(nodes[:2], {"x": (1, 3, 63, 63)}, ["r"], w=g.initializers["w"].dense()), x)
     with Model(g, threads=1) as model:
         got = model.run({**x, "k": np.array(True)})
-        assert [row.op for row in model.plan({"x": (1, 3, 67, 67), "k": ()}).rows()][:2] == ["Conv + Relu", "MaxPool"]
+        assert [row.op for row in model.plan({"x": (1, 3, 63, 63), "k": ()}).rows()][:2] == ["Conv + Relu", "MaxPool"]
     np.testing.assert_allclose(got["z"], -rectified, rtol=1e-4, atol=1e-4)
