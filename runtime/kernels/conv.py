@@ -27,7 +27,7 @@ MOST_PIECES, PIECE = 8, 40_000
 
 @dataclass(frozen=True, eq=False)
 class Conv(Ordered):
-    """A convolution with everything chosen."""
+    """A convolution with everything chosen. Where only the ``mean`` of each channel's outputs is written, they are one tile."""
 
     shape: Shape2D
     tiling: Tiling
@@ -36,6 +36,7 @@ class Conv(Ordered):
     shift: np.ndarray
     bounds: np.ndarray
     parts: int
+    mean: bool = False
 
     @made_once
     def packed_floats(self) -> int:
@@ -95,7 +96,7 @@ class Conv(Ordered):
     def tile(self) -> tuple[tuple[tuple[()], ...], ...]:
         """The arguments of :func:`~tersor.runtime.kernels.visits.visits`."""
         tiling, coded = self.tiling, self.stream.codebook is not None
-        return tuple(((),) * length for length in (tiling.T, tiling.R, tiling.V, tiling.shifts, coded))
+        return tuple(((),) * length for length in (tiling.T, tiling.R, tiling.V, tiling.shifts, coded, self.mean))
 
     @made_once
     def task(self) -> np.ndarray:
@@ -122,7 +123,8 @@ class Conv(Ordered):
         packing = (tiling.rows, len(tiling.spans))
         places = (self.packed_floats, self.sum_floats, self.scratch_floats)
         shared = (self._whole, tiles(self.shape, tiling), self._cuts, self._at_once)
-        return geometry_of(shape, self.image[1], *packing, SHAPES[tiling.shape], tiling.R, tiling.columns, *places, *shared)
+        sizes = (*packing, SHAPES[tiling.shape], tiling.R, tiling.columns, *places, *shared)
+        return geometry_of(shape, self.image[1], *sizes, 1 if self.mean else shape.OH * shape.OW)
 
     @property
     def _cuts(self) -> int:

@@ -15,11 +15,11 @@ from .order import FACTS, OTHER, PIECES, SCRATCH, WORK, X, Y
 from .pack import pack_rows
 from .team import take, take_part
 
-SHAPE, VECTORS, COLUMNS, PACKED, SUMS, PLACE, WHOLE, TILES, PARTS, AT_ONCE = range(pack.KINDS + 1, pack.KINDS + 11)
+SHAPE, VECTORS, COLUMNS, PACKED, SUMS, PLACE, WHOLE, TILES, PARTS, AT_ONCE, RESULTS = range(pack.KINDS + 1, pack.KINDS + 12)
 """Numbers of the geometry beside those that packing reads: the tile's shape, vectors and columns (of rows, or of the flattened
 plane); floats of a packed block, of sums, and of a place in scratch memory; tiles that are done by one thread each, which come
 before those that all threads share, and all tiles; parts that the output channels are cut into, and how many of them a thread
-does at once, at most, of a tile that is shared."""
+does at once, at most, of a tile that is shared; elements that are written of a channel: its outputs, or their mean."""
 
 GEOMETRY, SPANS, TILE, PREPARED, BLOCKS, BLOCK_CHANNELS, BLOCK_VISITS, PACKER = range(FACTS, FACTS + 8)
 """Numbers of an order beside those of every one: addresses of geometry and ``spans``; the code of the tile and what it
@@ -126,10 +126,11 @@ def _place_tile(lanes, order, geometry, task, packing, packed, t):
     inside = first + columns <= out
     if by_rows:  # where sums were shifted, stores have a mask anyhow
         inside = oh + R <= height and (ow + columns <= width or columns < V)
-    place, sums = 4 * (n * number_at(geometry, M) * out + first), packed + 4 * number_at(geometry, PACKED)
+    results, sums = number_at(geometry, RESULTS), packed + 4 * number_at(geometry, PACKED)
+    place = 4 * (n * number_at(geometry, M) * results + first)
     task[visit.SUMS], task[visit.OUTPUTS] = sums, number_at(order, Y) + place
     task[visit.OTHER] = other + place if other != 0 else task[visit.OUTPUTS]
-    task[visit.PLANE], task[visit.PITCH] = out, width if by_rows else V
+    task[visit.PLANE], task[visit.PITCH] = results, width if by_rows else V
     task[visit.MODE] = (visit.RESIDUAL if other != 0 else 0) | (0 if inside else visit.PARTIAL)
     task[visit.LANES_LEFT], task[visit.FEWER] = (min(columns, width - ow), 0) if by_rows else (out - first, V)
     task[visit.VECTORS_LEFT] = min(R, height - oh if by_rows else (out - first + V - 1) // V)

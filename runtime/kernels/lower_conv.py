@@ -19,7 +19,7 @@ from .dense.conv import DenseConv, cost_dense, cut_dense, dense_weights
 from .dense.pooled import pooled
 from .fully_connected import fully_connected
 from .host import host_registers
-from .layout import Shape2D, Tiling
+from .layout import Shape2D, Tiling, tiles
 from .matrix import Matrix, matrix_of
 from .pieces import Cut, InPieces
 from .polyphase.conv import PolyphaseConv, cost_polyphase, cut_polyphase, polyphase_weights
@@ -90,7 +90,19 @@ def _by_tiles(site: Site, shape: Shape2D, tiling: Tiling, cuts: int) -> Kernel:
         stream = list_entries(_matrix(site), made, shape.C, shape.groups, tiling)
     conv = Conv(shape.flattened, tiling, stream, *_epilogue(site, shape), site.threads)
     foresee(visits, conv.tile)
-    return _kernel(f"conv {label}" + ("" if stream.codebook is not None else " fp32"), conv, shape)
+    label += "" if stream.codebook is not None else " fp32"
+    kernel, alone = _kernel(f"conv {label}", conv, shape), tiling.shape == "flat" and tiles(shape.flattened, tiling) == shape.N
+    if site.epilogue.residual or not alone:
+        return kernel
+    averaged = replace(conv, mean=True)
+    return replace(kernel, then=lambda following: _averaged(f"conv mean of {label}", averaged, shape, following))
+
+
+def _averaged(label: str, conv: Conv, shape: Shape2D, following: Site) -> Kernel | None:
+    """A kernel for a convolution and the means of its channels, where that is what follows."""
+    pooling = pooling_of(following) if following.node.op_type == "AveragePool" else None
+    means = following.node.op_type == "GlobalAveragePool" or (pooling is not None and pooling.whole)
+    return _kernel(label, conv, shape) if means else None
 
 
 def _streamed(label: str, site: Site, shape: Shape2D, tiling: Tiling, made: Arrangement, coded: CodedTensor) -> Kernel:

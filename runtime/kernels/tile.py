@@ -11,6 +11,7 @@ are compile-time constants carried by the lengths of tuples.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import reduce
 from itertools import pairwise, zip_longest
 from typing import Any, TypeAlias
 
@@ -127,6 +128,16 @@ class Tile:
                 b.store(finished, vector_pointer(b, target, at, self.vector)).align = 4
             else:
                 masked_store(b, finished, b.gep(target, [at]), mask)
+
+    def mean(self, sums: list[Any], count: Any, affine: Affine, masks: Sequence[Any]) -> Any:
+        """The mean, a float32, of ``clip(sum * scale + shift, low, high)`` in the ``count`` lanes of the masks."""
+        b, zero = self.b, ir.Constant(self.vector, None)
+        parts = [b.select(mask, self._finished(v, None, affine), zero) for v, mask in zip(sums, masks, strict=True)]
+        total = reduce(b.fadd, parts)
+        for half in (self.lanes >> n for n in range(1, self.lanes.bit_length())):  # each half added to the other
+            order = ir.Constant(ir.VectorType(I32, self.lanes), [(lane + half) % self.lanes for lane in range(self.lanes)])
+            total = b.fadd(total, b.shuffle_vector(total, total, order))
+        return b.fdiv(b.extract_element(total, ir.Constant(I32, 0)), b.sitofp(count, F32))
 
     def affine(self, scale: Any, shift: Any, bounds: Any, m: Any) -> Affine:
         """Those of channel ``m``, of arrays of scales, shifts and (low, high), loaded where they are used."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from llvmlite import ir
@@ -10,7 +10,7 @@ from llvmlite import ir
 from ._deferred import cgutils, intrinsic, types
 from ._jit import jit
 from ._vector import F32, I64, lanes_below, prefetch_line
-from .tile import Tile, Weights
+from .tile import Affine, Tile, Weights
 
 FIRST, LAST, RESIDUAL, PARTIAL = 1, 2, 4, 8
 """Flags of a visit: the sums start from zero; they are final, and go to the output (else to scratch memory); a residual is
@@ -37,8 +37,8 @@ of words, codebook, start, channels, flags, shifts and bounds (low, high).
 I32, I8 = ir.IntType(32), ir.IntType(8)
 
 
-def emit_visits(b: Any, task: Any, tile: Tile, *, coded: bool) -> None:
-    """Emit the loop over the visits that a task lists."""
+def emit_visits(b: Any, task: Any, tile: Tile, *, coded: bool, means: bool) -> None:
+    """Emit the loop over the visits that a task lists, whose outputs are stored, or their ``means``."""
     T, R, V, lists = tile.channels, tile.rows, tile.lanes, tile.shifts * len(tile.lists)
     fields = b.inttoptr(task, I64.as_pointer())
 
@@ -74,7 +74,7 @@ def emit_visits(b: Any, task: Any, tile: Tile, *, coded: bool) -> None:
         def ask_for(place: Any, *, write: bool) -> None:
             for m in later:
                 base = b.gep(place, [b.mul(m, plane)])
-                for r in range(R):
+                for r in range(1 if means else R):
                     prefetch_line(b, b.gep(base, [b.mul(pitch, ir.Constant(I64, r))]), write=write)
 
         with b.if_else(last) as (final, unfinished):
@@ -94,48 +94,62 @@ def emit_visits(b: Any, task: Any, tile: Tile, *, coded: bool) -> None:
 
         present = b.lshr(own, ir.Constant(I64, PRESENT))
 
-        def store(masks: Sequence[Any], *, added: bool) -> None:
+        def each(finish: Callable[[list[Any], Any, Affine], None]) -> None:
             for t, m in enumerate(channels):
                 with b.if_then(b.icmp_unsigned(">", present, ir.Constant(I64, t))):
-                    at = b.mul(m, plane)
-                    affine, other = tile.affine(scale, shift, bounds, m), b.gep(residual, [at]) if added else None
-                    tile.store(total[t], b.gep(outputs, [at]), other, pitch, affine, masks)
+                    finish(total[t], b.mul(m, plane), tile.affine(scale, shift, bounds, m))
+
+        def store(masks: Sequence[Any], *, added: bool) -> None:
+            def finish(sums: list[Any], at: Any, affine: Affine) -> None:
+                other = b.gep(residual, [at]) if added else None
+                tile.store(sums, b.gep(outputs, [at]), other, pitch, affine, masks)
+
+            each(finish)
+
+        def average(sums: list[Any], at: Any, affine: Affine) -> None:
+            b.store(tile.mean(sums, lanes_left, affine, partial), b.gep(outputs, [at]))
 
         with b.if_else(last) as (final, unfinished):
-            with final, b.if_else(flag(mode, PARTIAL)) as choices:
-                for choice, masks in zip(choices, (partial, whole), strict=True):
-                    with choice, b.if_else(flag(mode, RESIDUAL)) as (with_residual, alone):
-                        with with_residual:
-                            store(masks, added=True)
-                        with alone:
-                            store(masks, added=False)
+            with final:
+                if means:
+                    each(average)
+                else:
+                    with b.if_else(flag(mode, PARTIAL)) as choices:
+                        for choice, masks in zip(choices, (partial, whole), strict=True):
+                            with choice, b.if_else(flag(mode, RESIDUAL)) as (with_residual, alone):
+                                with with_residual:
+                                    store(masks, added=True)
+                                with alone:
+                                    store(masks, added=False)
             with unfinished:
                 tile.keep(total, kept)
 
 
 @intrinsic
-def _address(typingctx: Any, channels: Any, rows: Any, lanes: Any, shifts: Any, coded: Any) -> Any:
+def _address(typingctx: Any, channels: Any, rows: Any, lanes: Any, shifts: Any, coded: Any, means: Any) -> Any:
     """The address of the function that makes visits."""
     T, R, V, S = len(channels), len(rows), len(lanes), len(shifts)
 
     def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         kind = ir.FunctionType(ir.VoidType(), [I64])
-        function = ir.Function(builder.module, kind, f"tersor_visits_{T}_{R}_{V}_{S}_{len(coded)}")
+        function = ir.Function(builder.module, kind, f"tersor_visits_{T}_{R}_{V}_{S}_{len(coded)}_{len(means)}")
         function.linkage = "internal"
         inside = ir.IRBuilder(function.append_basic_block("entry"))
-        emit_visits(inside, function.args[0], Tile(inside, T, R, V, S), coded=bool(len(coded)))
+        kinds = {"coded": bool(len(coded)), "means": bool(len(means))}
+        emit_visits(inside, function.args[0], Tile(inside, T, R, V, S), **kinds)
         inside.ret_void()
         return builder.ptrtoint(function, I64)
 
-    return types.intp(channels, rows, lanes, shifts, coded), codegen
+    return types.intp(channels, rows, lanes, shifts, coded, means), codegen
 
 
 @jit
-def visits(channels, rows, lanes, shifts, coded):
+def visits(channels, rows, lanes, shifts, coded, means):
     """Address of a function that makes the visits of a task, given by its address: ``len(channels)`` output channels from the
     given one on, for ``len(rows)`` vectors of ``len(lanes)`` outputs.
 
     Sums are shifted between the entries of each two of ``len(shifts)`` kernel columns, where there is more than one. ``coded``
-    is empty where weights are in the words themselves. The address is good as long as the process.
+    is empty where weights are in the words themselves, ``means`` where all outputs are stored, and not the mean of a channel's,
+    which have to be one tile. The address is good as long as the process.
     """
-    return _address(channels, rows, lanes, shifts, coded)
+    return _address(channels, rows, lanes, shifts, coded, means)

@@ -83,6 +83,34 @@ def test_equals_reference(share, pruned, carry_out, geometry, tile, density, ord
     assert stream.nonzeros == np.count_nonzero(w)
 
 
+@settings(max_examples=60, deadline=None)
+@given(
+    size=st.tuples(st.integers(1, 6), st.integers(1, 8)),
+    tile=st.sampled_from([(1, 3, 16, np.uint8), (2, 3, 16, np.uint8), (2, 6, 8, np.float32)]),
+    channels=st.tuples(st.integers(1, 9), st.integers(1, 9)),
+    density=st.sampled_from([0.0, 0.4, 1.0]),
+    block=st.integers(1, 9),
+    threads=st.integers(1, 3),
+    seed=st.integers(0, 99),
+)
+def test_means_of_channels(share, pruned, carry_out, size, tile, channels, density, block, threads, seed):
+    (H, W), (C, M), (T, R, V, code), rng = size, channels, tile, np.random.default_rng(seed)
+    shape = Shape2D(N=2, C=C, H=H, W=W, M=M, OH=H, OW=W, kernel=(3, 3), begin=(1, 1))
+    w, x = pruned(rng, (M, C, 3, 3), density), rng.standard_normal((2, C, H, W)).astype(np.float32)
+    tensor = DenseTensor.of(w) if code is np.float32 else share(w, (0,), "rows", code, sparse=density < 1)
+    scale, shift = rng.standard_normal((2, M))
+    outputs = np.clip(conv.reference(x, w, pads=(1, 1, 1, 1)) * scale[:, None, None] + shift[:, None, None], -0.5, 1.5)
+    tiling = Tiling(T, R, V, "flat", block, (3, 3))
+    stream = make_stream(matrix_of(tensor, (0,), "w"), C, 1, tiling, 2)
+    factors = affine(Epilogue(scale, shift), M, None)
+    kernel = Conv(shape, tiling, stream, *factors, np.array([-0.5, 1.5], np.float32), threads, mean=True)
+    guarded = np.full(2 * M + 2, 7, np.float32)
+    with patch("tersor.runtime.kernels.conv.WORTH_SHARING", 0):
+        carry_out(kernel, x, guarded[1:-1], None, threads)
+    assert guarded[0] == guarded[-1] == 7
+    np.testing.assert_allclose(guarded[1:-1].reshape(2, M), outputs.mean(axis=(2, 3)), rtol=1e-4, atol=1e-4)
+
+
 @pytest.mark.parametrize(
     ("T", "kind", "shifts"), [(2, "rows", 1), (2, "flat", 1), (1, "rows", 2), (1, "rows", 3), (2, "rows", 3)]
 )

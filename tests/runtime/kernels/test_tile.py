@@ -50,18 +50,27 @@ def assembly(name: str, emit: Callable[[Any, Any], None]) -> str:
 @pytest.mark.parametrize("name", TARGETS)
 def test_registers_are_multiplied_and_added_whole(name):
     *_, (T, R, V), instruction = TARGETS[name]
-    code = assembly(name, lambda b, task: emit_visits(b, task, Tile(b, T, R, V), coded=True))
+    code = assembly(name, lambda b, task: emit_visits(b, task, Tile(b, T, R, V), coded=True, means=False))
     walked = 4 if T == 2 else T  # with pairs: two of both channels, one of each alone
     scaled = 4 * T  # with and without a residual, whole tiles and parts
     assert len(re.findall(instruction, code)) >= R * V // LANES[name] * (walked + scaled)
     assert not re.search(r"\bfmaf?\b", code), "a library's function multiplies"
 
 
+@pytest.mark.parametrize("name", TARGETS)
+def test_means_are_sums_of_whole_registers(name):
+    *_, (T, R, V), instruction = TARGETS[name]
+    code = assembly(name, lambda b, task: emit_visits(b, task, Tile(b, T, R, V), coded=True, means=True))
+    assert len(re.findall(instruction, code)) >= R * V // LANES[name] * ((4 if T == 2 else T) + T)
+    assert len(re.findall(r"vdivss\s|fdiv\s+s\d", code)) == T
+    assert not re.search(r"^\s+(callq?|bl)\s", code, flags=re.MULTILINE), "a library's function adds"
+
+
 @pytest.mark.parametrize("T", [1, 2])
 @pytest.mark.parametrize("name", TARGETS)
 def test_sums_are_shifted_between_walks(name, T):
     *_, (_, R, V), instruction = TARGETS[name]
-    code = assembly(name, lambda b, task: emit_visits(b, task, Tile(b, T, R, V, shifts=3), coded=True))
+    code = assembly(name, lambda b, task: emit_visits(b, task, Tile(b, T, R, V, shifts=3), coded=True, means=False))
     walked, scaled = 3 * (4 if T == 2 else 1), 4 * T  # with and without a residual, whole tiles and parts
     assert len(re.findall(instruction, code)) >= R * V // LANES[name] * (walked + scaled)
     assert len(re.findall(SHIFTS[name], code)) >= 2 * T * R

@@ -32,6 +32,26 @@ def test_a_dense_convolution_takes_in_the_pool_that_alone_reads_it(monkeypatch, 
     assert [" of dense" in row.kernel for row in plan.rows()] == [len(ops) == 1, *[False] * (len(ops) - 1)]
 
 
+@pytest.mark.parametrize(
+    ("last", "size", "ops"),
+    [
+        (node("GlobalAveragePool", "r", "y"), 13, ["Conv + Relu + GlobalAveragePool"]),
+        (node("AveragePool", "r", "y", kernel_shape=(13, 13)), 13, ["Conv + Relu + AveragePool"]),
+        (node("AveragePool", "r", "y", kernel_shape=(12, 12)), 13, ["Conv + Relu", "AveragePool"]),
+        (node("MaxPool", "r", "y", kernel_shape=(13, 13)), 13, ["Conv + Relu", "MaxPool"]),
+        (node("GlobalAveragePool", "r", "y"), 28, ["Conv + Relu", "GlobalAveragePool"]),
+    ],
+    ids=["mean", "whole-window", "part", "maximum", "several-tiles"],
+)
+def test_a_sparse_convolution_takes_in_the_mean_of_its_channels(last, size, ops):
+    w = floats(70, 40, 1, 1)
+    w[np.random.default_rng(0).random(w.shape) < 0.7] = 0
+    g = graph([node("Conv", "x w", "c"), node("Relu", "c", "r"), last], {"x": (2, 40, size, size)}, ["y"], w=w)
+    plan = check(g, {"x": floats(2, 40, size, size)}, threads=2)
+    assert [row.op for row in plan.rows()] == ops
+    assert plan.steps[0].kernel.name.startswith("conv mean of flat") == (len(ops) == 1)
+
+
 def test_a_value_that_a_body_reads_is_not_taken_in(monkeypatch):
     monkeypatch.setattr("tersor.runtime.kernels.dense.pooled.FAR", 0)
     values = [(Value(name, TensorType("float32", None)),) for name in ("o", "a")]
