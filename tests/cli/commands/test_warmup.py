@@ -16,12 +16,6 @@ from tersor.runtime.kernels._link import Code
 Run = Callable[..., Result]
 
 
-@pytest.fixture(autouse=True)
-def _none_lost(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What other tests in this process could not keep does not count."""
-    monkeypatch.setattr(_cache, "_lost", {})
-
-
 def test_warmup_says_where_kernels_are_kept(run: Run, packed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("TERSOR_CACHE_DIR", "elsewhere")  # put back after the test
     facts = json.loads(run("warmup", packed, "--cache", tmp_path / "kept", "--json").stdout)
@@ -54,6 +48,7 @@ def test_warmup_covers_streamed_memory(run: Run, packed: Path, tmp_path: Path, m
 def test_warmup_fails_when_a_kernel_is_not_kept(run: Run, packed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     (tmp_path / "file").touch()
     monkeypatch.setenv("TERSOR_CACHE_DIR", str(tmp_path / "file"))
+    monkeypatch.setattr(_cache, "_lost", {})
     _cache.write("kernel", Code("", "", (), b""))  # those of the model have been compiled in this process already
     result = run("warmup", packed)
     assert result.exit_code == 1
