@@ -101,8 +101,10 @@ def _by_tiles(site: Site, shape: Shape2D, tiling: Tiling, cuts: int) -> Kernel:
 def _averaged(label: str, conv: Conv, shape: Shape2D, following: Site) -> Kernel | None:
     """A kernel for a convolution and the means of its channels, where that is what follows."""
     pooling = pooling_of(following) if following.node.op_type == "AveragePool" else None
-    means = following.node.op_type == "GlobalAveragePool" or (pooling is not None and pooling.whole)
-    return _kernel(label, conv, shape) if means else None
+    if following.node.op_type != "GlobalAveragePool" and (pooling is None or not pooling.whole):
+        return None
+    foresee(visits, conv.tile)
+    return _kernel(label, conv, shape)
 
 
 def _streamed(label: str, site: Site, shape: Shape2D, tiling: Tiling, made: Arrangement, coded: CodedTensor) -> Kernel:
@@ -136,7 +138,10 @@ def _pooled(shape: Shape2D, conv: DenseConv, following: Site) -> Kernel | None:
         return None
     pooling = pooling_of(following)
     both = None if pooling is None else pooled(conv, pooling)
-    return None if pooling is None or both is None else _in_pieces(shape, f"{pooling.name} of dense", both)
+    if pooling is None or both is None:
+        return None
+    foresee(*both.kernel)
+    return _in_pieces(shape, f"{pooling.name} of dense", both)
 
 
 def _by_winograd(site: Site, shape: Shape2D, cut: Cut, parts: int) -> Kernel:
