@@ -150,7 +150,17 @@ def _by_winograd(site: Site, shape: Shape2D, cut: Cut, parts: int) -> Kernel:
     scale, shift, bounds = _epilogue(site, shape)
     conv = WinogradConv(shape, cut, weights, codebook, scale, shift, bounds, parts)
     foresee(*conv.kernel)
-    return _in_pieces(shape, "winograd", conv)
+    kernel, halved = _in_pieces(shape, "winograd", conv), replace(conv, halved=True)
+    return kernel if site.epilogue.residual else replace(kernel, then=lambda following: _halved(shape, halved, following))
+
+
+def _halved(shape: Shape2D, conv: WinogradConv, following: Site) -> Kernel | None:
+    """A kernel for a convolution and the maxima of 2 x 2 outputs, where that is what follows."""
+    pooling = pooling_of(following) if following.node.op_type == "MaxPool" else None
+    if pooling is None or not pooling.halves:
+        return None
+    foresee(*conv.kernel)
+    return _in_pieces(shape, "max of winograd", conv)
 
 
 def _by_polyphase(site: Site, shape: Shape2D, cut: Cut, parts: int) -> Kernel:

@@ -33,6 +33,13 @@ class Pooling:
     whole: bool
 
     @property
+    def halves(self) -> bool:
+        """Whether windows are 2 x 2, beside one another, from the first row and column on, and none reaches over an edge."""
+        first, (H, W) = np.arange(len(self.rows)), self.source
+        inside = self.target == (H // 2, W // 2) and self.columns == (2, 2, 1, 0) and self.dilation == 1
+        return inside and bool(np.all(self.rows[:, 0] == 2 * first) and np.all(self.rows[:, 1] == 2))
+
+    @property
     def name(self) -> str:
         """What is computed."""
         return "average" if self.average else "max"

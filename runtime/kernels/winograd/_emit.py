@@ -7,9 +7,9 @@ from typing import Any
 
 from llvmlite import ir
 
-from .._deferred import intrinsic, types
-from .._memory import pointer
-from .._vector import I64, lanes_below, masked_load
+from .._deferred import cgutils, intrinsic, types
+from .._memory import clip, pointer
+from .._vector import I64, call, lanes_below, masked_load, masked_store, splat
 from .transforms import OUTPUTS, POINTS, TAPS, Vectors
 
 I8 = ir.IntType(8)
@@ -119,3 +119,45 @@ def transform_outputs(typingctx: Any, lanes: Any, target: Any, pitch: Any, sourc
                 v.store(value, row, k * v.lanes)
 
     return _instruction(types.void(lanes, *[types.intp] * 4), emit)
+
+
+@intrinsic
+def finish_maxima(typingctx: Any, lanes: Any, y: Any, width: Any, sums: Any, pitch: Any, room: Any, affine: Any) -> Any:
+    """Write the largest ``clip(sum * scale + shift, low, high)`` of each two neighbouring columns of two neighbouring rows of
+    sums, ``pitch`` elements apart: (rows, columns), ``room``, of results, whose rows are ``width`` elements apart.
+
+    Whole vectors of sums are read, two for one of results. ``affine`` are the addresses of scale, shift and bounds. Of two
+    numbers one of which is NaN, the first one is taken.
+    """
+
+    def emit(v: Vectors, y: Any, width: Any, sums: Any, pitch: Any, room: Any, affine: Any) -> None:
+        b = v.b
+        rows, columns = (b.extract_value(room, k) for k in (0, 1))
+        scale, shift, low = (pointer(b, b.extract_value(affine, k)) for k in range(3))
+        factors = [splat(b, b.load(place), v.lanes) for place in (scale, shift, low, b.gep(low, [ir.Constant(I64, 1)]))]
+
+        def larger(one: Any, other: Any) -> Any:
+            return b.select(b.fcmp_ordered(">", other, one), other, one)
+
+        def finished(at: Any) -> Any:
+            scaled = call(b, f"llvm.fma.v{v.lanes}f32", v.type, [v.load(pointer(b, sums), at), *factors[:2]])
+            return clip(b, scaled, *factors[2:])
+
+        def down(column: Any, mask: Any) -> None:
+            with cgutils.for_range(b, rows, intp=I64) as loop:
+                first = b.mul(b.add(b.mul(loop.index, pitch), column), ir.Constant(I64, 2))
+                both = [b.add(first, ir.Constant(I64, k * v.lanes)) for k in range(2)]
+                value = larger(*v.halved(*(larger(finished(at), finished(b.add(at, pitch))) for at in both)))
+                place = b.gep(pointer(b, y), [b.add(b.mul(loop.index, width), column)])
+                if mask is None:
+                    v.store(value, place, 0)
+                else:
+                    masked_store(b, value, place, mask)
+
+        whole = b.and_(columns, ir.Constant(I64, -v.lanes))
+        with cgutils.for_range_slice(b, ir.Constant(I64, 0), whole, ir.Constant(I64, v.lanes), I64) as (column, _):
+            down(column, None)
+        with b.if_then(b.icmp_signed("<", whole, columns)):
+            down(whole, lanes_below(b, b.sub(columns, whole), v.lanes))
+
+    return _instruction(types.void(lanes, *[types.intp] * 4, room, affine), emit)

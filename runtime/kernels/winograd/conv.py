@@ -130,10 +130,13 @@ def winograd_weights(matrix: Matrix, channels: int, T: int, V: int) -> tuple[np.
     return np.ascontiguousarray(ordered).reshape(units, groups, TAPS * TAPS, V), codebook
 
 
+@dataclass(frozen=True, eq=False)
 class WinogradConv(InPieces):
-    """A convolution by Winograd's method; pieces are of tiles."""
+    """A convolution by Winograd's method; pieces are of tiles. Where it is ``halved``, there is no residual, and what is
+    written is the largest of each 2 x 2 outputs."""
 
     cut: TileCut
+    halved: bool = False
 
     @property
     def density(self) -> float:
@@ -160,7 +163,7 @@ class WinogradConv(InPieces):
     @property
     def kernel(self) -> tuple[Kernel, tuple[Any, ...]]:
         """As :attr:`InPieces.kernel`."""
-        return winograd_convolver, (((),) * self.cut.V,)
+        return winograd_convolver, (((),) * self.cut.V, ((),) * self.halved)
 
     def multiplier(self, count: int) -> int:
         """Codes are looked up where they are transformed; all sums are kept, to be transformed back."""

@@ -19,8 +19,8 @@ from ..multiply import WEIGHTS as KERNELS
 from ..order import OTHER, PIECES, SCRATCH, WORK, X, Y
 from ..pieces import BOUNDS, CODEBOOK, GEOMETRY, MULTIPLIERS, SCALE, SHIFT, WEIGHTS
 from ..team import take
-from ._emit import transform_columns, transform_outputs, transform_rows, transform_weights
-from .lone import finish_tile, keep_tile, multiply_tile
+from ._emit import finish_maxima, transform_columns, transform_outputs, transform_rows, transform_weights
+from .lone import gather_tile, keep_tile, multiply_tile
 from .transforms import OUTPUTS, POINTS, PRODUCTS, TAPS
 
 ACROSS, LINE, INPUTS_STEP, WEIGHTS_STEP, SUMS_STEP, BLOCK, CHUNK, TOGETHER, MOST, LONE_STEP, KEPT, PLACE = range(OWN, OWN + 12)
@@ -33,13 +33,14 @@ memory."""
 
 
 @jit
-def winograd_convolver(lanes):
-    """Address of the code that carries out an order, given by its address, with vectors of ``len(lanes)`` tiles."""
-    return code_of(lanes, convolve_pieces)
+def winograd_convolver(lanes, halved):
+    """Address of the code that carries out an order, given by its address, with vectors of ``len(lanes)`` tiles. ``halved`` is
+    empty where all outputs are written, and not the largest of each 2 x 2."""
+    return code_of((lanes, halved), convolve_pieces)
 
 
 @jit
-def convolve_pieces(lanes, order, member):
+def convolve_pieces(kinds, order, member):
     """Take pieces of the work of the order at address ``order``, see :mod:`~tersor.runtime.kernels.pieces`, until none is left.
 
     A piece is (image, first tile, last tile, first chunk of the output channels, last chunk). Each thread takes one of the
@@ -51,19 +52,20 @@ def convolve_pieces(lanes, order, member):
     ready = np.zeros((number_at(geometry, M) + chunk - 1) // chunk, np.uint8)
     piece = take(order, member)
     while piece < number_at(order, PIECES):
-        _convolve_piece(lanes, order, geometry, task, ready, place, number_at(order, WORK) + 40 * piece)
+        _convolve_piece(kinds, order, geometry, task, ready, place, number_at(order, WORK) + 40 * piece)
         piece = take(order, member)
 
 
 @jit
-def _convolve_piece(lanes, order, geometry, task, ready, line, work):
+def _convolve_piece(kinds, order, geometry, task, ready, line, work):
     """Compute the piece described at ``work``; ``ready`` says of which chunks the weights have been transformed.
 
     Scratch memory: six rows of inputs, or four of outputs, transformed inputs, weights, sums; the last of one chunk where one
     block holds all input channels, else of all output channels; then what a lone tile needs: 36 vectors, inputs of a block,
     sums of all output channels.
     """
-    V, n, first, last = len(lanes), number_at(work, 0), number_at(work, 1), number_at(work, 2)
+    lanes, n, first, last = kinds[0], number_at(work, 0), number_at(work, 1), number_at(work, 2)
+    V = len(lanes)
     inputs = line + 4 * POINTS * number_at(geometry, LINE)
     weights = inputs + 4 * PRODUCTS * number_at(geometry, INPUTS_STEP)
     sums = weights + 4 * PRODUCTS * number_at(geometry, WEIGHTS_STEP)
@@ -103,9 +105,9 @@ def _convolve_piece(lanes, order, geometry, task, ready, line, work):
             if c + count == channels:
                 for m in range(begin, end):
                     source, channel = target + 4 * (m - begin) * vectors * V, n * number_at(geometry, M) + m
-                    _finish_channel(lanes, line, source, channel, m, place, last - first, order, geometry)
+                    _finish_channel(kinds, line, source, channel, m, place, last - first, order, geometry)
                     if lone:
-                        _finish_lone(lanes, line, tile, tile_sums + 4 * m, channel, m, lone_place, order, geometry)
+                        _finish_lone(kinds, line, tile, tile_sums + 4 * m, channel, m, lone_place, order, geometry)
 
 
 @jit
@@ -171,30 +173,49 @@ def _multiply(lanes, inputs, weights, sums, vectors, channels, c, count, order, 
 
 
 @jit
-def _finish_channel(lanes, line, sums, channel, m, place, tiles, order, geometry):
+def _finish_channel(kinds, line, sums, channel, m, place, tiles, order, geometry):
     """Transform the sums of ``tiles`` tiles back, from the (row, column) ``place`` on: of output channel ``m``, plane
     ``channel`` of the outputs. ``line`` is memory for four rows of sums."""
-    V, height, width, across = len(lanes), number_at(geometry, OH), number_at(geometry, OW), number_at(geometry, ACROSS)
-    affine = (number_at(order, SCALE) + 4 * m, number_at(order, SHIFT) + 4 * m, number_at(order, BOUNDS))
-    step, length, other = number_at(geometry, SUMS_STEP), number_at(geometry, LINE), number_at(order, OTHER)
-    y, plane, (row, column) = number_at(order, Y), 4 * channel * height * width, place
-    rows, reach = (column + tiles + across - 1) // across, min(OUTPUTS * tiles, width - OUTPUTS * column)
-    prefetch_rows(y + plane + 4 * OUTPUTS * (row * width + column), 4 * width, reach, OUTPUTS * rows)
+    lanes, halved, across = kinds[0], kinds[1], number_at(geometry, ACROSS)
+    V, step, length, (row, column), made = len(lanes), number_at(geometry, SUMS_STEP), number_at(geometry, LINE), place, 0
+    _ask_for(halved, channel, place, tiles, order, geometry)
     for first in range(0, tiles, V):
         transform_outputs(lanes, line + 4 * OUTPUTS * first, length, sums + 4 * first, step)
-    made = 0
     while made < tiles:
         count = min(across - column, tiles - made)
-        at = plane + 4 * OUTPUTS * (row * width + column)
-        room = (min(OUTPUTS, height - OUTPUTS * row), min(OUTPUTS * count, width - OUTPUTS * column))
-        finish_rows(lanes, y + at, width, line + 4 * OUTPUTS * made, length, other + at, other, room, affine)
+        _write_tiles(kinds, line + 4 * OUTPUTS * made, length, channel, m, row, column, count, order, geometry)
         row, column, made = row + 1, 0, made + count
 
 
 @jit
-def _finish_lone(lanes, line, tile, sums, channel, m, place, order, geometry):
+def _ask_for(halved, channel, place, tiles, order, geometry):
+    """Ask for what ``tiles`` tiles from the (row, column) ``place`` on will be written to."""
+    apart, (row, column), across = (2 if len(halved) else 1), place, number_at(geometry, ACROSS)
+    height, width, size = number_at(geometry, OH) // apart, number_at(geometry, OW) // apart, OUTPUTS // apart
+    first, reach = size * (row * width + column), min(size * tiles, width - size * column)
+    rows = size * ((column + tiles + across - 1) // across)
+    prefetch_rows(number_at(order, Y) + 4 * (channel * height * width + first), 4 * width, reach, rows)
+
+
+@jit
+def _write_tiles(kinds, sums, pitch, channel, m, row, column, count, order, geometry):
+    """Write what becomes of four rows of sums, ``pitch`` elements apart, of ``count`` tiles of a row from a column on."""
+    (lanes, halved), other = kinds, number_at(order, OTHER)
+    affine = (number_at(order, SCALE) + 4 * m, number_at(order, SHIFT) + 4 * m, number_at(order, BOUNDS))
+    apart = 2 if len(halved) else 1
+    height, width, size = number_at(geometry, OH) // apart, number_at(geometry, OW) // apart, OUTPUTS // apart
+    at = 4 * (channel * height * width + size * (row * width + column))
+    room = (min(size, height - size * row), min(size * count, width - size * column))
+    if len(halved):
+        finish_maxima(lanes, number_at(order, Y) + at, width, sums, pitch, room, affine)
+    else:
+        finish_rows(lanes, number_at(order, Y) + at, width, sums, pitch, other + at, other, room, affine)
+
+
+@jit
+def _finish_lone(kinds, line, tile, sums, channel, m, place, order, geometry):
     """As :func:`_finish_channel`, for the tile that is left over, at ``tile``."""
-    height, width, (row, column) = number_at(geometry, OH), number_at(geometry, OW), place
-    at = 4 * (channel * height * width + OUTPUTS * (row * width + column))
-    room = (min(OUTPUTS, height - OUTPUTS * row), min(OUTPUTS, width - OUTPUTS * column))
-    finish_tile(lanes, line, tile, sums, number_at(geometry, LONE_STEP), order, m, at, room, width)
+    lanes, (row, column) = kinds[0], place
+    gather_tile(lanes, tile, sums, number_at(geometry, LONE_STEP))
+    transform_outputs(lanes, line, OUTPUTS * len(lanes), tile, len(lanes))
+    _write_tiles(kinds, line, OUTPUTS * len(lanes), channel, m, row, column, 1, order, geometry)

@@ -14,12 +14,9 @@ from .._deferred import cgutils, intrinsic, types
 from .._jit import jit
 from .._memory import address, float_at, put_float
 from .._vector import F32, I64, call, splat, vector_pointer
-from ..finish import finish_rows
 from ..multiply import FIRST, INPUTS, ROWS, SUMS, UNIT, UNITS, WEIGHTS
-from ..order import OTHER, Y
-from ..pieces import BOUNDS, MULTIPLIERS, SCALE, SHIFT
-from ._emit import transform_outputs
-from .transforms import OUTPUTS, PRODUCTS
+from ..pieces import MULTIPLIERS
+from .transforms import PRODUCTS
 
 AT_ONCE = 4
 """Input channels of one turn, each with a sum of its own: an addition has to wait for the one before."""
@@ -48,15 +45,10 @@ def multiply_tile(inputs, block, weights, weights_step, sums, sums_step, order, 
 
 
 @jit
-def finish_tile(lanes, line, tile, sums, sums_step, order, m, at, room, width):
-    """Transform the sums of a tile back for output channel ``m``, its first output being ``at`` bytes from the start; there is
-    ``room`` for (rows, columns). ``tile`` is memory for 36 vectors, ``line`` for 16."""
+def gather_tile(lanes, tile, sums, step):
+    """Copy the sums of a tile, one in every ``step`` elements, to the first lane of each of the 36 vectors at ``tile``."""
     for i in range(PRODUCTS):
-        put_float(tile + 4 * i * len(lanes), float_at(sums + 4 * i * sums_step))
-    affine = (number_at(order, SCALE) + 4 * m, number_at(order, SHIFT) + 4 * m, number_at(order, BOUNDS))
-    transform_outputs(lanes, line, OUTPUTS * len(lanes), tile, len(lanes))
-    target, residual, added = number_at(order, Y) + at, number_at(order, OTHER) + at, number_at(order, OTHER)
-    finish_rows(lanes, target, width, line, OUTPUTS * len(lanes), residual, added, room, affine)
+        put_float(tile + 4 * i * len(lanes), float_at(sums + 4 * i * step))
 
 
 def _emit(b: Any, task: Any, T: int) -> None:

@@ -52,6 +52,28 @@ def test_a_sparse_convolution_takes_in_the_mean_of_its_channels(last, size, ops)
     assert plan.steps[0].kernel.name.startswith("conv mean of flat") == (len(ops) == 1)
 
 
+@pytest.mark.parametrize(
+    ("window", "residual", "ops"),
+    [
+        ({"kernel_shape": (2, 2), "strides": (2, 2)}, False, ["Conv + Relu + MaxPool"]),
+        ({"kernel_shape": (2, 2), "strides": (2, 2), "ceil_mode": 1}, False, ["Conv + Relu", "MaxPool"]),
+        ({"kernel_shape": (2, 2), "strides": (2, 1)}, False, ["Conv + Relu", "MaxPool"]),
+        ({"kernel_shape": (2, 2), "strides": (2, 2), "pads": (1, 1, 0, 0)}, False, ["Conv + Relu", "MaxPool"]),
+        ({"kernel_shape": (3, 3), "strides": (2, 2)}, False, ["Conv + Relu", "MaxPool"]),
+        ({"kernel_shape": (2, 2), "strides": (2, 2)}, True, ["Conv + Add + Relu", "MaxPool"]),
+    ],
+    ids=["beside", "ceil", "overlapping", "padded", "larger", "residual"],
+)
+def test_winograds_method_takes_in_maxima_of_two_by_two(window, residual, ops):
+    first = [node("Conv", "x w", "c", pads=(1, 1, 1, 1))]
+    first += [node("Add", "c x", "a"), node("Relu", "a", "r")] if residual else [node("Relu", "c", "r")]
+    w = np.float32(0.05) * floats(32, 32, 3, 3)
+    g = graph([*first, node("MaxPool", "r", "y", **window)], {"x": (1, 32, 29, 31)}, ["y"], w=w)
+    plan = check(g, {"x": floats(1, 32, 29, 31)}, threads=2)
+    assert [row.op for row in plan.rows()] == ops
+    assert plan.steps[0].kernel.name.startswith("conv max of winograd" if len(ops) == 1 else "conv winograd")
+
+
 def test_a_value_that_a_body_reads_is_not_taken_in(monkeypatch):
     monkeypatch.setattr("tersor.runtime.kernels.dense.pooled.FAR", 0)
     values = [(Value(name, TensorType("float32", None)),) for name in ("o", "a")]

@@ -9,7 +9,7 @@ from unittest.mock import patch
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from tersor.format_spec.tensors import DenseTensor
@@ -113,6 +113,35 @@ def test_loses_a_digit_at_most(pruned, carry_out):
     carry_out(kernel, x, y, None)
     plain = conv.reference(x, w, pads=(1, 1, 1, 1))
     assert np.abs(y - exact).max() < 10 * np.abs(plain - exact).max()
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    geometry=geometries(),
+    registers=st.sampled_from(list(REGISTERS.values())),
+    pieces=st.integers(1, 5),
+    threads=st.integers(1, 3),
+    whole=st.booleans(),
+    seed=st.integers(0, 99),
+)
+def test_the_largest_of_two_by_two(share, pruned, carry_out, geometry, registers, pieces, threads, whole, seed):
+    (shape, end), rng = geometry, np.random.default_rng(seed)
+    assume(min(shape.OH, shape.OW) > 1)
+    w, (OH, OW) = pruned(rng, (shape.M, shape.C, 3, 3), 0.5), (shape.OH // 2, shape.OW // 2)
+    x = rng.standard_normal((shape.N, shape.C, shape.H, shape.W)).astype(np.float32)
+    scale, shift = rng.standard_normal((2, shape.M))
+    outputs = conv.reference(x, w, pads=(*shape.begin, *end)) * scale[:, None, None] + shift[:, None, None]
+    of_each = np.clip(outputs[:, :, : 2 * OH, : 2 * OW], -0.5, 1.5).reshape(shape.N, shape.M, OH, 2, OW, 2)
+    V, across = max(8, registers[1]), tiles(shape)[1]
+    chosen = cut_tiles(shape, registers, -(-across // V) * V if whole else across)
+    chosen, tensor = replace(chosen, pieces=min(pieces, chosen.total)), share(w, (0,), "rows", np.uint8)
+    kernel = made(tensor, shape, chosen, Epilogue(scale, shift), np.array([-0.5, 1.5], np.float32), threads)
+    guarded = np.full(shape.N * shape.M * OH * OW + 64, 7, np.float32)
+    carry_out(replace(kernel, halved=True), x, guarded[32:-32], None, threads)
+    assert np.all(guarded[:32] == 7)
+    assert np.all(guarded[-32:] == 7)
+    want = of_each.max(axis=(3, 5))
+    np.testing.assert_allclose(guarded[32:-32].reshape(want.shape), want, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("registers", REGISTERS.values(), ids=REGISTERS)
