@@ -79,10 +79,8 @@ def pool_bands(kinds, order, member):
         for row in range(end - top):
             _multiply_row(lanes, order, geometry, task, place, band, row)
         for m in range(channels):
-            source, target = (
-                band + (m * number_at(geometry, ROWS) - top) * length,
-                number_at(order, Y) + (n * channels + m) * plane,
-            )
+            source = band + (m * number_at(geometry, ROWS) - top) * length
+            target = number_at(order, Y) + (n * channels + m) * plane
             pool_rows(windows, facts, source, length, target, number_at(work, 1), number_at(work, 2))
         piece = take(order, member)
 
