@@ -29,7 +29,7 @@ from .shared import one_order
 from .stream import Arrangement, arrange, list_entries, make_stream
 from .streamed_conv import StreamedConv, lists_rows
 from .visits import visits
-from .winograd.conv import WinogradConv, cost_winograd, cut_winograd, fits, winograd_weights
+from .winograd.conv import TileCut, WinogradConv, cost_winograd, cut_winograd, fits, winograd_weights
 
 PREPARED = 10
 """Cycles of bringing one weight, zeros included, into the order of a dense convolution."""
@@ -144,7 +144,7 @@ def _pooled(shape: Shape2D, conv: DenseConv, following: Site) -> Kernel | None:
     return _in_pieces(shape, f"{pooling.name} of dense", both)
 
 
-def _by_winograd(site: Site, shape: Shape2D, cut: Cut, parts: int) -> Kernel:
+def _by_winograd(site: Site, shape: Shape2D, cut: TileCut, parts: int) -> Kernel:
     key = ("conv", site.node.inputs[1], "winograd", cut.T, cut.V)
     weights, codebook = site.prepare(key, lambda: winograd_weights(_matrix(site), shape.C, cut.T, cut.V))
     scale, shift, bounds = _epilogue(site, shape)
