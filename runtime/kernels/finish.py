@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from llvmlite import ir
@@ -71,6 +72,23 @@ def finish_line(y, sums, parts, pitch, count, scale, shift, bounds, residual):
         _finish_vector(y + at, sums + at, parts, pitch, count - i, scale + at, shift + at, bounds, other)
 
 
+def factors_at(b: Any, affine: Any, V: int) -> list[Any]:
+    """Scale, shift, low and high of a channel, vectors that hold one number: ``affine`` are the addresses of scale, shift and
+    bounds."""
+    scale, shift, low = (pointer(b, b.extract_value(affine, k)) for k in range(3))
+    return [splat(b, b.load(place), V) for place in (scale, shift, low, b.gep(low, [ir.Constant(I64, 1)]))]
+
+
+def each_vector(b: Any, count: Any, V: int, emit: Callable[[Any, Any], None]) -> None:
+    """Emit a loop over the vectors of ``count`` elements, and what is done with the rest: ``emit(first, mask)``, the mask being
+    ``None`` for whole vectors."""
+    whole = b.and_(count, ir.Constant(I64, -V))
+    with cgutils.for_range_slice(b, ir.Constant(I64, 0), whole, ir.Constant(I64, V), I64) as (first, _):
+        emit(first, None)
+    with b.if_then(b.icmp_signed("<", whole, count)):
+        emit(whole, lanes_below(b, b.sub(count, whole), V))
+
+
 @intrinsic
 def finish_rows(
     typingctx: Any, lanes: Any, y: Any, width: Any, sums: Any, pitch: Any, residual: Any, added: Any, room: Any, affine: Any
@@ -87,8 +105,7 @@ def finish_rows(
     def codegen(context: Any, b: Any, signature: Any, arguments: Any) -> Any:
         y, width, sums, pitch, residual, added, room, affine = arguments[1:]
         rows, columns = (b.extract_value(room, k) for k in (0, 1))
-        scale, shift, low = (pointer(b, b.extract_value(affine, k)) for k in range(3))
-        factors = [splat(b, b.load(place), V) for place in (scale, shift, low, b.gep(low, [ir.Constant(I64, 1)]))]
+        factors = factors_at(b, affine, V)
         with_residual = b.icmp_signed("!=", added, ir.Constant(I64, 0))
 
         def load(base: Any, at: Any, mask: Any = None) -> Any:
@@ -117,11 +134,7 @@ def finish_rows(
             with cgutils.for_range(b, rows, intp=I64) as loop:
                 finish(loop.index, column, mask)
 
-        whole = b.and_(columns, ir.Constant(I64, -V))
-        with cgutils.for_range_slice(b, ir.Constant(I64, 0), whole, ir.Constant(I64, V), I64) as (column, _):
-            down(column, None)
-        with b.if_then(b.icmp_signed("<", whole, columns)):
-            down(whole, lanes_below(b, b.sub(columns, whole), V))
+        each_vector(b, columns, V, down)
         return context.get_dummy_value()
 
     return types.void(lanes, *[types.intp] * 6, room, affine), codegen

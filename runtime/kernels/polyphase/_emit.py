@@ -8,7 +8,8 @@ from llvmlite import ir
 
 from .._deferred import cgutils, intrinsic, types
 from .._memory import clip, pointer
-from .._vector import I64, call, lanes_below, masked_load, masked_store, splat
+from .._vector import I64, call, lanes_below, masked_load, masked_store
+from ..finish import factors_at
 from ..walk import F32_BYTES
 from ..winograd.transforms import Vectors
 from .terms import OUTPUTS, PRODUCTS, SUMS
@@ -81,8 +82,7 @@ class _Finish:
         self.b, self.v = b, Vectors(b, lanes)
         self.target, self.residual = pointer(b, target), pointer(b, residual)
         self.sums = [pointer(b, b.add(sums, b.mul(step, ir.Constant(I64, k)))) for k in range(SUMS)]
-        scale, shift, low = (pointer(b, b.extract_value(affine, k)) for k in range(3))
-        self.factors = [splat(b, b.load(place), lanes) for place in (scale, shift, low, b.gep(low, [ir.Constant(I64, 1)]))]
+        self.factors = factors_at(b, affine, lanes)
 
     def vectors(self, count: Any, *, added: bool) -> None:
         """Whole vectors, and the rest of ``count`` outputs by masks."""

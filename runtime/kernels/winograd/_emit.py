@@ -9,7 +9,8 @@ from llvmlite import ir
 
 from .._deferred import cgutils, intrinsic, types
 from .._memory import clip, pointer
-from .._vector import I64, call, lanes_below, masked_load, masked_store, splat
+from .._vector import I64, call, lanes_below, masked_load, masked_store
+from ..finish import each_vector, factors_at
 from .transforms import OUTPUTS, POINTS, TAPS, Vectors
 
 I8 = ir.IntType(8)
@@ -133,8 +134,7 @@ def finish_maxima(typingctx: Any, lanes: Any, y: Any, width: Any, sums: Any, pit
     def emit(v: Vectors, y: Any, width: Any, sums: Any, pitch: Any, room: Any, affine: Any) -> None:
         b = v.b
         rows, columns = (b.extract_value(room, k) for k in (0, 1))
-        scale, shift, low = (pointer(b, b.extract_value(affine, k)) for k in range(3))
-        factors = [splat(b, b.load(place), v.lanes) for place in (scale, shift, low, b.gep(low, [ir.Constant(I64, 1)]))]
+        factors = factors_at(b, affine, v.lanes)
 
         def larger(one: Any, other: Any) -> Any:
             return b.select(b.fcmp_ordered(">", other, one), other, one)
@@ -154,10 +154,6 @@ def finish_maxima(typingctx: Any, lanes: Any, y: Any, width: Any, sums: Any, pit
                 else:
                     masked_store(b, value, place, mask)
 
-        whole = b.and_(columns, ir.Constant(I64, -v.lanes))
-        with cgutils.for_range_slice(b, ir.Constant(I64, 0), whole, ir.Constant(I64, v.lanes), I64) as (column, _):
-            down(column, None)
-        with b.if_then(b.icmp_signed("<", whole, columns)):
-            down(whole, lanes_below(b, b.sub(columns, whole), v.lanes))
+        each_vector(b, columns, v.lanes, down)
 
     return _instruction(types.void(lanes, *[types.intp] * 4, room, affine), emit)
