@@ -42,26 +42,22 @@ def multiply_pieces(lanes, order, member):
     place = number_at(order, SCRATCH) + member * number_at(geometry, PLACE)
     task, packing = np.empty(product.TASK, np.int64), np.empty(pack.PACKING, np.int64)
     packing[pack.GEOMETRY] = geometry
-    plane = number_at(geometry, OH) * number_at(geometry, OW)
     piece = take(order, member)
     while piece < number_at(order, PIECES):
         work = number_at(order, WORK) + 40 * piece
-        n, chunks = number_at(work, 0), (number_at(work, 3), number_at(work, 4))
-        other, image = number_at(order, OTHER), 4 * n * number_at(geometry, M) * plane
-        planes = number_at(order, Y) + image, other + image if other != 0 else other, plane
-        positions = n, number_at(work, 1), number_at(work, 2)
-        multiply_positions(lanes, order, geometry, task, packing, place, positions, chunks, planes)
+        positions = number_at(work, 0), number_at(work, 1), number_at(work, 2)
+        chunks = number_at(work, 3), number_at(work, 4)
+        _multiply_positions(lanes, order, geometry, task, packing, place, positions, chunks)
         piece = take(order, member)
 
 
 @jit
-def multiply_positions(lanes, order, geometry, task, packing, packed, positions, chunks, planes):
+def _multiply_positions(lanes, order, geometry, task, packing, packed, positions, chunks):
     """Compute the outputs at ``positions``, (image, first, last), for the ``chunks``, (first, last), of the output channels.
-
-    ``planes`` are the addresses of the first channel's plane of outputs and of a residual, 0 when there is none, and elements
-    from one plane to the next. Sums of one chunk are kept where one block holds all inputs, else of all.
-    """
-    V, (n, first, last), (y, other, plane) = len(lanes), positions, planes
+    Sums of one chunk are kept where one block holds all inputs, else of all."""
+    V, (n, first, last), plane = len(lanes), positions, number_at(geometry, OH) * number_at(geometry, OW)
+    image, other = 4 * n * number_at(geometry, M) * plane, number_at(order, OTHER)
+    y, other = number_at(order, Y) + image, other + image if other != 0 else other
     sums = packed + 4 * number_at(geometry, PACKED)
     columns = (last - first + V - 1) // V * V
     packing[pack.TARGET], packing[pack.IMAGE] = packed, sums + 4 * number_at(geometry, SUM)
