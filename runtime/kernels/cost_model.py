@@ -18,13 +18,17 @@ BLOCK_BYTES = (24 << 10, 37 << 10, 50 << 10, 64 << 10, 128 << 10, 256 << 10)
 """Packed inputs of one block: those of the first fit a 32 KiB first-level cache beside the stream of weights, those of the
 second one of 48 KiB, and those of the third nearly do."""
 
-LOADS = (1.0, *((1.1, 1.2) if first_cache() >= 48 << 10 else (1.3, 1.45)), 1.5, 1.8, 2.0, 2.2)
+LOADS = (0.9, *((0.98, 1.1) if first_cache() >= 48 << 10 else (1.3, 1.45)), 1.5, 1.8, 2.0, 2.2)
 """Cycles of a load, when there are many, by the :data:`BLOCK_BYTES` that the inputs of a block fit; last if they fit none."""
+
+APART, LEAST_APART = 1.4, 1.6
+"""By how much a load takes longer whose input is read in place, and the cycles that it is of at least: there, inputs of one
+channel and the next lie in few sets of a cache."""
 
 MULTIPLY_ADD = 0.9
 """Cycles of a multiply-add whose input is in a register, on a core of which another processor uses a part."""
 
-SECOND_PRODUCT = 0.6
+SECOND_PRODUCT = 0.7
 """Cycles by which a load takes longer whose input is multiplied for both channels of a pair."""
 
 PARTNERS, CHOSEN = 512, 0.44
@@ -35,8 +39,12 @@ MOST_PARTS, PART = 8, 256
 """Parts of the output channels for each thread, at most, where tiles are shared, and the vectors of sums of one, at least: the
 fewer visits are sorted together, the worse a processor predicts where they end, which matters where they are short."""
 
-VISITED = {1: 30, 2: 88}
-"""Cycles that a visit takes beside its entries, by its channels: two walk three lists."""
+VISITED = {1: 16, 2: 45}
+"""Cycles that a visit takes beside its entries and sums, by its channels: two walk three lists."""
+
+SUMMED = 4, 6
+"""Cycles of each vector that a visit sums up: where one block holds all channels, and where sums are loaded from the
+second-level cache and stored there."""
 
 SHIFTED = {1: 30, 2: 60}
 """Cycles that it takes more for each shift of its sums, beside the shift itself: there are as many lists again."""
@@ -127,22 +135,23 @@ def cost(shape: Shape2D, tiling: Tiling, nonzeros: int, width: int = 16, parts: 
     mispredicts the ends of its loops and, unless one block holds all channels, loads and stores sums in the second-level
     cache; where sums are shifted, it has more loops. Every output is scaled and stored, by masks where a tile reaches over an
     edge; every packed vector is loaded and stored, rows of large tensors from and to memory. The numbers were fitted to the
-    times of 1,400 tilings of 28 layers at three densities, those of shifts and memory to layers of four networks, those of
-    pairs to 177 tilings, each with one channel and with two; among other layers of a network, entries take an eighth longer
-    than alone.
+    times of 1,400 tilings of 28 layers at three densities, those of shifts and memory to layers of four networks, and once
+    more to 1,600 tilings of 78 layers, each among the other layers of its network, where entries take an eighth longer than
+    alone.
     """
     T, R, V, count = tiling.T, tiling.R, tiling.V, visits(shape, tiling)
     wide, channels = max(1, V // width), shape.C // shape.groups
-    blocks = max(1, -(-channels // tiling.block))
     both = shared_entries(shape, tiling, nonzeros, parts) if T == 2 else 0.0
     in_place = tiling.shape == "direct"
     vectors = R if in_place else tiling.vectors
     held = min(tiling.block, channels) * vectors * V * 4
-    load = LOADS[bisect_left(BLOCK_BYTES, held)] * (1.4 if in_place else 1.0)
+    load = LOADS[bisect_left(BLOCK_BYTES, held)]
+    if in_place:
+        load = APART * max(LEAST_APART, load)
     walked = 1.12 * (
         (nonzeros - 2 * both) * (R * wide * load + 2) + both * (R * wide * max(load + SECOND_PRODUCT, 2 * MULTIPLY_ADD) + 2)
     )
-    visited = count * (VISITED[T] + (4 * T * R * wide if blocks > 1 else 0))
+    visited = count * (VISITED[T] + SUMMED[tiling.block < channels] * T * R * wide)
     visited += count * (tiling.shifts - 1) * (SHIFTED[T] + T * R * wide)
     twice = tiling.shifts > 1 and tiling.columns < shape.OW  # then cache lines are written by two tiles
     line = stored_line(shape) if tiling.shape == "rows" else min(STORED[1], stored_line(shape))

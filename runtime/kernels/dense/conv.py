@@ -9,7 +9,7 @@ import numpy as np
 
 from .._jit import Kernel
 from .._property import made_once
-from ..cost_model import spread
+from ..cost_model import STORED, spread, stored_line
 from ..geometry import geometry_of
 from ..layout import Shape2D, balanced
 from ..matrix import Matrix
@@ -62,10 +62,10 @@ def cut_dense(shape: Shape2D, registers: tuple[int, int], parts: int = 1) -> Cut
 def cost_dense(shape: Shape2D, cut: Cut, width: int, parts: int = 1) -> float:
     """Estimated cycles of ``parts`` threads on cores whose vectors have ``width`` lanes, on the scale of
     :func:`tersor.runtime.kernels.cost_model.cost`. Packing takes longer where rows of outputs are short, storing where sums
-    are kept first."""
+    are kept first, or outputs do not stay near."""
     vectors = cut.V // width * cut.total / cut.pieces
     packed = (10 if shape.strides[1] == 1 else 15) + 5 * cut.V / shape.OW
-    stored = 10 if cut.block >= shape.C else 15
+    stored = (10 if cut.block >= shape.C else 15) + (stored_line(shape) > STORED[0]) * 3
     divided, repeated = 1.1 * cut.cycles * shape.dense + stored * shape.M, packed * shape.C * shape.taps
     shares = min(parts, -(-shape.M // cut.chunk))
     return spread(shape.N * cut.pieces, parts, shares, vectors * divided, vectors * repeated + 2000)

@@ -109,7 +109,7 @@ def cost_winograd(shape: Shape2D, cut: TileCut, width: int, parts: int = 1) -> f
     kernels, wide = shape.C * shape.M, cut.V // width
     of_product = cut.cycles * (1.1 if cut.block >= shape.C else 1.35)
     vectors, left_over = wide * cut.total / cut.pieces, cut.left_over / cut.pieces
-    repeated = (600 if cut.across % cut.V else 150) * shape.C * (wide * cut.runs(cut.V) + left_over)
+    repeated = (400 if cut.across % cut.V else 150) * shape.C * (wide * cut.runs(cut.V) + left_over)
     kernel = 400 * wide / cut.V / (cut.pieces if keeps_kernels(shape, cut) else 1)
     lines = wide * OUTPUTS * cut.runs(cut.V // OUTPUTS)
     finished = 180 * (vectors + left_over) + (11 + 0.8 * stored_line(shape)) * lines

@@ -37,8 +37,8 @@ def test_choice_fits_registers_and_offsets(shape, density, registers):
 
 
 def test_few_tiles_are_chosen_for_the_threads_that_share_them():
-    shape = Shape2D(N=1, C=1024, H=1, W=196, M=256, OH=1, OW=196)
-    alone, together = (choose(shape, 26_000, (32, 16), parts) for parts in (1, 2))
+    shape = Shape2D(N=1, C=512, H=1, W=169, M=64, OH=1, OW=169)
+    alone, together = (choose(shape, 10_800, (32, 16), parts) for parts in (1, 2))
     assert alone is not None
     assert together is not None
     assert tiles(shape, alone) == 1
