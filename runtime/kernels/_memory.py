@@ -41,10 +41,24 @@ def pointer(builder: Any, address: Any) -> Any:
     return builder.inttoptr(address, F32_POINTER)
 
 
+def held(builder: Any, number: Any) -> Any:
+    """The same integer, in a general register."""
+    return builder.call(ir.InlineAsm(ir.FunctionType(number.type, [number.type]), "", "=r,0"), [number])
+
+
 def opaque(builder: Any, place: Any) -> Any:
     """The same pointer, as one number in a register: where an instruction adds up two, the processor makes two of it."""
-    same = ir.InlineAsm(ir.FunctionType(I64, [I64]), "", "=r,0")
-    return builder.inttoptr(builder.call(same, [builder.ptrtoint(place, I64)]), place.type)
+    return builder.inttoptr(held(builder, builder.ptrtoint(place, I64)), place.type)
+
+
+def splat_held(builder: Any, scalar: Any, lanes: int) -> Any:
+    """A vector with a float32 in every lane, by way of a general register.
+
+    To load one number into a vector of 64 bytes takes as long as to load them all, and loads are what kernels of sparse weights
+    have the least of; to load it into a general register takes half as long, and to move it from there no load at all.
+    """
+    everywhere = splat(builder, held(builder, builder.bitcast(scalar, I32)), lanes)
+    return builder.bitcast(everywhere, ir.VectorType(F32, lanes))
 
 
 def _mover(lanes: Any, others: int, emit: Callable[..., Any]) -> Any:
