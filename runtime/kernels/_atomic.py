@@ -42,6 +42,18 @@ def seen_at(typingctx: Any, address: Any) -> Any:
 
 
 @intrinsic
+def put_at(typingctx: Any, address: Any, value: Any) -> Any:
+    """Write ``value``, without waiting until others can see it."""
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        place, value = arguments
+        builder.store_atomic(value, builder.inttoptr(place, PLACE), "release", 8)
+        return context.get_dummy_value()
+
+    return types.void(types.intp, types.intp), codegen
+
+
+@intrinsic
 def add_at(typingctx: Any, address: Any, value: Any) -> Any:
     """Add ``value``; returns the number before."""
     return _simple(2, lambda b, place, value: b.atomic_rmw("add", place, value, "acq_rel"))

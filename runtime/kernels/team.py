@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ._atomic import add_at, call_for, let_others_run, number_at, pause, processor, replace_at, seen_at, swap_at
+from ._atomic import add_at, call_for, let_others_run, number_at, pause, processor, put_at, replace_at, seen_at, swap_at
 from ._jit import jit
 from ._memory import address
 from .order import BACK, CODE, COUNTED, FAILED, ORDER, PIECES, SHARED, TAKEN
@@ -17,10 +17,16 @@ from .order import BACK, CODE, COUNTED, FAILED, ORDER, PIECES, SHARED, TAKEN
 LINE = 8
 """Numbers in a cache line: those that different threads wait for lie in lines of their own."""
 
-LED, WORK, ENDED, FUNCTION, ARGUMENT, CALLS, PROCESSOR, BUSY = (LINE * k for k in range(8))
-"""Places in a team, int64: whether somebody leads; the work, see below; how many who joined have ended; the address of its code
-and what that is called with; how often followers were called back to Python; the processor of who led last, or -1; how
-many threads carry out orders."""
+LINES = 5
+"""Lines of a team."""
+
+LED, WORK, ENDED, CALLS, BUSY = (LINE * k for k in range(LINES))
+"""Places in a team, int64: whether somebody leads; the work, see below; how often followers who joined work have ended; how
+often they were called back to Python; how many threads carry out orders."""
+
+FUNCTION, ARGUMENT, PROCESSOR = (WORK + k for k in range(1, 4))
+"""Who looks at the work has these with it, in one line: the address of its code and what that is called with; the processor of
+who led last, or -1."""
 
 OPEN, JOINED, NUMBER = 1, 2, 1 << 32
 """The work as one number: whether it is open, plus twice the number of followers who joined, plus 2^32 times its number."""
@@ -38,7 +44,7 @@ LOOKS = 64
 
 def make_team() -> np.ndarray:
     """A team that nobody leads."""
-    team = np.zeros(8 * LINE, np.int64)
+    team = np.zeros(LINES * LINE, np.int64)
     team[PROCESSOR] = -1
     return team
 
@@ -92,21 +98,20 @@ def lead(team, function, argument, patience):
         call_for(function, argument, 0)
         return 0
     work, ended = place + 8 * WORK, place + 8 * ENDED
-    swap_at(place + 8 * FUNCTION, function)
-    swap_at(place + 8 * ARGUMENT, argument)
-    swap_at(place + 8 * PROCESSOR, processor())
-    number = seen_at(work) // NUMBER + 1
-    swap_at(work, number * NUMBER + OPEN)
+    number, before, core = seen_at(work) // NUMBER + 1, seen_at(ended), processor()
+    put_at(place + 8 * FUNCTION, function)
+    put_at(place + 8 * ARGUMENT, argument)
+    put_at(place + 8 * PROCESSOR, core)
+    put_at(work, number * NUMBER + OPEN)
     call_for(function, argument, 0)
     joined, looked = swap_at(work, number * NUMBER) % NUMBER // JOINED, 0
-    while seen_at(ended) != joined:
+    while seen_at(ended) != before + joined:
         looked += 1
         if looked % patience == 0:
             let_others_run()
         else:
             pause()
-    swap_at(ended, 0)
-    swap_at(place + 8 * LED, 0)
+    put_at(place + 8 * LED, 0)
     return joined
 
 
@@ -118,8 +123,8 @@ def carry_out(team, orders, patience):
     add_at(busy, 1)
     for i in range(len(orders)):
         order = address(orders) + 8 * ORDER * i
-        swap_at(order + 8 * TAKEN, 0)
-        swap_at(order + 8 * COUNTED, 0)
+        put_at(order + 8 * TAKEN, 0)
+        put_at(order + 8 * COUNTED, 0)
         if number_at(order, SHARED) != 0:
             lead(team, number_at(order, CODE), order, patience)
         else:
