@@ -68,8 +68,9 @@ def _called(name: str, V: int, count: int, emit: Callable[[Any, ir.Function, int
 def _emit_band(b: Any, function: Any, V: int) -> None:
     target, row, pitch, length, count = function.args
     size, read = b.mul(length, ir.Constant(I64, 4)), _every(b, V, 1)
-    with b.if_then(b.icmp_signed("<=", length, ir.Constant(I64, V))):
-        b.ret(_each_row(b, target, size, row, pitch, count, read))
+    for most in (V // 2, V):  # fewer of smaller vectors lie in two cache lines
+        with b.if_then(b.icmp_signed("<=", length, ir.Constant(I64, most))):
+            b.ret(_each_row(b, target, size, row, pitch, count, _every(b, most, 1)))
     with cgutils.for_range(b, count, intp=I64) as rows:
         to, at = b.add(target, b.mul(rows.index, size)), b.add(row, b.mul(rows.index, pitch))
         with cgutils.for_range_slice(b, ZERO, size, ir.Constant(I64, 4 * V), I64) as (offset, _):

@@ -69,6 +69,9 @@ def put_zeros(lanes, target, step, count):
     """Write ``count`` vectors of zeros, ``step`` bytes apart; returns where another would be."""
     if count <= 0:  # mostly, and a call takes longer than the question
         return target
+    if count == 1:  # or than one vector
+        copy_lanes(lanes, target, target, 0, 0)
+        return target + step
     return copy_column(lanes, target, step, target, 0, 1, 0, 0, count)
 
 
