@@ -7,12 +7,11 @@ from typing import Any
 
 from llvmlite import ir
 
+from .. import walk
 from .._deferred import cgutils, intrinsic, types
 from .._memory import clip, pointer
 from .._vector import I64, call, lanes_below, masked_load, masked_store
 from ..finish import each_vector, factors_at
-from ..walk import TOGETHER
-from ..walk import weights as looked_up
 from .transforms import OUTPUTS, POINTS, TAPS, Vectors
 
 I8 = ir.IntType(8)
@@ -103,8 +102,8 @@ def _looked_up(v: Vectors, source: Any, codebook: Any, at: int) -> Any:
     processors with the mitigation of Downfall."""
     b, codes, values = v.b, v.b.inttoptr(source, I8.as_pointer()), pointer(v.b, codebook)
     result = ir.Constant(v.type, ir.Undefined)
-    for lane in range(0, v.lanes, TOGETHER):
-        for k, value in enumerate(looked_up(b, codes, values, ir.Constant(I64, at + lane), TOGETHER)):
+    for lane in range(0, v.lanes, walk.TOGETHER):
+        for k, value in enumerate(walk.weights(b, codes, values, ir.Constant(I64, at + lane), walk.TOGETHER)):
             result = b.insert_element(result, value, ir.Constant(I64, lane + k))
     return result
 
