@@ -41,24 +41,10 @@ def pointer(builder: Any, address: Any) -> Any:
     return builder.inttoptr(address, F32_POINTER)
 
 
-def held(builder: Any, number: Any) -> Any:
-    """The same integer, in a general register."""
-    return builder.call(ir.InlineAsm(ir.FunctionType(number.type, [number.type]), "", "=r,0"), [number])
-
-
 def opaque(builder: Any, place: Any) -> Any:
     """The same pointer, as one number in a register: where an instruction adds up two, the processor makes two of it."""
-    return builder.inttoptr(held(builder, builder.ptrtoint(place, I64)), place.type)
-
-
-def splat_held(builder: Any, scalar: Any, lanes: int) -> Any:
-    """A vector with a float32 in every lane, by way of a general register.
-
-    To load one number into a vector of 64 bytes takes as long as to load them all, and loads are what kernels of sparse weights
-    have the least of; to load it into a general register takes half as long, and to move it from there no load at all.
-    """
-    everywhere = splat(builder, held(builder, builder.bitcast(scalar, I32)), lanes)
-    return builder.bitcast(everywhere, ir.VectorType(F32, lanes))
+    same = ir.InlineAsm(ir.FunctionType(I64, [I64]), "", "=r,0")
+    return builder.inttoptr(builder.call(same, [builder.ptrtoint(place, I64)]), place.type)
 
 
 def _mover(lanes: Any, others: int, emit: Callable[..., Any]) -> Any:
@@ -164,9 +150,8 @@ def place_at(typingctx: Any, address: Any, index: Any) -> Any:
     return types.intp(types.intp, types.intp), codegen
 
 
-@intrinsic
-def prefetch_rows(typingctx: Any, row: Any, pitch: Any, length: Any, count: Any) -> Any:
-    """Ask for the cache lines of ``length`` elements from each of ``count`` rows that are ``pitch`` bytes apart."""
+def _asker(*, write: bool) -> Any:
+    """An intrinsic's answer: what asks for the lines of rows, see :func:`prefetch_rows`."""
 
     def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         b, (row, pitch, length, count) = builder, arguments
@@ -174,10 +159,23 @@ def prefetch_rows(typingctx: Any, row: Any, pitch: Any, length: Any, count: Any)
         with cgutils.for_range(b, count, intp=I64) as outer:
             place = b.add(row, b.mul(outer.index, pitch))
             with cgutils.for_range_slice(b, ir.Constant(I64, 0), size, line, I64) as (offset, _):
-                prefetch_line(b, pointer(b, b.add(place, offset)))
+                prefetch_line(b, pointer(b, b.add(place, offset)), write=write)
         return context.get_dummy_value()
 
     return types.void(*[types.intp] * 4), codegen
+
+
+@intrinsic
+def prefetch_rows(typingctx: Any, row: Any, pitch: Any, length: Any, count: Any) -> Any:
+    """Ask for the cache lines of ``length`` elements from each of ``count`` rows that are ``pitch`` bytes apart."""
+    return _asker(write=False)
+
+
+@intrinsic
+def prefetch_written(typingctx: Any, row: Any, pitch: Any, length: Any, count: Any) -> Any:
+    """As :func:`prefetch_rows`, for lines that will be written: another core that has them gives them up at once, and need not
+    be asked a second time."""
+    return _asker(write=True)
 
 
 @intrinsic

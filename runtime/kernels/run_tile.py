@@ -12,8 +12,8 @@ from typing import Any
 from llvmlite import ir
 
 from ._deferred import cgutils, intrinsic, types
-from ._memory import opaque, pointer, splat_held
-from ._vector import F32, I64, call, prefetch_line, vector_pointer
+from ._memory import opaque, pointer
+from ._vector import F32, I64, call, prefetch_line, splat, vector_pointer
 from .walk import listed, loop, weights
 
 LANES = 16
@@ -62,7 +62,7 @@ class _Sums:
         """Add a weight's products."""
         b = self.b
         place = opaque(b, b.gep(packed, [b.mul(column, ir.Constant(I64, LANES * self.registers))]))
-        inputs, factor = self.load(place), splat_held(b, weight, LANES)
+        inputs, factor = self.load(place), splat(b, weight, LANES)
         fma = f"llvm.fma.v{LANES}f32"
         return [call(b, fma, self.vector, [factor, value, sum_]) for value, sum_ in zip(inputs, sums, strict=True)]
 

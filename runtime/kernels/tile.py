@@ -17,7 +17,7 @@ from typing import Any, TypeAlias
 
 from llvmlite import ir
 
-from ._memory import clip, opaque, splat_held
+from ._memory import clip, opaque
 from ._vector import F32, I64, call, masked_load, masked_store, splat, vector_pointer
 
 I32, I8 = ir.IntType(32), ir.IntType(8)
@@ -91,11 +91,11 @@ class Tile:
         phis = [[b.phi(self.vector) for _ in channel] for channel in sums]
         offset, factors = weights.read(i, len(sums), 4 * self.lanes)
         source = opaque(b, b.inttoptr(b.add(b.ptrtoint(inputs, I64), offset), F32.as_pointer()))
-        added, vectors = [[] for _ in sums], [splat_held(b, weight, self.lanes) for weight in factors]
+        added = [[] for _ in sums]
         for r in range(self.rows):
             value = self._load(source, r * self.lanes, 4)
-            for t, weight in enumerate(vectors):
-                operands = [weight, value, phis[t][r]]
+            for t, weight in enumerate(factors):
+                operands = [splat(b, weight, self.lanes), value, phis[t][r]]
                 added[t].append(call(b, f"llvm.fma.v{self.lanes}f32", self.vector, operands))
         following = b.add(i, ir.Constant(I64, weights.size(len(sums))))
         i.add_incoming(following, loop)

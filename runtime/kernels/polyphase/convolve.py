@@ -12,7 +12,7 @@ import numpy as np
 from .. import multiply as product
 from .._atomic import call_at, code_of, number_at
 from .._jit import jit
-from .._memory import address, prefetch_rows
+from .._memory import address, prefetch_written
 from ..geometry import DILATION_H, KERNEL_H, OH, OW, OWN, PHASE, STRIDE_H, STRIDE_W, TOP, C, H, M, W
 from ..order import OTHER, PIECES, SCRATCH, WORK, X, Y
 from ..pack import pack_image, put_zeros
@@ -136,7 +136,7 @@ def _multiply_chunk(lanes, order, geometry, task, packed, n, m, first, last):
             begin, end = vectors * part // parts, vectors * (part + 1) // parts
             earlier, later = together * point // SUMS, together * (point + 1) // SUMS  # some at a time: they come from afar
             y = number_at(order, Y) + outputs + 4 * (earlier * plane + OUTPUTS * begin * V)
-            prefetch_rows(y, 4 * plane, OUTPUTS * (end - begin) * V, later - earlier)
+            prefetch_written(y, 4 * plane, OUTPUTS * (end - begin) * V, later - earlier)
             task[product.INPUTS], task[product.SUMS] = inputs + 4 * begin * V, sums + point * step + 4 * begin * V
             call_at(number_at(number_at(order, MULTIPLIERS), end - begin), address(task))
         inputs, weights = inputs + 4 * (columns * products + V), weights + 4 * ((channels + T - 1) // T * T) * products

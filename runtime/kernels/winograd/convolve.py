@@ -11,7 +11,7 @@ import numpy as np
 
 from .._atomic import call_at, code_of, number_at
 from .._jit import jit
-from .._memory import address, copy_lanes, prefetch_rows
+from .._memory import address, copy_lanes, prefetch_written
 from ..finish import finish_rows
 from ..geometry import LEFT, OH, OW, OWN, TOP, C, H, M, W
 from ..multiply import FIRST, INPUTS, PITCH, ROWS, STEP, SUMS, TASK, UNIT, UNITS
@@ -194,7 +194,7 @@ def _ask_for(halved, channel, place, tiles, order, geometry):
     height, width, size = number_at(geometry, OH) // apart, number_at(geometry, OW) // apart, OUTPUTS // apart
     first, reach = size * (row * width + column), min(size * tiles, width - size * column)
     rows = size * ((column + tiles + across - 1) // across)
-    prefetch_rows(number_at(order, Y) + 4 * (channel * height * width + first), 4 * width, reach, rows)
+    prefetch_written(number_at(order, Y) + 4 * (channel * height * width + first), 4 * width, reach, rows)
 
 
 @jit
