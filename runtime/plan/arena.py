@@ -9,6 +9,9 @@ import numpy as np
 
 ALIGNMENT = 64
 
+PLACE_BYTES = 1 << 20
+"""Scratch memory of one thread that stays in a second-level cache of its core, at most."""
+
 
 @dataclass(frozen=True)
 class Lifetime:
@@ -36,6 +39,20 @@ def assign(lifetimes: Sequence[Lifetime]) -> tuple[list[int], int]:
         total = max(total, offsets[i] + size)
         placed.append(i)
     return offsets, total
+
+
+def assign_scratch(sizes: Sequence[int], threads: int) -> tuple[list[int | None], int]:
+    """Offsets of the scratch memory that each step needs in a block that is apart from values, and the block's size in bytes;
+    ``None`` for those that are to lie among values.
+
+    On several threads that is always the same memory: what one writes is not in the cache of another. They have parts of it in
+    their order, so that of two each stays on its side of the middle, which all steps have in common. Among values is what does
+    not fit a cache, and everything on one thread, whose cache holds more then.
+    """
+    fitting = [threads > 1 and size <= threads * PLACE_BYTES for size in sizes]
+    halves = [_aligned(-(-size // 2)) if fits else 0 for size, fits in zip(sizes, fitting, strict=True)]
+    middle = max(halves, default=0)
+    return [middle - half if fits else None for half, fits in zip(halves, fitting, strict=True)], 2 * middle
 
 
 def _best_gap(busy: Sequence[tuple[int, int]], size: int) -> int:

@@ -12,7 +12,7 @@ import numpy as np
 from ...format_spec.graph import Graph, Node, Tensor
 from ...format_spec.limits import Limits
 from ..ops._registry import find_lowering
-from .arena import Lifetime, assign
+from .arena import Lifetime, assign, assign_scratch
 from .dead import drop_dead
 from .facts import Facts, analyse
 from .fusion import Draft, fuse
@@ -171,9 +171,13 @@ class _Builder:
                     root = self.storage.resolve(self.names[index])[0]
                     spans[root] = (spans.get(root, (position, 0))[0], position)
         lifetimes = [Lifetime(self._bytes(root), *span) for root, span in spans.items()]
-        lifetimes += [Lifetime(step.kernel.scratch, i, i) for i, step in enumerate(steps)]
-        offsets, size = assign(lifetimes)
-        return dict(zip(spans, offsets, strict=False)), offsets[len(spans) :], size
+        sizes = [step.kernel.scratch for step in steps]
+        apart, room = assign_scratch(sizes, self.threads)
+        among = [Lifetime(size, i, i) for i, (size, at) in enumerate(zip(sizes, apart, strict=True)) if at is None]
+        offsets, size = assign([*lifetimes, *among])
+        rest = iter(offsets[len(spans) :])
+        scratch = [next(rest) if at is None else size + at for at in apart]
+        return dict(zip(spans, offsets, strict=False)), scratch, size + room
 
     def _bytes(self, name: str) -> int:
         shaped = self.facts.type(name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tersor.runtime.plan.arena import ALIGNMENT, Lifetime, aligned_bytes, assign
+from tersor.runtime.plan.arena import ALIGNMENT, PLACE_BYTES, Lifetime, aligned_bytes, assign, assign_scratch
 
 LIFETIMES = st.lists(
     st.builds(
@@ -39,6 +39,19 @@ def test_a_value_takes_the_smallest_gap_that_fits():
     offsets, total = assign(lifetimes)
     assert offsets == [0, 1024, 1984, 2112, 1984]
     assert total == 2176
+
+
+@given(st.lists(st.integers(0, 3 * PLACE_BYTES), max_size=9), st.integers(1, 3))
+def test_scratch_memory_has_its_middle_in_common_where_it_fits_caches(sizes, threads):
+    offsets, room = assign_scratch(sizes, threads)
+    for size, at in zip(sizes, offsets, strict=True):
+        if threads == 1 or size > threads * PLACE_BYTES:
+            assert at is None
+        else:
+            assert at is not None
+            assert at % ALIGNMENT == 0
+            assert 0 <= at <= at + size <= room
+            assert at + -(-size // 2) <= room // 2 <= at + -(-size // 2) + ALIGNMENT
 
 
 def test_memory_is_aligned():
