@@ -14,22 +14,32 @@ from .layout import MOST_VECTORS, Shape2D, Tiling, balanced, tiles
 HEIGHTS = (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 16, 20, 24, 28)
 WIDTHS = (8, 16)
 
-BLOCK_BYTES = (24 << 10, 37 << 10, 50 << 10, 64 << 10, 128 << 10, 256 << 10)
-"""Packed inputs of one block: those of the first fit a 32 KiB first-level cache beside the stream of weights, those of the
-second one of 48 KiB, and those of the third nearly do."""
+BLOCK_BYTES = (16 << 10, 24 << 10, 37 << 10, 50 << 10, 64 << 10, 128 << 10, 256 << 10)
+"""Packed inputs of one block: those of the second fit a 32 KiB first-level cache beside the stream of weights, those of the
+third one of 48 KiB, and those of the fourth nearly do."""
 
-LOADS = (0.9, *((0.98, 1.1) if first_cache() >= 48 << 10 else (1.3, 1.45)), 1.5, 1.8, 2.0, 2.2)
+LOADS = (0.9, 0.9, *((0.9, 1.14) if first_cache() >= 48 << 10 else (1.3, 1.45)), 1.47, 2.0, 2.25, 2.5)
 """Cycles of a load, when there are many, by the :data:`BLOCK_BYTES` that the inputs of a block fit; last if they fit none."""
 
-APART, LEAST_APART = 1.4, 1.6
+PACKED = 7, 10, 11.5
+"""Cycles of packing a vector, by the first :data:`BLOCK_BYTES`, the last for all larger ones: what is packed takes the place of
+other inputs in the cache, or of packed ones, which are then written to and read from the next one."""
+
+STRIDED = 5
+"""Cycles that it takes more where only every second element of a row is packed, or fewer."""
+
+APART, LEAST_APART = 1.5, 1.5
 """By how much a load takes longer whose input is read in place, and the cycles that it is of at least: there, inputs of one
 channel and the next lie in few sets of a cache."""
 
-MULTIPLY_ADD = 0.9
+MULTIPLY_ADD = 0.85
 """Cycles of a multiply-add whose input is in a register, on a core of which another processor uses a part."""
 
 SECOND_PRODUCT = 0.7
 """Cycles by which a load takes longer whose input is multiplied for both channels of a pair."""
+
+ENTRY = 2.5
+"""Cycles of an entry beside its vectors."""
 
 PARTNERS, CHOSEN = 512, 0.44
 """Output channels among which pairs are chosen, at most; by how many standard deviations such pairs share more inputs than any
@@ -39,17 +49,17 @@ MOST_PARTS, PART = 8, 256
 """Parts of the output channels for each thread, at most, where tiles are shared, and the vectors of sums of one, at least: the
 fewer visits are sorted together, the worse a processor predicts where they end, which matters where they are short."""
 
-VISITED = {1: 16, 2: 45}
+VISITED = {1: 10, 2: 50}
 """Cycles that a visit takes beside its entries and sums, by its channels: two walk three lists."""
 
 SUMMED = 4, 6
 """Cycles of each vector that a visit sums up: where one block holds all channels, and where sums are loaded from the
 second-level cache and stored there."""
 
-SHIFTED = {1: 30, 2: 60}
+SHIFTED = {1: 28, 2: 70}
 """Cycles that it takes more for each shift of its sums, beside the shift itself: there are as many lists again."""
 
-PARTIAL = 4
+PARTIAL = 5
 """Cycles by which it takes longer to store a vector of a tile that reaches over an edge."""
 
 VISIT_PREPARED, ENTRY_PREPARED, LISTED = 150, {1: 9, 2: 28}, 12
@@ -60,7 +70,7 @@ cycles here."""
 NEAR, FAR = 1 << 17, 1 << 19
 """Elements of inputs or outputs that stay in the second-level cache, at most, and in one that all cores share."""
 
-STORED = (4, 13, 40)
+STORED = (5, 11, 40)
 """Cycles of a vector of outputs where they stay near, between, and where they are far, and not in one run."""
 
 FETCHED = 30
@@ -136,8 +146,8 @@ def cost(shape: Shape2D, tiling: Tiling, nonzeros: int, width: int = 16, parts: 
     cache; where sums are shifted, it has more loops. Every output is scaled and stored, by masks where a tile reaches over an
     edge; every packed vector is loaded and stored, rows of large tensors from and to memory. The numbers were fitted to the
     times of 1,400 tilings of 28 layers at three densities, those of shifts and memory to layers of four networks, and once
-    more to 1,600 tilings of 78 layers, each among the other layers of its network, where entries take an eighth longer than
-    alone.
+    more to 2,700 tilings of 86 layers, each among the other layers of its network, where entries take an eighth longer than
+    alone. Only their ratios count: a processor without neighbours takes two thirds of these cycles.
     """
     T, R, V, count = tiling.T, tiling.R, tiling.V, visits(shape, tiling)
     wide, channels = max(1, V // width), shape.C // shape.groups
@@ -145,11 +155,13 @@ def cost(shape: Shape2D, tiling: Tiling, nonzeros: int, width: int = 16, parts: 
     in_place = tiling.shape == "direct"
     vectors = R if in_place else tiling.vectors
     held = min(tiling.block, channels) * vectors * V * 4
-    load = LOADS[bisect_left(BLOCK_BYTES, held)]
+    size = bisect_left(BLOCK_BYTES, held)
+    load = LOADS[size]
     if in_place:
         load = APART * max(LEAST_APART, load)
     walked = 1.12 * (
-        (nonzeros - 2 * both) * (R * wide * load + 2) + both * (R * wide * max(load + SECOND_PRODUCT, 2 * MULTIPLY_ADD) + 2)
+        (nonzeros - 2 * both) * (R * wide * load + ENTRY)
+        + both * (R * wide * max(load + SECOND_PRODUCT, 2 * MULTIPLY_ADD) + ENTRY)
     )
     visited = count * (VISITED[T] + SUMMED[tiling.block < channels] * T * R * wide)
     visited += count * (tiling.shifts - 1) * (SHIFTED[T] + T * R * wide)
@@ -157,7 +169,8 @@ def cost(shape: Shape2D, tiling: Tiling, nonzeros: int, width: int = 16, parts: 
     line = stored_line(shape) if tiling.shape == "rows" else min(STORED[1], stored_line(shape))
     stored = shape.M * R * wide * (line * (1 + twice) + PARTIAL * (1 - _inside(shape, tiling)))
     fetched = (shape.C * shape.H * shape.W > FAR) * FETCHED / tiling.copies
-    packed = 0 if in_place else shape.C * vectors * wide * ((10 if shape.strides[1] == 1 else 15) + fetched)
+    vector = PACKED[min(size, len(PACKED) - 1)] + STRIDED * (shape.strides[1] > 1) + fetched
+    packed = 0 if in_place else shape.C * vectors * wide * vector
     entry = ENTRY_PREPARED[T] + LISTED * (tiling.shifts > 1)
     prepared = VISIT_PREPARED * count + entry * nonzeros if passing else 0
     return spread(tiles(shape, tiling), parts, parts, walked + visited + stored, packed + 1000) + prepared
