@@ -133,12 +133,12 @@ class Conv(Ordered):
 
     @property
     def _at_once(self) -> int:
-        """Parts that a thread does at once of a tile that is shared: all that it can take where one block holds all inputs;
-        a quarter more than its share where it takes them in the first of several, for those may tell little; one of groups."""
+        """Parts that a thread does at once of a tile that is shared: all that it can take where one block holds all inputs; its
+        share where it takes them in the first of several, which tells little of the others; one of groups."""
         if self.shape.groups > 1:
             return 1
         several = len(self.stream.block_channels) > 2
-        return max(1, 5 * self._cuts // (4 * self.parts)) if several else self._cuts
+        return max(1, self._cuts // self.parts) if several else self._cuts
 
     @made_once
     def _whole(self) -> int:

@@ -41,8 +41,9 @@ class Cut:
         return -(-self.total // self.pieces)
 
     def ends(self, pieces: int) -> np.ndarray:
-        """(pieces + 1,) int64: elements, whole vectors, between which the first ``pieces`` lie."""
-        return self.total * np.arange(pieces + 1) // self.pieces * self.V
+        """(pieces + 1,) int64: elements, whole vectors, between which the first ``pieces`` lie. As many of the larger ones are
+        before the middle as behind it, where threads come from both ends."""
+        return (2 * self.total * np.arange(pieces + 1) + self.pieces) // (2 * self.pieces) * self.V
 
     @property
     def counts(self) -> frozenset[int]:
