@@ -21,7 +21,7 @@ from .visits import SCALE, TASK, WORDS, visits
 WORTH_SHARING = 50_000
 """Estimated cycles from which on a second thread saves more than waking it costs."""
 
-MOST_PIECES, PIECE = 8, 40_000
+MOST_PIECES, PIECE = 8, 25_000
 """Pieces of work for each thread, at most, and the estimated cycles of one, at least."""
 
 
@@ -148,12 +148,14 @@ class Conv(Ordered):
     @made_once
     def _pieces(self) -> np.ndarray:
         """(first tile, last tile) of pieces of work that threads take one by one: more than threads, so that one that wakes up
-        late leaves more to the others. A single piece is all work of one thread."""
+        late leaves more to the others. A single piece is all work of one thread. Threads come from both ends, and the pieces
+        become smaller towards the middle, where one waits for the other."""
         cycles = cost(self.shape, self.tiling, self.stream.nonzeros)
         if self.parts == 1 or cycles < WORTH_SHARING:
             return np.array([(0, self._whole)], np.int64)
         pieces = min(self._whole, self.parts * max(1, min(MOST_PIECES, round(cycles / PIECE / self.parts))))
-        ends = self._whole * np.arange(pieces + 1) // max(1, pieces)
+        outside = 1 - 2 * np.arange(pieces + 1) / max(1, pieces)  # from 1 to -1
+        ends = np.unique(np.rint(self._whole / 2 * (1 - outside * np.abs(outside))).astype(np.int64))
         return np.stack([ends[:-1], ends[1:]], axis=1)
 
 
