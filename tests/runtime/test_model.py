@@ -231,7 +231,7 @@ def test_counts_must_be_positive(graph, bad):
 @pytest.mark.parametrize("threads", [1, 2])
 def test_many_threads_may_run_one_model(graph, threads):
     images = [image(1 + i % 2, 8 + i % 5, seed=i) for i in range(10)]
-    with Model(graph, threads=1) as model:
+    with Model(graph, threads=threads) as model:  # as many: what a plan chooses depends on them, and the last bits on that
         want = [model.run({"image": x}) for x in images]
     wrong: list[int] = []
     with Model(graph, threads=threads, plans=3) as model:
