@@ -32,6 +32,13 @@ APART, LEAST_APART = 1.5, 1.5
 """By how much a load takes longer whose input is read in place, and the cycles that it is of at least: there, inputs of one
 channel and the next lie in few sets of a cache."""
 
+HALVED = 0.7
+"""What a load of half a register takes, of one of a whole."""
+
+FORGOTTEN, AGAIN = 1_600_000, 350_000
+"""A core that has multiplied no whole registers for the first of these cycles, about half a millisecond, needs about the second
+until it does so at full speed again."""
+
 MULTIPLY_ADD = 0.85
 """Cycles of a multiply-add whose input is in a register, on a core of which another processor uses a part."""
 
@@ -100,7 +107,7 @@ def choose(
 
 
 def _candidates(shape: Shape2D, registers: tuple[int, int]) -> Iterator[Tiling]:
-    """Vectors of fewer lanes than registers have take as many loads as whole ones, unless one of them is enough."""
+    """Vectors of fewer lanes than registers have are for where one of them is enough."""
     count, width = registers
     size, together, outputs = shape.C // shape.groups, shape.M // shape.groups, shape.OH * shape.OW
     kernel = shape.kernel, shape.strides[0], shape.dilations[0]
@@ -156,7 +163,7 @@ def cost(shape: Shape2D, tiling: Tiling, nonzeros: int, width: int = 16, parts: 
     vectors = R if in_place else tiling.vectors
     held = min(tiling.block, channels) * vectors * V * 4
     size = bisect_left(BLOCK_BYTES, held)
-    load = LOADS[size]
+    load = LOADS[size] * (HALVED if V < width else 1)
     if in_place:
         load = APART * max(LEAST_APART, load)
     walked = 1.12 * (
@@ -173,7 +180,8 @@ def cost(shape: Shape2D, tiling: Tiling, nonzeros: int, width: int = 16, parts: 
     packed = 0 if in_place else shape.C * vectors * wide * vector
     entry = ENTRY_PREPARED[T] + LISTED * (tiling.shifts > 1)
     prepared = VISIT_PREPARED * count + entry * nonzeros if passing else 0
-    return spread(tiles(shape, tiling), parts, parts, walked + visited + stored, packed + 1000) + prepared
+    total = spread(tiles(shape, tiling), parts, parts, walked + visited + stored, packed + 1000) + prepared
+    return total + AGAIN * (V < width and total > FORGOTTEN)
 
 
 def shared_entries(shape: Shape2D, tiling: Tiling, nonzeros: int, parts: int = 1) -> float:
