@@ -163,7 +163,7 @@ def cost(shape: Shape2D, tiling: Tiling, nonzeros: int, width: int = 16, parts: 
     vectors = R if in_place else tiling.vectors
     held = min(tiling.block, channels) * vectors * V * 4
     size = bisect_left(BLOCK_BYTES, held)
-    load = LOADS[size] * (HALVED if V < width else 1)
+    load = LOADS[size] * (HALVED if width > V else 1)
     if in_place:
         load = APART * max(LEAST_APART, load)
     walked = 1.12 * (
@@ -181,7 +181,7 @@ def cost(shape: Shape2D, tiling: Tiling, nonzeros: int, width: int = 16, parts: 
     entry = ENTRY_PREPARED[T] + LISTED * (tiling.shifts > 1)
     prepared = VISIT_PREPARED * count + entry * nonzeros if passing else 0
     total = spread(tiles(shape, tiling), parts, parts, walked + visited + stored, packed + 1000) + prepared
-    return total + AGAIN * (V < width and total > FORGOTTEN)
+    return total + AGAIN * (width > V and total > FORGOTTEN)
 
 
 def shared_entries(shape: Shape2D, tiling: Tiling, nonzeros: int, parts: int = 1) -> float:

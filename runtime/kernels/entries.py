@@ -66,9 +66,15 @@ class Blocks:
         return np.searchsorted(self.edges, np.arange(self.groups) * self.inputs, side="right") - 1
 
     @made_once
-    def last(self) -> np.ndarray:
-        """(groups,) int64: the last one."""
-        return np.searchsorted(self.edges, np.arange(1, self.groups + 1) * self.inputs, side="left") - 1
+    def inside(self) -> np.ndarray:
+        """(n + 1,) int64: the channels of a group, counted from its first one, between which its ``n`` blocks lie. All groups
+        are cut alike; of a block that holds several, each has its own part."""
+        count = int(np.searchsorted(self.edges, self.inputs))
+        return np.minimum(self.edges[: max(1, count) + 1], self.inputs)
+
+    def number(self, block: np.ndarray, row: np.ndarray) -> np.ndarray:
+        """Which of the blocks of their groups some blocks are, for rows that meet them."""
+        return block - self.first[self.group_of(row)]
 
 
 def row_places(blocks: Blocks, tiling: Tiling) -> tuple[Any, ...]:
@@ -101,26 +107,26 @@ class Blocked:
 
     @made_once
     def ends(self) -> np.ndarray:
-        """(rows + 1, blocks + 1) int64: where the weights of each row in each block begin, and the last ones end; one more row
-        has none."""
-        blocks, columns, row = self.blocks, self.blocks.inputs * self.taps, np.arange(self.rows.count)
+        """(rows + 1, n + 1) int64: where the weights of each row begin in each of the ``n`` blocks of its group, and where the
+        last ones end; one more row has none."""
+        inside, columns, row = self.blocks.inside, self.blocks.inputs * self.taps, np.arange(self.rows.count)
         places = np.repeat(row * columns, np.diff(self.rows.starts)) + self.rows.columns
-        inside = np.clip(blocks.edges - blocks.group_of(row)[:, None] * blocks.inputs, 0, blocks.inputs)
-        ends = np.zeros((self.rows.count + 1, blocks.count + 1), np.int64)
+        ends = np.zeros((self.rows.count + 1, len(inside)), np.int64)
         ends[:-1] = np.searchsorted(places, row[:, None] * columns + inside * self.taps)
         return ends
 
 
 def count_lists(weights: Blocked, tiling: Tiling) -> np.ndarray:
-    """The entries of each list of each row in each block, (blocks, rows, lists), of tiles of one output channel."""
-    rows, blocks, taps = weights.rows, weights.blocks, weights.taps
+    """The entries of each list of each row in each of the ``n`` blocks of its group, (rows, n, lists), of tiles of one output
+    channel."""
+    rows, inside, taps = weights.rows, weights.blocks.inside, weights.taps
     if tiling.lists == 1:
-        return np.diff(weights.ends[:-1], axis=1).T[:, :, None]
-    block_of = np.repeat(np.arange(blocks.count), np.diff(blocks.edges))
-    row = np.repeat(np.arange(rows.count), np.diff(rows.starts))
-    block = block_of[blocks.group_of(row) * blocks.inputs + rows.columns // taps]
-    lists, shape = column_lists(blocks.inputs * taps, tiling)[rows.columns], (blocks.count, rows.count, tiling.lists)
-    return np.bincount(np.ravel_multi_index((block, row, lists), shape), minlength=prod(shape)).reshape(shape)
+        return np.diff(weights.ends[:-1], axis=1)[:, :, None]
+    number_of = np.repeat(np.arange(len(inside) - 1), np.diff(inside))
+    row, number = np.repeat(np.arange(rows.count), np.diff(rows.starts)), number_of[rows.columns // taps]
+    lists = column_lists(weights.blocks.inputs * taps, tiling)[rows.columns]
+    shape = rows.count, len(inside) - 1, tiling.lists
+    return np.bincount(np.ravel_multi_index((row, number, lists), shape), minlength=prod(shape)).reshape(shape)
 
 
 @jit
@@ -128,18 +134,18 @@ def list_rows(
     first, ends, columns, values, coded, block_channels, first_block, size, taps, vectors, vector_of, list_of, begin, end, words
 ):  # fmt: skip
     """Write the entries of the rows from ``first`` on, of which each has its end among ``ends``, where ``begin`` and ``end``
-    (blocks, all rows, lists) say. Returns whether that is where they belong.
+    (all rows, blocks of a group, lists) say. Returns whether that is where they belong.
 
     ``columns`` ascend within a row. ``first_block`` (groups,) is where the ``size`` input channels of a group begin, each with
     ``taps`` columns; ``vector_of`` uint32 is what a column adds to the group's first packed vector, ``list_of`` uint8 its list.
     """
-    outputs, at, lists = max(1, begin.shape[1] // len(first_block)), 0, begin.shape[2]
+    outputs, at, lists = max(1, len(begin) // len(first_block)), 0, begin.shape[2]
     cursor = np.empty(lists, np.uint64)
     for i in range(len(ends)):
-        group = (first + i) // outputs
-        channel, block = group * size, first_block[group]
-        while block < len(begin) and block_channels[block] < channel + size:
-            room = np.int64(end[block, first + i, lists - 1]) - np.int64(begin[block, first + i, 0])
+        row, group = first + i, (first + i) // outputs
+        channel = group * size
+        for number in range(begin.shape[1]):
+            block, room = first_block[group] + number, np.int64(end[row, number, lists - 1]) - np.int64(begin[row, number, 0])
             following = at + (room if coded else room >> 1)
             if at < following:
                 low, high = (block_channels[block] - channel) * taps, (block_channels[block + 1] - channel) * taps
@@ -147,14 +153,14 @@ def list_rows(
                     return False
                 base = np.uint32((channel - block_channels[block]) * vectors)
                 for k in range(lists):
-                    cursor[k] = begin[block, first + i, k]
+                    cursor[k] = begin[row, number, k]
                 if lists == 1:
                     _list_run(np.uint64(at), np.uint64(following), columns, values, coded, base, vector_of, cursor[0], words)
                 else:
-                    lasts = end[block, first + i]
+                    lasts = end[row, number]
                     if not _list_runs(at, following, columns, values, coded, base, vector_of, list_of, cursor, lasts, words):
                         return False
-            at, block = following, block + 1
+            at = following
         if at != ends[i]:
             return False
     return True

@@ -30,14 +30,11 @@ def pair_up(weights: Blocked, cuts: np.ndarray) -> tuple[np.ndarray, np.ndarray]
     edges = np.union1d(cuts, np.arange(0, rows.count + 1, blocks.outputs))
     runs = [np.arange(first, last, _even(last - first)) for first, last in pairwise(edges.tolist())]
     starts = np.concatenate([*runs, [rows.count]]).astype(np.int64)
-    group = blocks.group_of(starts[:-1])
-    first, last = blocks.first[group], blocks.last[group]
-    first_column = np.maximum(0, blocks.edges[:-1] - group[:, None] * blocks.inputs) * taps
-    width = min(int(np.diff(blocks.edges).max()), blocks.inputs) * taps
-    most = int(np.sum((np.diff(starts) + 1) // 2 * (last - first + 1)))
+    first_column, first = blocks.inside * taps, blocks.first[blocks.group_of(starts[:-1])]
+    most = int(np.sum((np.diff(starts) + 1) // 2)) * (len(first_column) - 1)
     block, pairs = np.empty(most, np.int64), np.empty((most, 2), np.int64)
-    segments = np.stack([starts[:-1], starts[1:], first, last], axis=1)
-    made = _pair_rows(weights.ends, rows.columns, segments, first_column, width, pairs, block)
+    segments = np.stack([starts[:-1], starts[1:], first], axis=1)
+    made = _pair_rows(weights.ends, rows.columns, segments, first_column, pairs, block)
     return block[:made], pairs[:made]
 
 
@@ -66,37 +63,39 @@ def _places(weights: Blocked, tiling: Tiling, block: np.ndarray, pairs: np.ndarr
     """The first arguments of :func:`_walk`."""
     rows, blocks, columns = weights.rows, weights.blocks, weights.blocks.inputs * weights.taps
     base = (blocks.group_of(pairs[:, 0]) * blocks.inputs - blocks.edges[block]) * tiling.vectors
-    of_columns = column_vectors(columns, tiling), column_lists(columns, tiling)
-    return weights.ends, rows.columns, rows.values, pairs, block, base.astype(np.uint32), *of_columns, rows.coded
+    of_columns, number = (column_vectors(columns, tiling), column_lists(columns, tiling)), blocks.number(block, pairs[:, 0])
+    return weights.ends, rows.columns, rows.values, pairs, number, base.astype(np.uint32), *of_columns, rows.coded
 
 
 @jit
-def _pair_rows(ends, columns, segments, first_column, width, pairs, block_of):
+def _pair_rows(ends, columns, segments, first_column, pairs, block_of):
     """As :func:`pair_up`; returns how many pairs there are.
 
-    Weights of row ``r`` in block ``b`` are ``ends[r, b]:ends[r, b + 1]``, none of the last row. ``segments`` (n, 4) int64 are
-    runs of rows among which partners are: (first, last, first block, last block of their group's inputs). ``first_column``
-    (n, blocks) is the first column that a segment's rows have in a block, of ``width`` at most. Rows are taken in the order of
+    Weights of row ``r`` in block ``b`` of its group are ``ends[r, b]:ends[r, b + 1]``, none of the last row. ``segments``
+    (n, 3) int64 are runs of rows among which partners are: (first, last, first block of their group's inputs).
+    ``first_column`` (blocks of a group + 1,) is the first column that a row has in a block. Rows are taken in the order of
     their weights, the most first, each with the one that shares the most with it.
     """
-    words, most, made = (width + 63) // 64, 0, 0
+    width, most, made = 0, 0, 0
+    for b in range(len(first_column) - 1):
+        width = max(width, first_column[b + 1] - first_column[b])
     for s in range(len(segments)):
         most = max(most, segments[s, 1] - segments[s, 0])
+    words = (width + 63) // 64
     rows, masks, starts = np.empty(most, np.int64), np.empty((most, words), np.uint64), np.empty(width + 2, np.int64)
-    for b in range(ends.shape[1] - 1):
-        for s in range(len(segments)):
-            if segments[s, 2] <= b <= segments[s, 3]:
-                always = b == segments[s, 2] or b == segments[s, 3]
-                count = _by_weights(ends, b, segments[s, 0], segments[s, 1], always, starts, rows)
-                for i in range(count):
-                    _set_bits(columns, ends[rows[i], b], ends[rows[i], b + 1], np.uint64(first_column[s, b]), masks[i])
-                for i in range(count):
-                    if rows[i] >= 0:
-                        partner = _partner(ends, b, rows, masks, i, count)
-                        pairs[made, 0], pairs[made, 1], block_of[made] = rows[i], len(ends) - 1, b
-                        if partner > i:
-                            pairs[made, 1], rows[partner] = rows[partner], -1
-                        made += 1
+    for s in range(len(segments)):
+        for b in range(len(first_column) - 1):
+            always = b == 0 or b == len(first_column) - 2
+            count = _by_weights(ends, b, segments[s, 0], segments[s, 1], always, starts, rows)
+            for i in range(count):
+                _set_bits(columns, ends[rows[i], b], ends[rows[i], b + 1], np.uint64(first_column[b]), masks[i])
+            for i in range(count):
+                if rows[i] >= 0:
+                    partner = _partner(ends, b, rows, masks, i, count)
+                    pairs[made, 0], pairs[made, 1], block_of[made] = rows[i], len(ends) - 1, segments[s, 2] + b
+                    if partner > i:
+                        pairs[made, 1], rows[partner] = rows[partner], -1
+                    made += 1
     return made
 
 
@@ -149,15 +148,15 @@ def _partner(ends, b, rows, masks, i, count):
 
 
 @jit
-def _walk(ends, columns, codes, pairs, block_of, base, vector_of, list_of, coded, counting, cursor, room, words):
-    """Merge the rows of each pair: count its entries in ``cursor`` (pairs, lists), or write them where it stands, which must be
-    before the end of their list, ``room``. Returns whether all were.
+def _walk(ends, columns, codes, pairs, number_of, base, vector_of, list_of, coded, counting, cursor, room, words):
+    """Merge the rows of each pair in the block of their group that ``number_of`` says: count its entries in ``cursor`` (pairs,
+    lists), or write them where it stands, which must be before the end of their list, ``room``. Returns whether all were.
 
     ``base`` (pairs,) uint32 is what is added to the vector that a column meets, ``vector_of`` (columns,) uint32; ``list_of``
     (columns,) uint8 is the column's list of entries for both rows, which those for the first and for the second follow.
     """
     for p in range(len(pairs)):
-        b = block_of[p]
+        b = number_of[p]
         i, i_end = ends[pairs[p, 0], b], ends[pairs[p, 0], b + 1]
         j, j_end = ends[pairs[p, 1], b], ends[pairs[p, 1], b + 1]
         while i < i_end or j < j_end:

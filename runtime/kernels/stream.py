@@ -45,8 +45,8 @@ class Stream(Layout):
 class Arrangement(Layout):
     """A :class:`Stream` but for its entries: small beside them, and the same whenever the same weights are decoded.
 
-    ``begin`` and ``end`` (blocks, rows, lists) uint32 say where in the words the lists of entries of single channels lie; they
-    are empty where channels are visited in pairs.
+    ``begin`` and ``end`` (rows, blocks of a group, lists) uint32 say where in the words the lists of entries of single channels
+    lie; they are empty where channels are visited in pairs.
     """
 
     block_channels: np.ndarray
@@ -85,14 +85,14 @@ def _arranged(weights: Blocked, tiling: Tiling, parts: int) -> Arrangement:
     rows, blocks = weights.rows, weights.blocks
     cuts = _cut_parts(rows, blocks, tiling.T, parts)
     visits, block_visits = _in_order(_visits(weights, tiling, cuts), blocks, cuts)
-    group = blocks.group_of(visits.channels[:, 0])
+    number, count = blocks.number(visits.block, visits.channels[:, 0]), len(blocks.inside) - 1
     present = np.sum(visits.channels < rows.count, axis=1)
-    flags = (visits.block == blocks.first[group]) * FIRST + (visits.block == blocks.last[group]) * LAST + (present << PRESENT)
+    flags = (number == 0) * FIRST + (number == count - 1) * LAST + (present << PRESENT)
     words = [1 if rows.coded else 1 + (1 if i % tiling.kinds else tiling.T) for i in range(tiling.lists)]
     start = np.concatenate([[0], np.cumsum(visits.counts * words)]).astype(np.uint32)
-    begin, end = np.zeros((2, blocks.count, rows.count if tiling.T == 1 else 0, tiling.lists), np.uint32)
+    begin, end = np.zeros((2, rows.count if tiling.T == 1 else 0, count, tiling.lists), np.uint32)
     if tiling.T == 1:
-        where = visits.block, visits.channels[:, 0]
+        where = visits.channels[:, 0], number
         begin[where], end[where] = start[:-1].reshape(-1, tiling.lists), start[1:].reshape(-1, tiling.lists)
     following = np.zeros((AHEAD, tiling.T), np.int64)
     described = np.concatenate([visits.channels, following]).astype(np.uint32), flags.astype(np.uint8)
@@ -174,11 +174,11 @@ def _visits(weights: Blocked, tiling: Tiling, cuts: np.ndarray) -> _Visits:
     if tiling.T == 2:
         block, pairs = pair_up(weights, cuts)
         return _Visits(block, pairs, count_pairs(weights, tiling, block, pairs))
-    blocks, row, counts = weights.blocks, np.arange(weights.rows.count), count_lists(weights, tiling)
-    wanted, group = np.any(counts, axis=2), blocks.group_of(row)
-    wanted[blocks.first[group], row] = wanted[blocks.last[group], row] = True
-    block, row = np.nonzero(wanted)
-    return _Visits(block, row[:, None], counts[block, row])
+    blocks, counts = weights.blocks, count_lists(weights, tiling)
+    wanted = np.any(counts, axis=2)
+    wanted[:, 0] = wanted[:, -1] = True
+    row, number = np.nonzero(wanted)
+    return _Visits(blocks.first[blocks.group_of(row)] + number, row[:, None], counts[row, number])
 
 
 def _in_order(visits: _Visits, blocks: Blocks, cuts: np.ndarray) -> tuple[_Visits, np.ndarray]:

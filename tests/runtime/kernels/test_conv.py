@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import tracemalloc
 from itertools import pairwise
 from unittest.mock import patch
 
@@ -181,6 +182,21 @@ def test_entries_of_other_weights_are_refused(share, pruned, T, shifts, code, ch
     other["columns"] = np.roll(w, 1, axis=3 if shifts > 1 else 0)  # with shifts, as many in each block
     with pytest.raises(FormatError, match="its file has been written to"):
         list_entries(matrix(other[change].astype(np.float32)), arranged, 8, 1, tiling)
+
+
+@pytest.mark.parametrize("T", [1, 2])
+def test_many_groups_take_memory_by_their_weights(T):
+    groups = 3000
+    weights = matrix_of(DenseTensor.of(np.ones((2 * groups, 1, 1, 1), np.float32)), (0,), "w")
+    tiling = Tiling(T, 1, 8, "flat", 1)
+    list_entries(weights, arrange(weights, groups, groups, tiling, 2), groups, groups, tiling)
+    tracemalloc.start()
+    try:
+        list_entries(weights, arrange(weights, groups, groups, tiling, 2), groups, groups, tiling)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 1000 * 2 * groups  # a number for each group and each row would be 18 million
 
 
 STRIDED = Shape2D(N=1, C=256, H=1, W=32, M=256, OH=1, OW=16, strides=(1, 2))
