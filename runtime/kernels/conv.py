@@ -122,7 +122,7 @@ class Conv(Ordered):
             shape = replace(shape, kernel=(shape.kernel[0], tiling.copies), dilations=(shape.dilations[0], tiling.shifts))
         packing = (tiling.rows, len(tiling.spans))
         places = (self.packed_floats, self.sum_floats, self.scratch_floats)
-        shared = (self._whole, tiles(self.shape, tiling), self._cuts, self._at_once)
+        shared = (self._whole, tiles(self.shape, tiling), self._cuts, self._at_once, self._whole == self.parts > 1)
         sizes = (*packing, SHAPES[tiling.shape], tiling.R, tiling.columns, *places, *shared)
         return geometry_of(shape, self.image[1], *sizes, 1 if self.mean else shape.OH * shape.OW)
 

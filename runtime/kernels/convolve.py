@@ -15,11 +15,14 @@ from .order import FACTS, OTHER, PIECES, SCRATCH, WORK, X, Y
 from .pack import pack_rows
 from .team import take, take_part
 
-SHAPE, VECTORS, COLUMNS, PACKED, SUMS, PLACE, WHOLE, TILES, PARTS, AT_ONCE, RESULTS = range(pack.KINDS + 1, pack.KINDS + 12)
+SHAPE, VECTORS, COLUMNS, PACKED, SUMS, PLACE, WHOLE, TILES, PARTS, AT_ONCE, TURNED, RESULTS = range(
+    pack.KINDS + 1, pack.KINDS + 13
+)
 """Numbers of the geometry beside those that packing reads: the tile's shape, vectors and columns (of rows, or of the flattened
 plane); floats of a packed block, of sums, and of a place in scratch memory; tiles that are done by one thread each, which come
 before those that all threads share, and all tiles; parts that the output channels are cut into, and how many of them a thread
-does at once, at most, of a tile that is shared; elements that are written of a channel: its outputs, or their mean."""
+does at once, at most, of a tile that is shared; whether every second thread writes its channels in another order, see
+:func:`_begin_behind`; elements that are written of a channel: its outputs, or their mean."""
 
 GEOMETRY, SPANS, TILE, PREPARED, BLOCKS, BLOCK_CHANNELS, BLOCK_VISITS, PACKER = range(FACTS, FACTS + 8)
 """Numbers of an order beside those of every one: addresses of geometry and ``spans``; the code of the tile and what it
@@ -78,6 +81,8 @@ def _convolve_tile(lanes, order, task, packing, packed, t, runs, more, member):
                 if not ready:
                     _pack_block(lanes, order, geometry, task, packing, packed, t, b)
                     ready = True
+                if number_at(geometry, TURNED) * member % 2 == 1 and b == number_at(order, BLOCKS) - 1:
+                    _begin_behind(order, task)
                 call_at(number_at(order, TILE), address(task))
             i += 1
             if b == 0 and i == count <= more:
@@ -87,6 +92,17 @@ def _convolve_tile(lanes, order, task, packing, packed, t, runs, more, member):
                     count += 1
         if b == 0:
             count = _joined(runs, count)
+
+
+@jit
+def _begin_behind(order, task):
+    """Make the second half of the visits of ``task``, which are left with the first half. Where each thread has one tile, they
+    are channel for channel next to one another, and share cache lines, for planes do not begin with one: two threads must not
+    want the same ones at the same time."""
+    begin, end = task[visit.BEGIN], task[visit.END]
+    task[visit.BEGIN] = (begin + end) // 2
+    call_at(number_at(order, TILE), address(task))
+    task[visit.BEGIN], task[visit.END] = begin, (begin + end) // 2
 
 
 @jit
