@@ -12,7 +12,7 @@ from llvmlite import ir
 from ._deferred import cgutils
 from ._vector import F32, I32, I64, lanes_below, masked_load, masked_store, prefetch_line, splat
 
-AHEAD = 512
+AHEAD = 2048
 """Elements by which rows are asked for ahead of time: what fetches them by itself ends with each page of memory."""
 
 USUAL = (2, 3)
