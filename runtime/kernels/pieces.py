@@ -177,18 +177,17 @@ class InPieces(Ordered):
     def _work(self) -> np.ndarray:
         """Pieces, int64: (image, first element, last element, first chunk of output channels, last chunk).
 
-        Each thread gets as many as any other; of those that are left over each does some chunks, and all of them prepare the
-        same inputs. Threads meet there, coming from both ends.
+        Each thread gets as many as any other. Those that are left over are in the middle, where threads meet, coming from both
+        ends: each does some chunks of them, and all of them prepare the same inputs.
         """
         cut, count, chunks = self.cut, self.shape.N * self.cut.pieces, -(-self.shape.M // self.cut.chunk)
         ends = cut.ends(cut.pieces)
         ends[-1] = self.elements
-        whole, shares = count - count % self.parts, min(self.parts, chunks)
+        left, shares = count % self.parts, min(self.parts, chunks)
+        before, after = np.split(np.arange(count - left), [(count - left) // 2])
         cuts = chunks * np.arange(shares + 1) // shares
-        left = count - whole
-        number = np.concatenate([np.arange(whole), np.repeat(np.arange(whole, count), shares)])
-        first = np.concatenate([np.zeros(whole, np.int64), np.tile(cuts[:-1], left)])
-        last = np.concatenate([np.full(whole, chunks), np.tile(cuts[1:], left)])
+        number = np.concatenate([before, np.repeat(np.arange(left) + len(before), shares), after + left])
+        first = np.concatenate([0 * before, np.tile(cuts[:-1], left), 0 * after])
+        last = np.concatenate([0 * before + chunks, np.tile(cuts[1:], left), 0 * after + chunks])
         n, piece = np.divmod(number, cut.pieces)
-        work = np.stack([n, ends[piece], ends[piece + 1], first, last], axis=1)
-        return np.concatenate([work[: whole // 2], work[whole:], work[whole // 2 : whole]])
+        return np.stack([n, ends[piece], ends[piece + 1], first, last], axis=1)
