@@ -40,7 +40,7 @@ FORGOTTEN, AGAIN = 1_600_000, 350_000
 until it does so at full speed again."""
 
 MULTIPLY_ADD = 0.85
-"""Cycles of a multiply-add whose input is in a register, on a core of which another processor uses a part."""
+"""Cycles of a multiply-add whose input is in a register."""
 
 SECOND_PRODUCT = 0.7
 """Cycles by which a load takes longer whose input is multiplied for both channels of a pair."""
