@@ -112,7 +112,9 @@ class Tensors(Mapping[str, Tensor]):
 
 
 @dataclass(frozen=True, eq=False)
-class _Planned:
+class _Kept:
+    """A plan, and what runs it and is free."""
+
     plan: Plan
     idle: deque[Execution] = field(default_factory=lambda: deque(maxlen=2))
 
@@ -122,7 +124,7 @@ class Body:
 
     def __init__(self, graph: Graph, workers: Workers, limits: Limits) -> None:
         self._graph, self._workers, self._limits = graph, workers, limits
-        self._plans: OrderedDict[Hashable, _Planned] = OrderedDict()
+        self._plans: OrderedDict[Hashable, _Kept] = OrderedDict()
         self._prepared: dict[Hashable, Any] = {}
         self._common: Common | None = None
         self._lock = RLock()
@@ -143,11 +145,11 @@ class Body:
         planned.idle.append(execution)
         return [results[value.name] for value in self._graph.outputs]
 
-    def _planned(self, arguments: Sequence[np.ndarray]) -> _Planned:
+    def _planned(self, arguments: Sequence[np.ndarray]) -> _Kept:
         key = tuple((array.dtype, array.shape) for array in arguments)
         with self._lock:
             if key not in self._plans:
-                self._plans[key] = _Planned(self._plan(arguments))
+                self._plans[key] = _Kept(self._plan(arguments))
                 if len(self._plans) > PLANS:
                     self._plans.popitem(last=False)
             self._plans.move_to_end(key)
