@@ -48,7 +48,7 @@ SAVED, PACKED = 5, 10
 """Cycles that a vector of outputs takes less where it need not leave the second-level cache, and those of a vector that is
 not packed."""
 
-FEWEST = 3
+FEWEST = 4
 """Output channels multiplied at once, at least, by as many vectors of a row as possible."""
 
 
@@ -222,7 +222,7 @@ def pooled(conv: DenseConv, pooling: Pooling) -> PooledConv | None:
         return None
     if pooling.source != (shape.OH, shape.OW) or shape.M * shape.OH * shape.OW <= FAR:
         return None
-    cut = _cut_rows(conv.cut, shape.OW)
+    cut = _cut_rows(conv.cut, shape.M, shape.OW)
     weights = _by_rows(conv.weights, shape, cut.T)
     both = PooledConv(shape, cut, weights, conv.codebook, conv.scale, conv.shift, conv.bounds, conv.parts, pooling)
     packed = shape.C * (shape.taps - shape.kernel[1] * min(shape.kernel[0], shape.strides[0]))
@@ -231,12 +231,14 @@ def pooled(conv: DenseConv, pooling: Pooling) -> PooledConv | None:
     return both if few and more < SAVED + PACKED * packed / shape.M else None
 
 
-def _cut_rows(cut: Cut, width: int) -> Cut:
-    """``cut`` with a register tile as large, that parts rows of ``width`` outputs in as few and as equal parts as possible."""
+def _cut_rows(cut: Cut, channels: int, width: int) -> Cut:
+    """``cut`` with a register tile as large, that parts rows of ``width`` outputs in as few and as equal parts as possible, and
+    channels in parts that leave few of the last one empty."""
     vectors, size = -(-width // cut.V), (cut.T + 1) * cut.R
     parts = -(-vectors // max(1, size // (FEWEST + 1)))
     R = -(-vectors // parts)
-    return replace(cut, T=max(1, size // R - 1), R=R)
+    most = max(1, size // R - 1)
+    return replace(cut, T=min(range(most, min(FEWEST, most) - 1, -1), key=lambda T: -channels % T), R=R)
 
 
 def _by_rows(weights: np.ndarray, shape: Shape2D, T: int) -> np.ndarray:
