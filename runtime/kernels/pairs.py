@@ -63,8 +63,9 @@ def _places(weights: Blocked, tiling: Tiling, block: np.ndarray, pairs: np.ndarr
     """The first arguments of :func:`_walk`."""
     rows, blocks, columns = weights.rows, weights.blocks, weights.blocks.inputs * weights.taps
     base = (blocks.group_of(pairs[:, 0]) * blocks.inputs - blocks.edges[block]) * tiling.vectors
-    of_columns, number = (column_vectors(columns, tiling), column_lists(columns, tiling)), blocks.number(block, pairs[:, 0])
-    return weights.ends, rows.columns, rows.values, pairs, number, base.astype(np.uint32), *of_columns, rows.coded
+    where = blocks.number(block, pairs[:, 0]), base.astype(np.uint32)
+    of_columns = column_vectors(columns, tiling), column_lists(columns, tiling)
+    return weights.ends, rows.columns, rows.values, pairs, *where, *of_columns, rows.coded
 
 
 @jit

@@ -187,7 +187,7 @@ class InPieces(Ordered):
         before, after = np.split(np.arange(count - left), [(count - left) // 2])
         cuts = chunks * np.arange(shares + 1) // shares
         number = np.concatenate([before, np.repeat(np.arange(left) + len(before), shares), after + left])
-        first = np.concatenate([0 * before, np.tile(cuts[:-1], left), 0 * after])
-        last = np.concatenate([0 * before + chunks, np.tile(cuts[1:], left), 0 * after + chunks])
+        first = np.concatenate([np.zeros_like(before), np.tile(cuts[:-1], left), np.zeros_like(after)])
+        last = np.concatenate([np.full_like(before, chunks), np.tile(cuts[1:], left), np.full_like(after, chunks)])
         n, piece = np.divmod(number, cut.pieces)
         return np.stack([n, ends[piece], ends[piece + 1], first, last], axis=1)
