@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import lru_cache
 from itertools import product
 from math import log, sqrt
@@ -28,9 +29,12 @@ other inputs in the cache, or of packed ones, which are then written to and read
 STRIDED = 5
 """Cycles that it takes more where only every second element of a row is packed, or fewer."""
 
-APART, LEAST_APART = 1.5, 1.5
-"""By how much a load takes longer whose input is read in place, and the cycles that it is of at least: there, inputs of one
-channel and the next lie in few sets of a cache."""
+APART = 1.1
+"""By how much a load takes longer whose input is read in place: there, inputs of one channel and the next lie far apart."""
+
+REACHED, IN_PLACE = 10, 8
+"""Cycles of reaching a channel whose inputs are read in place, and of each vector of them: for the first time, it comes from
+another cache, and nobody has asked for it ahead of time, as packing does."""
 
 HALVED = 0.7
 """What a load of half a register takes, of one of a whole."""
@@ -124,7 +128,7 @@ def _candidates(shape: Shape2D, registers: tuple[int, int]) -> Iterator[Tiling]:
                 plane = outputs // V
                 # Only tiles that reach over no edge are read in place: a part of one would reach over the last plane's end.
                 if shape.pointwise and plane <= MOST_VECTORS and outputs % (R * V) == 0:
-                    yield Tiling(T, R, V, "direct", balanced(size, MOST_VECTORS // plane), *kernel, plane)
+                    yield from _blocked(Tiling(T, R, V, "direct", 1, *kernel, plane), size)
 
 
 def _shifts(shape: Shape2D, V: int) -> list[int]:
@@ -137,35 +141,34 @@ def _shifts(shape: Shape2D, V: int) -> list[int]:
 
 def _blocked(single: Tiling, channels: int) -> Iterator[Tiling]:
     """``single`` with the numbers of channels that fill each of :data:`BLOCK_BYTES`."""
-    vectors, kind = single.vectors, (single.T, single.R, single.V, single.shape)
-    kernel = single.kernel, single.stride_h, single.dilation_h
-    fitting = {balanced(channels, max(1, size // (vectors * single.V * 4))) for size in BLOCK_BYTES}
+    fitting = {balanced(channels, max(1, size // (_held(single) * single.V * 4))) for size in BLOCK_BYTES}
     for block in sorted(fitting):
-        if block * vectors <= MOST_VECTORS:
-            yield Tiling(*kind, block, *kernel, shifts=single.shifts)
+        if block * single.vectors <= MOST_VECTORS:
+            yield replace(single, block=block)
+
+
+def _held(tiling: Tiling) -> int:
+    """Vectors of a channel's inputs that a tile reads."""
+    return tiling.R if tiling.shape == "direct" else tiling.vectors
 
 
 def cost(shape: Shape2D, tiling: Tiling, nonzeros: int, width: int = 16, parts: int = 1, *, passing: bool = False) -> float:
     """Estimated cycles of ``parts`` threads on cores whose vectors have ``width`` lanes.
 
-    An entry costs its loads, which take longer than its multiply-adds; read in place, inputs lie further apart. A visit
-    mispredicts the ends of its loops and, unless one block holds all channels, loads and stores sums in the second-level
-    cache; where sums are shifted, it has more loops. Every output is scaled and stored, by masks where a tile reaches over an
-    edge; every packed vector is loaded and stored, rows of large tensors from and to memory. The numbers were fitted to the
-    times of 1,400 tilings of 28 layers at three densities, those of shifts and memory to layers of four networks, and once
-    more to 2,700 tilings of 86 layers, each among the other layers of its network, where entries take an eighth longer than
-    alone. Only their ratios count: a processor without neighbours takes two thirds of these cycles.
+    An entry costs its loads, which take longer than its multiply-adds. A visit mispredicts the ends of its loops and, unless
+    one block holds all channels, loads and stores sums in the second-level cache; where sums are shifted, it has more loops.
+    Every output is scaled and stored, by masks where a tile reaches over an edge; every packed vector is loaded and stored,
+    rows of large tensors from and to memory. The numbers were fitted to the times of 1,400 tilings of 28 layers at three
+    densities, those of shifts and memory to layers of four networks, and once more to 2,700 tilings of 86 layers, each among
+    the other layers of its network, where entries take an eighth longer than alone; those of inputs that are read in place to
+    360 tilings of 17 layers. Only their ratios count: a processor without neighbours takes two thirds of these cycles.
     """
     T, R, V, count = tiling.T, tiling.R, tiling.V, visits(shape, tiling)
     wide, channels = max(1, V // width), shape.C // shape.groups
     both = shared_entries(shape, tiling, nonzeros, parts) if T == 2 else 0.0
-    in_place = tiling.shape == "direct"
-    vectors = R if in_place else tiling.vectors
-    held = min(tiling.block, channels) * vectors * V * 4
-    size = bisect_left(BLOCK_BYTES, held)
-    load = LOADS[size] * (HALVED if width > V else 1)
-    if in_place:
-        load = APART * max(LEAST_APART, load)
+    in_place, held = tiling.shape == "direct", _held(tiling)
+    size = bisect_left(BLOCK_BYTES, min(tiling.block, channels) * held * V * 4)
+    load = LOADS[size] * (HALVED if width > V else 1) * (APART if in_place else 1)
     walked = 1.12 * (
         (nonzeros - 2 * both) * (R * wide * load + ENTRY)
         + both * (R * wide * max(load + SECOND_PRODUCT, 2 * MULTIPLY_ADD) + ENTRY)
@@ -177,10 +180,10 @@ def cost(shape: Shape2D, tiling: Tiling, nonzeros: int, width: int = 16, parts: 
     stored = shape.M * R * wide * (line * (1 + twice) + PARTIAL * (1 - _inside(shape, tiling)))
     fetched = (shape.C * shape.H * shape.W > FAR) * FETCHED / tiling.copies
     vector = PACKED[min(size, len(PACKED) - 1)] + STRIDED * (shape.strides[1] > 1) + fetched
-    packed = 0 if in_place else shape.C * vectors * wide * vector
+    brought = shape.C * (REACHED + held * wide * IN_PLACE if in_place else held * wide * vector)
     entry = ENTRY_PREPARED[T] + LISTED * (tiling.shifts > 1)
     prepared = VISIT_PREPARED * count + entry * nonzeros if passing else 0
-    total = spread(tiles(shape, tiling), parts, parts, walked + visited + stored, packed + 1000) + prepared
+    total = spread(tiles(shape, tiling), parts, parts, walked + visited + stored, brought + 1000) + prepared
     return total + AGAIN * (width > V and total > FORGOTTEN)
 
 
