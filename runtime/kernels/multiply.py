@@ -8,6 +8,7 @@ from llvmlite import ir
 
 from ._deferred import cgutils, intrinsic, types
 from ._jit import jit
+from ._memory import opaque
 from ._vector import F32, I64, call, prefetch_line, splat, vector_pointer
 from .tile import Tile
 
@@ -15,10 +16,11 @@ I8 = ir.IntType(8)
 
 INPUTS, WEIGHTS, SUMS, STEP, ROWS, PITCH, UNITS, UNIT, FIRST, CODEBOOK = range(10)
 OUTPUTS, RESIDUAL, SCALE, SHIFT, BOUNDS, PLANE, CHANNELS = range(10, 17)
-"""Numbers of a task, int64: addresses of inputs, weights and sums; elements from one row of inputs to the next; how many there
-are; elements from the sums of one output channel to those of the next; units of ``T`` output channels; elements from the
-weights of one unit, (rows, T), to those of the next; whether sums start from zero (else from what they are);
-the address of the codebook that weights are codes of 8 bits for, where they are.
+"""Numbers of a task, int64: addresses of inputs, weights and sums; elements from one row of inputs to the next, or, where rows
+are listed, the address of the bytes, int64, from the inputs to each; how many rows there are; elements from the sums of one
+output channel to those of the next; units of ``T`` output channels; elements from the weights of one unit, (rows, T), to those
+of the next; whether sums start from zero (else from what they are); the address of the codebook that weights are codes of 8
+bits for, where they are.
 
 Where sums become outputs: addresses of these (0 when sums are kept instead), of a residual (0 when there is none), of scales,
 shifts and (low, high); elements from the outputs of one channel to those of the next; how many channels there are."""
@@ -67,7 +69,7 @@ class _Outputs:
                 prefetch_line(self.b, self.b.gep(plane, [ir.Constant(I64, r * self.tile.lanes)]), write=write)
 
 
-def emit_units(b: Any, task: Any, T: int, R: int, V: int, *, coded: bool, finishes: bool) -> None:
+def emit_units(b: Any, task: Any, T: int, R: int, V: int, *, coded: bool, finishes: bool, listed: bool) -> None:
     """Emit the loop over the units of a task."""
     fields = b.inttoptr(task, I64.as_pointer())
     inputs, weights, sums, step, rows, pitch, units, unit, first, codebook = (
@@ -85,7 +87,8 @@ def emit_units(b: Any, task: Any, T: int, R: int, V: int, *, coded: bool, finish
         if made is not None:
             made.ask_for(m)
         start = _start(b, places, b.icmp_signed("!=", first, ir.Constant(I64, 0)), vector)
-        totals = _walk(b, inputs, b.gep(weights, [b.mul(loop.index, unit)]), codebook if coded else None, step, rows, start)
+        source, of_unit = _Rows(b, inputs, step, listed=listed), b.gep(weights, [b.mul(loop.index, unit)])
+        totals = _walk(b, source, of_unit, codebook if coded else None, rows, start)
         if made is None:
             _keep(b, places, totals)
         else:
@@ -119,7 +122,28 @@ def _start(b: Any, places: list[list[Any]], first: Any, vector: Any) -> list[lis
     return start
 
 
-def _walk(b: Any, inputs: Any, weights: Any, codebook: Any, step: Any, rows: Any, start: list[list[Any]]) -> list[list[Any]]:
+class _Rows:
+    """Emits where rows of inputs are: ``step`` elements apart, and aligned as vectors are, or where a list says, ``listed``."""
+
+    def __init__(self, b: Any, inputs: Any, step: Any, *, listed: bool) -> None:
+        self.b, self.inputs, self.step, self.listed = b, inputs, step, listed
+
+    def row(self, number: Any) -> Any:
+        """Where a row begins."""
+        b = self.b
+        if not self.listed:
+            return b.gep(self.inputs, [b.mul(number, self.step)])
+        offset = b.load(b.gep(b.inttoptr(self.step, I64.as_pointer()), [number]))
+        return opaque(b, b.inttoptr(b.add(b.ptrtoint(self.inputs, I64), offset), F32.as_pointer()))
+
+    def load(self, source: Any, number: int, vector: Any) -> Any:
+        """Vector ``number`` of the row at ``source``."""
+        value = self.b.load(vector_pointer(self.b, source, ir.Constant(I64, number * vector.count), vector))
+        value.align = 4 if self.listed else 4 * vector.count
+        return value
+
+
+def _walk(b: Any, inputs: _Rows, weights: Any, codebook: Any, rows: Any, start: list[list[Any]]) -> list[list[Any]]:
     """Emit the loop over rows of inputs, of which there is one at least; returns the sums."""
     T, R, vector = len(start), len(start[0]), start[0][0].type
     before, walk, walked = b.block, b.append_basic_block("walk"), b.append_basic_block("walked")
@@ -128,10 +152,8 @@ def _walk(b: Any, inputs: Any, weights: Any, codebook: Any, step: Any, rows: Any
     number = b.phi(I64)
     number.add_incoming(ir.Constant(I64, 0), before)
     totals = [[b.phi(vector) for _ in range(R)] for _ in range(T)]
-    source = b.gep(inputs, [b.mul(number, step)])
-    values = [b.load(vector_pointer(b, source, ir.Constant(I64, r * vector.count), vector)) for r in range(R)]
-    for value in values:
-        value.align = 4 * vector.count
+    source = inputs.row(number)
+    values = [inputs.load(source, r, vector) for r in range(R)]
     first = b.mul(number, ir.Constant(I64, T))
     for t in range(T):
         weight = b.load(b.gep(weights, [b.add(first, ir.Constant(I64, t))]))
@@ -150,25 +172,26 @@ def _walk(b: Any, inputs: Any, weights: Any, codebook: Any, step: Any, rows: Any
 
 
 @intrinsic
-def _address(typingctx: Any, together: Any, rows: Any, lanes: Any, coded: Any, finishes: Any) -> Any:
+def _address(typingctx: Any, together: Any, rows: Any, lanes: Any, coded: Any, finishes: Any, listed: Any) -> Any:
     """The address of the function that carries out tasks."""
     T, R, V = len(together), len(rows), len(lanes)
+    kinds = {"coded": bool(len(coded)), "finishes": bool(len(finishes)), "listed": bool(len(listed))}
 
     def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        name = f"tersor_products_{T}_{R}_{V}_{len(coded)}_{len(finishes)}"
+        name = f"tersor_products_{T}_{R}_{V}_{len(coded)}_{len(finishes)}_{len(listed)}"
         function = ir.Function(builder.module, ir.FunctionType(ir.VoidType(), [I64]), name)
         function.linkage = "internal"
         inside = ir.IRBuilder(function.append_basic_block("entry"))
-        emit_units(inside, function.args[0], T, R, V, coded=bool(len(coded)), finishes=bool(len(finishes)))
+        emit_units(inside, function.args[0], T, R, V, **kinds)
         inside.ret_void()
         return builder.ptrtoint(function, I64)
 
-    return types.intp(together, rows, lanes, coded, finishes), codegen
+    return types.intp(together, rows, lanes, coded, finishes, listed), codegen
 
 
 @jit
-def multiplier(together, rows, lanes, coded, finishes):
+def multiplier(together, rows, lanes, coded, finishes, listed):
     """Address of a function that carries out a task, given by its address: for ``len(together)`` output channels at once and
     ``len(rows)`` vectors of ``len(lanes)`` elements. ``coded`` is empty where weights are float32, ``finishes`` where all sums
-    are kept. The address is good as long as the process."""
-    return _address(together, rows, lanes, coded, finishes)
+    are kept, ``listed`` where rows of inputs lie evenly. The address is good as long as the process."""
+    return _address(together, rows, lanes, coded, finishes, listed)

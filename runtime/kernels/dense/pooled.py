@@ -162,7 +162,7 @@ class PooledConv(InPieces):
 
     def multiplier(self, count: int) -> int:
         """Codes are looked up where they are multiplied, and sums become outputs there."""
-        sizes = (self.cut.T, count, self.cut.V, self.codebook is not None, True)
+        sizes = (self.cut.T, count, self.cut.V, self.codebook is not None, True, False)
         return multiplier(*(((),) * size for size in sizes))
 
     def blank(self) -> np.ndarray:

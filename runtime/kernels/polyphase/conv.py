@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import replace
+from math import gcd
 from typing import Any
 
 import numpy as np
@@ -15,18 +17,16 @@ from ..layout import Shape2D
 from ..matrix import Matrix
 from ..multiply import multiplier
 from ..pieces import Cut, InPieces, register_tile
+from ..walk import F32_BYTES
 from ..whole import whole_rows
 from .convolve import polyphase_convolver
 from .terms import MOST_TAPS, OUTPUTS, SUMS, groups_of, products_of, weights_of
 
-TOGETHER, CHUNK = 4, 8
+TOGETHER, CHUNK = 4, 16
 """Output channels multiplied at once, and those whose sums are finished while they are in the first-level cache."""
 
-PACKED_BYTES = 400 << 10
+PACKED_BYTES = 500 << 10
 """Packed inputs of a piece, at most: they stay in a second-level cache of 1 MiB."""
-
-SUM_BYTES = 40 << 10
-"""Sums of a chunk, at most: they stay in a first-level cache."""
 
 WEIGHT_BYTES = 400 << 10
 """Weights, at most, which are float32: they stay there beside inputs."""
@@ -40,17 +40,31 @@ def fits(shape: Shape2D, registers: tuple[int, int]) -> bool:
         return False
     if 4 * shape.C * shape.taps * registers[1] > PACKED_BYTES:  # products are more; sizes come from files, and they are listed
         return False
-    products = _products(shape)
-    return 4 * products * shape.M <= WEIGHT_BYTES and 4 * products * registers[1] <= PACKED_BYTES
+    weights = shape.C * shape.kernel[0] * sum(products_of(_groups(shape))) * shape.M
+    return 4 * weights <= WEIGHT_BYTES and 4 * _packed(shape, registers[1], registers[1]) <= PACKED_BYTES
 
 
 def _groups(shape: Shape2D) -> tuple[tuple[int, ...], ...]:
     return groups_of(shape.kernel[1], shape.strides[1])
 
 
-def _products(shape: Shape2D) -> int:
-    """Products of a pair of outputs."""
-    return shape.C * shape.kernel[0] * sum(products_of(_groups(shape)))
+def _phases(shape: Shape2D) -> int:
+    """Phases of input rows that the rows of a kernel meet."""
+    down, apart = shape.strides[0], shape.dilations[0]
+    return min(shape.kernel[0], down // gcd(down, apart))
+
+
+def _room(shape: Shape2D, pairs: int, V: int) -> int:
+    """Elements of a line of inputs for so many pairs, whole cache lines: those of all rows that they meet, and a vector that
+    may run over the end."""
+    across = shape.OW // OUTPUTS
+    rows = min(shape.OH, (pairs + across - 2) // across + 1) + (shape.kernel[0] - 1) * shape.dilations[0] // shape.strides[0]
+    return -(-(rows * across + V) // 16) * 16
+
+
+def _packed(shape: Shape2D, pairs: int, V: int) -> int:
+    """Elements of the packed inputs of so many pairs."""
+    return shape.C * _phases(shape) * sum(products_of(_groups(shape))) * _room(shape, pairs, V)
 
 
 def _pairs(shape: Shape2D) -> Shape2D:
@@ -63,21 +77,18 @@ def cut_polyphase(shape: Shape2D, registers: tuple[int, int], parts: int = 1) ->
     :func:`~tersor.runtime.kernels.host.host_registers`: in pieces that fit a cache, as many for each thread."""
     T, R, V = register_tile(registers, TOGETHER)
     total, chunk = -(-shape.OH * shape.OW // (OUTPUTS * V)), min(CHUNK, -(-shape.M // T) * T)
-    most = max(1, min(PACKED_BYTES // (4 * V * _products(shape)), SUM_BYTES // (4 * V * SUMS * chunk)))
-    pieces = -(-total // (most - most % R or most))
+    most = bisect_right(range(2, total + 1), PACKED_BYTES, key=lambda vectors: 4 * _packed(shape, vectors * V, V)) + 1
+    pieces = -(-total // most)
     return Cut(T, R, V, total, min(total, -(-pieces // parts) * parts), chunk, shape.C)
 
 
 def cost_polyphase(shape: Shape2D, cut: Cut, width: int, parts: int = 1) -> float:
     """Estimated cycles of ``parts`` threads on cores whose vectors have ``width`` lanes, on the scale of
-    :func:`tersor.runtime.kernels.cost_model.cost`; fitted to the times of 26 layers beside those of dense products. Packing
-    takes longer where rows of pairs are no whole vectors."""
-    vectors, products, across = cut.V // width * cut.total / cut.pieces, _products(shape), shape.OW // OUTPUTS
-    written = -(-across // cut.V) * cut.V / across
-    divided = (1.06 * cut.cycles * products + 50) * shape.M
-    repeated = ((8 + 5.5 * written) * vectors + 42) * products
-    shares = min(parts, -(-shape.M // cut.chunk))
-    return spread(shape.N * cut.pieces, parts, shares, vectors * divided, repeated)
+    :func:`tersor.runtime.kernels.cost_model.cost`; fitted to the times of 25 layers beside those of dense products."""
+    wide, products = cut.V // width, shape.kernel[0] * shape.C * sum(products_of(_groups(shape)))
+    divided = (1.1 * cut.cycles * products + 38) * shape.M * wide * cut.total / cut.pieces
+    repeated = 30 * wide / cut.V * _packed(shape, cut.most * cut.V, cut.V) + 1900
+    return spread(shape.N * cut.pieces, parts, min(parts, -(-shape.M // cut.chunk)), divided, repeated)
 
 
 def polyphase_weights(matrix: Matrix, shape: Shape2D, T: int) -> np.ndarray:
@@ -117,7 +128,8 @@ class PolyphaseConv(InPieces):
     def geometry(self) -> np.ndarray:
         """In the order of :mod:`.convolve`."""
         cut, groups, pairs = self.cut, _groups(self.shape), _pairs(self.shape)
-        numbers = [*products_of(groups), len(groups)]
+        lines = (_room(self.shape, cut.most * cut.V, cut.V), _phases(self.shape), self._offsets.ctypes.data)
+        numbers = [*lines, *products_of(groups), len(groups)]
         for taps in groups:
             number, phase = divmod(taps[0], self.shape.strides[1])
             numbers += [len(taps), phase, number]
@@ -129,15 +141,27 @@ class PolyphaseConv(InPieces):
         return polyphase_convolver, (((),) * self.cut.V,)
 
     def multiplier(self, count: int) -> int:
-        """Weights are float32; all sums are kept, to be made outputs of."""
-        sizes = (self.cut.T, count, self.cut.V, False, False)
+        """Weights are float32; all sums are kept, to be made outputs of; the rows of inputs lie in lines."""
+        sizes = (self.cut.T, count, self.cut.V, False, False, True)
         return multiplier(*(((),) * size for size in sizes))
 
     @made_once
     def _floats(self) -> tuple[int, int]:
         """Elements of packed inputs and of sums, whole cache lines."""
-        lanes = self.cut.most * self.cut.V
-        return -(-(_products(self.shape) * lanes + SUMS * self.cut.V) // 16) * 16, SUMS * self.cut.chunk * lanes
+        cut, shape = self.cut, self.shape
+        return _packed(shape, cut.most * cut.V, cut.V), SUMS * cut.chunk * max(cut.counts) * cut.V
+
+    @made_once
+    def _offsets(self) -> np.ndarray:
+        """Bytes, int64, from the first line of each sum to what its products meet, which are (channel, kernel row, product)."""
+        shape, phases, room = self.shape, _phases(self.shape), _room(self.shape, self.cut.most * self.cut.V, self.cut.V)
+        channel, kh = np.ogrid[: shape.C, : shape.kernel[0]]
+        further = kh * shape.dilations[0] // shape.strides[0] * (shape.OW // OUTPUTS)
+        line, found = channel * phases + kh % phases, []
+        for count in products_of(_groups(shape)):
+            lines = line[..., None] * count + np.arange(count)
+            found.append((lines * room + further[..., None]).ravel())
+        return F32_BYTES * np.concatenate(found).astype(np.int64)
 
     @made_once
     def _image(self) -> tuple[int, int]:

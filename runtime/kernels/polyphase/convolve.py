@@ -1,8 +1,10 @@
 """The pieces of a strided convolution by polyphase components: some pairs of neighbouring outputs of an image, for some chunks
 of output channels.
 
-The inputs of the products are packed as the rows of four matrices, one for each of the sums that outputs are made of, for all
-input channels at once, and multiplied chunk after chunk of output channels. Pairs are numbered row after row.
+The inputs of the products are packed as *lines*: one for each product of a kernel's row, for each input channel and each phase
+of the input rows. Pairs are numbered row after row, so what one row of the kernel meets, and what the one a stride below meets,
+are the same line from other rows on. Lines of the four sums that outputs are made of lie apart. They are multiplied chunk after
+chunk of output channels, as many vectors at a time as there are registers for.
 """
 
 from __future__ import annotations
@@ -21,11 +23,12 @@ from ..team import take
 from ._emit import finish_channel, transform_band
 from .terms import OUTPUTS, SUMS
 
-CHUNK, TOGETHER, MOST, PACKED, SUM, PLACE, PRODUCTS, GROUPS = *range(OWN, OWN + 7), OWN + 6 + SUMS
+CHUNK, TOGETHER, MOST, PACKED, SUM, PLACE, ROOM, PHASES, OFFSETS, PRODUCTS, GROUPS = *range(OWN, OWN + 10), OWN + 9 + SUMS
 """Numbers of the geometry, whose outputs of a row are pairs, beside those of every convolution: output channels of a chunk, and
 those multiplied at once; vectors multiplied at once, at most; elements of packed inputs and of sums in scratch memory; bytes of
-a place there; products of a row of the kernel that are added to each of the sums; how many groups of its taps there are, and of
-each group the numbers that follow."""
+a place there; elements of a line; phases of input rows; the address of the bytes, int64, from the first line of a sum to what
+each product meets, sum after sum; products of a row of the kernel that are added to each of the sums; how many groups of its
+taps there are, and of each group the numbers that follow."""
 
 TAPS, COMPONENT, NUMBER, GROUP = range(4)
 """Numbers of a group: how many taps it has; the phase of an image, see :func:`~tersor.runtime.kernels.pack.pack_image`, and the
@@ -61,57 +64,40 @@ def convolve_pieces(lanes, order, member):
 
 @jit
 def _pack_pairs(lanes, order, geometry, packed, ends, n, first, last):
-    """Pack what the products of the pairs ``[first, last)`` read: rows of whole vectors, matrix after matrix, a vector apart:
-    what is written over a row's end is not another matrix's."""
-    V, across, channels = len(lanes), number_at(geometry, OW), number_at(geometry, C)
-    columns = (last - first + V - 1) // V * V
-    row, column, rows = first // across, first % across, number_at(geometry, KERNEL_H) * channels
-    head = min(across - column, last - first) if column > 0 else 0
-    bands = head, (last - first - head) // across, (last - first - head) % across
-    down, apart = number_at(geometry, STRIDE_H), number_at(geometry, DILATION_H)
-    lines = (column + last - first - 1) // across * down + (number_at(geometry, KERNEL_H) - 1) * apart + 1
+    """Pack what the products of the pairs ``[first, last)`` read: lines that begin with the first pair's row."""
+    across, channels, down = number_at(geometry, OW), number_at(geometry, C), number_at(geometry, STRIDE_H)
+    row, apart, phases = first // across, number_at(geometry, DILATION_H), number_at(geometry, PHASES)
+    rows = ((last - 1) // across - row) * down + (number_at(geometry, KERNEL_H) - 1) * apart + 1
     image = packed + 4 * (number_at(geometry, PACKED) + number_at(geometry, SUM))
     length, size = number_at(geometry, PHASE), 4 * number_at(geometry, H) * number_at(geometry, W)
     pitch = 4 * length * number_at(geometry, STRIDE_W)
     ends[0] = packed
     for k in range(1, SUMS):
-        ends[k] = ends[k - 1] + 4 * (columns * rows * number_at(geometry, PRODUCTS + k - 1) + V)
+        lines = channels * phases * number_at(geometry, PRODUCTS + k - 1)
+        ends[k] = ends[k - 1] + 4 * lines * number_at(geometry, ROOM)
     for c in range(channels):
         plane, top = number_at(order, X) + (n * channels + c) * size, row * down - number_at(geometry, TOP)
-        pack_image(lanes, image, plane, top, lines, length, geometry)
-        for kh in range(number_at(geometry, KERNEL_H)):
-            line = image + pitch * kh * apart
+        pack_image(lanes, image, plane, top, rows, length, geometry)
+        for kh in range(phases):
+            begin = kh * apart % down
+            line, count = image + pitch * begin, (rows - begin + down - 1) // down
             for k in range(number_at(geometry, GROUPS)):
                 group = geometry + 8 * (GROUPS + 1 + GROUP * k)
-                _pack_group(lanes, group, ends, columns, line, length, pitch * down, column, across, bands)
+                _pack_group(lanes, group, ends, number_at(geometry, ROOM), line, length, pitch * down, across, count)
 
 
 @jit
-def _pack_group(lanes, group, ends, columns, line, length, pitch, column, across, bands):
-    """Pack the inputs of the products of a group of taps, a row of ``columns`` elements for each: at ``ends``, (SUMS,) int64
-    addresses, which move on. ``line`` is the image's first row that the pairs meet, ``pitch`` bytes before the next one."""
+def _pack_group(lanes, group, ends, room, line, length, pitch, across, count):
+    """Pack the inputs of the products of a group of taps, a line of ``room`` elements for each, which are those for ``across``
+    pairs of each of ``count`` rows: at ``ends``, (SUMS,) int64 addresses, which move on. ``line`` is the image's first row that
+    the pairs meet, ``pitch`` bytes before the next one."""
     taps, targets = number_at(group, TAPS), (ends[0], ends[1], ends[2], ends[3])
     source = line + 4 * (number_at(group, COMPONENT) * length + number_at(group, NUMBER))
-    _transform(lanes, taps, targets, source, pitch, column, across, bands)
-    count = bands[0] + bands[1] * across + bands[2]
+    transform_band(lanes, taps, targets, source, pitch, across, count)
     for k in range(SUMS):
         if k in (0, SUMS - 1) or k < taps:
-            if count < columns:
-                put_zeros(lanes, ends[k] + 4 * count, 4 * len(lanes), 1)
-            ends[k] += 4 * columns
-
-
-@jit
-def _transform(lanes, taps, targets, source, pitch, column, across, bands):
-    """Write the inputs of products for the pairs of the ``bands``: how many of the first row, from ``column`` on, how many
-    whole rows of ``across`` pairs, and how many of another row."""
-    (t0, t1, t2, t3), begin = targets, 4 * OUTPUTS * column
-    for band in range(3):
-        length, count = (across, bands[1]) if band == 1 else (bands[band], 1)
-        if length > 0 and count > 0:
-            transform_band(lanes, taps, (t0, t1, t2, t3), source + begin, pitch, length, count)
-            size, source, begin = 4 * length * count, source + count * pitch, 0
-            t0, t1, t2, t3 = t0 + size, t1 + size, t2 + size, t3 + size
+            put_zeros(lanes, ends[k] + 4 * across * count, 4 * len(lanes), 1)  # the last vector of pairs reaches over the end
+            ends[k] += 4 * room
 
 
 @jit
@@ -119,28 +105,29 @@ def _multiply_chunk(lanes, order, geometry, task, packed, n, m, first, last):
     """Compute the outputs of the chunk of channels from ``m`` on, at the pairs ``[first, last)``."""
     V, T, channels, most = len(lanes), number_at(geometry, TOGETHER), number_at(geometry, M), number_at(geometry, MOST)
     together = min(number_at(geometry, CHUNK), channels - m)
-    columns = (last - first + V - 1) // V * V
     rows, sums = number_at(geometry, KERNEL_H) * number_at(geometry, C), packed + 4 * number_at(geometry, PACKED)
-    inputs, weights, step = packed, number_at(order, WEIGHTS), 4 * columns * number_at(geometry, CHUNK)
-    task[product.STEP], task[product.PITCH], task[product.FIRST] = columns, columns, 1
-    task[product.UNITS] = (together + T - 1) // T
     plane, other = OUTPUTS * number_at(geometry, OH) * number_at(geometry, OW), number_at(order, OTHER)
-    outputs = 4 * ((n * channels + m) * plane + OUTPUTS * first)
-    vectors = columns // V
+    start, column = (n * channels + m) * plane, first % number_at(geometry, OW)
+    task[product.FIRST], task[product.UNITS] = 1, (together + T - 1) // T
+    vectors = (last - first + V - 1) // V
     parts = (vectors + most - 1) // most
-    for point in range(SUMS):
-        products = rows * number_at(geometry, PRODUCTS + point)
-        task[product.ROWS], task[product.UNIT] = products, products * T
-        task[product.WEIGHTS] = weights + 4 * m * products
-        for part in range(parts):
-            begin, end = vectors * part // parts, vectors * (part + 1) // parts
-            earlier, later = together * point // SUMS, together * (point + 1) // SUMS  # some at a time: they come from afar
-            y = number_at(order, Y) + outputs + 4 * (earlier * plane + OUTPUTS * begin * V)
-            prefetch_written(y, 4 * plane, OUTPUTS * (end - begin) * V, later - earlier)
-            task[product.INPUTS], task[product.SUMS] = inputs + 4 * begin * V, sums + point * step + 4 * begin * V
-            call_at(number_at(number_at(order, MULTIPLIERS), end - begin), address(task))
-        inputs, weights = inputs + 4 * (columns * products + V), weights + 4 * ((channels + T - 1) // T * T) * products
-    for t in range(together):
-        affine = number_at(order, SCALE) + 4 * (m + t), number_at(order, SHIFT) + 4 * (m + t), number_at(order, BOUNDS)
-        at, source, count = outputs + 4 * t * plane, sums + 4 * t * columns, OUTPUTS * (last - first)
-        finish_channel(lanes, number_at(order, Y) + at, source, step, other + at, other, count, affine)
+    for part in range(parts):
+        begin, end = V * (vectors * part // parts), V * (vectors * (part + 1) // parts)
+        step, y = 4 * (end - begin) * number_at(geometry, CHUNK), number_at(order, Y) + 4 * (start + OUTPUTS * (first + begin))
+        inputs, weights, offsets = packed + 4 * (column + begin), number_at(order, WEIGHTS), number_at(geometry, OFFSETS)
+        task[product.PITCH] = end - begin
+        for point in range(SUMS):
+            lines, earlier = number_at(geometry, PRODUCTS + point), together * point // SUMS
+            products, asked = rows * lines, together * (point + 1) // SUMS - earlier
+            prefetch_written(y + 4 * earlier * plane, 4 * plane, OUTPUTS * (end - begin), asked)  # not all: they come from afar
+            task[product.ROWS], task[product.UNIT], task[product.STEP] = products, products * T, offsets
+            task[product.INPUTS], task[product.WEIGHTS] = inputs, weights + 4 * m * products
+            task[product.SUMS] = sums + point * step
+            call_at(number_at(number_at(order, MULTIPLIERS), (end - begin) // V), address(task))
+            inputs += 4 * number_at(geometry, C) * number_at(geometry, PHASES) * lines * number_at(geometry, ROOM)
+            weights, offsets = weights + 4 * ((channels + T - 1) // T * T) * products, offsets + 8 * products
+        count = OUTPUTS * (min(last - first, end) - begin)
+        for t in range(together):
+            affine = number_at(order, SCALE) + 4 * (m + t), number_at(order, SHIFT) + 4 * (m + t), number_at(order, BOUNDS)
+            at, source = 4 * (start + t * plane + OUTPUTS * (first + begin)), sums + 4 * t * (end - begin)
+            finish_channel(lanes, number_at(order, Y) + at, source, step, other + at, other, count, affine)

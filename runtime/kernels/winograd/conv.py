@@ -167,7 +167,7 @@ class WinogradConv(InPieces):
 
     def multiplier(self, count: int) -> int:
         """Codes are looked up where they are transformed; all sums are kept, to be transformed back."""
-        sizes = (self.cut.T, count, self.cut.V, False, False)
+        sizes = (self.cut.T, count, self.cut.V, False, False, False)
         return multiplier(*(((),) * size for size in sizes))
 
     @made_once
