@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from typing import Any
 
 from llvmlite import ir
@@ -128,6 +129,16 @@ def code_of(typingctx: Any, lanes: Any, function: Any) -> Any:
         return builder.ptrtoint(made, I64)
 
     return types.intp(lanes, function), codegen
+
+
+def emitted(builder: Any, name: str, emit: Callable[[Any, Any], None]) -> Any:
+    """The address, an i64, of the function of an address that ``emit(builder, address)`` emits; good as long as the process."""
+    function = ir.Function(builder.module, ir.FunctionType(ir.VoidType(), [I64]), name)
+    function.linkage = "internal"
+    inside = ir.IRBuilder(function.append_basic_block("entry"))
+    emit(inside, function.args[0])
+    inside.ret_void()
+    return builder.ptrtoint(function, I64)
 
 
 @intrinsic

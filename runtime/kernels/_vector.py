@@ -6,6 +6,7 @@ is known at compile time.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from llvmlite import ir
@@ -25,6 +26,26 @@ def vector_pointer(builder: Any, base: Any, index: Any, vector: ir.VectorType) -
     return builder.bitcast(builder.gep(base, [index]), vector.as_pointer())
 
 
+def splats_at(b: Any, places: Sequence[Any], lanes: int) -> list[Any]:
+    """Vectors that hold the float32 at one of the ``places`` each, in every lane."""
+    return [splat(b, b.load(place), lanes) for place in places]
+
+
+def load_vectors(b: Any, place: Any, count: int, vector: ir.VectorType) -> list[Any]:
+    """``count`` float32 vectors that lie one behind the other, aligned."""
+    found = [b.load(vector_pointer(b, place, ir.Constant(I64, k * vector.count), vector)) for k in range(count)]
+    for value in found:
+        value.align = 4 * vector.count
+    return found
+
+
+def store_vectors(b: Any, values: Sequence[Any], place: Any) -> None:
+    """Write float32 vectors one behind the other, aligned."""
+    for k, value in enumerate(values):
+        lanes = value.type.count
+        b.store(value, vector_pointer(b, place, ir.Constant(I64, k * lanes), value.type)).align = 4 * lanes
+
+
 def splat(builder: Any, scalar: Any, lanes: int) -> Any:
     """A vector with ``scalar`` in every lane."""
     vector = ir.VectorType(scalar.type, lanes)
@@ -33,9 +54,29 @@ def splat(builder: Any, scalar: Any, lanes: int) -> Any:
 
 
 def lanes_below(builder: Any, bound: Any, lanes: int) -> Any:
-    """Mask of the lanes whose number is less than ``bound`` (an i64 between 0 and ``lanes``, or beyond)."""
+    """Mask of the lanes whose number is less than ``bound``, any i64."""
+    for comparison, limit in ((">", lanes), ("<", 0)):  # the bound of lanes that are far from an array is not one of 32 bits
+        beyond = ir.Constant(I64, limit)
+        bound = builder.select(builder.icmp_signed(comparison, bound, beyond), beyond, bound)
     numbers = ir.Constant(ir.VectorType(I32, lanes), list(range(lanes)))
     return builder.icmp_signed("<", numbers, splat(builder, builder.trunc(bound, I32), lanes))
+
+
+def given_or(b: Any, condition: Any, given: Sequence[Any], emit: Callable[[], Sequence[Any]]) -> list[Any]:
+    """The values ``given`` where ``condition`` holds, else as many others, which ``emit`` computes only then."""
+    entry, otherwise, both = b.block, b.append_basic_block("otherwise"), b.append_basic_block("both")
+    b.cbranch(condition, both, otherwise)
+    b.position_at_end(otherwise)
+    others, end = emit(), b.block
+    b.branch(both)
+    b.position_at_end(both)
+    chosen = []
+    for value, other in zip(given, others, strict=True):
+        phi = b.phi(value.type)
+        phi.add_incoming(value, entry)
+        phi.add_incoming(other, end)
+        chosen.append(phi)
+    return chosen
 
 
 def call(builder: Any, name: str, result: Any, arguments: list[Any]) -> Any:

@@ -10,16 +10,14 @@ import numpy as np
 from ..plan.step import Epilogue
 from ._property import made_once
 from .convolve import BLOCK_CHANNELS, BLOCK_VISITS, BLOCKS, GEOMETRY, PACKER, PREPARED, SPANS, TILE, convolver
-from .cost_model import cost, shared_parts
+from .cost_model import cost, shared_parts, sharing
 from .geometry import geometry_of
+from .host import host_registers
 from .layout import SHAPES, Shape2D, Tiling, tiles
 from .order import CODE, PIECES, SHARED, WORK, Ordered, order_of
 from .pack import packing_code
 from .stream import Stream
 from .visits import SCALE, TASK, WORDS, visits
-
-WORTH_SHARING = 50_000
-"""Estimated cycles from which on a second thread saves more than waking it costs."""
 
 MOST_PIECES, PIECE = 8, 25_000
 """Pieces of work for each thread, at most, and the estimated cycles of one, at least."""
@@ -150,8 +148,8 @@ class Conv(Ordered):
         """(first tile, last tile) of pieces of work that threads take one by one: more than threads, so that one that wakes up
         late leaves more to the others. A single piece is all work of one thread. Threads come from both ends, and the pieces
         become smaller towards the middle, where one waits for the other."""
-        cycles = cost(self.shape, self.tiling, self.stream.nonzeros)
-        if self.parts == 1 or cycles < WORTH_SHARING:
+        cycles = _alone(self.shape, self.tiling, self.stream.nonzeros)
+        if sharing(self.parts, cycles) == 1:
             return np.array([(0, self._whole)], np.int64)
         pieces = min(self._whole, self.parts * max(1, min(MOST_PIECES, round(cycles / PIECE / self.parts))))
         outside = 1 - 2 * np.arange(pieces + 1) / max(1, pieces)  # from 1 to -1
@@ -174,8 +172,12 @@ def _visitor(tile: tuple[tuple[tuple[()], ...], ...]) -> int:
 def whole_tiles(shape: Shape2D, tiling: Tiling, nonzeros: int, threads: int) -> int:
     """Tiles that one thread does each: as many for each thread. Little work stays on one."""
     count = tiles(shape, tiling)
-    worth = threads > 1 and cost(shape, tiling, nonzeros) >= WORTH_SHARING
-    return count - count % threads if worth else count
+    return count - count % sharing(threads, _alone(shape, tiling, nonzeros))
+
+
+def _alone(shape: Shape2D, tiling: Tiling, nonzeros: int) -> float:
+    """Estimated cycles of one thread of this processor."""
+    return cost(shape, tiling, nonzeros, host_registers()[1])
 
 
 def cuts_of(shape: Shape2D, tiling: Tiling, nonzeros: int, threads: int) -> int:

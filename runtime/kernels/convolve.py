@@ -69,7 +69,7 @@ def convolve(lanes, order, member):
 def _convolve_tile(lanes, order, task, packing, packed, t, runs, more, member):
     """Compute tile ``t`` for the parts of the output channels in the first of the ``runs``, (first, last) of each, and for at
     most ``more`` parts, which are taken one by one while the first block is visited: so each thread has as many as it does in
-    the time of the others, though it packs every block once. Block ``b`` packs the input channels ``block_channels[b : b +
+    the time of the others, though it packs every block once. Block ``b`` is the input channels ``block_channels[b : b +
     2]``; its visits for part ``p`` are ``block_visits[b, p : p + 2]``."""
     geometry, count, parts = number_at(order, GEOMETRY), 1, number_at(number_at(order, GEOMETRY), PARTS)
     _place_tile(lanes, order, geometry, task, packing, packed, t)

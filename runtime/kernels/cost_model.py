@@ -87,6 +87,9 @@ STORED = (5, 11, 40)
 FETCHED = 30
 """Cycles by which it takes longer to pack a vector of inputs that are far, the first time."""
 
+WORTH_SHARING = 50_000
+"""Estimated cycles from which on a second thread saves more than waking it costs."""
+
 MOST_ENTRIES = 1 << 30
 """Weights whose words can be counted in 32 bits, whatever they hold."""
 
@@ -152,7 +155,7 @@ def _held(tiling: Tiling) -> int:
     return tiling.R if tiling.shape == "direct" else tiling.vectors
 
 
-def cost(shape: Shape2D, tiling: Tiling, nonzeros: int, width: int = 16, parts: int = 1, *, passing: bool = False) -> float:
+def cost(shape: Shape2D, tiling: Tiling, nonzeros: int, width: int, parts: int = 1, *, passing: bool = False) -> float:
     """Estimated cycles of ``parts`` threads on cores whose vectors have ``width`` lanes.
 
     An entry costs its loads, which take longer than its multiply-adds. A visit mispredicts the ends of its loops and, unless
@@ -163,7 +166,7 @@ def cost(shape: Shape2D, tiling: Tiling, nonzeros: int, width: int = 16, parts: 
     the other layers of its network, where entries take an eighth longer than alone; those of inputs that are read in place to
     360 tilings of 17 layers. Only their ratios count: a processor without neighbours takes two thirds of these cycles.
     """
-    T, R, V, count = tiling.T, tiling.R, tiling.V, visits(shape, tiling)
+    T, R, V, count = tiling.T, tiling.R, tiling.V, visit_count(shape, tiling)
     wide, channels = max(1, V // width), shape.C // shape.groups
     both = shared_entries(shape, tiling, nonzeros, parts) if T == 2 else 0.0
     in_place, held = tiling.shape == "direct", _held(tiling)
@@ -185,6 +188,11 @@ def cost(shape: Shape2D, tiling: Tiling, nonzeros: int, width: int = 16, parts: 
     prepared = VISIT_PREPARED * count + entry * nonzeros if passing else 0
     total = spread(tiles(shape, tiling), parts, parts, walked + visited + stored, brought + 1000) + prepared
     return total + AGAIN * (width > V and total > FORGOTTEN)
+
+
+def sharing(threads: int, cycles: float) -> int:
+    """How many of some threads share work of so many estimated cycles of one."""
+    return threads if cycles >= WORTH_SHARING else 1
 
 
 def shared_entries(shape: Shape2D, tiling: Tiling, nonzeros: int, parts: int = 1) -> float:
@@ -213,7 +221,7 @@ def stored_line(shape: Shape2D) -> int:
     return STORED[(outputs > NEAR) + (outputs > FAR)]
 
 
-def visits(shape: Shape2D, tiling: Tiling) -> int:
+def visit_count(shape: Shape2D, tiling: Tiling) -> int:
     """Visits of one tile, if each channel, or pair, has weights in each block."""
     return -(-shape.M // tiling.T) * max(1, -(-shape.C // shape.groups // tiling.block))
 

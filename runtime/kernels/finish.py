@@ -10,7 +10,7 @@ from llvmlite import ir
 from ._deferred import cgutils, intrinsic, types
 from ._jit import jit
 from ._memory import clip, pointer
-from ._vector import F32, I64, call, lanes_below, masked_load, masked_store, prefetch_line, splat
+from ._vector import F32, I64, call, lanes_below, masked_load, masked_store, prefetch_line, splat, splats_at
 
 LANES = 16
 """Floats that are finished at a time, and that sums, scales and shifts are padded to a multiple of."""
@@ -76,7 +76,7 @@ def factors_at(b: Any, affine: Any, V: int) -> list[Any]:
     """Scale, shift, low and high of a channel, vectors that hold one number: ``affine`` are the addresses of scale, shift and
     bounds."""
     scale, shift, low = (pointer(b, b.extract_value(affine, k)) for k in range(3))
-    return [splat(b, b.load(place), V) for place in (scale, shift, low, b.gep(low, [ir.Constant(I64, 1)]))]
+    return splats_at(b, (scale, shift, low, b.gep(low, [ir.Constant(I64, 1)])), V)
 
 
 def each_vector(b: Any, count: Any, V: int, emit: Callable[[Any, Any], None]) -> None:

@@ -12,6 +12,7 @@ from ..encoded import EncodedTensor
 from ..plan.step import Arrays, Kernel, Orders, Run, Site
 from ..plan.workers import Workers
 from .conv import affine
+from .cost_model import sharing
 from .lines import make_lines, make_sorted_lines
 from .matrix import Matrix, matrix_of
 from .products import ByLines, ByRuns, ByWhole, Finish
@@ -31,9 +32,6 @@ ROW_CYCLES, COLUMN_CYCLES = 1.8, 2.2
 
 LINE_CYCLES = 20
 """Of one core for each line, whose end is mispredicted."""
-
-WORTH_SHARING = 50_000
-"""Estimated cycles from which on a second thread saves more than waking it costs."""
 
 MOST_REGISTERS = 4
 """Registers of 16 vectors that a weight meets at most."""
@@ -65,7 +63,7 @@ def fully_connected(site: Site, batch: int, row_axes: tuple[int, ...], scale: fl
         "batch": together_cycles(batch, nonzeros, K, M),
     }
     kind = min(costs, key=lambda order: costs[order])
-    parts = site.threads if costs[kind] >= WORTH_SHARING else 1
+    parts = sharing(site.threads, costs[kind])
     density = nonzeros / (K * M) if K * M else 0.0
     if kind == "batch":
         count = registers(batch)

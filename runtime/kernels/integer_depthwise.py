@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import product
 from math import prod
 
 import numpy as np
@@ -19,8 +20,9 @@ from .quantized import slide
 class Depthwise:
     """``weights`` (C, M/C, taps) int16, centred, and the window that they slide.
 
-    With strides, a plane is first taken apart into one for each remainder (*phase*) of a position by the strides. The output at
-    ``n`` of the flattened plane then meets, at each kernel position, the input at ``n`` plus an offset, the same everywhere.
+    With strides, a plane is first taken apart into one for each remainder (*phase*) of a position by the strides, of those that
+    the kernel meets. The output at ``n`` of the flattened plane then meets, at each kernel position, the input at ``n`` plus an
+    offset, the same everywhere.
     """
 
     weights: np.ndarray
@@ -34,13 +36,21 @@ class Depthwise:
         return tuple(-(-reach // stride) for reach, stride in zip(seen.reach, seen.strides, strict=True))
 
     @cached_property
+    def phases(self) -> tuple[tuple[int, ...], ...]:
+        """The remainders of kernel positions by the stride, of each axis."""
+        seen = zip(self.window.kernel, self.window.dilations, self.window.strides, strict=True)
+        return tuple(tuple(sorted({p * d % s for p in range(k)})) for k, d, s in seen)
+
+    @cached_property
     def offsets(self) -> np.ndarray:
         """(taps,) int64: where in the planes of a channel a kernel position meets the first output's input."""
-        seen, found = self.window, []
+        seen, numbers = self.window, [*map(len, self.phases)]
+        found = []
         for position in np.ndindex(*seen.kernel):
             places = [divmod(p * d, s) for p, d, s in zip(position, seen.dilations, seen.strides, strict=True)]
-            phase = np.ravel_multi_index([remainder for _, remainder in places], seen.strides)
-            found.append(phase * prod(self.pitches) + np.ravel_multi_index([quotient for quotient, _ in places], self.pitches))
+            phase = [known.index(remainder) for known, (_, remainder) in zip(self.phases, places, strict=True)]
+            place = np.ravel_multi_index([quotient for quotient, _ in places], self.pitches)
+            found.append(np.ravel_multi_index(phase, numbers) * prod(self.pitches) + place)
         return np.array(found, np.int64)
 
     def run(self, given: Mapping[int, np.ndarray], output: np.ndarray, workers: Workers) -> None:
@@ -63,8 +73,8 @@ class Depthwise:
     def _phases(self, image: np.ndarray, zero: np.ndarray | np.int16) -> np.ndarray:
         """(C, phases * plane) int16 of ``image`` (C, \\*spatial) less its zero point, zeros where the padding is."""
         seen = self.window
-        planes = np.zeros((len(image), prod(seen.strides), *self.pitches), np.int16)
-        for number, phase in enumerate(np.ndindex(*seen.strides)):
+        planes = np.zeros((len(image), prod(map(len, self.phases)), *self.pitches), np.int16)
+        for number, phase in enumerate(product(*self.phases)):
             source, target = [slice(None)], [slice(None)]
             sizes = zip(phase, seen.strides, seen.begin, image.shape[1:], self.pitches, strict=True)
             for remainder, stride, begin, size, pitch in sizes:

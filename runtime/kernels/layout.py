@@ -81,9 +81,9 @@ class Tiling:
     """What weights are prepared for: it does not depend on the size of the image, except that a direct tile has its pitch.
 
     A tile is ``T`` output channels, ``R`` vectors of ``V`` outputs each, of a ``shape`` of :data:`SHAPES`. ``block`` is how
-    many input channels are packed at once. ``plane`` is the vectors between two channels that are read in place. A tile of rows
-    whose sums are shifted has one copy of the inputs for each ``shifts`` columns of the kernel, and as many columns less one
-    fewer than lanes.
+    many input channels are visited at once. ``plane`` is the vectors between two channels that are read in place. A tile of
+    rows whose sums are shifted has one copy of the inputs for each ``shifts`` columns of the kernel, and as many columns less
+    one fewer than lanes.
     """
 
     T: int

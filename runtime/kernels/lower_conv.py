@@ -13,8 +13,8 @@ from ..encoded import EncodedTensor
 from ..plan.step import Arrays, Kernel, Site
 from ..plan.workers import Workers
 from ._ahead import foresee
-from .conv import WORTH_SHARING, Conv, affine, cuts_of
-from .cost_model import choose, cost
+from .conv import Conv, affine, cuts_of
+from .cost_model import choose, cost, sharing
 from .dense.conv import DenseConv, cost_dense, cut_dense, dense_weights
 from .dense.pooled import pooled
 from .fully_connected import fully_connected
@@ -22,14 +22,13 @@ from .host import host_registers
 from .layout import Shape2D, Tiling, tiles
 from .matrix import Matrix, matrix_of
 from .pieces import Cut, InPieces
-from .polyphase.conv import PolyphaseConv, cost_polyphase, cut_polyphase, polyphase_weights
-from .polyphase.conv import fits as fits_polyphase
+from .polyphase.conv import PolyphaseConv, cost_polyphase, cut_polyphase, fits_polyphase, polyphase_weights
 from .pooling import pooling_of
 from .shared import one_order
 from .stream import Arrangement, arrange, list_entries, make_stream
 from .streamed_conv import StreamedConv, lists_rows
 from .visits import visits
-from .winograd.conv import TileCut, WinogradConv, cost_winograd, cut_winograd, fits, winograd_weights
+from .winograd.conv import TileCut, WinogradConv, cost_winograd, cut_winograd, fits_winograd, winograd_weights
 
 PREPARED = 10
 """Cycles of bringing one weight, zeros included, into the order of a dense convolution."""
@@ -60,20 +59,15 @@ def _ways(site: Site, shape: Shape2D) -> Iterator[tuple[float, Callable[[], Kern
         cut = cut_dense(flat, registers, threads)
         prepared = PREPARED * shape.dense if site.passing else 0
         alone = cost_dense(flat, cut, width)
-        yield cost_dense(flat, cut, width, threads) + prepared, lambda: _dense(site, shape, cut, _parts(site, alone))
+        yield cost_dense(flat, cut, width, threads) + prepared, lambda: _dense(site, shape, cut, sharing(threads, alone))
     if fits_polyphase(shape, registers) and not site.passing:
         paired = cut_polyphase(shape, registers, threads)
         lone = cost_polyphase(shape, paired, width)
-        yield cost_polyphase(shape, paired, width, threads), lambda: _by_polyphase(site, shape, paired, _parts(site, lone))
-    if fits(shape) and not site.passing:
+        yield cost_polyphase(shape, paired, width, threads), lambda: _by_polyphase(site, shape, paired, sharing(threads, lone))
+    if fits_winograd(shape) and not site.passing:
         tiled = cut_winograd(shape, registers)
         needed = cost_winograd(shape, tiled, width)
-        yield cost_winograd(shape, tiled, width, threads), lambda: _by_winograd(site, shape, tiled, _parts(site, needed))
-
-
-def _parts(site: Site, cycles: float) -> int:
-    """Threads that share work of so many estimated cycles of one."""
-    return site.threads if cycles >= WORTH_SHARING else 1
+        yield cost_winograd(shape, tiled, width, threads), lambda: _by_winograd(site, shape, tiled, sharing(threads, needed))
 
 
 def _by_tiles(site: Site, shape: Shape2D, tiling: Tiling, cuts: int) -> Kernel:

@@ -6,10 +6,11 @@ from typing import Any
 
 from llvmlite import ir
 
+from ._atomic import emitted
 from ._deferred import cgutils, intrinsic, types
 from ._jit import jit
 from ._memory import opaque
-from ._vector import F32, I64, call, prefetch_line, splat, vector_pointer
+from ._vector import F32, I64, call, given_or, load_vectors, prefetch_line, splat, store_vectors, vector_pointer
 from .tile import Tile
 
 I8 = ir.IntType(8)
@@ -83,43 +84,26 @@ def emit_units(b: Any, task: Any, T: int, R: int, V: int, *, coded: bool, finish
         m = b.mul(loop.index, together)
         target = b.gep(sums, [b.mul(m, pitch)])
         channels = [b.gep(target, [b.mul(ir.Constant(I64, t), pitch)]) for t in range(T)]
-        places = [[vector_pointer(b, channel, ir.Constant(I64, r * V), vector) for r in range(R)] for channel in channels]
         if made is not None:
             made.ask_for(m)
-        start = _start(b, places, b.icmp_signed("!=", first, ir.Constant(I64, 0)), vector)
+        fresh, zeros = b.icmp_signed("!=", first, ir.Constant(I64, 0)), [ir.Constant(vector, None)] * (T * R)
+        start = given_or(b, fresh, zeros, lambda: [v for place in channels for v in load_vectors(b, place, R, vector)])
         source, of_unit = _Rows(b, inputs, step, listed=listed), b.gep(weights, [b.mul(loop.index, unit)])
-        totals = _walk(b, source, of_unit, codebook if coded else None, rows, start)
+        totals = _walk(b, source, of_unit, codebook if coded else None, rows, [start[t * R : (t + 1) * R] for t in range(T)])
         if made is None:
-            _keep(b, places, totals)
+            _keep(b, channels, totals)
         else:
             with b.if_else(made.wanted) as (wanted, unfinished):
                 with wanted:
                     made.store(m, totals)
                 with unfinished:
-                    _keep(b, places, totals)
+                    _keep(b, channels, totals)
 
 
-def _keep(b: Any, places: list[list[Any]], totals: list[list[Any]]) -> None:
+def _keep(b: Any, channels: list[Any], totals: list[list[Any]]) -> None:
     """Write sums where they are kept."""
-    for row, values in zip(places, totals, strict=True):
-        for place, value in zip(row, values, strict=True):
-            b.store(value, place).align = 4 * value.type.count
-
-
-def _start(b: Any, places: list[list[Any]], first: Any, vector: Any) -> list[list[Any]]:
-    """Zeros when ``first``, else what is at the places."""
-    before = b.block
-    with b.if_then(b.not_(first)):
-        loaded = [[b.load(place) for place in row] for row in places]
-        for value in (value for row in loaded for value in row):
-            value.align = 4 * vector.count
-        inside = b.block
-    start = [[b.phi(vector) for _ in row] for row in loaded]
-    for phis, values in zip(start, loaded, strict=True):
-        for phi, value in zip(phis, values, strict=True):
-            phi.add_incoming(ir.Constant(vector, None), before)
-            phi.add_incoming(value, inside)
-    return start
+    for place, values in zip(channels, totals, strict=True):
+        store_vectors(b, values, place)
 
 
 class _Rows:
@@ -179,12 +163,7 @@ def _address(typingctx: Any, together: Any, rows: Any, lanes: Any, coded: Any, f
 
     def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         name = f"tersor_products_{T}_{R}_{V}_{len(coded)}_{len(finishes)}_{len(listed)}"
-        function = ir.Function(builder.module, ir.FunctionType(ir.VoidType(), [I64]), name)
-        function.linkage = "internal"
-        inside = ir.IRBuilder(function.append_basic_block("entry"))
-        emit_units(inside, function.args[0], T, R, V, **kinds)
-        inside.ret_void()
-        return builder.ptrtoint(function, I64)
+        return emitted(builder, name, lambda b, task: emit_units(b, task, T, R, V, **kinds))
 
     return types.intp(together, rows, lanes, coded, finishes, listed), codegen
 

@@ -129,7 +129,7 @@ class InPieces(Ordered):
 
     @property
     def packer(self) -> int:
-        """The address of code that packs positions, 0 where inputs are transformed."""
+        """The address of code that packs positions, 0 where the kernel prepares its inputs itself."""
         return 0
 
     @property

@@ -13,7 +13,7 @@ from llvmlite import ir
 
 from ._deferred import cgutils, intrinsic, types
 from ._memory import opaque, pointer
-from ._vector import F32, I64, call, prefetch_line, splat, vector_pointer
+from ._vector import F32, I64, call, given_or, load_vectors, prefetch_line, splat, store_vectors
 from .walk import listed, loop, weights
 
 LANES = 16
@@ -32,44 +32,18 @@ class _Sums:
         self.b, self.registers = builder, registers
         self.vector = ir.VectorType(F32, LANES)
 
-    def load(self, place: Any) -> list[Any]:
-        """Registers from memory."""
-        loaded = []
-        for r in range(self.registers):
-            value = self.b.load(vector_pointer(self.b, place, ir.Constant(I64, r * LANES), self.vector))
-            value.align = 4 * LANES
-            loaded.append(value)
-        return loaded
-
     def start(self, place: Any, fresh: Any) -> list[Any]:
         """Zeros where ``fresh``, else what is in memory."""
-        b = self.b
-        entry, load, ready = b.block, b.append_basic_block("load"), b.append_basic_block("ready")
-        b.cbranch(fresh, ready, load)
-        b.position_at_end(load)
-        loaded = self.load(place)
-        b.branch(ready)
-        b.position_at_end(ready)
-        started = []
-        for value in loaded:
-            phi = b.phi(self.vector)
-            phi.add_incoming(ir.Constant(self.vector, None), entry)
-            phi.add_incoming(value, load)
-            started.append(phi)
-        return started
+        zeros = [ir.Constant(self.vector, None)] * self.registers
+        return given_or(self.b, fresh, zeros, lambda: load_vectors(self.b, place, self.registers, self.vector))
 
     def add(self, sums: list[Any], packed: Any, column: Any, weight: Any) -> list[Any]:
         """Add a weight's products."""
         b = self.b
         place = opaque(b, b.gep(packed, [b.mul(column, ir.Constant(I64, LANES * self.registers))]))
-        inputs, factor = self.load(place), splat(b, weight, LANES)
+        inputs, factor = load_vectors(b, place, self.registers, self.vector), splat(b, weight, LANES)
         fma = f"llvm.fma.v{LANES}f32"
         return [call(b, fma, self.vector, [factor, value, sum_]) for value, sum_ in zip(inputs, sums, strict=True)]
-
-    def store(self, sums: list[Any], place: Any) -> None:
-        """Registers to memory."""
-        for r, value in enumerate(sums):
-            self.b.store(value, vector_pointer(self.b, place, ir.Constant(I64, r * LANES), self.vector)).align = 4 * LANES
 
     def ask_for(self, place: Any) -> None:
         """Ask for the cache lines of sums."""
@@ -124,7 +98,7 @@ def add_runs(
             total = tile.start(place, b.icmp_signed("!=", fresh, ir.Constant(I64, 0)))
             rest, total = loop(b, begin, end, TOGETHER, walk(TOGETHER), total)
             _, total = loop(b, rest, end, 1, walk(1), total)
-            tile.store(total, place)
+            store_vectors(b, total, place)
             b.store(end, at)
         return b.load(at)
 

@@ -1,11 +1,11 @@
 """The register tile of a sparse convolution: sums of ``T`` output channels, ``R`` vectors of ``V`` lanes each.
 
 A *visit* walks the nonzero weights of the tile's channels in one block of inputs. Inputs lie so that the vectors which one
-weight meets are ``R`` consecutive, aligned vectors: a weight is an offset and a codebook index, and costs ``R`` fused
-multiply-adds whatever the kernel, stride, dilation or padding. Inputs are packed for each kernel column, or once for
-several: then sums are shifted by a lane between one column's weights and the next one's. With ``T = 2`` the inputs that both
-channels need are loaded once for both, which pays where a core runs out of loads before multiply-adds. ``T``, ``R`` and ``V``
-are compile-time constants carried by the lengths of tuples.
+weight meets are ``R`` consecutive ones, aligned where they are packed: a weight is an offset and a codebook index, and costs
+``R`` fused multiply-adds whatever the kernel, stride, dilation or padding. Inputs are packed for each kernel column, or once
+for several: then sums are shifted by a lane between one column's weights and the next one's. With ``T = 2`` the inputs that
+both channels need are loaded once for both, which pays where a core runs out of loads before multiply-adds. ``T``, ``R`` and
+``V`` are compile-time constants carried by the lengths of tuples.
 """
 
 from __future__ import annotations
@@ -18,7 +18,19 @@ from typing import Any, TypeAlias
 from llvmlite import ir
 
 from ._memory import clip, opaque
-from ._vector import F32, I64, call, masked_load, masked_store, splat, vector_pointer
+from ._vector import (
+    F32,
+    I64,
+    call,
+    given_or,
+    load_vectors,
+    masked_load,
+    masked_store,
+    splat,
+    splats_at,
+    store_vectors,
+    vector_pointer,
+)
 
 I32, I8 = ir.IntType(32), ir.IntType(8)
 
@@ -64,16 +76,14 @@ class Tile:
     def start(self, kept: Sequence[Any], first: Any, sums: list[list[Any]] | None = None) -> list[list[Any]]:
         """``sums``, or zeros, when ``first``, else with those of the blocks before, which are ``kept``."""
         b, given = self.b, sums or self.zeros()
-        entry, load, ready = b.block, b.append_basic_block("load"), b.append_basic_block("ready")
-        b.cbranch(first, ready, load)
-        b.position_at_end(load)
-        loaded = [[self._load(place, r * self.lanes) for r in range(self.rows)] for place in kept]
-        if sums is not None:
-            loaded = [[b.fadd(*both) for both in zip(*rows, strict=True)] for rows in zip(sums, loaded, strict=True)]
-        b.branch(ready)
-        b.position_at_end(ready)
-        pairs = [zip(*rows, strict=True) for rows in zip(given, loaded, strict=True)]
-        return [[self._join([(before, entry), (value, load)]) for before, value in rows] for rows in pairs]
+        flat = [value for channel in given for value in channel]
+
+        def loaded() -> list[Any]:
+            found = [value for place in kept for value in load_vectors(b, place, self.rows, self.vector)]
+            return found if sums is None else [b.fadd(*both) for both in zip(flat, found, strict=True)]
+
+        started, R = given_or(b, first, flat, loaded), self.rows
+        return [started[t * R : (t + 1) * R] for t in range(self.channels)]
 
     def shifted(self, sums: list[list[Any]]) -> list[list[Any]]:
         """Each lane's sums in the lane before; what the last lane holds does not matter."""
@@ -93,7 +103,7 @@ class Tile:
         source = opaque(b, b.inttoptr(b.add(b.ptrtoint(inputs, I64), offset), F32.as_pointer()))
         added = [[] for _ in sums]
         for r in range(self.rows):
-            value = self._load(source, r * self.lanes, 4)
+            value = self._load(source, r * self.lanes)
             for t, weight in enumerate(factors):
                 operands = [splat(b, weight, self.lanes), value, phis[t][r]]
                 added[t].append(call(b, f"llvm.fma.v{self.lanes}f32", self.vector, operands))
@@ -112,9 +122,7 @@ class Tile:
     def keep(self, sums: list[list[Any]], kept: Sequence[Any]) -> None:
         """Write the sums to scratch memory."""
         for place, channel in zip(kept, sums, strict=True):
-            for r, value in enumerate(channel):
-                target = vector_pointer(self.b, place, ir.Constant(I64, r * self.lanes), self.vector)
-                self.b.store(value, target).align = 4 * self.lanes
+            store_vectors(self.b, channel, place)
 
     def store(self, sums: list[Any], target: Any, residual: Any, pitch: Any, affine: Affine, masks: Sequence[Any] = ()) -> None:
         """Write ``clip(sum * scale + shift + residual, low, high)`` of one channel, all lanes or those of the vectors' masks,
@@ -143,21 +151,21 @@ class Tile:
         """Those of channel ``m``, of arrays of scales, shifts and (low, high), loaded where they are used."""
         b = self.b
         places = b.gep(scale, [m]), b.gep(shift, [m]), bounds, b.gep(bounds, [ir.Constant(I64, 1)])
-        return tuple(splat(b, b.load(place), self.lanes) for place in places)
+        return tuple(splats_at(b, places, self.lanes))
 
     def _other(self, residual: Any, mask: Any) -> Any:
         if mask is not None:
             return masked_load(self.b, residual, mask, self.vector)
-        return self._load(residual, 0, 4)
+        return self._load(residual, 0)
 
     def _finished(self, value: Any, other: Any, affine: Affine) -> Any:
         scale, shift, low, high = affine
         value = call(self.b, f"llvm.fma.v{self.lanes}f32", self.vector, [value, scale, shift])
         return clip(self.b, value if other is None else self.b.fadd(value, other), low, high)
 
-    def _load(self, base: Any, at: int, alignment: int | None = None) -> Any:
+    def _load(self, base: Any, at: int) -> Any:
         value = self.b.load(vector_pointer(self.b, base, ir.Constant(I64, at), self.vector))
-        value.align = alignment or 4 * self.lanes
+        value.align = 4
         return value
 
     def _join(self, incoming: list[tuple[Any, Any]]) -> Any:

@@ -60,7 +60,7 @@ class Window:
 
 
 MOST = (1 << 31) - 1
-"""The largest number of an attribute: places that kernels compute from several of them stay within 64 bits."""
+"""The largest number of an attribute or a padding: places that kernels compute from several of them stay within 64 bits."""
 
 
 def per_axis(what: str, given: Sequence[int] | None, count: int, default: int, least: int) -> Shape:
@@ -114,6 +114,8 @@ def _same(spatial: Shape, kernel: Shape, strides: Shape, dilations: Shape, exten
     output = tuple(-(-n // s) for n, s in zip(spatial, strides, strict=True))
     needed = [max(0, (o - 1) * s + e - n) for o, s, e, n in zip(output, strides, extent, spatial, strict=True)]
     smaller, larger = tuple(n // 2 for n in needed), tuple(n - n // 2 for n in needed)
+    if max(larger, default=0) > MOST:
+        raise PlanError(f"windows of {extent} want a padding of {larger}, which may be {MOST:,} at most")
     begin, end = (smaller, larger) if upper else (larger, smaller)
     return Window(kernel, strides, dilations, begin, end, output)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import inf
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
@@ -13,8 +13,6 @@ from ...format_spec.graph import Node, Tensor
 
 if TYPE_CHECKING:
     from .workers import Workers
-
-T = TypeVar("T")
 
 Shaped: TypeAlias = "tuple[np.dtype, tuple[int, ...]]"
 """Element type and static shape of a value."""

@@ -88,13 +88,22 @@ def in_units(rows: np.ndarray, T: int) -> np.ndarray:
     return np.ascontiguousarray(grid.reshape(units, T, -1).transpose(0, 2, 1))
 
 
-class DenseConv(InPieces):
-    """A convolution as a product of matrices; pieces are of positions of the flattened output."""
+class Multiplied(InPieces):
+    """A convolution as a product of matrices, zeros included."""
 
     @property
     def density(self) -> float:
         """Zeros are multiplied too."""
         return 1.0
+
+    def multiplier(self, count: int) -> int:
+        """Codes are looked up where they are multiplied, and sums become outputs there."""
+        sizes = (self.cut.T, count, self.cut.V, self.codebook is not None, True, False)
+        return multiplier(*(((),) * size for size in sizes))
+
+
+class DenseConv(Multiplied):
+    """Pieces are of positions of the flattened output."""
 
     @property
     def elements(self) -> int:
@@ -123,11 +132,6 @@ class DenseConv(InPieces):
     def packer(self) -> int:
         """The address of the code that packs a block."""
         return packing_code(self.cut.V)
-
-    def multiplier(self, count: int) -> int:
-        """Codes are looked up where they are multiplied, and sums become outputs there."""
-        sizes = (self.cut.T, count, self.cut.V, self.codebook is not None, True, False)
-        return multiplier(*(((),) * size for size in sizes))
 
     @made_once
     def _floats(self) -> tuple[int, int]:

@@ -22,16 +22,15 @@ from .._property import made_once
 from ..cost_model import FAR
 from ..geometry import DILATION_W, KERNEL_H, KERNEL_W, OWN, PHASE, STRIDE_H, TOP, C, H, M, W, geometry_of
 from ..layout import Shape2D
-from ..multiply import multiplier
 from ..order import FACTS, PIECES, SCRATCH, WORK, X, Y
 from ..pack import pack_copies
-from ..pieces import BOUNDS, CODEBOOK, GEOMETRY, MULTIPLIERS, SCALE, SHIFT, WEIGHTS, Cut, InPieces, counts_of
+from ..pieces import BOUNDS, CODEBOOK, GEOMETRY, MULTIPLIERS, SCALE, SHIFT, WEIGHTS, Cut, counts_of
 from ..pool import OH as POOLED_H
 from ..pool import OW as POOLED_W
 from ..pool import facts_of, pool_rows, pooler_of, window_pooler
 from ..pooling import Pooling
 from ..team import take
-from .conv import INPUT_BYTES, DenseConv, in_units
+from .conv import INPUT_BYTES, DenseConv, Multiplied, in_units
 
 TOGETHER, MOST, ROWS, BAND, PLACE = range(OWN, OWN + 5)
 """Numbers of the geometry beside those of every convolution, a phase being a row of outputs in whole vectors: output channels
@@ -124,15 +123,10 @@ def _multiply_row(lanes, order, geometry, task, packed, band, row):
 
 
 @dataclass(frozen=True, eq=False)
-class PooledConv(InPieces):
+class PooledConv(Multiplied):
     """A dense convolution without a residual, and the ``pooling`` of its outputs, which is what is written."""
 
     pooling: Pooling
-
-    @property
-    def density(self) -> float:
-        """Zeros are multiplied too."""
-        return 1.0
 
     @property
     def elements(self) -> int:
@@ -147,7 +141,7 @@ class PooledConv(InPieces):
     @property
     def place_bytes(self) -> int:
         """Packed inputs, and the outputs of a band."""
-        return self._packed_bytes + 4 * self.shape.M * self._rows * self._length
+        return -(-(self._packed_bytes + 4 * self.shape.M * self.largest * self._length) // 64) * 64
 
     @property
     def kernel(self) -> tuple[Kernel, tuple[Any, ...]]:
@@ -157,13 +151,8 @@ class PooledConv(InPieces):
 
     def geometry(self) -> np.ndarray:
         """Its own numbers are those of this module."""
-        own = (self.cut.T, self.cut.R, self._rows, self._packed_bytes, self.place_bytes)
+        own = (self.cut.T, self.cut.R, self.largest, self._packed_bytes, self.place_bytes)
         return geometry_of(self.shape, self._length, *own)
-
-    def multiplier(self, count: int) -> int:
-        """Codes are looked up where they are multiplied, and sums become outputs there."""
-        sizes = (self.cut.T, count, self.cut.V, self.codebook is not None, True, False)
-        return multiplier(*(((),) * size for size in sizes))
 
     def blank(self) -> np.ndarray:
         """As :meth:`Ordered.blank`."""
@@ -183,7 +172,7 @@ class PooledConv(InPieces):
         return -(-self.shape.OW // self.cut.V) * self.cut.V
 
     @made_once
-    def _rows(self) -> int:
+    def largest(self) -> int:
         """Rows of the largest band."""
         return max(end - top for *_, top, end in self._work.tolist())
 
@@ -191,7 +180,7 @@ class PooledConv(InPieces):
     def _packed_bytes(self) -> int:
         """Bytes of packed inputs."""
         s = self.shape
-        return 4 * ((self._rows - 1) * s.strides[0] + s.kernel[0]) * s.C * s.kernel[1] * self._length
+        return 4 * ((self.largest - 1) * s.strides[0] + s.kernel[0]) * s.C * s.kernel[1] * self._length
 
     @made_once
     def _facts(self) -> np.ndarray:
@@ -225,6 +214,8 @@ def pooled(conv: DenseConv, pooling: Pooling) -> PooledConv | None:
     cut = _cut_rows(conv.cut, shape.M, shape.OW)
     weights = _by_rows(conv.weights, shape, cut.T)
     both = PooledConv(shape, cut, weights, conv.codebook, conv.scale, conv.shift, conv.bounds, conv.parts, pooling)
+    if both.largest == 0:  # all windows are padding alone
+        return None
     packed = shape.C * (shape.taps - shape.kernel[1] * min(shape.kernel[0], shape.strides[0]))
     few = both.place_bytes <= BAND_BYTES + INPUT_BYTES
     more = both.repeated * conv.cut.cycles * shape.C * shape.taps

@@ -32,16 +32,17 @@ WEIGHT_BYTES = 400 << 10
 """Weights, at most, which are float32: they stay there beside inputs."""
 
 
-def fits(shape: Shape2D, registers: tuple[int, int]) -> bool:
+def fits_polyphase(shape: Shape2D, registers: tuple[int, int]) -> bool:
     """Whether the method can do a convolution: rows have whole pairs of outputs, a phase of the kernel has three taps, and what
     is kept has room."""
     whole = shape.groups == 1 and shape.dilations[1] == 1 and shape.OW % OUTPUTS == 0
     if not whole or shape.kernel[1] <= (MOST_TAPS - 1) * shape.strides[1]:
         return False
-    if 4 * shape.C * shape.taps * registers[1] > PACKED_BYTES:  # products are more; sizes come from files, and they are listed
+    V = register_tile(registers, TOGETHER)[2]
+    if 4 * shape.C * shape.taps * V > PACKED_BYTES:  # products are more; sizes come from files, and they are listed
         return False
     weights = shape.C * shape.kernel[0] * sum(products_of(_groups(shape))) * shape.M
-    return 4 * weights <= WEIGHT_BYTES and 4 * _packed(shape, registers[1], registers[1]) <= PACKED_BYTES
+    return 4 * weights <= WEIGHT_BYTES and 4 * packed_floats(shape, V, V) <= PACKED_BYTES
 
 
 def _groups(shape: Shape2D) -> tuple[tuple[int, ...], ...]:
@@ -62,7 +63,7 @@ def _room(shape: Shape2D, pairs: int, V: int) -> int:
     return -(-(rows * across + V) // 16) * 16
 
 
-def _packed(shape: Shape2D, pairs: int, V: int) -> int:
+def packed_floats(shape: Shape2D, pairs: int, V: int) -> int:
     """Elements of the packed inputs of so many pairs."""
     return shape.C * _phases(shape) * sum(products_of(_groups(shape))) * _room(shape, pairs, V)
 
@@ -77,7 +78,7 @@ def cut_polyphase(shape: Shape2D, registers: tuple[int, int], parts: int = 1) ->
     :func:`~tersor.runtime.kernels.host.host_registers`: in pieces that fit a cache, as many for each thread."""
     T, R, V = register_tile(registers, TOGETHER)
     total, chunk = -(-shape.OH * shape.OW // (OUTPUTS * V)), min(CHUNK, -(-shape.M // T) * T)
-    most = bisect_right(range(2, total + 1), PACKED_BYTES, key=lambda vectors: 4 * _packed(shape, vectors * V, V)) + 1
+    most = bisect_right(range(2, total + 1), PACKED_BYTES, key=lambda vectors: 4 * packed_floats(shape, vectors * V, V)) + 1
     pieces = -(-total // most)
     return Cut(T, R, V, total, min(total, -(-pieces // parts) * parts), chunk, shape.C)
 
@@ -87,7 +88,7 @@ def cost_polyphase(shape: Shape2D, cut: Cut, width: int, parts: int = 1) -> floa
     :func:`tersor.runtime.kernels.cost_model.cost`; fitted to the times of 25 layers beside those of dense products."""
     wide, products = cut.V // width, shape.kernel[0] * shape.C * sum(products_of(_groups(shape)))
     divided = (1.1 * cut.cycles * products + 38) * shape.M * wide * cut.total / cut.pieces
-    repeated = 30 * wide / cut.V * _packed(shape, cut.most * cut.V, cut.V) + 1900
+    repeated = 30 * wide / cut.V * packed_floats(shape, cut.most * cut.V, cut.V) + 1900
     return spread(shape.N * cut.pieces, parts, min(parts, -(-shape.M // cut.chunk)), divided, repeated)
 
 
@@ -149,7 +150,7 @@ class PolyphaseConv(InPieces):
     def _floats(self) -> tuple[int, int]:
         """Elements of packed inputs and of sums, whole cache lines."""
         cut, shape = self.cut, self.shape
-        return _packed(shape, cut.most * cut.V, cut.V), SUMS * cut.chunk * max(cut.counts) * cut.V
+        return packed_floats(shape, cut.most * cut.V, cut.V), SUMS * cut.chunk * max(cut.counts) * cut.V
 
     @made_once
     def _offsets(self) -> np.ndarray:

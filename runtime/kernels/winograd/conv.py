@@ -39,12 +39,12 @@ PAD = 16
 """Elements between the vectors of one product and the next, so that 36 of them lie in as many sets of a cache."""
 
 
-def tiles(shape: Shape2D) -> tuple[int, int]:
+def grid(shape: Shape2D) -> tuple[int, int]:
     """Tiles of an image: (down, across)."""
     return -(-shape.OH // OUTPUTS), -(-shape.OW // OUTPUTS)
 
 
-def fits(shape: Shape2D) -> bool:
+def fits_winograd(shape: Shape2D) -> bool:
     """Whether the method can do a convolution."""
     return shape.kernel == (TAPS, TAPS) and shape.strides == shape.dilations == (1, 1) and shape.groups == 1
 
@@ -78,7 +78,7 @@ class TileCut(Cut):
 def cut_winograd(shape: Shape2D, registers: tuple[int, int]) -> TileCut:
     """How a convolution is cut for a processor, ``registers`` being those of :func:`host_registers`: with the tiles that there
     are, or rows of whole vectors of tiles, which take fewer transforms and more products."""
-    across, V = tiles(shape)[1], register_tile(registers, TOGETHER)[2]
+    across, V = grid(shape)[1], register_tile(registers, TOGETHER)[2]
     cuts = (cut_tiles(shape, registers, count) for count in (across, -(-across // V) * V))
     return min(cuts, key=lambda cut: cost_winograd(shape, cut, registers[1]))
 
@@ -86,7 +86,7 @@ def cut_winograd(shape: Shape2D, registers: tuple[int, int]) -> TileCut:
 def cut_tiles(shape: Shape2D, registers: tuple[int, int], across: int) -> TileCut:
     """How a convolution with ``across`` tiles in a row is cut."""
     T, R, V = register_tile(registers, TOGETHER)
-    down, per = tiles(shape)[0], V // T
+    down, per = grid(shape)[0], V // T
     total = -(-down * across // V) - lone.fits(down * across, V)
     pieces = -(-total // R)
     block = balanced(shape.C, max(per, INPUT_BYTES // (4 * PRODUCTS * V * -(-total // pieces))))

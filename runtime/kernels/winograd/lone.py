@@ -9,7 +9,7 @@ from typing import Any
 
 from llvmlite import ir
 
-from .._atomic import call_at, number_at
+from .._atomic import call_at, emitted, number_at
 from .._deferred import cgutils, intrinsic, types
 from .._jit import jit
 from .._memory import address, float_at, put_float
@@ -92,13 +92,7 @@ def _address(typingctx: Any, together: Any) -> Any:
     """The address of the function that carries out tasks."""
 
     def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        kind = ir.FunctionType(ir.VoidType(), [I64])
-        function = ir.Function(builder.module, kind, f"tersor_tile_products_{len(together)}")
-        function.linkage = "internal"
-        inside = ir.IRBuilder(function.append_basic_block("entry"))
-        _emit(inside, function.args[0], len(together))
-        inside.ret_void()
-        return builder.ptrtoint(function, I64)
+        return emitted(builder, f"tersor_tile_products_{len(together)}", lambda b, task: _emit(b, task, len(together)))
 
     return types.intp(together), codegen
 

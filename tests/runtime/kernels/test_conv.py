@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from tersor.format_spec.errors import FormatError
 from tersor.format_spec.tensors import DenseTensor
-from tersor.runtime.kernels.conv import Conv, affine, cuts_of
+from tersor.runtime.kernels.conv import Conv, affine, cuts_of, whole_tiles
 from tersor.runtime.kernels.cost_model import choose
-from tersor.runtime.kernels.layout import Shape2D, Tiling
+from tersor.runtime.kernels.layout import Shape2D, Tiling, tiles
 from tersor.runtime.kernels.matrix import matrix_of
 from tersor.runtime.kernels.order import CODE, COUNTED
 from tersor.runtime.kernels.stream import arrange, cut_channels, list_entries, make_stream
@@ -78,7 +78,7 @@ def test_equals_reference(share, pruned, carry_out, geometry, tile, density, ord
     factors = affine(Epilogue(scale, shift), shape.M, None)
     kernel = Conv(flat, tiling, stream, *factors, np.array([-0.5, 1.5], np.float32), threads)
     y = np.full(want.shape, np.nan, np.float32)
-    with patch("tersor.runtime.kernels.conv.WORTH_SHARING", 0):
+    with patch("tersor.runtime.kernels.cost_model.WORTH_SHARING", 0):
         carry_out(kernel, x, y, residual, threads)
     np.testing.assert_allclose(y, np.clip(want, -0.5, 1.5), rtol=1e-4, atol=1e-4)
     assert stream.nonzeros == np.count_nonzero(w)
@@ -106,7 +106,7 @@ def test_means_of_channels(share, pruned, carry_out, size, tile, channels, densi
     factors = affine(Epilogue(scale, shift), M, None)
     kernel = Conv(shape, tiling, stream, *factors, np.array([-0.5, 1.5], np.float32), threads, mean=True)
     guarded = np.full(2 * M + 2, 7, np.float32)
-    with patch("tersor.runtime.kernels.conv.WORTH_SHARING", 0):
+    with patch("tersor.runtime.kernels.cost_model.WORTH_SHARING", 0):
         carry_out(kernel, x, guarded[1:-1], None, threads)
     assert guarded[0] == guarded[-1] == 7
     np.testing.assert_allclose(guarded[1:-1].reshape(2, M), outputs.mean(axis=(2, 3)), rtol=1e-4, atol=1e-4)
@@ -130,14 +130,30 @@ def test_nothing_outside_the_output_is_written(share, pruned, carry_out, T, kind
     np.testing.assert_allclose(guarded[32:-32].reshape(1, 2, 5, 11), conv.reference(x, w, pads=(1, 1, 1, 1)), atol=1e-5)
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="guard pages are made with mmap and mprotect")
 @pytest.mark.parametrize("density", [0.1, 1.0])
 @pytest.mark.parametrize("T", [1, 2])
-@pytest.mark.parametrize("shifted", [0, 4], ids=["aligned", "unaligned"])
-def test_inputs_read_in_place(share, pruned, carry_out, T, density, shifted):
+@pytest.mark.parametrize("block", [3, 5])
+def test_inputs_read_in_place(share, pruned, carry_out, block, T, density):
+    from tests.fuzz.guard import guarded, guarded_copy
+
+    rng = np.random.default_rng(T)
+    shape = Shape2D(N=2, C=5, H=1, W=65 * 16, M=3, OH=1, OW=65 * 16)
+    tiling = Tiling(T, 5, 16, "direct", block, plane=65)
+    w, x = pruned(rng, (3, 5, 1, 1), density), rng.standard_normal((2, 5, 1, shape.W)).astype(np.float32)
+    stream = make_stream(matrix_of(share(w, (0,), "rows", np.uint8), (0,), "w"), 5, 1, tiling, 1)
+    kernel = Conv(shape, tiling, stream, *affine(Epilogue(), 3, None), np.array([-np.inf, np.inf], np.float32), 1)
+    y = guarded((2, 3, 1, shape.W), np.float32)
+    carry_out(kernel, guarded_copy(x), y, None)
+    np.testing.assert_allclose(y, conv.reference(x, w), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("T", [1, 2])
+def test_inputs_read_in_place_need_not_be_aligned(share, pruned, carry_out, T):
     rng = np.random.default_rng(T)
     shape = Shape2D(N=2, C=5, H=1, W=64, M=3, OH=1, OW=64)
     tiling = Tiling(T, 2, 16, "direct", 3, plane=4)
-    w, x = pruned(rng, (3, 5, 1, 1), density), aligned_bytes(4 * 640 + shifted)[shifted:].view(np.float32).reshape(2, 5, 1, 64)
+    w, x = pruned(rng, (3, 5, 1, 1), 0.5), aligned_bytes(4 * 640 + 4)[4:].view(np.float32).reshape(2, 5, 1, 64)
     x[:] = rng.standard_normal(x.shape)
     stream = make_stream(matrix_of(share(w, (0,), "rows", np.uint8), (0,), "w"), 5, 1, tiling, 1)
     kernel = Conv(shape, tiling, stream, *affine(Epilogue(), 3, None), np.array([-np.inf, np.inf], np.float32), 1)
@@ -233,6 +249,15 @@ def test_blocks_never_split_a_group_they_do_not_fill(channels, groups, block):
             assert first // size == (last - 1) // size or (first % size == 0 and last % size == 0)
 
 
+def test_narrow_registers_make_work_worth_sharing():
+    shape = Shape2D(N=1, C=32, H=14, W=14, M=32, OH=14, OW=14, kernel=(3, 3), begin=(1, 1))
+    for registers, worth in (((32, 16), False), ((16, 8), True)):
+        tiling = choose(shape, 921, registers, 2)
+        assert tiling is not None
+        with patch("tersor.runtime.kernels.conv.host_registers", lambda given=registers: given):
+            assert (whole_tiles(shape, tiling, 921, tiles(shape, tiling) + 1) == 0) == worth
+
+
 @pytest.mark.parametrize("parts", [1, 2, 3])
 @pytest.mark.parametrize("width", [1, 7, 12, 49])
 def test_threads_get_equally_many_tiles(share, pruned, parts, width):
@@ -240,7 +265,7 @@ def test_threads_get_equally_many_tiles(share, pruned, parts, width):
     tiling, w = Tiling(1, 1, 8, "flat", 2), pruned(np.random.default_rng(0), (4, 2, 1, 1), 1.0)
     stream = make_stream(matrix_of(share(w, (0,), "rows", np.uint8), (0,), "w"), 2, 1, tiling, parts)
     kernel = Conv(shape, tiling, stream, *affine(Epilogue(), 4, None), np.zeros(2, np.float32), parts)
-    with patch("tersor.runtime.kernels.conv.WORTH_SHARING", 0):
+    with patch("tersor.runtime.kernels.cost_model.WORTH_SHARING", 0):
         work, whole = kernel._pieces, kernel._whole
         assert cuts_of(shape, tiling, stream.nonzeros, parts) == (1 if width % parts == 0 else parts)
     assert whole == width - (width % parts)
@@ -266,7 +291,7 @@ def test_parts_that_others_take_are_left_to_them(share, pruned, block, member, f
     stream = make_stream(matrix_of(share(w, (0,), "rows", np.uint8), (0,), "w"), 4, 1, tiling, 5)
     kernel = Conv(shape, tiling, stream, *affine(Epilogue(), 10, None), np.array([-np.inf, np.inf], np.float32), 2)
     y, scratch = np.full((1, 10, 1, 8), np.nan, np.float32), aligned_bytes(kernel.scratch_bytes)
-    with patch("tersor.runtime.kernels.conv.WORTH_SHARING", 0):
+    with patch("tersor.runtime.kernels.cost_model.WORTH_SHARING", 0):
         order = kernel.order(x, y, None, scratch)
     order[COUNTED] = front * FRONT + back
     alone(int(order[CODE]), order.ctypes.data, member)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from tersor.format_spec.errors import PlanError
 from tersor.format_spec.graph import Node
 from tersor.format_spec.tensors import DenseTensor
 from tersor.runtime.kernels.lower_conv import lower_conv
@@ -41,3 +42,25 @@ def test_a_kernel_as_large_as_its_input(size, attributes):
 def test_planes_of_more_vectors_than_offsets_tell_apart(size):
     rng = np.random.default_rng(0)
     run(rng.standard_normal((1, 2, *size)).astype(np.float32), rng.standard_normal((1, 2, *[1] * len(size))).astype(np.float32))
+
+
+@pytest.mark.parametrize("groups", [1, 8])
+@pytest.mark.parametrize(("size", "dilation"), [((16, 32), 1 << 20), ((16, 32), (1 << 30) - 1), ((5, 9), 1 << 20)])
+def test_positions_far_outside_of_the_input_meet_padding(groups, size, dilation):
+    rng = np.random.default_rng(0)
+    x, w = (rng.standard_normal((8, n, *s)).astype(np.float32) for n, s in ((8, size), (8 // groups, (1, 5))))
+    types = ((F32, x.shape), (F32, w.shape)), ((F32, x.shape),)
+    node = Node("Conv", "c", ("x", "w"), ("y",), {"auto_pad": "SAME_UPPER", "dilations": (1, dilation), "group": groups})
+    kernel = lower_conv(Site(node, *types, {1: DenseTensor.of(w)}))
+    assert kernel is not None
+    y = np.full(x.shape, np.nan, np.float32)
+    kernel.run([x], [y], aligned_bytes(kernel.scratch), Workers(1))
+    np.testing.assert_allclose(y, conv.reference(x, w[..., 2:3], group=groups), rtol=1e-4, atol=1e-4)
+
+
+def test_paddings_that_no_kernel_could_count_are_refused():
+    node = Node("Conv", "c", ("x", "w"), ("y",), {"auto_pad": "SAME_LOWER", "dilations": (1, (1 << 31) - 1)})
+    w = np.ones((8, 8, 1, 5), np.float32)
+    types = ((F32, (1, 8, 16, 32)), (F32, w.shape)), ((F32, (1, 8, 16, 32)),)
+    with pytest.raises(PlanError, match=r"want a padding of .*, which may be 2,147,483,647 at most"):
+        lower_conv(Site(node, *types, {1: DenseTensor.of(w)}))

@@ -105,6 +105,18 @@ def test_only_arrays_are_read_and_written(share, pruned, carry_out, width, paddi
     np.testing.assert_allclose(y, pool_site(node, outputs)[1], rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.usefixtures("always")
+def test_windows_of_padding_alone_stay_apart(share, pruned):
+    shape = Shape2D(N=1, C=3, H=8, W=9, M=5, OH=2, OW=9, kernel=(1, 3), strides=(4, 1), begin=(0, 1))
+    tensor = share(pruned(np.random.default_rng(0), (5, 3, 1, 3), 1.0), (0,), "rows", np.uint8)
+    attributes = {"kernel_shape": (1, 1), "strides": (3, 1), "pads": (1, 0, 1, 0)}
+    site, want = pool_site(Node("AveragePool", "pool", ("x",), ("y",), attributes), np.ones((1, 5, 2, 9), np.float32))
+    pooling = pooling_of(site)
+    assert pooling is not None
+    assert not want.any()
+    assert pooled(made(tensor, shape, cut_dense(shape, host_registers())), pooling) is None
+
+
 def test_little_and_what_is_computed_twice_stay_apart(share, pruned):
     rng = np.random.default_rng(0)
 

@@ -18,7 +18,15 @@ from tersor.runtime.kernels.layout import Shape2D
 from tersor.runtime.kernels.lower_conv import lower_conv
 from tersor.runtime.kernels.matrix import matrix_of
 from tersor.runtime.kernels.pieces import Cut
-from tersor.runtime.kernels.polyphase.conv import PolyphaseConv, cost_polyphase, cut_polyphase, fits, polyphase_weights
+from tersor.runtime.kernels.polyphase.conv import (
+    PACKED_BYTES,
+    PolyphaseConv,
+    cost_polyphase,
+    cut_polyphase,
+    fits_polyphase,
+    packed_floats,
+    polyphase_weights,
+)
 from tersor.runtime.ops.conv import conv
 from tersor.runtime.plan.step import PLAIN, Epilogue, Site
 from tersor.runtime.plan.workers import Workers
@@ -70,7 +78,7 @@ def test_equals_reference(
     share, pruned, carry_out, geometry, registers, code, order, density, pieces, threads, in_place, added, seed
 ):
     (shape, end), rng = geometry, np.random.default_rng(seed)
-    assert fits(shape, registers)
+    assert fits_polyphase(shape, registers)
     w = pruned(rng, (shape.M, shape.C, *shape.kernel), density)
     tensor = DenseTensor.of(w) if code is np.float32 else share(w, (0,), order, code, sparse=density < 1)
     x = rng.standard_normal((shape.N, shape.C, shape.H, shape.W)).astype(np.float32)
@@ -128,11 +136,12 @@ def test_only_arrays_are_read_and_written(share, pruned, size, added):
 )
 def test_any_shape_that_fits_is_cut_at_once(registers, C, M, size, kernel, stride, parts):
     shape = Shape2D(1, C, stride * size + 10, stride * size + 10, M, size, size, kernel, (stride, stride))
-    if not fits(shape, registers):
+    if not fits_polyphase(shape, registers):
         return
     found = cut_polyphase(shape, registers, parts)
     assert 1 <= found.pieces <= found.total
     assert max(found.counts) <= found.R
+    assert 4 * packed_floats(shape, found.most * found.V, found.V) <= PACKED_BYTES
     alone = cost_polyphase(shape, found, registers[1])
     assert 0 < alone / parts <= 1.001 * cost_polyphase(shape, found, registers[1], parts) <= 1.002 * alone
 
@@ -144,8 +153,8 @@ def test_any_shape_that_fits_is_cut_at_once(registers, C, M, size, kernel, strid
 )
 def test_what_the_method_cannot_do(change):
     shape = Shape2D(1, 3, 60, 60, 64, 28, 28, (7, 7), (2, 2))
-    assert fits(shape, REGISTERS["AVX-512"])
-    assert not fits(replace(shape, **change), REGISTERS["AVX-512"])
+    assert fits_polyphase(shape, REGISTERS["AVX-512"])
+    assert not fits_polyphase(replace(shape, **change), REGISTERS["AVX-512"])
 
 
 @pytest.mark.parametrize(("taps", "stride", "size"), [(11, 4, 224), (7, 2, 225)], ids=["AlexNet", "ResNet"])

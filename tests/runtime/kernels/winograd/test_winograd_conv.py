@@ -25,9 +25,9 @@ from tersor.runtime.kernels.winograd.conv import (
     cost_winograd,
     cut_tiles,
     cut_winograd,
-    fits,
+    fits_winograd,
+    grid,
     keeps_kernels,
-    tiles,
     winograd_weights,
 )
 from tersor.runtime.ops.conv import conv
@@ -79,7 +79,7 @@ def test_equals_reference(share, pruned, carry_out, geometry, registers, code, o
     residual = rng.standard_normal((shape.N, shape.M, shape.OH, shape.OW)).astype(np.float32)
     want = conv.reference(x, w, pads=(*shape.begin, *end)) * scale[:, None, None] + shift[:, None, None] + residual
     bounds = np.array([-0.5, 1.5], np.float32)
-    V, across = max(8, registers[1]), tiles(shape)[1]
+    V, across = max(8, registers[1]), grid(shape)[1]
     chosen = cut_tiles(shape, registers, -(-across // V) * V if whole else across)
     kernel = made(tensor, shape, chosen, Epilogue(scale, shift), bounds, threads)
     y = residual.copy() if in_place else np.full(want.shape, np.nan, np.float32)
@@ -132,7 +132,7 @@ def test_the_largest_of_two_by_two(share, pruned, carry_out, geometry, registers
     scale, shift = rng.standard_normal((2, shape.M))
     outputs = conv.reference(x, w, pads=(*shape.begin, *end)) * scale[:, None, None] + shift[:, None, None]
     of_each = np.clip(outputs[:, :, : 2 * OH, : 2 * OW], -0.5, 1.5).reshape(shape.N, shape.M, OH, 2, OW, 2)
-    V, across = max(8, registers[1]), tiles(shape)[1]
+    V, across = max(8, registers[1]), grid(shape)[1]
     chosen = cut_tiles(shape, registers, -(-across // V) * V if whole else across)
     chosen, tensor = replace(chosen, pieces=min(pieces, chosen.total)), share(w, (0,), "rows", np.uint8)
     kernel = made(tensor, shape, chosen, Epilogue(scale, shift), np.array([-0.5, 1.5], np.float32), threads)
@@ -150,11 +150,11 @@ def test_the_largest_of_two_by_two(share, pruned, carry_out, geometry, registers
 def test_a_tile_that_whole_vectors_leave_over(share, pruned, carry_out, registers, code, size, pieces, block, threads):
     (H, W), rng = size, np.random.default_rng(2)
     shape = Shape2D(2, 11, H, W, 21, H, W, (3, 3), begin=(1, 1))
-    assert lone.fits(prod(tiles(shape)), max(8, registers[1]))
+    assert lone.fits(prod(grid(shape)), max(8, registers[1]))
     w, x = pruned(rng, (21, 11, 3, 3), 1.0), rng.standard_normal((2, 11, H, W)).astype(np.float32)
     tensor = DenseTensor.of(w) if code is np.float32 else share(w, (0,), "rows", code)
     residual = rng.standard_normal((2, 21, H, W)).astype(np.float32)
-    chosen = cut_tiles(shape, registers, tiles(shape)[1])
+    chosen = cut_tiles(shape, registers, grid(shape)[1])
     chosen = replace(chosen, pieces=pieces, block=-(-block // (chosen.V // chosen.T)) * (chosen.V // chosen.T))
     y = np.full(residual.shape, np.nan, np.float32)
     carry_out(made(tensor, shape, chosen, threads=threads), x, y, residual, threads)
@@ -165,7 +165,7 @@ def test_a_tile_that_whole_vectors_leave_over(share, pruned, carry_out, register
 @given(C=st.integers(1, 600), M=st.integers(1, 600), size=st.integers(1, 230) | st.integers(1, 1 << 24))
 def test_a_cut_covers_every_tile(registers, C, M, size):
     shape = Shape2D(1, C, size, size, M, size, size, (3, 3), begin=(1, 1))
-    found, (down, across) = cut_winograd(shape, registers), tiles(shape)
+    found, (down, across) = cut_winograd(shape, registers), grid(shape)
     assert found.across in (across, -(-across // found.V) * found.V)
     assert found.down == down
     assert found.V * found.total + found.left_over >= found.tiles > found.V * (found.total - 1)
@@ -193,5 +193,5 @@ def test_rows_are_filled_up_where_transforms_take_longer_than_products(size, cha
 )
 def test_other_convolutions_do_not_fit(change):
     shape = Shape2D(1, 4, 8, 8, 4, 6, 6, (3, 3))
-    assert fits(shape)
-    assert not fits(replace(shape, **change))
+    assert fits_winograd(shape)
+    assert not fits_winograd(replace(shape, **change))
