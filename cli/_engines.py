@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from ..format_spec.errors import PlanError
+from ._compare import relative_difference
 
 WORKER = Path(__file__).with_name("_worker.py")
 
@@ -159,10 +160,4 @@ def _differences(engines: Sequence[Engine], folder: Path) -> list[float]:
         engine.ask(save=str(path))
         with np.load(path) as saved:
             outputs.append([saved[name] for name in saved.files])
-    return [max((_difference(a, b) for a, b in zip(found, outputs[-1], strict=True)), default=0.0) for found in outputs]
-
-
-def _difference(found: np.ndarray, expected: np.ndarray) -> float:
-    a, b = found.astype(np.float64), expected.astype(np.float64)
-    largest = np.abs(b).max(initial=0.0) or 1.0
-    return float(np.abs(a - b).max(initial=0.0) / largest)
+    return [max((relative_difference(a, b) for a, b in zip(found, outputs[-1], strict=True)), default=0.0) for found in outputs]

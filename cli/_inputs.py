@@ -14,26 +14,40 @@ from ..format_spec.graph import Value
 from ..format_spec.limits import DEFAULT_LIMITS, Limits
 from ._output import require
 
+NPY_MAGIC, ZIP_MAGIC = b"\x93NUMPY", b"PK"
+"""What the files of an array, and of several, begin with."""
+
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".pgm", ".ppm"})
 
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """How an image becomes an input: ``(pixel / scale - mean) / std`` per channel, channels RGB, or BGR with ``bgr``."""
+    """How an image becomes an input: ``(pixel / scale - mean) / std`` per channel, channels RGB, or BGR with ``bgr``. The scale
+    is 255 unless it is given, and 1 for an input of integers."""
 
-    scale: float = 255.0
+    scale: float | None = None
     mean: tuple[float, ...] = (0.0,)
     std: tuple[float, ...] = (1.0,)
     bgr: bool = False
 
-    def apply(self, pixels: np.ndarray) -> np.ndarray:
-        """(H, W, C) uint8 to (C, H, W) float32."""
-        x = pixels[..., ::-1] if self.bgr else pixels
+    def apply(self, pixels: np.ndarray, dtype: np.dtype) -> np.ndarray:
+        """(H, W, C) uint8 to (C, H, W), numbers of a model's input.
+
+        Raises:
+            InputError: --mean or --std have other channels, or integers cannot hold what comes of them.
+        """
+        x, whole = pixels[..., ::-1] if self.bgr else pixels, dtype.kind in "iu"
+        scale = np.float32(self.scale or (1 if whole else 255))
         mean, std = np.asarray(self.mean, np.float32), np.asarray(self.std, np.float32)
         for name, values in (("mean", mean), ("std", std)):
             if len(values) not in (1, x.shape[-1]):
                 raise InputError(f"--{name} has {len(values)} values; the image has {x.shape[-1]} channels")
-        return np.ascontiguousarray(((x.astype(np.float32) / np.float32(self.scale) - mean) / std).transpose(2, 0, 1))
+        made = ((x.astype(np.float32) / scale - mean) / std).transpose(2, 0, 1)
+        with np.errstate(invalid="ignore"):
+            held = np.ascontiguousarray(made.astype(dtype))
+        if whole and not np.array_equal(held, made):
+            raise InputError(f"the image's pixels, by --scale, --mean and --std, become no {dtype.name} integers")
+        return held
 
 
 def symbols(values: Sequence[Value]) -> list[str]:
@@ -153,6 +167,10 @@ def _only_input(values: Sequence[Value], parts: Mapping[str, object]) -> Value:
 def _read_npy(path: Path) -> np.ndarray:
     from ..converters.damage import damage_told
 
+    with path.open("rb") as file:
+        begin = file.read(len(NPY_MAGIC))
+    if begin and not begin.startswith((NPY_MAGIC, ZIP_MAGIC)):  # numpy would take it for what it should never load
+        raise InputError(f"{path}: neither an array (.npy, .npz) nor a picture ({', '.join(sorted(IMAGE_SUFFIXES))})")
     try:
         with damage_told(str(path), "a numpy array"):
             found = np.load(path, allow_pickle=False)
@@ -190,8 +208,9 @@ def _read_npz(path: Path, name: str | None, names: Sequence[str]) -> dict[str, n
 
 
 def _read_image(path: Path, value: Value, preprocessing: Preprocessing) -> np.ndarray:
-    """A picture resized (bilinear) to the input's height and width; (1, C, H, W), or (1, H, W, C) when channels come last."""
-    pillow = require("PIL.Image", "images")
+    """A picture, turned as its camera was held, resized (bilinear) to the input's height and width: (1, C, H, W), or (1, H, W,
+    C) when channels come last."""
+    pillow, transposed = require("PIL.Image", "images"), require("PIL.ImageOps", "images").exif_transpose
     shape = value.type.shape
     if shape is None or len(shape) != 4:
         raise InputError(f"{path}: an image needs four dimensions, input {value.name!r} is {value.type}")
@@ -203,7 +222,9 @@ def _read_image(path: Path, value: Value, preprocessing: Preprocessing) -> np.nd
         )
     try:
         with pillow.open(path) as picture:
-            picture = picture.convert("L" if channels == 1 else "RGB")
+            if picture.mode[0] in "IF":  # Pillow would clip them
+                raise InputError(f"{path}: pixels of more than 8 bits (Pillow's mode {picture.mode}): convert them to 8 bits")
+            picture = transposed(picture).convert("L" if channels == 1 else "RGB")
             size = (width if isinstance(width, int) else picture.width, height if isinstance(height, int) else picture.height)
             pixels = np.asarray(picture if picture.size == size else picture.resize(size, pillow.Resampling.BILINEAR))
     except pillow.UnidentifiedImageError:
@@ -212,6 +233,5 @@ def _read_image(path: Path, value: Value, preprocessing: Preprocessing) -> np.nd
         if isinstance(error, OSError) and error.filename is not None:
             raise
         raise InputError(f"{path}: not an image that can be read ({error})") from None
-    x = preprocessing.apply(pixels.reshape(*pixels.shape[:2], channels))
-    x = x.transpose(1, 2, 0) if last else x
-    return np.ascontiguousarray(x[None]).astype(value.type.dtype)
+    x = preprocessing.apply(pixels.reshape(*pixels.shape[:2], channels), np.dtype(value.type.dtype))
+    return np.ascontiguousarray((x.transpose(1, 2, 0) if last else x)[None])

@@ -9,6 +9,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +40,10 @@ batch_option = click.option(
 def _use_cache(ctx: click.Context, param: click.Parameter, value: str | None) -> None:
     if value is not None:
         os.environ["TERSOR_CACHE_DIR"] = value
+        try:
+            Path(value).mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            echo(f"tersor: kernels cannot be kept in {value}: {error.strerror}", err=True)
 
 
 cache_option = click.option(
@@ -191,3 +196,8 @@ def bytes_text(count: int) -> str:
             break
         value /= 1000
     return f"{count} B" if unit == "B" else f"{value:.2f} {unit}"
+
+
+def counted(count: int, thing: str) -> str:
+    """``1 tensor``, ``2 tensors``."""
+    return f"{count} {thing}" if count == 1 else f"{count} {thing}s"

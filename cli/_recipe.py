@@ -46,9 +46,9 @@ def recipe_options(command: F) -> F:
         metavar="PATTERN=KEY:VALUE,...",
         help="Settings for tensors whose name matches PATTERN, as in 'fc*=bits:5,density:0.1'.",
     )(command)
-    command = click.option("--keep", multiple=True, metavar="PATTERN", help="Leave tensors whose name matches as they are.")(
-        command
-    )
+    command = click.option(
+        "--keep", multiple=True, metavar="PATTERN", help="Leave tensors whose name matches as they are, whatever rules say."
+    )(command)
     command = click.option("--init", type=click.Choice(INITS), help="How k-means starts.")(command)
     command = click.option(
         "--feedback", type=float, help="Share of a rounding error that the next weight takes over (0 to 1)."
@@ -125,6 +125,8 @@ def _rule(text: str) -> tuple[str, Any]:
     if not equals or any(not colon for _, colon, _ in pairs):
         raise click.BadParameter(f"{text!r} is not PATTERN=KEY:VALUE,...", param_hint="--rule")
     values: dict[str, Any] = {key: _setting(key, value) for key, _, value in pairs}
+    if len(values) < len(pairs):
+        raise click.BadParameter(f"{text!r} sets one thing twice", param_hint="--rule")
     return pattern, Layer(**values)
 
 

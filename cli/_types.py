@@ -34,10 +34,10 @@ class ByteCount(click.ParamType):
         """The number; fails with click's usage error."""
         if isinstance(value, int):
             return value
-        number, suffix = (value[:-1], value[-1:]) if value[-1:] in ("k", "M", "G", "T") else (value, "")
+        number, suffix = (value[:-1], value[-1:]) if value[-1:] in ("k", "K", "M", "G", "T") else (value, "")
         if not number.isascii() or not number.isdecimal() or not int(number):
             self.fail(f"{value!r} is not a size such as 200000, 500M or 8G", param, ctx)
-        return int(number) * 1000 ** ("kMGT".index(suffix) + 1 if suffix else 0)
+        return int(number) * 1000 ** ("kMGT".index(suffix.replace("K", "k")) + 1 if suffix else 0)
 
 
 class Number(click.FloatRange):

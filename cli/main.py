@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import errno
 import importlib
+import io
 import pkgutil
+import signal
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
@@ -18,7 +20,7 @@ from ._output import BYTE_LIMITS, echo
 EXIT_CODES = """\
 Exit codes: 0 done; 1 could not read or write; 2 wrong usage; 3 damaged or foreign file; 4 over a limit;
 5 model not convertible; 6 recipe; 7 cannot be executed; 8 wrong input; 9 signature; 10 an extra is missing;
-11 the check failed; 130 interrupted."""
+11 the check failed; 130 interrupted; 143 terminated."""
 
 INTERRUPTED = 130
 TRACEBACK = "--traceback"
@@ -48,6 +50,7 @@ class Verbs(click.Group):
         if not standalone_mode:
             return super().main(args, *more, standalone_mode=False, **settings)
         given = sys.argv[1:] if args is None else list(args)
+        _replace_what_cannot_be_shown()
         try:
             code = super().main(args, *more, standalone_mode=False, **settings)
         except MISTAKES as error:
@@ -55,6 +58,13 @@ class Verbs(click.Group):
                 raise
             code = _explain(error)
         sys.exit(code)
+
+
+def _replace_what_cannot_be_shown() -> None:
+    """Have question marks stand for the letters that a terminal, or a pipe, has no code for."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+            stream.reconfigure(errors="replace")
 
 
 def _explain(error: Exception) -> int:
@@ -103,6 +113,12 @@ def cli() -> None:
     """
 
 
+def _terminate(number: int, frame: object) -> NoReturn:
+    """End as an interrupted program does, and leave no unfinished files."""
+    sys.exit(128 + number)
+
+
 def main() -> None:
     """Run the command line."""
+    signal.signal(signal.SIGTERM, _terminate)
     cli()

@@ -21,6 +21,10 @@ SUFFIX = ".sig"
 Data: TypeAlias = "bytes | bytearray | memoryview"
 
 
+class UnfitKey(SignatureError):
+    """What was given as a key is none, or one of another kind."""
+
+
 class PassphraseNeeded(SignatureError):
     """The private key is encrypted, and no passphrase, or a wrong one, was given."""
 
@@ -41,7 +45,7 @@ def sign(data: Data, private_pem: bytes, passphrase: bytes | None = None) -> byt
     """The signature of ``data``, 64 bytes.
 
     Raises:
-        SignatureError: ``private_pem`` is no Ed25519 private key.
+        UnfitKey: ``private_pem`` is no Ed25519 private key.
         PassphraseNeeded: it is encrypted, and ``passphrase`` does not open it.
     """
     return _private_key(private_pem, passphrase).sign(data)
@@ -51,7 +55,8 @@ def verify(data: Data, signature: bytes, public_pem: bytes) -> None:
     """Return when ``signature`` is that of ``data`` by the owner of the key.
 
     Raises:
-        SignatureError: it is not, or ``public_pem`` is no Ed25519 public key.
+        SignatureError: it is not.
+        UnfitKey: ``public_pem`` is no Ed25519 public key.
     """
     key = _public_key(public_pem)
     from cryptography.exceptions import InvalidSignature
@@ -83,9 +88,9 @@ def _private_key(pem: bytes, passphrase: bytes | None) -> Ed25519PrivateKey:
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         if is_encrypted:
             raise PassphraseNeeded("the private key cannot be opened: the passphrase is wrong, or the file damaged") from error
-        raise SignatureError(f"not a private key in PEM form: {_first_line(error)}") from error
+        raise UnfitKey(f"not a private key in PEM form: {_first_line(error)}") from error
     if not isinstance(key, Ed25519PrivateKey):
-        raise SignatureError("the private key is not an Ed25519 key")
+        raise UnfitKey("the private key is not an Ed25519 key")
     return key
 
 
@@ -96,13 +101,13 @@ def _public_key(pem: bytes) -> Ed25519PublicKey:
     from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
     if b"PRIVATE KEY" in pem:
-        raise SignatureError("this is a private key; the check takes the public one")
+        raise UnfitKey("this is a private key; the check takes the public one")
     try:
         key = load_pem_public_key(pem)
     except (ValueError, UnsupportedAlgorithm) as error:
-        raise SignatureError(f"not a public key in PEM form: {_first_line(error)}") from error
+        raise UnfitKey(f"not a public key in PEM form: {_first_line(error)}") from error
     if not isinstance(key, Ed25519PublicKey):
-        raise SignatureError("the public key is not an Ed25519 key")
+        raise UnfitKey("the public key is not an Ed25519 key")
     return key
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Mapping
+from math import isfinite
+from numbers import Integral, Real
 from typing import Any, TypeGuard
 
 from ..format_spec.errors import RecipeError
@@ -23,10 +24,11 @@ def check_choice(key: str, value: object, allowed: Iterable[str]) -> None:
         raise RecipeError(f"{key} = {shown(value)}: allowed are {listed(allowed)}")
 
 
-def check_integer(key: str, value: object, low: int, high: int) -> None:
-    """Raise :class:`RecipeError` unless ``value`` is an integer from ``low`` to ``high``."""
-    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+def check_integer(key: str, value: object, low: int, high: int) -> int:
+    """``value`` as Python's integer; raise :class:`RecipeError` unless it is one, or numpy's, from ``low`` to ``high``."""
+    if isinstance(value, bool) or not isinstance(value, Integral) or not low <= int(value) <= high:
         raise RecipeError(f"{key} = {shown(value)}: an integer from {low} to {high} is expected")
+    return int(value)
 
 
 def check_share(key: str, value: object) -> None:
@@ -37,7 +39,12 @@ def check_share(key: str, value: object) -> None:
 
 def is_number(value: object) -> TypeGuard[int | float]:
     """Whether ``value`` is an integer or a float that a finite float64 can stand for."""
-    return not isinstance(value, bool) and isinstance(value, int | float) and abs(value) <= sys.float_info.max
+    if isinstance(value, bool) or not isinstance(value, Real):
+        return False
+    try:
+        return isfinite(float(value))
+    except OverflowError:
+        return False
 
 
 def shown(value: object) -> str:

@@ -45,13 +45,15 @@ class Layer:
         **pruning: float,
     ) -> None:
         """Raise :class:`RecipeError`, naming the key and what is allowed, for a value that is not."""
-        if bits is not None:
-            check_integer("bits", bits, 1, 8)
         check_choice("init", init, initialisations())
-        check_integer("seed", seed, 0, 2**63 - 1)
-        check_integer("iterations", iterations, 0, 1_000_000)
         check_share("feedback", feedback)
-        values = {"bits": bits, "init": init, "seed": seed, "iterations": iterations, "feedback": float(feedback)}
+        values = {
+            "bits": None if bits is None else check_integer("bits", bits, 1, 8),
+            "init": init,
+            "seed": check_integer("seed", seed, 0, 2**63 - 1),
+            "iterations": check_integer("iterations", iterations, 0, 1_000_000),
+            "feedback": float(feedback),
+        }
         for field, value in values.items():
             object.__setattr__(self, field, value)
         object.__setattr__(self, "pruning", check_pruning(pruning))
@@ -112,8 +114,8 @@ class Recipe:
         check_choice("profile", profile, PROFILES)
         if not isinstance(fold_batch_norm, bool):
             raise RecipeError(f"fold_batch_norm = {fold_batch_norm!r}: allowed are true and false")
-        check_integer("min_size", min_size, 1, 2**63 - 1)
-        check_integer("index_bits", index_bits, 1, 8)
+        min_size = check_integer("min_size", min_size, 1, 2**63 - 1)
+        index_bits = check_integer("index_bits", index_bits, 1, 8)
         for field, layer in (("conv", conv), ("fc", fc)):
             if not isinstance(layer, Layer):
                 raise RecipeError(f"{field} = {layer!r}: a Layer is expected")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
+from operator import index
 
 import numpy as np
 
@@ -24,6 +25,8 @@ def check_inputs(expected: Sequence[Value], given: Arrays) -> Shapes:
     Raises:
         InputError: a name is missing or unknown, or an array has the wrong element type or shape.
     """
+    if not isinstance(given, Mapping):
+        raise InputError(f"inputs must be a dict of arrays by name, {{name: array}}, not {type(given).__name__}")
     if len(given) != len(expected):
         _check_names(expected, given)
     shapes = []
@@ -67,10 +70,22 @@ def complete_shapes(expected: Sequence[Value], given: Mapping[str, tuple[int, ..
             if value.type.shape is None:
                 raise InputError(f"input {value.name!r} has no declared shape; give one")
             shape = tuple(d if isinstance(d, int) else 1 for d in value.type.shape)
-        if not _fits(value, tuple(shape)):
-            raise InputError(f"input {value.name!r} cannot have shape {list(shape)}, the model takes {value.type}")
-        shapes.append(tuple(shape))
+        sizes = _sizes(value, shape)
+        if not _fits(value, sizes):
+            raise InputError(f"input {value.name!r} cannot have shape {list(sizes)}, the model takes {value.type}")
+        shapes.append(sizes)
     return tuple(shapes)
+
+
+def _sizes(value: Value, shape: Iterable[int]) -> tuple[int, ...]:
+    """A shape that somebody gives, of numpy's integers perhaps, as Python's."""
+    try:
+        sizes = tuple(map(index, shape))
+    except TypeError:
+        sizes = (-1,)
+    if min(sizes, default=0) < 0:
+        raise InputError(f"input {value.name!r} cannot have shape {shape!r}: a sequence of integers from 0 on is expected")
+    return sizes
 
 
 def check_out(out: Arrays, wanted: Sequence[str], inputs: Arrays) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping, Sequence
+from numbers import Integral
 from threading import Lock, RLock
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -43,14 +44,14 @@ class Model:
     ) -> None:
         from .plan.workers import Workers, physical_cores
 
-        if threads is not None and threads < 1:
-            raise PlanError(f"threads must be at least 1, not {threads}")
+        if threads is not None and (isinstance(threads, bool) or not isinstance(threads, Integral) or threads < 1):
+            raise PlanError(f"threads must be an integer of at least 1, not {threads!r}")
         if plans < 1:
             raise PlanError(f"plans must be at least 1, not {plans}")
         self._graph = graph
         self._limit = plans
         self._limits = limits
-        self._workers = Workers(threads or physical_cores())
+        self._workers = Workers(int(threads or physical_cores()))
         self._plans: OrderedDict[Shapes, Planned] = OrderedDict()
         self._last: Planned | None = None
         self._prepared: dict[Hashable, Any] = {}
@@ -124,11 +125,13 @@ class Model:
         One more run goes first, and is not in the trace: it prepares what traced runs need.
 
         Raises:
-            InputError: a name, element type or shape is not what the model takes.
+            InputError: a name, element type or shape is not what the model takes, or there are to be no runs.
             PlanError: the input shapes do not work out inside the network.
         """
         from .plan.trace import Recorder, Trace
 
+        if runs < 1:
+            raise InputError(f"a trace is of 1 run at least, not of {runs}")
         planned = self._planned(check_inputs(self.inputs, inputs))
         traced = []
         for _ in range(1 + runs):
@@ -158,6 +161,8 @@ class Model:
 
     def _wanted(self, outputs: Sequence[str] | None) -> list[str]:
         known = [value.name for value in self.outputs]
+        if isinstance(outputs, str):
+            raise InputError(f"outputs must be a list of names, as in [{outputs!r}]")
         for name in outputs or ():
             if name not in known:
                 raise InputError(f"the model has no output {name!r}; it has {', '.join(known)}")

@@ -28,6 +28,8 @@ class StoredArrays(Mapping[str, np.ndarray]):
         """The source's free-form properties."""
 
     def __getitem__(self, name: str) -> np.ndarray:
+        if self._view is None:
+            raise PlanError("the file has been closed")
         array = self._tensors[name].dense()
         return array if array.flags.writeable and array.flags.owndata else array.copy(order="C")
 

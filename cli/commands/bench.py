@@ -61,9 +61,11 @@ def command(
     threads. Each engine has a process of its own; they take turns, and their outputs are compared.
     """
     from .._engines import Contestant, compete
-    from .._inputs import batch_inputs
+    from .._inputs import batch_inputs, symbols
 
     with loaded(file, threads=threads, limits=limits) as model:
+        if batch > 1 and not symbols(model.inputs):
+            raise click.UsageError(f"--batch {batch}: no input of {file} has a size that is left open")
         inputs, used = batch_inputs(model.inputs, batch, limits), model.threads
     with TemporaryDirectory() as folder:
         ours = "tersor" if memory == "expanded" else "tersor_streamed"
@@ -83,8 +85,8 @@ def command(
 
 def _unpacked(file: Path, folder: Path, limits: Limits) -> Path:
     """The model as a dense ONNX file."""
-    require("onnx", "pack")
-    require("onnxruntime", "bench")
+    for module in ("onnx", "onnxruntime"):
+        require(module, "pack,bench")
     from ...converters import to_onnx
     from ...format_spec.model_file import read_graph
     from ...runtime.decode import decode

@@ -39,7 +39,10 @@ def command(
     Nothing is executed, and no weight is decoded: but the whole file is read once, to check that it is not damaged.
     """
     if as_plan:
-        _show_plan(file, dict(_size(s) for s in sizes), memory, limits, as_json)
+        named = dict(_size(s) for s in sizes)
+        if len(named) < len(sizes):
+            raise click.UsageError("--size says the same dimension twice")
+        _show_plan(file, named, memory, limits, as_json)
         return
     if sizes:
         raise click.UsageError("--size needs --plan")

@@ -10,7 +10,7 @@ import click
 from ...format_spec.limits import Limits
 from .._output import echo, json_option, limits_option, print_json, progress, threads_option
 from .._recipe import make_recipe, recipe_options
-from .._sources import beside, files_read, keep_apart, read_model
+from .._sources import beside, files_read, keep_apart, naming, read_model
 from .._types import FilePath
 
 
@@ -36,15 +36,16 @@ def command(
     tersor pack net.onnx --conv-bits 8 --conv-density 0.4 --fc-bits 5 --fc-density 0.1
     tersor pack net.onnx --bits 6 --keep 'head.*' --rule 'fc1.weight=bits:4,density:0.08'
 
-    MODEL is not modified. Pruning without retraining costs accuracy: measure it (tersor verify --against, tersor run), and
-    start from densities of 0.3 to 0.6.
+    Where no option says how to prune or to share, all weights are shared at 8 bits; where one does, what no option names stays
+    as it is. MODEL is not modified. Pruning without retraining costs accuracy: measure it (tersor verify --against, tersor
+    run), and start from densities of 0.3 to 0.6.
     """
     from ...packer import pack
 
     target = output or beside(model, ".tersor")
     keep_apart(target, model, flags["recipe"])
     recipe = make_recipe(flags)
-    with progress(f"packing {model.name}", quiet or as_json) as step:
+    with naming(model), progress(f"packing {model.name}", quiet or as_json) as step:
         graph = read_model(model)
         if target.exists():  # the model is parsed once more to know
             keep_apart(target, *files_read(model))

@@ -39,7 +39,7 @@ def _named(_ctx: click.Context, _param: click.Parameter, values: tuple[str, ...]
 @click.option("--input", "-i", "named", multiple=True, callback=_named, metavar="NAME=FILE", help="A file for the input NAME.")
 @click.option("--output", "-o", type=FilePath(), metavar="OUT.npz", help="Write every output there.")
 @click.option("--top", type=click.IntRange(min=1), default=5, show_default=True, help="Largest values to show of each output.")
-@click.option("--scale", type=Number(nonzero=True), default=255.0, show_default=True, help="Images: divide pixels by this,")
+@click.option("--scale", type=Number(nonzero=True), help="Images: divide pixels by this  [default: 255; 1 for integers],")
 @click.option("--mean", type=Numbers(Number()), default="0", show_default=True, metavar="M[,M,M]", help="subtract this,")
 @click.option(
     "--std", type=Numbers(Number(nonzero=True)), default="1", show_default=True, metavar="S[,S,S]", help="and divide by this."
@@ -63,7 +63,7 @@ def command(
     named: list[tuple[str | None, Path]],
     output: Path | None,
     top: int,
-    scale: float,
+    scale: float | None,
     mean: tuple[float, ...],
     std: tuple[float, ...],
     bgr: bool,
@@ -90,6 +90,8 @@ def command(
     for written in (output, trace_file):
         keep_apart(written, file, *(path for _, path in given))
     keep_apart(output, trace_file)
+    if output is not None and output.suffix.lower() == ".npy":
+        raise click.UsageError(f"outputs are written as an archive: {output.with_suffix('.npz')}, not .npy")
     preprocessing = Preprocessing(scale, mean, std, bgr)
     with loaded(file, threads=threads, memory=memory, limits=limits) as model:
         arrays = read_inputs(model.inputs, given, preprocessing)
@@ -110,6 +112,8 @@ def command(
         return
     for name, value in outputs.items():
         echo(f"{name}: {value.dtype}{list(value.shape)}")
+        if unknown := np.count_nonzero(np.isnan(value)) if value.dtype.kind == "f" else 0:
+            echo(f"  {unknown:,} of {value.size:,} values are not a number (NaN)")
         rows = ["  ".join(f"{e['index']} = {e['value']:.4g}" for e in entries) for entries in _largest(value, top)[:10]]
         if rows:
             print_table("", (">row", "largest: index = value"), ((str(index), row) for index, row in enumerate(rows)))

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from .._output import echo, json_option, print_json
-from .._sources import keep_apart
+from .._sources import keep_apart, naming
 from .._types import FilePath
 
 
@@ -86,11 +86,12 @@ def sign_file(file: Path, key: Path, output: Path | None) -> Path:
     pem = key.read_bytes()
     view = map_source(file)
     try:
-        try:
-            signature = sign(view, pem)
-        except PassphraseNeeded:
-            passphrase = click.prompt(f"Passphrase of {key}", hide_input=True, err=True)
-            signature = sign(view, pem, passphrase.encode())
+        with naming(key):
+            try:
+                signature = sign(view, pem)
+            except PassphraseNeeded:
+                passphrase = click.prompt(f"Passphrase of {key}", hide_input=True, err=True)
+                signature = sign(view, pem, passphrase.encode())
     finally:
         release(view)
     with atomic_write(target) as stream:

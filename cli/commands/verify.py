@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from math import isinf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-import numpy as np
+from click.core import ParameterSource
 
-from .._output import bytes_text, echo, json_option, limits_option, print_json
+from .._compare import relative_difference
+from .._output import bytes_text, counted, echo, json_option, limits_option, print_json
 from .._sources import loaded, naming
 from .._types import FilePath, Number
 
@@ -58,6 +60,9 @@ def command(
     """
     if signature is not None and key is None:
         raise click.UsageError("--signature needs --key")
+    for option in ("tolerance", "seed"):
+        if against is None and ctx.get_parameter_source(option) == ParameterSource.COMMANDLINE:
+            raise click.UsageError(f"--{option} needs --against")
     with naming(file):
         result: dict[str, Any] = check_file(file, limits, key, signature)
     if against is not None:
@@ -68,16 +73,22 @@ def command(
     else:
         signed = "; the signature is right" if key is not None else ""
         echo(
-            f"{file}: {result['sections']} sections and {result['tensors']} tensors ({bytes_text(result['bytes'])}) "
-            f"are sound{signed}"
+            f"{file}: {counted(result['sections'], 'section')} and {counted(result['tensors'], 'tensor')} "
+            f"({bytes_text(result['bytes'])}) are sound{signed}"
         )
         for difference in result.get("differences", ()):
-            echo(f"  {difference['output']}: differs by at most {difference['relative']:.2e} of the largest value")
+            echo(f"  {difference['output']}: {_told(difference['relative'])}")
     if not result["ok"]:
         echo(
             f"tersor: outputs differ by more than {tolerance:g} (a pruned or shared model needs its own --tolerance)", err=True
         )
         ctx.exit(CHECK_FAILED)
+
+
+def _told(difference: float) -> str:
+    if isinf(difference):
+        return "numbers where the other model has infinity or none, or the other way round"
+    return f"differs by at most {difference:.2e} of the largest value"
 
 
 def check_signature(data: memoryview, file: Path, key: Path, signature: Path | None) -> None:
@@ -88,7 +99,7 @@ def check_signature(data: memoryview, file: Path, key: Path, signature: Path | N
         OSError: the key cannot be read.
     """
     from ...format_spec.errors import SignatureError
-    from ...format_spec.signature import SIGNATURE_BYTES, signature_path, verify
+    from ...format_spec.signature import SIGNATURE_BYTES, UnfitKey, signature_path, verify
 
     path = signature or Path(signature_path(file))
     public_pem = key.read_bytes()
@@ -97,7 +108,10 @@ def check_signature(data: memoryview, file: Path, key: Path, signature: Path | N
             found = stream.read(SIGNATURE_BYTES + 1)
     except FileNotFoundError:
         raise SignatureError(f"{file} has no signature: {path} does not exist") from None
-    verify(data, found, public_pem)
+    try:
+        verify(data, found, public_pem)
+    except UnfitKey as error:
+        raise UnfitKey(f"{key}: {error}") from error
 
 
 def check_file(file: Path, limits: Limits, key: Path | None = None, signature: Path | None = None) -> dict[str, Any]:
@@ -151,11 +165,5 @@ def compare(file: Path, against: Path, seed: int, limits: Limits) -> list[dict[s
     with loaded(file, limits=limits) as model:
         inputs = random_inputs(model.inputs, seed, limits=limits)
         ours = model.run(inputs)
-    return [{"output": name, "relative": _difference(ours[name], value)} for name, value in dense.run(inputs, ours).items()]
-
-
-def _difference(found: np.ndarray, expected: np.ndarray) -> float:
-    """The largest difference over the largest magnitude of ``expected``."""
-    got, want = found.astype(np.float64), expected.astype(np.float64)
-    largest, difference = np.abs(want).max(initial=0), np.abs(want - got).max(initial=0)
-    return float(difference / largest) if largest else float(difference)
+    theirs = dense.run(inputs, ours)
+    return [{"output": name, "relative": relative_difference(ours[name], value)} for name, value in theirs.items()]

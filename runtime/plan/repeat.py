@@ -35,7 +35,7 @@ def make_repeat(section: Section, inputs: Sequence[Outside], outputs: Sequence[O
     empty, at, head, plain, carry_out = np.empty, c_size_t.from_address, HEAD, np.ndarray, workers.carry_out
 
     def repeat(given: Arrays) -> dict[str, np.ndarray] | None:
-        if len(given) != len(taken):
+        if type(given) is not dict or len(given) != len(taken):
             return None
         kept, results = [], {}  # the caller may put other arrays in the place of these meanwhile
         for name, shape, dtype, where in taken:

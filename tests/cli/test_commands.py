@@ -143,6 +143,15 @@ def test_bench_mistakes(run: Run, packed: Path, arguments: tuple[object, ...], c
     assert run("bench", packed, *arguments).exit_code == code
 
 
+def test_bench_takes_a_batch_only_where_there_is_one(run: Run, model: Path, tmp_path: Path):
+    fixed = onnx.load(model)
+    fixed.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 1
+    onnx.save(fixed, tmp_path / "fixed.onnx")
+    run("pack", tmp_path / "fixed.onnx", "--quiet")
+    result = run("bench", tmp_path / "fixed.tersor", "--batch", 2)
+    assert (result.exit_code, "--batch 2: no input of" in result.output) == (2, True), result.output
+
+
 def test_unpack_gives_the_same_weights(run: Run, packed: Path, model: Path, tmp_path: Path):
     target = tmp_path / "back.onnx"
     assert run("unpack", packed, target).exit_code == 0

@@ -88,3 +88,36 @@ def test_damage_is_told(ending: str, tmp_path: Path):
 def test_an_archive_that_is_not_there_is_missing(tmp_path: Path):
     with pytest.raises(FileNotFoundError):
         read(tmp_path / "missing.npz")
+
+
+@pytest.mark.parametrize(("mode", "kind"), [("I;16", np.uint16), ("F", np.float32), ("I", np.int32)])
+def test_pixels_of_more_than_8_bits_are_refused(tmp_path: Path, mode: str, kind: type):
+    picture = Image.fromarray(np.full((2, 2), 300, kind))
+    assert picture.mode == mode
+    picture.save(tmp_path / "deep.tiff")
+    with pytest.raises(InputError, match=r"deep\.tiff: pixels of more than 8 bits"):
+        read(tmp_path / "deep.tiff")
+
+
+def test_a_picture_is_turned_as_its_camera_was_held(tmp_path: Path):
+    pixels, tags = np.array([[0, 85], [170, 255]], np.uint8), Image.Exif()
+    tags[0x0112] = 3  # upside down
+    Image.fromarray(pixels).save(tmp_path / "turned.png", exif=tags)
+    np.testing.assert_allclose(read(tmp_path / "turned.png")[0, 0], pixels[::-1, ::-1] / 255, rtol=1e-6)
+
+
+def test_integers_get_the_pixels_as_they_are(tmp_path: Path):
+    pixels, value = np.array([[0, 85], [170, 255]], np.uint8), Value("x", TensorType("uint8", ("N", 1, 2, 2)))
+    Image.fromarray(pixels).save(tmp_path / "p.png")
+    given = [(None, tmp_path / "p.png")]
+    np.testing.assert_array_equal(read_inputs([value], given, Preprocessing())["x"][0, 0], pixels)
+    assert read_inputs([value], given, Preprocessing(scale=85))["x"].ravel().tolist() == [0, 1, 2, 3]
+    for unfit in (Preprocessing(scale=255), Preprocessing(mean=(1,)), Preprocessing(std=(0.5,))):
+        with pytest.raises(InputError, match="become no uint8 integers"):
+            read_inputs([value], given, unfit)
+
+
+def test_what_is_neither_an_array_nor_a_picture(tmp_path: Path):
+    (tmp_path / "notes.txt").write_text("nothing of the kind")
+    with pytest.raises(InputError, match=r"notes\.txt: neither an array \(\.npy, \.npz\) nor a picture"):
+        read(tmp_path / "notes.txt")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import io
+import os
+import subprocess
 import sys
 from pathlib import Path
 from typing import NoReturn
@@ -71,3 +73,24 @@ def test_arguments_of_the_process_are_left_to_click(monkeypatch: pytest.MonkeyPa
     with pytest.raises(SystemExit):
         cli.main()
     assert seen == [None]  # it expands wildcards where the shell does not
+
+
+def test_letters_that_a_terminal_has_no_code_for(packed: Path):
+    command = [sys.executable, "-c", "from tersor.cli.main import main; main()", "report", str(packed)]
+    done = subprocess.run(command, env=os.environ | {"PYTHONIOENCODING": "latin-1"}, capture_output=True, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert b"conv.w" in done.stdout
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no such signal")
+def test_a_terminated_process_leaves_no_unfinished_file(model: Path, tmp_path: Path):
+    code = """
+import os, signal
+from tersor.cli.main import main
+from tersor.packer import packing
+packing._write = lambda *_: os.kill(os.getpid(), signal.SIGTERM)
+main()
+"""
+    command = [sys.executable, "-c", code, "pack", str(model), "-o", str(tmp_path / "m.tersor"), "--quiet"]
+    assert subprocess.run(command, check=False).returncode == 143
+    assert list(tmp_path.iterdir()) == []

@@ -70,3 +70,8 @@ def test_flags_offer_what_is_registered():
     assert set(_recipe.FRACTIONS) == {*methods(), "feedback"}
     assert set(_recipe.INITS) == set(initialisations())
     assert set(_recipe.PROFILES) == set(_checks.PROFILES)
+
+
+def test_a_rule_sets_nothing_twice():
+    with pytest.raises(click.BadParameter, match="sets one thing twice"):
+        made("--rule", "fc*=bits:4,bits:5")

@@ -9,13 +9,18 @@ from typing import Any
 import click
 import pytest
 
-from tersor.cli._types import FilePath, Number, Numbers
+from tersor.cli._types import ByteCount, FilePath, Number, Numbers
 
 
 def test_an_unreadable_file_is_no_mistake_of_usage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     (tmp_path / "file").touch()
     monkeypatch.setattr(os, "access", lambda *_, **__: False)
     assert FilePath().convert(str(tmp_path / "file"), None, None) == tmp_path / "file"
+
+
+@pytest.mark.parametrize(("text", "count"), [("200000", 200_000), ("1k", 1000), ("2K", 2000), ("500M", 5 * 10**8)])
+def test_sizes_have_suffixes(text: str, count: int):
+    assert ByteCount().convert(text, None, None) == count
 
 
 def test_numbers_are_as_many_as_there_are_commas():

@@ -95,6 +95,14 @@ def test_tensors_without_a_graph_are_pruned_and_shared_like_torch_layers(tmp_pat
         assert same(tensors["conv.bias"], STATE["conv.bias"])
 
 
+def test_a_closed_file_says_so(tmp_path: Path):
+    pack(graph_of(STATE), tmp_path / "w.tersor")
+    tensors = load_tensors(tmp_path / "w.tersor")
+    tensors.close()
+    with pytest.raises(PlanError, match="has been closed"):
+        tensors["fc.weight"]
+
+
 def test_a_file_of_tensors_does_not_run(tmp_path: Path):
     pack(graph_of(STATE), tmp_path / "w.tersor")
     with pytest.raises(PlanError, match="load_tensors"):

@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -66,6 +67,11 @@ def test_toml_gives_an_equal_recipe_back(recipe: Recipe):
 @given(LAYERS)
 def test_repr_makes_an_equal_layer(layer: Layer):
     assert eval(repr(layer), {"Layer": Layer}) == layer
+
+
+def test_numbers_may_be_numpys():
+    assert Layer(bits=np.int64(3), density=np.float32(0.5)) == Layer(bits=3, density=0.5)  # type: ignore[arg-type]
+    assert type(Layer(bits=np.uint8(3)).bits) is int  # type: ignore[arg-type]
 
 
 def test_toml_text_and_file_are_read(tmp_path: Path):

@@ -132,6 +132,41 @@ def test_wrong_inputs_say_what_was_expected(graph, inputs, message):
         model.run(inputs)
 
 
+@pytest.mark.parametrize("inputs", [np.zeros(3, np.float32), [np.zeros(3, np.float32)], None])
+def test_inputs_are_arrays_by_name(graph, inputs):
+    with Model(graph) as model:
+        for _ in range(2):
+            with pytest.raises(InputError, match=r"inputs must be a dict of arrays by name, .* not (ndarray|list|NoneType)"):
+                model.run(inputs)
+            model.run({"image": np.zeros((1, 3, 8, 5), np.float32)})
+
+
+def test_outputs_are_named_in_a_list(graph):
+    with Model(graph) as model, pytest.raises(InputError, match=r"outputs must be a list of names, as in \['mean'\]"):
+        model.run({"image": np.zeros((1, 3, 8, 5), np.float32)}, "mean")
+
+
+@pytest.mark.parametrize("runs", [0, -1])
+def test_a_trace_has_runs(graph, runs):
+    with Model(graph) as model, pytest.raises(InputError, match="1 run at least"):
+        model.trace({"image": np.zeros((1, 3, 8, 5), np.float32)}, runs)
+
+
+@pytest.mark.parametrize("threads", [1.5, "2", True, 0])
+def test_threads_are_a_positive_integer(graph, threads):
+    with pytest.raises(PlanError, match=f"threads must be an integer of at least 1, not {threads!r}"):
+        Model(graph, threads=threads)
+
+
+@pytest.mark.parametrize("shape", [("N", 3, 8, 5), (-1, 3, 8, 5), (2.5, 3, 8, 5), 2])
+def test_shapes_to_plan_for_are_integers(graph, shape):
+    number: Any = np.int64
+    with Model(graph, threads=number(1)) as model:
+        assert model.plan({"image": (number(2), 3, 8, 5)}).steps
+        with pytest.raises(InputError, match=r"'image' cannot have shape .*: a sequence of integers from 0 on is expected"):
+            model.plan({"image": shape})
+
+
 def test_inputs_need_not_be_contiguous(graph):
     with Model(graph, threads=1) as model:
         x = image(2, 20)

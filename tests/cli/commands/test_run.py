@@ -74,3 +74,15 @@ def test_trace(run: Run, packed: Path, tmp_path: Path):
     assert json.loads((tmp_path / "trace.json").read_bytes())["traceEvents"]
     steps = json.loads(run("run", packed, tmp_path / "x.npy", "--trace", tmp_path / "t.json", "--json").stdout)["steps"]
     assert [step["op"] for step in steps] == ["Conv + Relu", "Gemm"]
+
+
+def test_run_says_how_many_values_are_no_numbers(run: Run, packed: Path, tmp_path: Path):
+    np.save(tmp_path / "x.npy", np.full((1, 1, 6, 6), np.nan, np.float32))
+    assert "10 of 10 values are not a number" in run("run", packed, tmp_path / "x.npy").output
+
+
+def test_run_writes_no_archive_under_the_name_of_an_array(run: Run, packed: Path, tmp_path: Path):
+    np.save(tmp_path / "x.npy", np.zeros((1, 1, 6, 6), np.float32))
+    result = run("run", packed, tmp_path / "x.npy", "-o", tmp_path / "y.npy")
+    assert (result.exit_code, "y.npz, not .npy" in result.output) == (2, True), result.output
+    assert not (tmp_path / "y.npy").exists()

@@ -6,7 +6,9 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import onnx
+import onnx.numpy_helper
 import pytest
 from click.testing import Result
 
@@ -59,3 +61,21 @@ def test_verify_against_what_is_no_such_model(
 
 def test_verify_takes_seeds_from_0_on(run: Run, packed: Path):
     assert run("verify", packed, "--seed", -1).exit_code == 2
+
+
+@pytest.mark.parametrize("option", ["--tolerance", "--seed"])
+def test_verify_takes_no_option_that_it_would_not_use(run: Run, packed: Path, option: str):
+    result = run("verify", packed, option, 1)
+    assert (result.exit_code, f"{option} needs --against" in result.output) == (2, True), result.output
+
+
+def test_weights_that_are_no_numbers_are_so_in_both_models(run: Run, model: Path, tmp_path: Path):
+    broken = onnx.load(model)
+    weights = next(t for t in broken.graph.initializer if t.name == "fc.b")
+    weights.CopyFrom(onnx.numpy_helper.from_array(np.array([np.nan, *range(9)], np.float32), "fc.b"))
+    onnx.save(broken, tmp_path / "nan.onnx")
+    run("pack", tmp_path / "nan.onnx", "--lossless", "--quiet")
+    result = run("verify", tmp_path / "nan.tersor", "--against", tmp_path / "nan.onnx")
+    assert result.exit_code == 0, result.output
+    result = run("verify", tmp_path / "nan.tersor", "--against", model)
+    assert (result.exit_code, "where the other model has infinity or none" in result.output) == (11, True), result.output
