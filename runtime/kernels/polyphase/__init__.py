@@ -1,1 +1,1 @@
-"""Strided convolution by polyphase components: of two neighbouring outputs, with two thirds of the multiplications."""
+"""Convolution by polyphase components: of two neighbouring outputs, with two thirds of the multiplications."""
