@@ -6,7 +6,17 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, ValueInfoProto, helper, numpy_helper, shape_inference
+from onnx import (
+    AttributeProto,
+    GraphProto,
+    ModelProto,
+    NodeProto,
+    TensorProto,
+    ValueInfoProto,
+    helper,
+    numpy_helper,
+    shape_inference,
+)
 
 from ..format_spec.errors import ConversionError
 from ..format_spec.tensors import DenseTensor
@@ -48,17 +58,29 @@ class Skeleton:
         """The model with the types and shapes that onnx infers, those of subgraphs included.
 
         Raises:
-            ConversionError: types that contradict one another.
+            ConversionError: types that contradict one another, or what onnx's C++ code would not survive.
         """
+        self._check_inferable()
+        known = not any(map(_is_long_list, self.inputs))
         while True:
             try:
-                model = shape_inference.infer_shapes(self.to_model(), data_prop=True)
+                model = shape_inference.infer_shapes(self.to_model(), data_prop=known)
             except (RuntimeError, ValueError, shape_inference.InferenceError) as error:
                 raise ConversionError(f"onnx finds the model's types inconsistent: {error}") from error
             ranks = _reshape_ranks(model.graph)
             if ranks.keys() <= self.ranks.keys():
                 return model
             self.ranks |= ranks
+
+    def _check_inferable(self) -> None:
+        """Raise :class:`ConversionError` for what ends the process in onnx's inference, which runs in it."""
+        for value in self.inputs:
+            if not value.type.WhichOneof("value"):
+                raise ConversionError(f"input {value.name!r} has no type")
+        for node in _all_nodes(self.nodes):
+            counts = [attribute.i for attribute in node.attribute if attribute.name == "num_outputs"]
+            if node.op_type == "Split" and any(count < len(node.output) for count in counts):
+                raise ConversionError(f"node {node.name!r} (Split): num_outputs = {counts[0]}, with {len(node.output)} outputs")
 
     def take_nodes(self, graph: GraphProto, folder: Path | None = None) -> None:
         """Make the nodes of ``graph`` the skeleton's own; constants that it added, whose external data lies in ``folder``, join
@@ -67,6 +89,22 @@ class Skeleton:
             if proto.name not in self.tensors:
                 self.tensors[proto.name] = from_tensor_proto(proto, folder)
         self.nodes = list(_without_constants(graph.node, self.tensors, folder))
+
+
+def _is_long_list(value: ValueInfoProto) -> bool:
+    """Whether an input is a row of so many integers that they are no shape: onnx would make a symbol for each."""
+    tensor = value.type.tensor_type
+    integers = tensor.elem_type in (TensorProto.INT64, TensorProto.INT32)
+    return integers and len(tensor.shape.dim) == 1 and tensor.shape.dim[0].dim_value > MOST_DIMENSIONS
+
+
+def _all_nodes(nodes: Iterable[NodeProto]) -> Iterator[NodeProto]:
+    """Nodes, and those of their subgraphs."""
+    for node in nodes:
+        yield node
+        for attribute in node.attribute:
+            if attribute.type == AttributeProto.GRAPH:
+                yield from _all_nodes(attribute.g.node)
 
 
 def strip(model: ModelProto, folder: Path | None, opset: int) -> Skeleton:

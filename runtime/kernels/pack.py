@@ -107,27 +107,36 @@ def pack_image(lanes, image, plane, top_row, rows, length, geometry):
     """Copy ``rows`` rows of a channel from ``top_row`` on, with zeros where the padding is.
 
     A row is its *phases*, one behind the other: every ``stride_w``-th element from the first on, from the second on, and so on.
-    Each has ``length`` elements, whole vectors.
+    Each has ``length`` elements, whole vectors. A phase that no column of the kernel meets is left as it is.
     """
-    stride = number_at(geometry, STRIDE_W)
-    pack_copies(lanes, image, 4 * length * stride, plane, top_row, rows, length, (stride, 1), geometry)
+    stride, apart = number_at(geometry, STRIDE_W), number_at(geometry, DILATION_W)
+    for column in range(min(stride, number_at(geometry, KERNEL_W))):
+        phase = column * apart % stride
+        _pack_copy(lanes, image + 4 * phase * length, 4 * length * stride, plane, top_row, rows, length, phase, geometry)
 
 
 @jit
 def pack_copies(lanes, image, pitch, plane, top_row, rows, length, copies, geometry):
     """As :func:`pack_image`, but a row, ``pitch`` bytes before the next one, is ``copies``, (count, apart), of every
     ``stride_w``-th element: each begins so many elements further than the one before."""
+    for copy in range(copies[0]):
+        target = image + 4 * copy * length
+        _pack_copy(lanes, target, pitch, plane, top_row, rows, length, copy * copies[1], geometry)
+
+
+@jit
+def _pack_copy(lanes, target, pitch, plane, top_row, rows, length, further, geometry):
+    """Write every ``stride_w``-th element of some rows, from the one that is ``further`` than the first on."""
     V, width, stride = len(lanes), number_at(geometry, W), number_at(geometry, STRIDE_W)
     begin = min(rows, max(0, -top_row))
     end = max(begin, min(rows, number_at(geometry, H) - top_row))
-    for copy in range(copies[0]):
-        for number in range(0, length, V):
-            column = number * stride + copy * copies[1] - number_at(geometry, LEFT)
-            low, high = max(0, -column), max(0, min(stride * V, width - column))
-            target, row = image + 4 * (copy * length + number), plane + 4 * ((top_row + begin) * width + column)
-            target = put_zeros(lanes, target, pitch, begin)
-            target = copy_column(lanes, target, pitch, row, 4 * width, stride, low, high, end - begin)
-            put_zeros(lanes, target, pitch, rows - end)
+    for number in range(0, length, V):
+        column = number * stride + further - number_at(geometry, LEFT)
+        low, high = max(0, -column), max(0, min(stride * V, width - column))
+        place, row = target + 4 * number, plane + 4 * ((top_row + begin) * width + column)
+        place = put_zeros(lanes, place, pitch, begin)
+        place = copy_column(lanes, place, pitch, row, 4 * width, stride, low, high, end - begin)
+        put_zeros(lanes, place, pitch, rows - end)
 
 
 @jit

@@ -11,11 +11,12 @@ import pkgutil
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cache, cached_property
+from math import inf
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from ...format_spec.errors import UnsupportedOperator
+from ...format_spec.errors import PlanError, UnsupportedOperator
 from ...format_spec.graph import Graph, Node
 from ._modules import MODULES
 
@@ -67,6 +68,24 @@ class Operator:
         """The default of each attribute that may be left out."""
         shared = {f.name: f.default for f in fields(self.family)} if self.family else {}
         return {**(getattr(self.reference, "__kwdefaults__", None) or {}), **shared}
+
+    @cached_property
+    def arity(self) -> tuple[int, float]:
+        """How many inputs there must be, the first ones, and how many there may be."""
+        parameters = inspect.signature(self.reference).parameters.values()
+        placed = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+        endless = any(p.kind is p.VAR_POSITIONAL for p in parameters)
+        return sum(p.default is p.empty for p in placed), inf if endless else len(placed)
+
+    def check_inputs(self, node: Node) -> None:
+        """Raise :class:`PlanError` unless ``node`` has the inputs that the operator needs, and no more than it takes."""
+        least, most = self.arity
+        given = len(node.inputs) - next((k for k, name in enumerate(reversed(node.inputs)) if name), len(node.inputs))
+        if given > most:
+            raise PlanError(f"node {node.label!r}: {self.op_type} takes {most} inputs, not {given}")
+        for index in range(least):
+            if index >= given or not node.inputs[index]:
+                raise PlanError(f"node {node.label!r}: input {index} of {self.op_type} is missing")
 
     def __call__(self, *inputs: np.ndarray | None, **attributes: Any) -> tuple[np.ndarray, ...]:
         """Run the reference: a tuple of arrays (rank 0 included), which may be views of the inputs.

@@ -23,7 +23,9 @@ def _types(node: Node, types: Types, values: Values) -> list[Shaped | None]:
 
 
 @operator("Loop", infer=_types)
-def loop(M: np.ndarray | None, cond: np.ndarray | None, *values: np.ndarray, body: Graph | Closure) -> tuple[np.ndarray, ...]:
+def loop(
+    M: np.ndarray | None = None, cond: np.ndarray | None = None, *values: np.ndarray, body: Graph | Closure
+) -> tuple[np.ndarray, ...]:
     """Run ``body`` (step, condition, carried values) -> (condition, carried values, scanned values).
 
     At most ``M`` steps, and only while the condition holds (that of the body counts too where ``cond`` is absent, as in ONNX

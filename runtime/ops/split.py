@@ -23,7 +23,9 @@ def split(
 
 
 def _sizes(length: int, count: int | None) -> list[int]:
-    if not count:
+    if count is None:
         raise PlanError("neither the sizes of the pieces nor their number is given")
+    if count < 1:
+        raise PlanError(f"num_outputs must be at least 1, not {count}")
     piece = -(-length // count)
     return [piece] * (count - 1) + [length - piece * (count - 1)]

@@ -14,7 +14,7 @@ from ...format_spec.limits import Limits
 from ..ops._registry import find_lowering
 from .arena import Lifetime, assign, assign_scratch
 from .dead import drop_dead
-from .facts import Facts, analyse
+from .facts import Facts, analyse, misfits
 from .fusion import Draft, fuse
 from .plan import Kind, Plan, Slot
 from .rectified import rectified
@@ -129,7 +129,8 @@ class _Builder:
         if any(t is None for t, name in zip(types, draft.outputs, strict=True) if name):
             return dynamic_kernel(node, self.facts.limits)
         lower = find_lowering(node.op_type)
-        found = decoding_kernel(self._site(draft), lower) if lower else None
+        with misfits(node):
+            found = decoding_kernel(self._site(draft), lower) if lower else None
         return found or reference_kernel(node, draft.outputs, draft.epilogue)
 
     def _site(self, draft: Draft) -> Site:

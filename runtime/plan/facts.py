@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from math import prod
 
@@ -16,8 +16,8 @@ from ...format_spec.tensors import DenseTensor
 from ..ops._registry import Operator, Shaped, find_operator
 from ..ops._subgraph import Closure
 
-NUMPY_ERRORS = (ValueError, IndexError, TypeError, ArithmeticError, KeyError, np.linalg.LinAlgError)
-"""What a reference raises when its inputs do not fit together."""
+NUMPY_ERRORS = (ValueError, IndexError, TypeError, ArithmeticError, KeyError, AttributeError, np.linalg.LinAlgError)
+"""What a reference raises when its inputs do not fit together, or an attribute is of another kind than ONNX says."""
 
 SHAPE_READERS = frozenset({"Shape", "Size"})
 """Operators whose result depends on their input's shape alone."""
@@ -84,7 +84,9 @@ def fold_constants(graph: Graph, limits: Limits) -> dict[str, np.ndarray]:
     facts = Facts(graph.initializers, limits)
     for node in graph.nodes:
         if foldable(node, facts):
-            _evaluate(node, find_operator(node), facts)
+            found = find_operator(node)
+            found.check_inputs(node)
+            _evaluate(node, found, facts)
     return facts.constants
 
 
@@ -121,6 +123,7 @@ def analyse(
 
 def _visit(node: Node, facts: Facts) -> None:
     found = find_operator(node)
+    found.check_inputs(node)
     present = [name for name in node.inputs if name]
     if foldable(node, facts):
         _evaluate(node, found, facts)
@@ -153,7 +156,8 @@ def _infer(node: Node, found: Operator, facts: Facts) -> None:
         values = [
             facts.array(node.inputs[i]) if i in _read_values(node, found, facts) else None for i in range(len(node.inputs))
         ]
-        types = found.infer(node, [facts.type(name) if name else None for name in node.inputs], values)
+        with misfits(node):
+            types = found.infer(node, [facts.type(name) if name else None for name in node.inputs], values)
     check_bytes(types, facts.limits)
     known = ((name, shaped) for name, shaped in zip(node.outputs, types, strict=False) if name and shaped is not None)
     facts.types.update((name, (np.dtype(dtype), tuple(shape))) for name, (dtype, shape) in known)
@@ -173,7 +177,7 @@ def _placeholder(facts: Facts, name: str) -> np.ndarray | None:
 def check_bytes(types: Iterable[Shaped | None], limits: Limits) -> None:
     """Raise :class:`LimitError` when values of these types, as far as they are known, would take more than is allowed."""
     known = [shaped for shaped in types if shaped is not None]
-    limits.check("activation_bytes", sum(np.dtype(dtype).itemsize * prod(shape) for dtype, shape in known))
+    limits.check("activation_bytes", sum(np.dtype(dtype).itemsize * prod(n or 1 for n in shape) for dtype, shape in known))
 
 
 def apply_within(found: Operator, node: Node, inputs: Sequence[np.ndarray | None], limits: Limits) -> tuple[np.ndarray, ...]:
@@ -186,7 +190,7 @@ def apply_within(found: Operator, node: Node, inputs: Sequence[np.ndarray | None
     is_call = any(isinstance(value, Closure) for value in node.attributes.values())  # its own plan looks at its steps
     if found.infer is not None and not is_call:
         types = [None if array is None else (array.dtype, array.shape) for array in inputs]
-        with suppress(PlanError):  # the reference says it better
+        with suppress(PlanError), misfits(node):  # the reference says it better
             check_bytes(found.infer(node, types, inputs), limits)
     return apply(found, node, inputs)
 
@@ -201,8 +205,24 @@ def apply(found: Operator, node: Node, inputs: Sequence[np.ndarray | None]) -> t
     for name, array in zip(node.inputs, inputs, strict=False):
         if name and array is None:
             raise PlanError(f"node {node.label!r} ({node.op_type}) reads {name!r}, which nothing makes")
-    try:
+    with misfits(node):
         return found(*inputs, **node.attributes)
+
+
+@contextmanager
+def misfits(node: Node) -> Iterator[None]:
+    """Say of ``node`` what goes wrong in the block.
+
+    Raises:
+        PlanError: its inputs, or its attributes, do not fit together.
+        LimitError: the system has not so much memory.
+    """
+    try:
+        yield
+    except PlanError as error:
+        if str(error).startswith("node "):
+            raise
+        raise PlanError(f"node {node.label!r} ({node.op_type}): {error}") from error
     except MemoryError as error:
         raise LimitError(f"node {node.label!r} ({node.op_type}) asks for more memory than there is") from error
     except NUMPY_ERRORS as error:

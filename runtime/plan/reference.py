@@ -11,7 +11,7 @@ from ...format_spec.graph import Node
 from ...format_spec.limits import Limits
 from ..ops._registry import find_operator
 from ..ops._subgraph import Closure
-from .facts import apply, apply_within
+from .facts import apply, apply_within, misfits
 from .step import CHANNEL_AXIS, Arrays, Epilogue, Kernel
 from .workers import Workers
 
@@ -25,6 +25,8 @@ def reference_kernel(node: Node, outputs: Sequence[str], epilogue: Epilogue) -> 
     inputs = len(node.inputs)
 
     def run(arrays: Arrays, results: Arrays, scratch: np.ndarray, workers: Workers) -> None:
+        if not any(result is not None and result.size for result in results):
+            return
         values = apply(found, node, arrays[:inputs])
         residual = arrays[inputs] if epilogue.residual else None
         for name, value, result in zip(outputs, values, results, strict=False):
@@ -32,7 +34,8 @@ def reference_kernel(node: Node, outputs: Sequence[str], epilogue: Epilogue) -> 
                 if value.shape != result.shape:
                     made = f"an output of shape {value.shape}, where {result.shape} is due"
                     raise PlanError(f"node {node.label!r} ({node.op_type}) makes {made}")
-                np.copyto(result, apply_epilogue(value, node, epilogue, residual))
+                with misfits(node):
+                    np.copyto(result, apply_epilogue(value, node, epilogue, residual))
 
     return Kernel("subgraph" if _calls(node) else "reference", run, reads=tuple(range(inputs)))
 

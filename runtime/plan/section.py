@@ -10,6 +10,7 @@ from typing import TypeAlias
 import numpy as np
 
 from ..kernels.order import ORDER, OTHER, SHARED, X, address_of
+from .facts import misfits
 from .step import Step
 from .workers import Workers
 
@@ -32,7 +33,7 @@ class Placed:
 
     def run(self, values: Values, workers: Workers) -> None:
         """Run the step by its kernel, without numpy's warnings; arrays that it makes become values."""
-        with np.errstate(all="ignore"):
+        with np.errstate(all="ignore"), misfits(self.step.node):
             made = self.step.kernel.run(*self.arrays(values), self.scratch, workers)
         for index, value in zip(self.step.outputs, made or (), strict=False):
             _keep(values, index, value)

@@ -40,6 +40,22 @@ def test_what_the_definition_does_not_allow_is_refused(body, message):
         from_onnx(parse_model(HEADER.format(13) + f"g (float[1] x) => (float[1] y) {{ {body} }}"))
 
 
+def test_what_ends_the_process_in_onnx_is_refused_before():
+    untyped = onnx.ValueInfoProto(name="x")
+    node = helper.make_node("RegexFullMatch", ["x"], ["y"], pattern="a")
+    graph = helper.make_graph([node], "g", [untyped], [onnx.ValueInfoProto(name="y")])
+    with pytest.raises(ConversionError, match="input 'x' has no type"):
+        from_onnx(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)]))
+    text = "g (float[6] x) => (float[3] y, float[3] z, float q) { y, z, q = Split<num_outputs = 2>(x) }"
+    with pytest.raises(ConversionError, match="num_outputs = 2, with 3 outputs"):
+        from_onnx(parse_model(HEADER.format(18) + text))
+
+
+def test_an_input_of_many_integers_is_no_shape():
+    text = f"g (float[9] x, int64[{1 << 40}] ends) => (float[n] y) <int64[1] zero = {{0}}> {{ y = Slice(x, zero, ends) }}"
+    assert from_onnx(parse_model(HEADER.format(13) + text)).inputs[1].type.shape == (1 << 40,)
+
+
 def test_old_spatial_batch_norm_is_refused():
     body = "g (float[2,3,4,5] x) => (y) <float[3] s = {1,2,3}> { y = BatchNormalization<spatial=0>(x, s, s, s, s) }"
     with pytest.raises(ConversionError, match="spatial=0"):

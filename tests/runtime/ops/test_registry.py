@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 
 from tersor.format_spec.errors import PlanError, UnsupportedOperator
@@ -106,6 +108,17 @@ def test_unknown_operators_attributes_and_values_are_refused() -> None:
     ]:
         with pytest.raises(UnsupportedOperator, match=f"'the_node': .*{message}"):
             find_operator(bad)
+
+
+@pytest.mark.parametrize("op_type", sorted(operators()))
+def test_operators_have_the_inputs_that_onnx_defines(op_type: str) -> None:
+    schema, (least, most) = onnx.defs.get_schema(op_type), operators()[op_type].arity
+    single = [formal.option == onnx.defs.OpSchema.FormalParameterOption.Single for formal in schema.inputs]
+    endless = any(formal.option == onnx.defs.OpSchema.FormalParameterOption.Variadic for formal in schema.inputs)
+    calls = any(kind.type == onnx.defs.OpSchema.AttrType.GRAPH for kind in schema.attributes.values())  # captures are inputs
+    assert least == sum(single)
+    assert all(single[:least])
+    assert most == (inf if endless or calls else len(schema.inputs))
 
 
 def test_an_operator_is_registered_once() -> None:

@@ -93,3 +93,47 @@ def test_a_value_that_an_operator_does_not_make(last: str) -> None:
     g = Graph("g", inputs, outputs, nodes[: 1 + (last == Y)], {"sizes": DenseTensor.of(ints(1, 3))})
     with Model(g, threads=1) as model, pytest.raises(PlanError, match="nothing makes"):
         model.run({X: ones(4)})
+
+
+@pytest.mark.parametrize(
+    ("op_type", "rest", "attributes", "message"),
+    [
+        ("Add", [], {}, "input 1 of Add is missing"),
+        ("Conv", [None, np.ones(3, np.float32)], {}, "input 1 of Conv is missing"),
+        ("Sqrt", [ones(3), ones(3)], {}, "Sqrt takes 1 inputs, not 3"),
+        ("Clip", [ones(2)], {}, "cannot run: operands could not be broadcast"),
+        ("GRU", [ones(1, 15, 3), ones(1, 15, 5)], {"hidden_size": 5, "activations": (1.0, 2.0)}, "cannot run"),
+        ("Split", [], {"num_outputs": -13}, "num_outputs must be at least 1"),
+        ("Gather", [ints(200)], {}, "index 200 is out of range"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_inputs_and_attributes_that_do_not_fit(op_type: str, rest: Any, attributes: dict[str, Any], message: str) -> None:
+    with pytest.raises(PlanError, match=f"{LABEL}.*{message}"):
+        run(op_type, (1, 1, 3) if op_type == "GRU" else (3,), rest, Limits(), **attributes)
+
+
+@pytest.mark.parametrize(
+    ("op_type", "name", "message"),
+    [("ReduceSum", "", "input 0 of ReduceSum is missing"), ("Sin", X, "cannot run: Cannot cast")],
+)
+def test_nodes_of_nothing_and_of_elements_of_other_types(op_type: str, name: str, message: str) -> None:
+    inputs, outputs = (Value(X, TensorType("uint32", (3,))),), (Value(Y, TensorType("uint32", None)),)
+    graph = Graph("g", inputs, outputs, (Node(op_type, LABEL, (name,), (Y,)),), {})
+    with Model(graph, threads=1) as model, pytest.raises(PlanError, match=f"{LABEL}.*{message}"):
+        model.run({X: np.ones(3, np.uint32)})
+
+
+def test_branches_that_are_no_graphs() -> None:
+    branches: dict[str, Any] = {"then_branch": 1.0, "else_branch": 1.0}
+    with pytest.raises(PlanError, match=f"{LABEL}.*If"):
+        run("If", (), [], Limits(), **branches)
+
+
+def test_a_window_of_many_positions_over_nothing_takes_no_time() -> None:
+    assert run("MaxPool", (0, 1, 1, 9), [], Limits(), kernel_shape=(1, 30_000_000), pads=(0, 0, 0, 30_000_000)).size == 0
+
+
+def test_phases_that_no_column_of_a_kernel_meets_are_not_packed() -> None:
+    stride, w = 20_000_000, np.arange(6000, dtype=np.float32).reshape(1, 2000, 3)
+    assert run("Conv", (1, 2000, 3), [w], Limits(), strides=(stride,), pads=(1, 0)) == w[..., 1:].sum()
