@@ -205,8 +205,11 @@ def apply(found: Operator, node: Node, inputs: Sequence[np.ndarray | None]) -> t
     for name, array in zip(node.inputs, inputs, strict=False):
         if name and array is None:
             raise PlanError(f"node {node.label!r} ({node.op_type}) reads {name!r}, which nothing makes")
-    with misfits(node):
-        return found(*inputs, **node.attributes)
+    try:
+        with misfits(node):
+            return found(*inputs, **node.attributes)
+    except MemoryError as error:
+        raise LimitError(f"node {node.label!r} ({node.op_type}) asks for more memory than there is") from error
 
 
 @contextmanager
@@ -215,7 +218,6 @@ def misfits(node: Node) -> Iterator[None]:
 
     Raises:
         PlanError: its inputs, or its attributes, do not fit together.
-        LimitError: the system has not so much memory.
     """
     try:
         yield
@@ -223,7 +225,5 @@ def misfits(node: Node) -> Iterator[None]:
         if str(error).startswith("node "):
             raise
         raise PlanError(f"node {node.label!r} ({node.op_type}): {error}") from error
-    except MemoryError as error:
-        raise LimitError(f"node {node.label!r} ({node.op_type}) asks for more memory than there is") from error
     except NUMPY_ERRORS as error:
         raise PlanError(f"node {node.label!r} ({node.op_type}) cannot run: {error}") from error
