@@ -102,32 +102,43 @@ def _pack_group(lanes, group, ends, room, line, length, pitch, across, count):
 
 @jit
 def _multiply_chunk(lanes, order, geometry, task, packed, n, m, first, last):
-    """Compute the outputs of the chunk of channels from ``m`` on, at the pairs ``[first, last)``."""
-    V, T, channels, most = len(lanes), number_at(geometry, TOGETHER), number_at(geometry, M), number_at(geometry, MOST)
-    together = min(number_at(geometry, CHUNK), channels - m)
-    rows, sums = number_at(geometry, KERNEL_H) * number_at(geometry, C), packed + 4 * number_at(geometry, PACKED)
-    plane, other = OUTPUTS * number_at(geometry, OH) * number_at(geometry, OW), number_at(order, OTHER)
-    start, column = (n * channels + m) * plane, first % number_at(geometry, OW)
-    task[product.FIRST], task[product.UNITS] = 1, (together + T - 1) // T
-    vectors = (last - first + V - 1) // V
+    """Compute the outputs of the chunk of channels from ``m`` on, at the pairs ``[first, last)``: as many vectors of them at a
+    time as are multiplied at once."""
+    V, channels, most = len(lanes), number_at(geometry, M), number_at(geometry, MOST)
+    together, vectors = min(number_at(geometry, CHUNK), channels - m), (last - first + V - 1) // V
+    plane, sums = OUTPUTS * number_at(geometry, OH) * number_at(geometry, OW), packed + 4 * number_at(geometry, PACKED)
+    start, other = 4 * ((n * channels + m) * plane + OUTPUTS * first), number_at(order, OTHER)
     parts = (vectors + most - 1) // most
     for part in range(parts):
         begin, end = V * (vectors * part // parts), V * (vectors * (part + 1) // parts)
-        step, y = 4 * (end - begin) * number_at(geometry, CHUNK), number_at(order, Y) + 4 * (start + OUTPUTS * (first + begin))
-        inputs, weights, offsets = packed + 4 * (column + begin), number_at(order, WEIGHTS), number_at(geometry, OFFSETS)
-        task[product.PITCH] = end - begin
-        for point in range(SUMS):
-            lines, earlier = number_at(geometry, PRODUCTS + point), together * point // SUMS
-            products, asked = rows * lines, together * (point + 1) // SUMS - earlier
-            prefetch_written(y + 4 * earlier * plane, 4 * plane, OUTPUTS * (end - begin), asked)  # not all: they come from afar
-            task[product.ROWS], task[product.UNIT], task[product.STEP] = products, products * T, offsets
-            task[product.INPUTS], task[product.WEIGHTS] = inputs, weights + 4 * m * products
-            task[product.SUMS] = sums + point * step
-            call_at(number_at(number_at(order, MULTIPLIERS), (end - begin) // V), address(task))
-            inputs += 4 * number_at(geometry, C) * number_at(geometry, PHASES) * lines * number_at(geometry, ROOM)
-            weights, offsets = weights + 4 * ((channels + T - 1) // T * T) * products, offsets + 8 * products
-        count = OUTPUTS * (min(last - first, end) - begin)
+        outputs, inputs = start + 4 * OUTPUTS * begin, packed + 4 * (first % number_at(geometry, OW) + begin)
+        step, count = 4 * (end - begin) * number_at(geometry, CHUNK), OUTPUTS * (min(last - first, end) - begin)
+        task[product.PITCH], task[product.SUMS] = end - begin, sums
+        _sum_products(lanes, order, geometry, task, inputs, m, together, number_at(order, Y) + outputs)
         for t in range(together):
             affine = number_at(order, SCALE) + 4 * (m + t), number_at(order, SHIFT) + 4 * (m + t), number_at(order, BOUNDS)
-            at, source = 4 * (start + t * plane + OUTPUTS * (first + begin)), sums + 4 * t * (end - begin)
+            at, source = outputs + 4 * t * plane, sums + 4 * t * (end - begin)
             finish_channel(lanes, number_at(order, Y) + at, source, step, other + at, other, count, affine)
+
+
+@jit
+def _sum_products(lanes, order, geometry, task, inputs, m, together, y):
+    """Add up the four sums, one behind the other, of ``together`` channels from ``m`` on: for as many pairs, and from the place
+    on, as ``task`` says. ``inputs`` is the first line at the first pair, ``y`` where its outputs will be written."""
+    T, channels, pairs = number_at(geometry, TOGETHER), number_at(geometry, M), task[product.PITCH]
+    weights, offsets, plane = number_at(order, WEIGHTS), number_at(geometry, OFFSETS), 4 * OUTPUTS * number_at(geometry, OH)
+    plane *= number_at(geometry, OW)
+    task[product.FIRST], task[product.UNITS] = 1, (together + T - 1) // T
+    for point in range(SUMS):
+        lines, earlier = number_at(geometry, PRODUCTS + point), together * point // SUMS
+        products, asked = (
+            number_at(geometry, KERNEL_H) * number_at(geometry, C) * lines,
+            together * (point + 1) // SUMS - earlier,
+        )
+        prefetch_written(y + earlier * plane, plane, OUTPUTS * pairs, asked)  # not all at once: they come from afar
+        task[product.ROWS], task[product.UNIT], task[product.STEP] = products, products * T, offsets
+        task[product.INPUTS], task[product.WEIGHTS] = inputs, weights + 4 * m * products
+        call_at(number_at(number_at(order, MULTIPLIERS), pairs // len(lanes)), address(task))
+        task[product.SUMS] += 4 * pairs * number_at(geometry, CHUNK)
+        inputs += 4 * number_at(geometry, C) * number_at(geometry, PHASES) * lines * number_at(geometry, ROOM)
+        weights, offsets = weights + 4 * ((channels + T - 1) // T * T) * products, offsets + 8 * products
