@@ -183,7 +183,10 @@ def from_constant_node(node: NodeProto, folder: Path | None) -> DenseTensor:
     if attribute.name == "sparse_value" and attribute.type == AttributeProto.SPARSE_TENSOR:
         return from_sparse_proto(attribute.sparse_tensor, folder, name)
     if attribute.name in _FIELD_TYPES:
-        return DenseTensor.of(np.array(helper.get_attribute_value(attribute), _FIELD_TYPES[attribute.name]))
+        try:
+            return DenseTensor.of(np.array(helper.get_attribute_value(attribute), _FIELD_TYPES[attribute.name]))
+        except (TypeError, ValueError, OverflowError) as error:  # an attribute of another kind than its name says
+            raise ConversionError(f"a Constant's {attribute.name!r}: {error}", node=node.name or name) from error
     raise UnsupportedOperator(f"a Constant given by {attribute.name!r} is not supported", node=node.name or name)
 
 

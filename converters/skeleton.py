@@ -77,7 +77,7 @@ class Skeleton:
         for value in self.inputs:
             if not value.type.WhichOneof("value"):
                 raise ConversionError(f"input {value.name!r} has no type")
-        for node in _all_nodes(self.nodes):
+        for node in walk(self.nodes):
             counts = [attribute.i for attribute in node.attribute if attribute.name == "num_outputs"]
             if node.op_type == "Split" and any(count < len(node.output) for count in counts):
                 raise ConversionError(f"node {node.name!r} (Split): num_outputs = {counts[0]}, with {len(node.output)} outputs")
@@ -96,15 +96,6 @@ def _is_long_list(value: ValueInfoProto) -> bool:
     tensor = value.type.tensor_type
     integers = tensor.elem_type in (TensorProto.INT64, TensorProto.INT32)
     return integers and len(tensor.shape.dim) == 1 and tensor.shape.dim[0].dim_value > MOST_DIMENSIONS
-
-
-def _all_nodes(nodes: Iterable[NodeProto]) -> Iterator[NodeProto]:
-    """Nodes, and those of their subgraphs."""
-    for node in nodes:
-        yield node
-        for attribute in node.attribute:
-            if attribute.type == AttributeProto.GRAPH:
-                yield from _all_nodes(attribute.g.node)
 
 
 def strip(model: ModelProto, folder: Path | None, opset: int) -> Skeleton:

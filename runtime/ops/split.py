@@ -8,6 +8,9 @@ from ...format_spec.errors import PlanError
 from ._registry import operator
 from ._shapes import boundaries, by_view, positive_axis
 
+MOST_EMPTY = 1 << 16
+"""Pieces of an axis without elements, at most: no node has so many outputs."""
+
 
 @operator("Split", infer=by_view, shape_inputs=(1,))
 def split(
@@ -28,4 +31,6 @@ def _sizes(length: int, count: int | None) -> list[int]:
     if count < 1:
         raise PlanError(f"num_outputs must be at least 1, not {count}")
     piece = -(-length // count)
+    if piece * (count - 1) > length or count > max(length, MOST_EMPTY):
+        raise PlanError(f"{length} elements make no {count:,} pieces of {piece}")
     return [piece] * (count - 1) + [length - piece * (count - 1)]

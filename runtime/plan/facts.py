@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from math import prod
+from operator import index
 
 import numpy as np
 
@@ -158,9 +159,10 @@ def _infer(node: Node, found: Operator, facts: Facts) -> None:
         ]
         with misfits(node):
             types = found.infer(node, [facts.type(name) if name else None for name in node.inputs], values)
-    check_bytes(types, facts.limits)
-    known = ((name, shaped) for name, shaped in zip(node.outputs, types, strict=False) if name and shaped is not None)
-    facts.types.update((name, (np.dtype(dtype), tuple(shape))) for name, (dtype, shape) in known)
+    with misfits(node):  # attributes of floats make sizes of floats
+        whole = [None if shaped is None else (np.dtype(shaped[0]), tuple(map(index, shaped[1]))) for shaped in types]
+    check_bytes(whole, facts.limits)
+    facts.types.update((name, shaped) for name, shaped in zip(node.outputs, whole, strict=False) if name and shaped is not None)
 
 
 def _read_values(node: Node, found: Operator, facts: Facts) -> set[int]:

@@ -51,6 +51,14 @@ def test_what_ends_the_process_in_onnx_is_refused_before():
         from_onnx(parse_model(HEADER.format(18) + text))
 
 
+def test_a_constant_of_another_kind_than_its_name_says():
+    node = helper.make_node("Constant", [], ["y"], name="odd")
+    node.attribute.append(onnx.AttributeProto(name="value_int", type=onnx.AttributeProto.UNDEFINED))
+    graph = helper.make_graph([node], "g", [], [helper.make_tensor_value_info("y", onnx.TensorProto.INT64, [])])
+    with pytest.raises(ConversionError, match=r"odd.*value_int"):
+        from_onnx(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)]))
+
+
 def test_an_input_of_many_integers_is_no_shape():
     text = f"g (float[9] x, int64[{1 << 40}] ends) => (float[n] y) <int64[1] zero = {{0}}> {{ y = Slice(x, zero, ends) }}"
     assert from_onnx(parse_model(HEADER.format(13) + text)).inputs[1].type.shape == (1 << 40,)

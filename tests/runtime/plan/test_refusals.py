@@ -104,7 +104,10 @@ def test_a_value_that_an_operator_does_not_make(last: str) -> None:
         ("Clip", [ones(2)], {}, "cannot run: operands could not be broadcast"),
         ("GRU", [ones(1, 15, 3), ones(1, 15, 5)], {"hidden_size": 5, "activations": (1.0, 2.0)}, "cannot run"),
         ("Split", [], {"num_outputs": -13}, "num_outputs must be at least 1"),
+        ("Split", [], {"num_outputs": 1 << 31}, "3 elements make no 2,147,483,648 pieces of 1"),
         ("Gather", [ints(200)], {}, "index 200 is out of range"),
+        ("Transpose", [], {"perm": (1 << 62,)}, "is no order of 1 axes"),
+        ("Transpose", [], {"perm": (-1,)}, "is no order of 1 axes"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -122,6 +125,11 @@ def test_nodes_of_nothing_and_of_elements_of_other_types(op_type: str, name: str
     graph = Graph("g", inputs, outputs, (Node(op_type, LABEL, (name,), (Y,)),), {})
     with Model(graph, threads=1) as model, pytest.raises(PlanError, match=f"{LABEL}.*{message}"):
         model.run({X: np.ones(3, np.uint32)})
+
+
+def test_sizes_that_are_no_integers() -> None:
+    with pytest.raises(PlanError, match=f"{LABEL}.*cannot be interpreted as an integer"):
+        run("MaxPool", (1, 1, 9), [], Limits(), kernel_shape=(3.0,))
 
 
 def test_branches_that_are_no_graphs() -> None:
