@@ -8,14 +8,15 @@ from math import prod
 from pathlib import Path
 
 import numpy as np
+from numpy.lib.format import MAGIC_PREFIX
 
 from ..format_spec.errors import ConversionError, InputError, LimitError
 from ..format_spec.graph import Value
 from ..format_spec.limits import DEFAULT_LIMITS, Limits
 from ._output import require
 
-NPY_MAGIC, ZIP_MAGIC = b"\x93NUMPY", b"PK"
-"""What the files of an array, and of several, begin with."""
+ZIP_MAGIC = b"PK"
+"""What the file of several arrays begins with."""
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".pgm", ".ppm"})
 
@@ -168,8 +169,8 @@ def _read_npy(path: Path) -> np.ndarray:
     from ..converters.damage import damage_told
 
     with path.open("rb") as file:
-        begin = file.read(len(NPY_MAGIC))
-    if begin and not begin.startswith((NPY_MAGIC, ZIP_MAGIC)):  # numpy would take it for what it should never load
+        begin = file.read(len(MAGIC_PREFIX))
+    if begin and not begin.startswith((MAGIC_PREFIX, ZIP_MAGIC)):  # numpy would take it for what it should never load
         raise InputError(f"{path}: neither an array (.npy, .npz) nor a picture ({', '.join(sorted(IMAGE_SUFFIXES))})")
     try:
         with damage_told(str(path), "a numpy array"):

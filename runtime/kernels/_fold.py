@@ -24,9 +24,6 @@ Load: TypeAlias = "Callable[[Any], Any]"
 Over: TypeAlias = "Callable[[Load], Any]"
 """Emits a fold."""
 
-Vectors: TypeAlias = "Callable[[], list[Any]]"
-"""Emits some vectors."""
-
 
 class Fold:
     """Emits folds into vectors of ``width`` lanes: sums where ``adds``, else maxima."""
@@ -95,21 +92,6 @@ class Fold:
     def lanes(self, first: Any, second: Any, which: range) -> Any:
         """The lanes with these numbers of two vectors, one after the other."""
         return self.b.shuffle_vector(first, second, ir.Constant(ir.VectorType(I32, self.width), list(which)))
-
-    def either(self, condition: Any, one: Vectors, other: Vectors) -> list[Any]:
-        """The vectors that ``one`` emits where the condition holds, else those of ``other``."""
-        b, ends = self.b, []
-        with b.if_else(condition) as branches:
-            for branch, emit in zip(branches, (one, other), strict=True):
-                with branch:
-                    values = emit()  # which may end in another block than this one
-                    ends.append((b.block, values))
-        joined = []
-        for number in range(len(ends[0][1])):
-            joined.append(b.phi(self.vector))
-            for block, values in ends:
-                joined[-1].add_incoming(values[number], block)
-        return joined
 
     def divided(self, value: Any, factor: Any, divisors: Any, count: Any) -> Any:
         """A sum by ``factor`` times the first ``count`` lanes at ``divisors``; a maximum as it is."""

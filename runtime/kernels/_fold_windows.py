@@ -10,7 +10,7 @@ from llvmlite import ir
 from ._deferred import cgutils, intrinsic, types
 from ._fold import Fold, Over
 from ._memory import pointer
-from ._vector import I64, lanes_below, masked_load
+from ._vector import I64, either, lanes_below, masked_load
 
 
 class _Columns:
@@ -29,9 +29,9 @@ class _Columns:
 
         def at_an_edge() -> list[Any]:
             some = b.icmp_signed("<", column, self.width)
-            return fold.either(some, lambda: self._folded(column, self._some), lambda: [fold.neutral] * self.stride)
+            return either(b, some, lambda: self._folded(column, self._some), lambda: [fold.neutral] * self.stride)
 
-        vectors = fold.either(inside, lambda: self._folded(column, self._all), at_an_edge)
+        vectors = either(b, inside, lambda: self._folded(column, self._all), at_an_edge)
         if self.stride == 1:
             return vectors
         first, second = vectors

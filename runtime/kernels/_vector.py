@@ -62,21 +62,20 @@ def lanes_below(builder: Any, bound: Any, lanes: int) -> Any:
     return builder.icmp_signed("<", numbers, splat(builder, builder.trunc(bound, I32), lanes))
 
 
-def given_or(b: Any, condition: Any, given: Sequence[Any], emit: Callable[[], Sequence[Any]]) -> list[Any]:
-    """The values ``given`` where ``condition`` holds, else as many others, which ``emit`` computes only then."""
-    entry, otherwise, both = b.block, b.append_basic_block("otherwise"), b.append_basic_block("both")
-    b.cbranch(condition, both, otherwise)
-    b.position_at_end(otherwise)
-    others, end = emit(), b.block
-    b.branch(both)
-    b.position_at_end(both)
-    chosen = []
-    for value, other in zip(given, others, strict=True):
-        phi = b.phi(value.type)
-        phi.add_incoming(value, entry)
-        phi.add_incoming(other, end)
-        chosen.append(phi)
-    return chosen
+def either(b: Any, condition: Any, one: Callable[[], Sequence[Any]], other: Callable[[], Sequence[Any]]) -> list[Any]:
+    """The values that ``one`` emits where the condition holds, else those of ``other``."""
+    ends = []
+    with b.if_else(condition) as branches:
+        for branch, emit in zip(branches, (one, other), strict=True):
+            with branch:
+                values = emit()  # which may end in another block than this one
+                ends.append((b.block, values))
+    joined = []
+    for number, value in enumerate(ends[0][1]):
+        joined.append(b.phi(value.type))
+        for block, values in ends:
+            joined[-1].add_incoming(values[number], block)
+    return joined
 
 
 def call(builder: Any, name: str, result: Any, arguments: list[Any]) -> Any:

@@ -44,14 +44,11 @@ class Depthwise:
     @cached_property
     def offsets(self) -> np.ndarray:
         """(taps,) int64: where in the planes of a channel a kernel position meets the first output's input."""
-        seen, numbers = self.window, [*map(len, self.phases)]
-        found = []
-        for position in np.ndindex(*seen.kernel):
-            places = [divmod(p * d, s) for p, d, s in zip(position, seen.dilations, seen.strides, strict=True)]
-            phase = [known.index(remainder) for known, (_, remainder) in zip(self.phases, places, strict=True)]
-            place = np.ravel_multi_index([quotient for quotient, _ in places], self.pitches)
-            found.append(np.ravel_multi_index(phase, numbers) * prod(self.pitches) + place)
-        return np.array(found, np.int64)
+        seen = zip(self.window.kernel, self.window.dilations, self.window.strides, strict=True)
+        places, remainders = zip(*(np.divmod(np.arange(k) * d, s) for k, d, s in seen), strict=True)
+        numbers = [np.searchsorted(known, found) for known, found in zip(self.phases, remainders, strict=True)]
+        plane = np.ravel_multi_index(np.ix_(*numbers), [*map(len, self.phases)])
+        return (plane * prod(self.pitches) + np.ravel_multi_index(np.ix_(*places), self.pitches)).ravel()
 
     def run(self, given: Mapping[int, np.ndarray], output: np.ndarray, workers: Workers) -> None:
         """Fill ``output`` (N, M, \\*spatial), channels spread over the threads; ``given``: inputs by number."""

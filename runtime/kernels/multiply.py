@@ -10,7 +10,7 @@ from ._atomic import emitted
 from ._deferred import cgutils, intrinsic, types
 from ._jit import jit
 from ._memory import opaque
-from ._vector import F32, I64, call, given_or, load_vectors, prefetch_line, splat, store_vectors, vector_pointer
+from ._vector import F32, I64, call, either, load_vectors, prefetch_line, splat, store_vectors, vector_pointer
 from .tile import Tile
 
 I8 = ir.IntType(8)
@@ -87,7 +87,7 @@ def emit_units(b: Any, task: Any, T: int, R: int, V: int, *, coded: bool, finish
         if made is not None:
             made.ask_for(m)
         fresh, zeros = b.icmp_signed("!=", first, ir.Constant(I64, 0)), [ir.Constant(vector, None)] * (T * R)
-        start = given_or(b, fresh, zeros, lambda: [v for place in channels for v in load_vectors(b, place, R, vector)])
+        start = either(b, fresh, lambda: zeros, lambda: [v for place in channels for v in load_vectors(b, place, R, vector)])
         source, of_unit = _Rows(b, inputs, step, listed=listed), b.gep(weights, [b.mul(loop.index, unit)])
         totals = _walk(b, source, of_unit, codebook if coded else None, rows, [start[t * R : (t + 1) * R] for t in range(T)])
         if made is None:

@@ -13,7 +13,7 @@ from llvmlite import ir
 
 from ._deferred import cgutils, intrinsic, types
 from ._memory import opaque, pointer
-from ._vector import F32, I64, call, given_or, load_vectors, prefetch_line, splat, store_vectors
+from ._vector import F32, I64, call, either, load_vectors, prefetch_line, splat, store_vectors
 from .walk import listed, loop, weights
 
 LANES = 16
@@ -35,7 +35,7 @@ class _Sums:
     def start(self, place: Any, fresh: Any) -> list[Any]:
         """Zeros where ``fresh``, else what is in memory."""
         zeros = [ir.Constant(self.vector, None)] * self.registers
-        return given_or(self.b, fresh, zeros, lambda: load_vectors(self.b, place, self.registers, self.vector))
+        return either(self.b, fresh, lambda: zeros, lambda: load_vectors(self.b, place, self.registers, self.vector))
 
     def add(self, sums: list[Any], packed: Any, column: Any, weight: Any) -> list[Any]:
         """Add a weight's products."""

@@ -22,7 +22,7 @@ from ._vector import (
     F32,
     I64,
     call,
-    given_or,
+    either,
     load_vectors,
     masked_load,
     masked_store,
@@ -82,7 +82,7 @@ class Tile:
             found = [value for place in kept for value in load_vectors(b, place, self.rows, self.vector)]
             return found if sums is None else [b.fadd(*both) for both in zip(flat, found, strict=True)]
 
-        started, R = given_or(b, first, flat, loaded), self.rows
+        started, R = either(b, first, lambda: flat, loaded), self.rows
         return [started[t * R : (t + 1) * R] for t in range(self.channels)]
 
     def shifted(self, sums: list[list[Any]]) -> list[list[Any]]:

@@ -70,8 +70,10 @@ def test_repr_makes_an_equal_layer(layer: Layer):
 
 
 def test_numbers_may_be_numpys():
-    assert Layer(bits=np.int64(3), density=np.float32(0.5)) == Layer(bits=3, density=0.5)  # type: ignore[arg-type]
-    assert type(Layer(bits=np.uint8(3)).bits) is int  # type: ignore[arg-type]
+    bits: Any = np.int64(3)
+    density: Any = np.float32(0.5)
+    assert Layer(bits=bits, density=density) == Layer(bits=3, density=0.5)
+    assert type(Layer(bits=bits).bits) is int
 
 
 def test_toml_text_and_file_are_read(tmp_path: Path):
