@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ._registry import operator
+from ._room import check_room
 
 
 @operator("AffineGrid", shape_inputs=(1,))
@@ -14,6 +15,7 @@ def affine_grid(theta: np.ndarray, size: np.ndarray, *, align_corners: int = 0) 
     ``size`` is (N, C, \\*spatial). The ends are element centres if ``align_corners``, else outer edges.
     """
     spatial = [int(n) for n in size[2:]]
+    check_room((*spatial, len(spatial) + 1))
     lines = []
     for n in spatial:
         reach = 1 if align_corners else 1 - 1 / n

@@ -12,6 +12,7 @@ import numpy as np
 from ...format_spec.errors import PlanError
 from ._dtypes import accumulator
 from ._registry import Shaped, operator
+from ._room import check_room
 from ._shapes import Shape, Types, Values, check_rank, check_shape, given, infers
 from ._window import Window, per_axis
 
@@ -100,6 +101,7 @@ def conv_transpose(
     grouped = X.astype(wide, copy=False).reshape(count, group, W.shape[0] // group, prod(spatial))
     scattered = replace(seen, output=spatial)
     full = [max(r, b + o) for r, b, o in zip(scattered.reach, seen.begin, seen.output, strict=True)]
+    check_room((count, outputs, *full))
     sums = np.zeros((count, outputs, *full), wide)
     for position, view in scattered.views(sums):
         weights = W[(..., *position)].astype(wide, copy=False).reshape(group, W.shape[0] // group, outputs // group)

@@ -5,7 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from ._registry import operator
+from ._room import check_room
 from ._shapes import positive_axis
+
+COMPLEX = 16
+"""Bytes of a complex number, as transforms make them."""
 
 
 def _to_complex(x: np.ndarray) -> np.ndarray:
@@ -28,6 +32,7 @@ def dft(
     size = X.shape[along]
     default = 2 * (size - 1) if inverse and onesided else size
     length = default if dft_length is None else int(dft_length.reshape(()))
+    check_room((X.size // max(1, size), length), COMPLEX)
     signal = _to_complex(X)
     if inverse and onesided:
         return np.fft.irfft(signal, length, along)[..., None].astype(X.dtype)
@@ -50,5 +55,6 @@ def stft(
     whole = signal.shape[1] if window is None else window.shape[0]
     length = whole if frame_length is None else int(frame_length.reshape(()))
     frames = np.lib.stride_tricks.sliding_window_view(_to_complex(signal), length, axis=1)[:, :: int(frame_step.reshape(()))]
+    check_room(frames.shape, COMPLEX)
     transformed = np.fft.fft(frames if window is None else frames * window, axis=2)
     return _from_complex(transformed[:, :, : length // 2 + 1] if onesided else transformed, signal.dtype)

@@ -25,7 +25,8 @@ def _types(types: Types, values: Values, *, size: int, **_: Any) -> Shaped:
 def lrn(X: np.ndarray, *, size: int, alpha: float = 1e-4, beta: float = 0.75, bias: float = 1.0) -> np.ndarray:
     """``X`` (N, C, ...) over ``(bias + alpha / size * s) ** beta``, ``s`` the sum of squares of ``size`` channels around."""
     squares = np.square(X.astype(accumulator(X.dtype), copy=False))
-    before = (size - 1) // 2
-    padded = pad_axes(squares, [(0, 0), (before, size - 1 - before), *[(0, 0)] * (X.ndim - 2)])
-    sums = sum(padded[:, i : i + X.shape[1]] for i in range(size))
+    channels = X.shape[1]
+    before, after = min((size - 1) // 2, channels), min(size // 2, channels)
+    padded = pad_axes(squares, [(0, 0), (before, after), *[(0, 0)] * (X.ndim - 2)])
+    sums = sum(padded[:, i : i + channels] for i in range(before + after + 1))
     return (X / (bias + alpha / size * sums) ** beta).astype(X.dtype, copy=False)

@@ -9,6 +9,7 @@ import numpy as np
 
 from ._padding import pad_axes
 from ._registry import operator
+from ._room import check_room
 from ._window import per_axis
 
 
@@ -30,6 +31,7 @@ def max_unpool(
     steps, both = per_axis("strides", strides, rank, 1, 1), per_axis("pads", pads, 2 * rank, 0, 0)
     spans = zip(X.shape[2:], kernel_shape, steps, both[:rank], both[rank:], strict=True)
     pooled = (*X.shape[:2], *((n - 1) * s + k - begin - end for n, k, s, begin, end in spans))
+    check_room(pooled, X.itemsize)
     flat = np.zeros(prod(pooled), X.dtype)
     flat[indices.reshape(-1)] = X.reshape(-1)
     result = flat.reshape(pooled)

@@ -22,8 +22,10 @@ def spread(parameter: np.ndarray, x: np.ndarray, axis: int, block_size: int) -> 
         return parameter.reshape(())
     along = positive_axis(axis, x.ndim)
     if block_size:
-        repeated = np.repeat(parameter, block_size, along)
-        return repeated[tuple(slice(n) for n in x.shape)]
+        length = x.shape[along]
+        if parameter.shape != (*x.shape[:along], -(-length // block_size), *x.shape[along + 1 :]):
+            raise PlanError(f"a parameter of shape {parameter.shape} does not fit blocks of {block_size} of shape {x.shape}")
+        return np.repeat(parameter, min(block_size, length), along)[tuple(slice(n) for n in x.shape)]
     if parameter.shape != (x.shape[along],):
         raise PlanError(f"a parameter of shape {parameter.shape} does not fit axis {axis} of shape {x.shape}")
     return parameter.reshape(-1, *[1] * (x.ndim - along - 1))

@@ -12,6 +12,7 @@ import numpy as np
 from ...format_spec.errors import PlanError
 from ._dtypes import saturate
 from ._registry import Shaped, operator
+from ._room import check_room
 from ._shapes import Shape, Types, Values, constant, given, infers, positive_axes
 
 MIDDLE = 1e-6
@@ -153,6 +154,7 @@ def _weights(
     """The matrix (output, length) that interpolates at ``x``; linear when ``cubic_coeff_a`` is ``None``."""
     shrink = min(resized.scale, 1.0) if antialias else 1.0
     radius = math.ceil((1 if cubic_coeff_a is None else 2) / shrink)
+    check_room((resized.output, max(2 * radius, resized.length)))
     taps = np.floor(x).astype(np.int64)[:, None] + np.arange(1 - radius, radius + 1)
     distance = np.abs(taps - x[:, None]) * shrink
     weights = _linear(distance) if cubic_coeff_a is None else _cubic(distance, cubic_coeff_a)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ._registry import Shaped, operator
+from ._room import check_room
 from ._shapes import Types, Values, given, infers
 
 _Corners = list[tuple[np.ndarray, np.ndarray]]
@@ -30,6 +31,7 @@ def _max_types(types: Types, values: Values, *, pooled_shape: Sequence[int], **_
 def _samples(start: float, size: float, bins: int, ratio: int) -> np.ndarray:
     """Coordinates (bins, samples a bin), evenly spread."""
     count = ratio if ratio > 0 else math.ceil(size / bins)
+    check_room((bins, count))
     return start + (np.arange(bins)[:, None] + (np.arange(count) + 0.5) / max(1, count)) * (size / bins)
 
 
@@ -44,6 +46,8 @@ def _linear_taps(x: np.ndarray, size: int) -> _Corners:
 
 def _corner_values(plane: np.ndarray, ys: _Corners, xs: _Corners) -> np.ndarray:
     """Weighted values (4, C, bins high, samples, bins wide, samples) of the corners around each sample."""
+    (rows, _), (columns, _) = ys[0], xs[0]
+    check_room((4, len(plane), rows.size, columns.size))
     corners = []
     for row, row_weight in ys:
         for column, column_weight in xs:

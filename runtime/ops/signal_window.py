@@ -10,6 +10,7 @@ import numpy as np
 from ...format_spec.errors import PlanError
 from ._dtypes import DTYPES, onnx_dtype
 from ._registry import Shaped, operator
+from ._room import check_room
 from ._shapes import Types, Values, constant, infers
 
 
@@ -57,9 +58,11 @@ def mel_weight_matrix(
 ) -> np.ndarray:
     """Triangular filters, evenly spaced in mel, (dft_length // 2 + 1, num_mel_bins)."""
     bins, length = int(num_mel_bins.reshape(())), int(dft_length.reshape(()))
+    check_room((length // 2 + 1, bins + 2))
     low, high = (2595 * np.log10(1 + float(edge.reshape(())) / 700) for edge in (lower_edge_hertz, upper_edge_hertz))
     mel = low + np.arange(bins + 2) * (high - low) / (bins + 2)
     edges = ((length + 1) * 700 * (10 ** (mel / 2595) - 1) // float(sample_rate.reshape(()))).astype(np.int64)
+    check_room((int(np.abs(edges).max()),))
     matrix = np.zeros((length // 2 + 1, bins))
     for column, (left, centre, right) in enumerate(zip(edges, edges[1:], edges[2:], strict=False)):
         matrix[left:centre, column] = np.arange(centre - left) / max(1, centre - left)

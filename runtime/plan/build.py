@@ -131,7 +131,7 @@ class _Builder:
         lower = find_lowering(node.op_type)
         with misfits(node):
             found = decoding_kernel(self._site(draft), lower) if lower else None
-        return found or reference_kernel(node, draft.outputs, draft.epilogue)
+        return found or reference_kernel(node, draft.outputs, draft.epilogue, self.facts.limits)
 
     def _site(self, draft: Draft) -> Site:
         facts, node = self.facts, draft.node

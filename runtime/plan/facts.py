@@ -15,6 +15,7 @@ from ...format_spec.graph import Graph, Node, Tensor
 from ...format_spec.limits import Limits
 from ...format_spec.tensors import DenseTensor
 from ..ops._registry import Operator, Shaped, find_operator
+from ..ops._room import room_within
 from ..ops._subgraph import Closure
 
 NUMPY_ERRORS = (ValueError, IndexError, TypeError, ArithmeticError, KeyError, AttributeError, np.linalg.LinAlgError)
@@ -152,7 +153,7 @@ def _evaluate(node: Node, found: Operator, facts: Facts, inputs: Sequence[np.nda
 def _infer(node: Node, found: Operator, facts: Facts) -> None:
     if found.infer is None:
         inputs = [facts.array(name) if facts.constant(name) else _placeholder(facts, name) for name in node.inputs]
-        types = [(value.dtype, value.shape) for value in apply(found, node, inputs)]
+        types = [(value.dtype, value.shape) for value in apply(found, node, inputs, facts.limits)]
     else:
         values = [
             facts.array(node.inputs[i]) if i in _read_values(node, found, facts) else None for i in range(len(node.inputs))
@@ -194,21 +195,21 @@ def apply_within(found: Operator, node: Node, inputs: Sequence[np.ndarray | None
         types = [None if array is None else (array.dtype, array.shape) for array in inputs]
         with suppress(PlanError), misfits(node):  # the reference says it better
             check_bytes(found.infer(node, types, inputs), limits)
-    return apply(found, node, inputs)
+    return apply(found, node, inputs, limits)
 
 
-def apply(found: Operator, node: Node, inputs: Sequence[np.ndarray | None]) -> tuple[np.ndarray, ...]:
+def apply(found: Operator, node: Node, inputs: Sequence[np.ndarray | None], limits: Limits) -> tuple[np.ndarray, ...]:
     """Run the reference of ``node``.
 
     Raises:
         PlanError: the inputs do not fit together, or one of them was never made.
-        LimitError: the system has not so much memory.
+        LimitError: it would take more than ``limits`` allows, or the system has not so much memory.
     """
     for name, array in zip(node.inputs, inputs, strict=False):
         if name and array is None:
             raise PlanError(f"node {node.label!r} ({node.op_type}) reads {name!r}, which nothing makes")
     try:
-        with misfits(node):
+        with misfits(node), room_within(limits):
             return found(*inputs, **node.attributes)
     except MemoryError as error:
         raise LimitError(f"node {node.label!r} ({node.op_type}) asks for more memory than there is") from error

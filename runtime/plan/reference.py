@@ -16,7 +16,7 @@ from .step import CHANNEL_AXIS, Arrays, Epilogue, Kernel
 from .workers import Workers
 
 
-def reference_kernel(node: Node, outputs: Sequence[str], epilogue: Epilogue) -> Kernel:
+def reference_kernel(node: Node, outputs: Sequence[str], epilogue: Epilogue, limits: Limits) -> Kernel:
     """Run ``node`` by its reference and copy the results into the outputs' memory.
 
     Running raises :class:`PlanError` where a result has not the shape that was foreseen: the inputs do not fit together.
@@ -27,7 +27,7 @@ def reference_kernel(node: Node, outputs: Sequence[str], epilogue: Epilogue) -> 
     def run(arrays: Arrays, results: Arrays, scratch: np.ndarray, workers: Workers) -> None:
         if not any(result is not None and result.size for result in results):
             return
-        values = apply(found, node, arrays[:inputs])
+        values = apply(found, node, arrays[:inputs], limits)
         residual = arrays[inputs] if epilogue.residual else None
         for name, value, result in zip(outputs, values, results, strict=False):
             if name and result is not None:

@@ -33,6 +33,29 @@ def test_where_numpy_would_do_otherwise(op_type: str, inputs: list[np.ndarray | 
     check(op_type, inputs, **attributes)
 
 
+@pytest.mark.parametrize(
+    ("equation", "shapes"),
+    [
+        ("i,j->ij", [(2,), (3,)]),
+        ("bij,bjk", [(2, 3, 4), (2, 4, 5)]),
+        ("ii->i", [(3, 3)]),
+        ("ii", [(3, 3)]),
+        ("...ij, ...jk -> ...ik", [(2, 1, 3, 4), (1, 5, 4, 6)]),
+        ("i...j,j", [(3, 2, 4), (4,)]),
+        ("a...->...", [(2, 3, 4)]),
+        ("ca,bd", [(2, 3), (4, 5)]),
+    ],
+)
+def test_shapes_of_sums_of_products(equation: str, shapes: list[tuple[int, ...]]) -> None:
+    check("Einsum", [floats(i, *shape) for i, shape in enumerate(shapes)], equation=equation)
+
+
+def test_a_normalisation_over_more_channels_than_there_are() -> None:
+    x = floats(0, 1, 3, 2, 2).astype(np.float64)
+    (found,) = operators()["LRN"](x, size=1 << 40, alpha=2.0**40)
+    np.testing.assert_allclose(found, x / (1 + np.square(x).sum(1, keepdims=True)) ** 0.75)
+
+
 def test_a_scalar_has_no_coordinates() -> None:
     """ONNX's documentation says (0, count), ONNX Runtime (1, count)."""
     found = operators()["NonZero"]

@@ -76,6 +76,17 @@ def test_a_range_and_a_window_that_the_inputs_values_say() -> None:
         made.run({X: np.array(1 << 50)})
 
 
+def test_what_a_loop_collects() -> None:
+    body_inputs = tuple(Value(name, TensorType(dtype, ())) for name, dtype in (("step", "int64"), ("go", "bool")))
+    body_outputs = (Value("on", TensorType("bool", ())), Value("row", TensorType("int64", None)))
+    steps = (node("Identity", ("go",), ("on",)), node("ConstantOfShape", ("side",), ("row",), value=np.zeros(1, np.int64)))
+    body = Graph("body", body_inputs, body_outputs, steps, {"side": number(1000)})
+    with model([node("Loop", (X, ""), (Y,), body=body)], (), {}) as made:
+        assert made.run({X: np.array(3)})[Y].shape == (3, 1000)
+        with pytest.raises(LimitError):
+            made.run({X: np.array(1 << 50)})
+
+
 def test_broadcasting_is_foreseen() -> None:
     nodes = [node("Transpose", (X,), ("t",), perm=[1, 0]), node("Add", (X, "t"), (Y,))]
     with model(nodes, (1, 100_000), {}) as made, pytest.raises(LimitError):

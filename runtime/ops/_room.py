@@ -1,0 +1,30 @@
+"""How much memory a reference may take on the way to its outputs, whose own size the plan looks at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from math import prod
+
+from ...format_spec.limits import DEFAULT_LIMITS, Limits
+
+_limits: ContextVar[Limits] = ContextVar("limits of references", default=DEFAULT_LIMITS)
+
+
+@contextmanager
+def room_within(limits: Limits) -> Iterator[None]:
+    """References that run in the block have the room that ``limits`` leave."""
+    token = _limits.set(limits)
+    try:
+        yield
+    finally:
+        _limits.reset(token)
+
+
+def check_room(shape: Sequence[int], itemsize: int = 8) -> None:
+    """Raise :class:`LimitError` where an array of ``shape`` would take more than ``Limits.activation_bytes``.
+
+    For arrays that numbers in the file make larger than the inputs and outputs together.
+    """
+    _limits.get().check("activation_bytes", itemsize * prod(max(0, size) for size in shape))
