@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -96,10 +97,11 @@ def reduce_log_sum_exp(
 def reduce_mean(
     data: np.ndarray, axes: np.ndarray | None = None, *, keepdims: int = 1, noop_with_empty_axes: int = 0
 ) -> np.ndarray:
-    """Mean."""
-    wide = accumulator(data.dtype) if data.dtype.kind == "f" else None
+    """Mean; of nothing, not a number."""
+    wide = accumulator(data.dtype) if data.dtype.kind == "f" else np.dtype(np.float64)
     gone = reduced_axes(data.ndim, axes, noop_with_empty_axes)
-    return np.mean(data, axis=gone, dtype=wide, keepdims=bool(keepdims)).astype(data.dtype)
+    sums = np.sum(data, axis=gone, dtype=wide, keepdims=bool(keepdims))
+    return (sums / wide.type(prod(data.shape[axis] for axis in gone))).astype(data.dtype)
 
 
 @operator("ReduceProd", **_FACTS)
