@@ -58,7 +58,8 @@ def test_a_normalisation_over_more_channels_than_there_are() -> None:
 
 def test_a_mean_of_nothing_is_not_a_number_and_warns_of_nothing() -> None:
     (found,) = operators()["ReduceMean"](np.zeros((0, 3), np.float32), np.array([0]))
-    assert found.shape == (1, 3) and np.isnan(found).all()
+    assert found.shape == (1, 3)
+    assert np.isnan(found).all()
 
 
 def test_a_scalar_has_no_coordinates() -> None:
