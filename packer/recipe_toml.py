@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import importlib
 import os
-import sys
+import tomllib
 from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
@@ -25,9 +25,8 @@ _TABLES = ("conv", "fc")
 
 def read_recipe(source: str | os.PathLike[str]) -> Recipe:
     """See :meth:`Recipe.from_toml`."""
-    toml = _toml_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
     try:
-        document = toml.loads(_text(source))
+        document = tomllib.loads(_text(source))
     except (ValueError, RecursionError) as error:  # beside its own error: an integer of too many digits, and too deep nesting
         raise RecipeError(f"the recipe is not valid TOML: {error}") from error
     return _from_document(document)
@@ -40,14 +39,14 @@ def write_recipe(recipe: Recipe) -> str:
     document |= {key: getattr(recipe, key).settings() for key in _TABLES if getattr(recipe, key) != Layer()}
     if recipe.rules:
         document["rules"] = {pattern: layer.settings() for pattern, layer in recipe.rules}
-    return _toml_module("tomli_w").dumps(document)
+    return _writer().dumps(document)
 
 
-def _toml_module(name: str) -> Any:
+def _writer() -> Any:
     try:
-        return importlib.import_module(name)
+        return importlib.import_module("tomli_w")
     except ModuleNotFoundError as error:
-        raise MissingExtra(f"recipes in TOML need {name}: pip install 'tersor[pack]'") from error
+        raise MissingExtra("writing recipes as TOML needs tomli_w: pip install 'tersor[pack]'") from error
 
 
 def _text(source: str | os.PathLike[str]) -> str:

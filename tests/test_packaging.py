@@ -34,7 +34,7 @@ ALLOWED = {
     "runtime": arrows("format_spec", "numpy numba llvmlite zstandard"),
     # google.protobuf comes with onnx, onnxscript with the torch extra.
     "converters": arrows("format_spec", "numpy onnx google onnxscript torch safetensors ml_dtypes"),
-    "packer": arrows("format_spec runtime", "numpy numba bitarray zstandard tomli tomli_w rich"),
+    "packer": arrows("format_spec runtime", "numpy numba bitarray zstandard tomli_w rich"),
     "packer/training": arrows("format_spec runtime converters", "numpy numba torch"),
     "cli": Arrows(frozenset({"format_spec", "runtime", "converters", "packer"}), None),
 }
