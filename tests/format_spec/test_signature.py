@@ -72,6 +72,7 @@ OTHER_PUBLIC = OTHER.public_key().public_bytes(serialization.Encoding.PEM, seria
 @pytest.mark.parametrize(
     ("key", "message"),
     [(b"", "PEM form"), (b"nonsense", "PEM form"), (PUBLIC, "PEM form"), (OTHER_PRIVATE, "not an Ed25519 key")],
+    ids=["empty", "no PEM", "public", "another curve"],
 )
 def test_what_is_no_private_key(key: bytes, message: str) -> None:
     with pytest.raises(SignatureError, match=message):
@@ -81,6 +82,7 @@ def test_what_is_no_private_key(key: bytes, message: str) -> None:
 @pytest.mark.parametrize(
     ("key", "message"),
     [(b"", "PEM form"), (b"nonsense", "PEM form"), (PRIVATE, "takes the public one"), (OTHER_PUBLIC, "not an Ed25519 key")],
+    ids=["empty", "no PEM", "private", "another curve"],
 )
 def test_what_is_no_public_key(key: bytes, message: str) -> None:
     with pytest.raises(SignatureError, match=message):
