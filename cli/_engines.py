@@ -134,9 +134,7 @@ def compete(
     """
     with TemporaryDirectory() as folder, ExitStack() as stack:
         given = Path(folder) / "inputs.npz"
-        with given.open("wb") as file:
-            savez: Any = np.savez  # an input may be called allow_pickle
-            savez(file, **inputs)
+        np.savez(given, *inputs.values(), np.array(list(inputs)))
         engines = [stack.enter_context(Engine(contestant, threads, given)) for contestant in contestants]
         differences = _differences(engines, Path(folder))
         once = [min(engine.ask(runs=2)) for engine in engines]

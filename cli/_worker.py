@@ -2,6 +2,7 @@
 
     python _worker.py ENGINE MODEL THREADS INPUTS.npz
 
+The inputs are arrays without names, and their names, the last array: what numpy would call an argument may be a name of theirs.
 A script, not a module: it needs nothing of Tersor but for the engine ``tersor``. The first line that it writes says that the
 model is ready. Then each line read is a JSON object, and each line written the reply to it: ``{"answer": ...}``, or the last
 one, ``{"error": text, "exit_code": number}``. It ends quietly when nobody is left to read. ``TERSOR_LIMITS`` in the
@@ -81,20 +82,21 @@ def peak_memory() -> int:
 
 def answer(order: Mapping[str, Any], run: Run) -> Any:
     """Do what one line asks for: ``{"runs": n}`` gives the seconds of n runs after one that does not count, ``{"save": path}``
-    writes the outputs as .npz, ``{}`` gives the peak of memory in bytes."""
+    writes the outputs, without names, as .npz, ``{}`` gives the peak of memory in bytes."""
     if "runs" in order:
         run()
         return [timed(run) for _ in range(order["runs"])]
     if "save" in order:
-        savez: Any = np.savez  # an output may be called allow_pickle
-        savez(order["save"], **run())
+        np.savez(order["save"], *run().values())
         return True
     return peak_memory()
 
 
 def answers(engine: str, path: str, threads: str, given: str) -> Iterator[Any]:
     """Load and run once; then what each line of standard input asks for."""
-    inputs = dict(np.load(given))
+    with np.load(given) as saved:
+        *arrays, names = (saved[key] for key in saved.files)
+    inputs = dict(zip(map(str, names), arrays, strict=True))
     begin = time.perf_counter()
     run = LOADERS[engine](path, int(threads), inputs)
     yield {"load": time.perf_counter() - begin, "first_run": timed(run)}

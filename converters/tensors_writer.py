@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from typing import IO
 
 import numpy as np
 
@@ -62,12 +63,12 @@ def to_safetensors(graph: Graph, path: str | os.PathLike[str]) -> None:
     text += b" " * (-len(text) % _ALIGNMENT)
     if len(text) > _MOST_HEADER_BYTES:
         raise ConversionError(f"names and metadata take {len(text):,} bytes; safetensors reads {_MOST_HEADER_BYTES:,}")
-    readers = dict(_items(graph))
+    owners = {name: part.initializers for part in (graph, *graph.subgraphs()) for name in part.initializers}
     with atomic_write(path) as file:
         file.write(len(text).to_bytes(8, "little"))
         file.write(text)
         for name in order:
-            array = readers[name].dense()
+            array = owners[name][name].dense()
             file.write(np.ascontiguousarray(array, array.dtype.newbyteorder("<")).tobytes())
 
 
@@ -80,11 +81,26 @@ def to_npz(graph: Graph, path: str | os.PathLike[str]) -> None:
         ConversionError: two tensors of one name, or a name that an archive does not hold.
         OSError: the file cannot be written.
     """
-    members = {name: _member(name) for name in _tensors(graph)}
-    with atomic_write(path) as file, zipfile.ZipFile(file, "w") as archive:
-        for name, tensor in _items(graph):
-            with archive.open(members[name], "w", force_zip64=True) as entry:
-                np.lib.format.write_array(entry, np.asarray(tensor.dense()), allow_pickle=False)
+    for name in _tensors(graph):
+        _member(name)
+    with atomic_write(path) as file:
+        _write_members(file, ((name, np.asarray(tensor.dense())) for name, tensor in _items(graph)))
+
+
+def write_npz(file: IO[bytes], arrays: Mapping[str, np.ndarray]) -> None:
+    """Write ``arrays`` as a numpy archive. Unlike ``numpy.savez``, whatever they are called.
+
+    Raises:
+        ConversionError: a name that an archive does not hold.
+    """
+    _write_members(file, arrays.items())
+
+
+def _write_members(file: IO[bytes], arrays: Iterable[tuple[str, np.ndarray]]) -> None:
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, array in arrays:
+            with archive.open(_member(name), "w", force_zip64=True) as entry:
+                np.lib.format.write_array(entry, array, allow_pickle=False)
 
 
 def _member(name: str) -> zipfile.ZipInfo:

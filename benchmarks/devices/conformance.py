@@ -42,8 +42,11 @@ def digest(path: Path) -> str:
 
 def keep(path: Path, weights: str, inputs: Mapping[str, np.ndarray], outputs: Mapping[str, np.ndarray]) -> None:
     """Write beside the packed file at ``path`` what is to be compared."""
-    np.savez(path.with_suffix(".inputs.npz"), allow_pickle=False, **inputs)
-    np.savez(path.with_suffix(".outputs.npz"), allow_pickle=False, **outputs)
+    from tersor.converters.tensors_writer import write_npz
+
+    for what, arrays in (("inputs", inputs), ("outputs", outputs)):
+        with path.with_suffix(f".{what}.npz").open("wb") as file:
+            write_npz(file, arrays)
     path.with_suffix(".json").write_text(json.dumps({"weights": weights}))
 
 

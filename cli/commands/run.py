@@ -84,6 +84,7 @@ def command(
     """
     import numpy as np
 
+    from ...converters.tensors_writer import write_npz
     from ...format_spec.atomic import atomic_write
 
     given = [*named, *((None, path) for path in inputs)]
@@ -104,8 +105,7 @@ def command(
             stream.write(json.dumps(trace.chrome()).encode())
     if output is not None:
         with atomic_write(output) as stream:
-            savez: Any = np.savez  # an output may be called allow_pickle
-            savez(stream, **outputs)
+            write_npz(stream, outputs)
     if as_json:
         facts = {n: {"dtype": str(v.dtype), "shape": list(v.shape), "top": _largest(v, top)} for n, v in outputs.items()}
         print_json({"seconds": seconds, "outputs": facts, **({"steps": _steps(trace)} if trace is not None else {})})
@@ -114,7 +114,7 @@ def command(
         echo(f"{name}: {value.dtype}{list(value.shape)}")
         if unknown := np.count_nonzero(np.isnan(value)) if value.dtype.kind == "f" else 0:
             echo(f"  {unknown:,} of {value.size:,} values are not a number (NaN)")
-        rows = ["  ".join(f"{e['index']} = {e['value']:.4g}" for e in entries) for entries in _largest(value, top)[:10]]
+        rows = ["  ".join(f"{e['index']} = {_short(e['value'])}" for e in entries) for entries in _largest(value, top)[:10]]
         if rows:
             print_table("", (">row", "largest: index = value"), ((str(index), row) for index, row in enumerate(rows)))
     echo(f"{seconds * 1e3:.2f} ms (first run, kernels being prepared)" + (f"; outputs in {output}" if output else ""))
@@ -146,12 +146,19 @@ def _step_row(step: dict[str, Any]) -> tuple[str, ...]:
     return (str(step["index"]), step["node"], step["op"], step["kernel"], step["output"], *figures)
 
 
+def _short(value: float) -> str:
+    """An integer whole, another number with four digits."""
+    return str(value) if isinstance(value, int) else f"{value:.4g}"
+
+
 def _largest(array: np.ndarray, top: int) -> list[list[dict[str, float]]]:
-    """For each row (leading index), the ``top`` largest entries of what follows, largest first."""
+    """For each row (leading index), the ``top`` largest entries of what follows, largest first; integers stay integers."""
     import numpy as np
 
     if not array.size:
         return []
     rows = array.reshape(len(array), -1) if array.ndim > 1 else array.reshape(1, -1)
-    best = [np.argsort(-row.astype(np.float64), kind="stable")[:top] for row in rows]
-    return [[{"index": int(i), "value": float(row[i])} for i in order] for row, order in zip(rows, best, strict=True)]
+    whole = array.dtype.kind in "iub"
+    best = [np.argsort(~row if whole else -row.astype(np.float64), kind="stable")[:top] for row in rows]
+    number = int if whole else float
+    return [[{"index": int(i), "value": number(row[i])} for i in order] for row, order in zip(rows, best, strict=True)]

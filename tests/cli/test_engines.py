@@ -15,7 +15,7 @@ from tersor.cli._engines import WORKER, Contestant, Engine, EngineStopped
 
 @pytest.fixture
 def given(tmp_path: Path) -> Path:
-    np.savez(tmp_path / "inputs.npz", x=np.zeros((1, 1, 6, 6), np.float32))
+    np.savez(tmp_path / "inputs.npz", np.zeros((1, 1, 6, 6), np.float32), np.array(["x"]))
     return tmp_path / "inputs.npz"
 
 

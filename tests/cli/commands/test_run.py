@@ -7,8 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 from click.testing import Result
+from onnx import TensorProto, helper
 
 Run = Callable[..., Result]
 
@@ -86,3 +88,31 @@ def test_run_writes_no_archive_under_the_name_of_an_array(run: Run, packed: Path
     result = run("run", packed, tmp_path / "x.npy", "-o", tmp_path / "y.npy")
     assert (result.exit_code, "y.npz, not .npy" in result.output) == (2, True), result.output
     assert not (tmp_path / "y.npy").exists()
+
+
+@pytest.mark.parametrize("name", ["file", "allow_pickle", "args"])
+def test_values_may_be_called_as_arguments_of_numpy_are(run: Run, tmp_path: Path, name: str):
+    values = [helper.make_tensor_value_info(value, TensorProto.FLOAT, [2]) for value in (f"{name}_", name)]
+    for given, made in (values, values[::-1]):
+        graph = helper.make_graph([helper.make_node("Neg", [given.name], [made.name])], "g", [given], [made])
+        onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 22)], ir_version=10), tmp_path / "m.onnx")
+        assert run("pack", tmp_path / "m.onnx", "--lossless", "--quiet").exit_code == 0
+        np.save(tmp_path / "x.npy", np.array([1, 2], np.float32))
+        result = run("run", tmp_path / "m.tersor", tmp_path / "x.npy", "-o", tmp_path / "y.npz")
+        assert result.exit_code == 0, result.output
+        with np.load(tmp_path / "y.npz") as found:
+            assert {key: found[key].tolist() for key in found.files} == {made.name: [-1, -2]}
+        result = run("bench", tmp_path / "m.tersor", "--against", "onnxruntime", "--rounds", 1, "--threads", 1)
+        assert result.exit_code == 0, result.output
+
+
+def test_integers_are_shown_whole(run: Run, tmp_path: Path):
+    values = [helper.make_tensor_value_info(value, TensorProto.INT64, [4]) for value in "xy"]
+    graph = helper.make_graph([helper.make_node("Neg", ["x"], ["y"])], "g", values[:1], values[1:])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 22)], ir_version=10), tmp_path / "m.onnx")
+    assert run("pack", tmp_path / "m.onnx", "--lossless", "--quiet").exit_code == 0
+    np.save(tmp_path / "x.npy", np.array([-(2**53 + 1), 5, -(2**53 + 3), -50257]))
+    shown = run("run", tmp_path / "m.tersor", tmp_path / "x.npy")
+    assert "2 = 9007199254740995  0 = 9007199254740993  3 = 50257  1 = -5" in shown.output, shown.output
+    top = json.loads(run("run", tmp_path / "m.tersor", tmp_path / "x.npy", "--json", "--top", 1).stdout)["outputs"]["y"]["top"]
+    assert top == [[{"index": 2, "value": 2**53 + 3}]]
