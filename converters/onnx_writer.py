@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
@@ -12,7 +12,8 @@ from onnx import GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto,
 
 from ..format_spec.atomic import atomic_write, atomic_write_all
 from ..format_spec.errors import ConversionError
-from ..format_spec.graph import Graph, Node, Tensor, Value
+from ..format_spec.graph import Graph, Node, Value
+from ..format_spec.model_file import declared
 from .attributes import write_attribute
 from .skeleton import IR_VERSION
 
@@ -69,7 +70,9 @@ def _is_large(graph: Graph) -> bool:
 
 
 def _bytes_of_tensors(graph: Graph) -> int:
-    return sum(tensor.size * tensor.dtype.itemsize for tensor in _tensors(graph))
+    parts = [part.initializers for part in (graph, *graph.subgraphs())]
+    found = (declared(tensors, name) for tensors in parts for name in tensors)
+    return sum(tensor.size * tensor.dtype.itemsize for tensor in found)
 
 
 def _bytes(model: ModelProto) -> bytes:
@@ -92,12 +95,6 @@ def _external(file: BinaryIO, location: str) -> Callable[[np.ndarray, str], Tens
         return proto
 
     return store
-
-
-def _tensors(graph: Graph) -> Iterator[Tensor]:
-    yield from graph.initializers.values()
-    for subgraph in graph.subgraphs():
-        yield from subgraph.initializers.values()
 
 
 def _model(graph: Graph, store: Callable[[np.ndarray, str], TensorProto]) -> ModelProto:

@@ -13,6 +13,7 @@ import numpy as np
 from ..format_spec.atomic import atomic_write
 from ..format_spec.errors import ConversionError
 from ..format_spec.graph import Graph, Tensor
+from ..format_spec.model_file import declared
 
 _NAMES = {
     "float64": "F64",
@@ -121,8 +122,10 @@ def _items(graph: Graph) -> Iterator[tuple[str, Tensor]]:
 def _tensors(graph: Graph) -> dict[str, tuple[np.dtype, tuple[int, ...]]]:
     """Element types and shapes by name."""
     found: dict[str, tuple[np.dtype, tuple[int, ...]]] = {}
-    for name, tensor in _items(graph):
-        if name in found:
-            raise ConversionError(f"two tensors are called {name!r}, in different subgraphs")
-        found[name] = (tensor.dtype, tensor.shape)
+    for part in (graph, *graph.subgraphs()):
+        for name in part.initializers:
+            if name in found:
+                raise ConversionError(f"two tensors are called {name!r}, in different subgraphs")
+            tensor = declared(part.initializers, name)
+            found[name] = (tensor.dtype, tensor.shape)
     return found

@@ -49,6 +49,11 @@ class StoredTensors(Mapping[str, Tensor]):
         return len(self.stored)
 
 
+def declared(tensors: Mapping[str, Tensor], name: str) -> Tensor | TensorRecord:
+    """What has the element type, the shape and the size of a tensor, without decoding it where it lies in a file."""
+    return tensors.stored[name].record if isinstance(tensors, StoredTensors) else tensors[name]
+
+
 def read_graph(container: Container, decode: Decode) -> Graph:
     """The container's graph, its initializers (subgraphs' too) being :class:`StoredTensors` that use ``decode``.
 

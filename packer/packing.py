@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from traceback import clear_frames
 from typing import BinaryIO, TypeAlias
 
@@ -21,7 +21,7 @@ from ..format_spec.records import DTYPE_IDS, Placed, TensorRecord
 from ..format_spec.validate import validate
 from ..runtime.ops._registry import check_supported
 from ..runtime.plan.workers import physical_cores
-from .encode import Encoded, encode
+from .encode import encode
 from .fold_batch_norm import fold_batch_norm
 from .recipe import KEEP, Layer, Recipe
 from .report import PackReport, TensorError, measure_error, report_file
@@ -35,28 +35,31 @@ Progress: TypeAlias = Callable[[str, int, int], None]
 
 @dataclass(frozen=True, eq=False)
 class _Job:
-    """One tensor on its way into the file."""
+    """One tensor on its way into the file, read from ``tensors`` when its turn comes; ``record`` foresees the manifest's."""
 
-    name: str
-    tensor: Tensor
-    row_axes: tuple[int, ...]
+    tensors: Mapping[str, Tensor]
+    record: TensorRecord
     layer: Layer
     recipe: Recipe
 
-    @property
-    def dense_bytes(self) -> int:
-        return self.tensor.size * self.tensor.dtype.itemsize
+    def run(self) -> _Done:
+        """Prune, share and encode."""
+        name, recipe = self.record.name, self.recipe
+        tensor = self.tensors[name]
+        row_axes = getattr(tensor, "row_axes", self.record.row_axes)
+        changed = transform(name, tensor, row_axes, self.layer, filler=recipe.profile == "paper")
+        error = TensorError() if self.layer.keeps or changed is tensor else measure_error(tensor, changed)
+        encoded = encode(changed, recipe.profile, index_bits=recipe.index_bits)
+        return _Done(replace(self.record, row_axes=row_axes, codec=encoded.codec), encoded.payload, error)
 
-    def record(self, codec: int) -> TensorRecord:
-        """What the manifest says of the tensor once it is encoded with ``codec``."""
-        return TensorRecord(self.name, self.tensor.dtype, self.tensor.shape, self.row_axes, codec)
 
-    def run(self) -> tuple[_Job, Encoded, TensorError]:
-        """Prune, share and encode; the error is that of the decoded tensor against the source."""
-        changed = transform(self.name, self.tensor, self.row_axes, self.layer, filler=self.recipe.profile == "paper")
-        same = self.layer.keeps or changed is self.tensor
-        error = TensorError() if same else measure_error(self.tensor, changed)
-        return self, encode(changed, self.recipe.profile, index_bits=self.recipe.index_bits), error
+@dataclass(frozen=True, eq=False)
+class _Done:
+    """An encoded tensor; the error is that of the decoded one against the source."""
+
+    record: TensorRecord
+    payload: bytes
+    error: TensorError
 
 
 def pack(
@@ -103,13 +106,13 @@ def pack(
 def _jobs(graph: Graph, recipe: Recipe) -> Iterator[_Job]:
     """Every tensor of the graph and its subgraphs, in the manifest's order."""
     weights, targets = find_weights(graph), find_targets(graph, recipe)
-    for scoped, tensor in initializers(graph):
-        name = scoped[1]
-        if tensor.dtype.name not in DTYPE_IDS:
-            raise ConversionError(f"tensor {name!r} has the type {tensor.dtype.name}, which the format does not hold")
+    for scoped, found in initializers(graph):
+        part, name = scoped
+        if found.dtype.name not in DTYPE_IDS:
+            raise ConversionError(f"tensor {name!r} has the type {found.dtype.name}, which the format does not hold")
         row_axes = weights[scoped].row_axes if scoped in weights else ()
-        row_axes = getattr(tensor, "row_axes", row_axes)
-        yield _Job(name, tensor, row_axes, targets[scoped].layer if scoped in targets else KEEP, recipe)
+        record = TensorRecord(name, found.dtype, found.shape, row_axes, CodecId.RAW)
+        yield _Job(part.initializers, record, targets[scoped].layer if scoped in targets else KEEP, recipe)
 
 
 def _check_readable(graph: Graph, jobs: list[_Job], limits: Limits) -> None:
@@ -120,14 +123,14 @@ def _check_readable(graph: Graph, jobs: list[_Job], limits: Limits) -> None:
         LimitError: graph or tensors exceed ``limits``.
     """
     validate(graph)
-    empty = (Placed(job.record(CodecId.RAW), 0) for job in jobs)
+    empty = (Placed(job.record, 0) for job in jobs)
     decode_manifest(encode_manifest(graph, empty), limits)
 
 
-def _in_order(jobs: list[_Job], threads: int) -> Iterator[tuple[_Job, Encoded, TensorError]]:
+def _in_order(jobs: list[_Job], threads: int) -> Iterator[_Done]:
     """Results in the order of ``jobs``, at most ``threads`` tensors being worked on or waiting."""
     with ThreadPoolExecutor(threads, thread_name_prefix="tersor-pack") as pool:
-        running: deque[Future[tuple[_Job, Encoded, TensorError]]] = deque()
+        running: deque[Future[_Done]] = deque()
         try:
             for job in jobs:
                 if len(running) >= threads:
@@ -140,33 +143,29 @@ def _in_order(jobs: list[_Job], threads: int) -> Iterator[tuple[_Job, Encoded, T
                 future.cancel()
 
 
-def _progressing(
-    results: Iterator[tuple[_Job, Encoded, TensorError]], jobs: list[_Job], progress: Progress | None
-) -> Iterator[tuple[_Job, Encoded, TensorError]]:
+def _progressing(results: Iterator[_Done], jobs: list[_Job], progress: Progress | None) -> Iterator[_Done]:
     """Pass ``results`` on, telling ``progress`` of each."""
-    done, total = 0, sum(job.dense_bytes for job in jobs)
+    done, total = 0, sum(job.record.dense_bytes for job in jobs)
     for result in results:
-        done += result[0].dense_bytes
+        done += result.record.dense_bytes
         if progress is not None:
-            progress(result[0].name, done, total)
+            progress(result.record.name, done, total)
         yield result
 
 
-def _write(
-    file: BinaryIO, graph: Graph, results: Iterator[tuple[_Job, Encoded, TensorError]], errors: list[TensorError]
-) -> None:
+def _write(file: BinaryIO, graph: Graph, results: Iterator[_Done], errors: list[TensorError]) -> None:
     """Large payloads as they come, then the pool, the manifest and the table (SPEC.md, section 3)."""
     writer = ContainerWriter(file)
     pool = bytearray()
     placed: list[Placed] = []
-    for job, encoded, error in results:
-        pooled = len(encoded.payload) < ALIGNED_FROM
-        placed.append(Placed(job.record(encoded.codec), len(encoded.payload) if pooled else None))
+    for result in results:
+        pooled = len(result.payload) < ALIGNED_FROM
+        placed.append(Placed(result.record, len(result.payload) if pooled else None))
         if pooled:
-            pool += encoded.payload
+            pool += result.payload
         else:
-            writer.add(TENSOR, encoded.payload)
-        errors.append(error)
+            writer.add(TENSOR, result.payload)
+        errors.append(result.error)
     if pool:
         writer.add(POOL, bytes(pool))
     writer.add(MANIFEST, encode_manifest(graph, placed))

@@ -9,6 +9,8 @@ from typing import Literal, TypeAlias
 
 from ..format_spec.graph import Graph, Node, Tensor
 from ..format_spec.manifest import graphs
+from ..format_spec.model_file import declared
+from ..format_spec.records import TensorRecord
 from ..runtime.ops._registry import find_operator
 
 Kind: TypeAlias = Literal["conv", "fc", "table"]
@@ -52,11 +54,11 @@ def find_weights(graph: Graph) -> dict[ScopedName, Weight]:
     return {scoped: weight for scoped, weight in agreed.items() if weight is not None}
 
 
-def initializers(graph: Graph) -> Iterator[tuple[ScopedName, Tensor]]:
-    """The tensors of ``graph`` and its subgraphs, in the manifest's order; only one at a time is read from a file."""
+def initializers(graph: Graph) -> Iterator[tuple[ScopedName, Tensor | TensorRecord]]:
+    """The tensors of ``graph`` and its subgraphs, in the manifest's order, as :func:`declared`."""
     for part in graphs(graph):
-        for name, tensor in part.initializers.items():
-            yield (part, name), tensor
+        for name in part.initializers:
+            yield (part, name), declared(part.initializers, name)
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,14 +7,16 @@ import pytest
 from click.testing import CliRunner
 
 from tersor.cli.main import cli
+from tersor.converters import to_npz, to_onnx, to_safetensors
 from tersor.format_spec.container import open_container
 from tersor.format_spec.errors import FormatError, LimitError, RecipeError
 from tersor.format_spec.graph import OPSET, Graph, Node, TensorType, Value
 from tersor.format_spec.limits import Limits
-from tersor.format_spec.model_file import read_graph
+from tersor.format_spec.model_file import StoredTensors, read_graph
 from tersor.format_spec.tensors import DenseTensor
 from tersor.packer import Recipe, pack
 from tersor.packer.repack import repack
+from tersor.packer.report import report_file
 from tersor.runtime.decode import decode
 
 
@@ -105,3 +107,23 @@ def test_the_verb(packed: Path, tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     assert '"profile": "compact"' in result.output
     assert CliRunner().invoke(cli, ["repack", str(target)]).exit_code == 2
+
+
+@pytest.mark.parametrize("work", ["repack", "report", "onnx", "safetensors", "npz"])
+def test_a_tensor_is_decoded_once_and_let_go(packed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, work: str) -> None:
+    decoded: list[str] = []
+    look_up = StoredTensors.__getitem__
+    monkeypatch.setattr(StoredTensors, "__getitem__", lambda self, name: decoded.append(name) or look_up(self, name))
+    if work == "repack":
+        repack(packed, tmp_path / "other", "max")
+        # Twice, in the old file and in the new one; what is no weight is measured by its payload alone.
+        assert sorted(decoded) == ["b", "one", "w", "w"]
+        return
+    if work == "report":
+        report_file(packed)
+        assert decoded == ["w"]
+        return
+    write = {"onnx": to_onnx, "safetensors": to_safetensors, "npz": to_npz}[work]
+    with open_container(packed) as container:
+        write(read_graph(container, decode), tmp_path / "out")
+    assert sorted(decoded) == ["b", "one", "w"]
