@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 
@@ -21,8 +21,9 @@ def drop_identities(graph: Graph) -> Graph:
     fixed = outputs | {value.name for value in graph.inputs} | set(graph.initializers)
     names: dict[str, str] = {}
     copies: set[Node] = set()
+    read = names_read(graph)
     for node in graph.nodes:
-        if not _is_copy(node, graph):
+        if not _is_copy(node, read):
             continue
         source, result = _current(names, node.inputs[0]), node.outputs[0]
         if source in inner or result in inner:
@@ -69,13 +70,13 @@ def _defined(graph: Graph) -> set[str]:
     return {*inputs, *graph.initializers, *outputs}
 
 
-def _is_copy(node: Node, graph: Graph) -> bool:
+def _is_copy(node: Node, read: Collection[str]) -> bool:
     if node.op_type == "Identity":
         return True
     if node.op_type != "Dropout":
         return False
     mask = node.outputs[1] if len(node.outputs) > 1 else ""
-    return not mask or mask not in names_read(graph)
+    return not mask or mask not in read
 
 
 def _rename(node: Node, current: Callable[[str], str]) -> Node:

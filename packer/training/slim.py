@@ -36,7 +36,7 @@ def slim(network: nn.Sequential) -> nn.Sequential:
 
     Raises:
         RecipeError: the network is not a chain of ``Linear``, ``Conv2d``, elementwise activations, pooling, ``Dropout`` and
-            ``Flatten``, or a convolution has groups.
+            ``Flatten``, or a convolution has groups, or a layer occurs twice.
     """
     smaller = cast("nn.Sequential", baked(network))
     with torch.no_grad():
@@ -50,21 +50,48 @@ def _links(network: nn.Sequential) -> list[_Link]:
     links: list[_Link] = []
     first: nn.Linear | nn.Conv2d | None = None
     between: list[nn.Module] = []
-    for name, part in network.named_children():
+    for name, part in network._modules.items():  # unlike named_children, with what occurs twice
         if type(part) in (nn.Linear, nn.Conv2d):
             assert isinstance(part, nn.Linear | nn.Conv2d)
             if isinstance(part, nn.Conv2d) and (part.groups != 1 or part.padding_mode != "zeros"):
                 raise RecipeError(f"{name!r} has groups or another padding than zeros: slim cannot remove its units")
+            if any(part in (link.first, link.second) for link in links) or part is first:
+                raise RecipeError(f"{name!r} occurs twice: slim cannot remove its units")
             if first is not None:
-                links.append(_Link(first, tuple(between), part))
+                links.append(_link(name, first, tuple(between), part))
             first, between = part, []
-        elif isinstance(part, (*_PASSING, nn.Flatten)) or (isinstance(part, _POOLS) and part.padding in (0, (0, 0))):
+        elif isinstance(part, (*_PASSING, nn.Flatten)) or _is_plain_pool(part):
             between.append(part)
         else:
             raise RecipeError(
-                f"{name!r} is {type(part).__name__}: slim knows chains of Linear, Conv2d, activations and pooling"
+                f"{name!r} is {type(part).__name__}: slim knows chains of Linear, Conv2d, activations and plain pooling"
             )
     return links
+
+
+def _is_plain_pool(part: nn.Module) -> bool:
+    """Whether ``part`` pools nothing but its input, and gives a constant for a constant."""
+    return isinstance(part, _POOLS) and part.padding in (0, (0, 0)) and getattr(part, "divisor_override", None) is None
+
+
+def _link(name: str, first: nn.Linear | nn.Conv2d, between: tuple[nn.Module, ...], second: nn.Linear | nn.Conv2d) -> _Link:
+    """The layers as a link, once it is sure which weights of the second, ``name``, read a unit of the first.
+
+    Raises:
+        RecipeError: it is not.
+    """
+    shaping = [part for part in between if isinstance(part, (*_POOLS, nn.Flatten))]
+    flattening = [part for part in shaping if isinstance(part, nn.Flatten)]
+    whole = all((part.start_dim, part.end_dim) in ((1, -1), (1, 3)) for part in flattening)
+    if isinstance(first, nn.Conv2d) and isinstance(second, nn.Conv2d):
+        sure = not flattening
+    elif isinstance(first, nn.Conv2d):
+        sure = whole and len(flattening) == 1 and shaping[-1] is flattening[0] and second.in_features % first.out_channels == 0
+    else:
+        sure = isinstance(second, nn.Linear) and whole and shaping == flattening and second.in_features == first.out_features
+    if not sure:
+        raise RecipeError(f"it is not clear which inputs of {name!r} are units of the layer before: slim cannot remove them")
+    return _Link(first, between, second)
 
 
 def _remove_dead(link: _Link) -> bool:

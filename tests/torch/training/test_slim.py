@@ -61,3 +61,39 @@ def test_what_it_cannot_follow_is_named() -> None:
         slim(nn.Sequential(nn.Linear(3, 3), nn.BatchNorm1d(3), nn.Linear(3, 2)))
     with pytest.raises(RecipeError, match="groups"):
         slim(nn.Sequential(nn.Conv2d(4, 4, 3, groups=2), nn.Conv2d(4, 4, 3)))
+
+
+def tied() -> nn.Sequential:
+    twice = nn.Linear(6, 6)
+    return nn.Sequential(twice, nn.ReLU(), twice, nn.Linear(6, 2))
+
+
+@pytest.mark.parametrize(
+    ("network", "message"),
+    [
+        (nn.Sequential(nn.Conv2d(1, 4, 3), nn.AvgPool2d(2, divisor_override=1), nn.Conv2d(4, 2, 1)), "'1' is AvgPool2d"),
+        (nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Linear(8, 5)), "inputs of '2'"),
+        (nn.Sequential(nn.Conv2d(1, 4, 3), nn.Flatten(2), nn.Linear(36, 5)), "inputs of '2'"),
+        (nn.Sequential(nn.Conv2d(1, 4, 3), nn.Flatten(), nn.MaxPool2d(2), nn.Linear(36, 5)), "inputs of '3'"),
+        (nn.Sequential(nn.Linear(6, 4), nn.Flatten(), nn.Linear(12, 5)), "inputs of '2'"),
+        (nn.Sequential(nn.Linear(6, 4), nn.Conv2d(1, 4, 1)), "inputs of '1'"),
+        (tied(), "'2' occurs twice"),
+    ],
+    ids=["divisor", "no flatten", "planes alone", "pool behind", "several rows", "convolution behind", "twice"],
+)
+def test_chains_whose_units_are_not_clear_are_refused(network: nn.Sequential, message: str) -> None:
+    with pytest.raises(RecipeError, match=message):
+        slim(network)
+
+
+def test_one_activation_may_occur_twice() -> None:
+    torch.manual_seed(0)
+    activation = nn.Sigmoid()
+    network = nn.Sequential(nn.Linear(3, 4), activation, nn.Linear(4, 4), activation, nn.Linear(4, 2))
+    with torch.no_grad():
+        network.get_parameter("2.weight")[1] = 0
+        network.get_parameter("2.bias")[1] = 0.5
+    smaller = slim(network)
+    assert sizes(smaller) == [4, 3, 2]
+    x = torch.rand(5, 3)
+    torch.testing.assert_close(smaller(x), network(x))
