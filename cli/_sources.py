@@ -103,23 +103,34 @@ def read_model(path: Path) -> Graph:
     """
     from .. import converters
 
-    ending = path.suffix.lower()
-    if ending in THROUGH_ONNX:
-        raise click.UsageError(
-            f"{ending} files are not read, make an ONNX model first: {THROUGH_ONNX[ending].format(file=path)}"
-        )
+    reader = _reader(path)
     with naming(path):
-        return getattr(converters, READERS.get(ending, "from_onnx"))(path)
+        return getattr(converters, reader)(path)
 
 
 def files_read(path: Path) -> set[Path]:
-    """The files that :func:`read_model` reads: the one at ``path``, and an ONNX model's external data."""
+    """The files that :func:`read_model` reads: the one at ``path``, and an ONNX model's external data.
+
+    A pipe, which can be read once, comes alone.
+
+    Raises:
+        click.UsageError: a file of Keras or TensorFlow Lite.
+    """
     from .. import converters
 
-    if path.suffix.lower() in READERS:
+    if _reader(path) != "from_onnx" or path.is_fifo():
         return {path}
     with naming(path):
         return converters.files_read(path)
+
+
+def _reader(path: Path) -> str:
+    """The name of the function that reads the file at ``path``."""
+    ending = path.suffix.lower()
+    if ending in THROUGH_ONNX:
+        command = THROUGH_ONNX[ending].format(file=path)
+        raise click.UsageError(f"{ending} files are not read, make an ONNX model first: {command}")
+    return READERS.get(ending, "from_onnx")
 
 
 def files_written(graph: Graph, path: Path) -> tuple[Path, ...]:

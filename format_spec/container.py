@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import mmap
 import os
+import stat
 import struct
 import zlib
 from collections.abc import Iterator
@@ -117,14 +118,16 @@ def open_container(source: Source, limits: Limits = DEFAULT_LIMITS) -> Iterator[
 
 
 def map_source(source: Source) -> memoryview:
-    """The bytes of ``source`` without copying them where that is possible."""
+    """The bytes of ``source`` without copying them where that is possible: a pipe is read to its end."""
     if isinstance(source, (bytes, bytearray, memoryview)):
         return memoryview(source).cast("B")
     if isinstance(source, (str, os.PathLike)):
         with Path(source).open("rb") as file:
-            if os.fstat(file.fileno()).st_size == 0:
+            status = os.fstat(file.fileno())
+            piped = memoryview(file.read()) if stat.S_ISFIFO(status.st_mode) else None
+            if not (status.st_size if piped is None else len(piped)):
                 raise FormatError("the file is empty", offset=0)
-            return map_file(file)
+            return map_file(file) if piped is None else piped
     return memoryview(source.read())
 
 

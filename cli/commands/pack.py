@@ -46,10 +46,9 @@ def command(
     keep_apart(target, model, flags["recipe"])
     recipe = make_recipe(flags)
     with naming(model), progress(f"packing {model.name}", quiet or as_json) as step:
-        graph = read_model(model)
-        if target.exists():  # the model is parsed once more to know
+        if target.exists():  # the model is parsed once more to know, and let go before it is read
             keep_apart(target, *files_read(model))
-        report = pack(graph, target, recipe, threads=threads, progress=step, limits=limits)
+        report = pack(read_model(model), target, recipe, threads=threads, progress=step, limits=limits)
     if as_json:
         print_json({"output": str(target), **report.to_dict()})
     elif not quiet:

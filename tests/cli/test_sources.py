@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import click
 import pytest
+from click.testing import Result
 
 from tersor.cli._sources import beside, keep_apart, naming
 from tersor.format_spec.errors import FormatError, InputError
@@ -47,3 +51,21 @@ def test_a_folder_has_no_output_beside_it(tmp_path: Path):
     for folder in (tmp_path, Path(), Path("/")):
         with pytest.raises(IsADirectoryError, match="is a folder"):
             beside(folder, ".tersor")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="Windows has no pipes among files")
+def test_a_pipe_is_read_once(model: Path, packed: Path, run: Callable[..., Result], tmp_path: Path):
+    pipe, target = tmp_path / "pipe", tmp_path / "out.tersor"
+    os.mkfifo(pipe)
+    for source, arguments in (
+        (model, ("pack", pipe, "--lossless", "-q", "-o", target)),
+        (model, ("pack", pipe, "--lossless", "-q", "-o", target)),  # over what is there
+        (packed, ("verify", pipe)),
+        (packed, ("inspect", pipe)),
+    ):
+        writer = threading.Thread(target=lambda source=source: pipe.write_bytes(source.read_bytes()))
+        writer.start()
+        result = run(*arguments)
+        writer.join()
+        assert result.exit_code == 0, (arguments, result.output)
+    assert target.read_bytes() == packed.read_bytes()
