@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 
+import click
 import numpy as np
 from numpy.lib.format import MAGIC_PREFIX
 
@@ -98,6 +99,17 @@ def _random(rng: np.random.Generator, shape: tuple[int, ...], kind: np.dtype) ->
     return (rng.standard_normal(shape) if kind.kind == "f" else rng.integers(0, 2, shape)).astype(kind)
 
 
+def check_batch(file: Path, values: Sequence[Value], batch: int) -> None:
+    """Raise :class:`click.UsageError` for a batch of several where no size of the inputs of ``file`` is left open."""
+    if batch > 1 and not symbols(values):
+        raise click.UsageError(f"--batch {batch}: no input of {file} has a size that is left open")
+
+
+def is_image(path: Path) -> bool:
+    """Whether the name is a picture's."""
+    return path.suffix.lower() in IMAGE_SUFFIXES
+
+
 def read_inputs(
     values: Sequence[Value], files: Sequence[tuple[str | None, Path]], preprocessing: Preprocessing
 ) -> dict[str, np.ndarray]:
@@ -118,8 +130,7 @@ def read_inputs(
                 parts.setdefault(key, []).append(_Part(path, array))
             continue
         target = by_name[name] if name is not None else _only_input(values, parts)
-        image = path.suffix.lower() in IMAGE_SUFFIXES
-        array = _read_image(path, target, preprocessing) if image else _read_npy(path)
+        array = _read_image(path, target, preprocessing) if is_image(path) else _read_npy(path)
         parts.setdefault(target.name, []).append(_Part(path, array))
     missing = [name for name in by_name if name not in parts]
     if missing:

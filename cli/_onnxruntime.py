@@ -29,7 +29,7 @@ class Dense:
         path.open("rb").close()  # the system says better than ONNX Runtime why a file cannot be opened
         self._path = path
         with _as(ConversionError, f"{path}: ONNX Runtime does not read it as an ONNX model"):
-            self._session = runtime.InferenceSession(str(path), _quiet(runtime), providers=["CPUExecutionProvider"])
+            self._session = runtime.InferenceSession(_named(path), _quiet(runtime), providers=["CPUExecutionProvider"])
 
     def run(self, inputs: Mapping[str, np.ndarray], like: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """The outputs that have the names of ``like``.
@@ -47,6 +47,12 @@ class Dense:
                 shapes = f"{list(found[name].shape)}, the packed model's {list(value.shape)}"
                 raise InputError(f"{self._path}: output {name!r} has the shape {shapes}")
         return {name: found[name] for name in like}
+
+
+def _named(path: Path) -> str | bytes:
+    """The model's name; or all of it, which ONNX Runtime takes too, where it cannot have such a name."""
+    name = str(path)
+    return path.read_bytes() if any("\ud800" <= letter <= "\udfff" for letter in name) else name
 
 
 def _quiet(runtime: ModuleType) -> Any:

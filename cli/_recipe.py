@@ -1,14 +1,17 @@
-"""The recipe as flags: what ``pack`` and ``demo`` share."""
+"""The recipe as flags: those of ``pack``, of which ``repack`` has one."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from collections.abc import Callable, Mapping, Set
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from ._sources import naming
 from ._types import FilePath
+
+if TYPE_CHECKING:
+    from ..packer import Recipe
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -60,7 +63,7 @@ def recipe_options(command: F) -> F:
     return click.option("--recipe", type=FilePath(), metavar="FILE.toml", help="Read the recipe from a file.")(command)
 
 
-def make_recipe(flags: Mapping[str, Any]) -> Any:
+def make_recipe(flags: Mapping[str, Any]) -> Recipe:
     """The :class:`~tersor.packer.Recipe` that the flags of :func:`recipe_options` describe.
 
     A recipe file stands alone but for ``--profile``. Where no flag says how to prune or to share, and no rule does, the weights
@@ -90,8 +93,20 @@ def make_recipe(flags: Mapping[str, Any]) -> Any:
     if settings <= {"init", "seed", "feedback", "keep"}:
         common["bits"] = 8
     layers = {group: _layer(flags, group, common) for group in ("conv", "fc")}
-    rules = [_rule(text) for text in flags["rules"]] + [(pattern, Layer()) for pattern in flags["keep"]]
-    return Recipe(Layer(**layers["conv"]), Layer(**layers["fc"]), rules, profile=profile, **gaps)
+    kept = dict.fromkeys(flags["keep"], Layer())
+    rules = [(pattern, layer) for pattern, layer in map(_rule, flags["rules"]) if pattern not in kept] + list(kept.items())
+    recipe = Recipe(Layer(**layers["conv"]), Layer(**layers["fc"]), rules, profile=profile, **gaps)
+    _check_sharing(settings, recipe)
+    return recipe
+
+
+def _check_sharing(settings: Set[str], recipe: Recipe) -> None:
+    """Raise :class:`click.UsageError` for a setting of sharing that no layer heeds."""
+    useless = [key for key in ("init", "feedback", "seed") if key in settings]
+    if useless and recipe.conv.bits is None and recipe.fc.bits is None:
+        raise click.UsageError(f"--{useless[0]} says how weights are shared, and none are: give --bits as well")
+    if "seed" in settings and "random" not in (recipe.conv.init, recipe.fc.init):
+        raise click.UsageError("--seed is for --init random: no other start draws numbers")
 
 
 def gap_settings(index_bits: int | None, profile: str) -> dict[str, Any]:

@@ -56,6 +56,7 @@ def from_safetensors(path: str | os.PathLike[str]) -> Graph:
         from safetensors import SafetensorError, safe_open
     except ModuleNotFoundError as error:
         raise MissingExtra("reading safetensors files needs safetensors: pip install 'tersor[pack]'") from error
+    Path(path).open("rb").close()  # the system says better than safetensors why a file cannot be opened
     try:
         with safe_open(path, framework="numpy") as file:
             metadata = dict(file.metadata() or {})
@@ -108,12 +109,17 @@ def from_state_dict(source: str | os.PathLike[str] | Mapping[str, torch.Tensor])
         OSError: the file cannot be read.
     """
     if isinstance(source, Mapping):
-        return _graph("state_dict", {name: _from_torch(name, value) for name, value in source.items()}, {})
+        return _from_mapping("state_dict", source)
     state = _load(Path(source))
     if not isinstance(state, Mapping):
         raise ConversionError(
             f"{os.fspath(source)} holds an object of type {type(state).__name__}, not a state dict: save model.state_dict()"
         )
+    return _from_mapping(source, state)
+
+
+def _from_mapping(source: str | os.PathLike[str], state: Mapping[Any, Any]) -> Graph:
+    """Tensors by name; a name may be a number, as of the layers of a list."""
     return _graph(source, {str(name): _from_torch(str(name), value) for name, value in state.items()}, {})
 
 
@@ -125,8 +131,7 @@ def _load(path: Path) -> Any:
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except _TORCH_DAMAGE as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        message = f"{path} holds more than tensors, or is no torch file: save model.state_dict() ({reason})"
+        message = f"{path} holds more than tensors, or is no torch file: save model.state_dict() ({type(error).__name__})"
         raise ConversionError(message) from error
 
 

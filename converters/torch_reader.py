@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -12,6 +14,8 @@ from .onnx_reader import from_onnx
 
 if TYPE_CHECKING:
     import torch
+
+_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
 def from_torch(
@@ -37,6 +41,9 @@ def from_torch(
     except ModuleNotFoundError as error:
         raise MissingExtra(f"from_torch needs {error.name}: pip install 'tersor[torch]'") from error
     arguments = (example_inputs,) if isinstance(example_inputs, torch.Tensor) else tuple(example_inputs)
+    tensors = itertools.chain(module.named_parameters(), module.named_buffers())
+    if empty := next((name for name, tensor in tensors if tensor.is_meta), None):
+        raise ConversionError(f"tensor {empty!r} is on the meta device and has no elements: load the weights first")
     with _evaluation_mode(module):
         try:
             program = torch.onnx.export(
@@ -50,7 +57,7 @@ def from_torch(
                 verbose=False,
             )
         except torch.onnx.errors.OnnxExporterError as error:
-            raise ConversionError(f"torch cannot export the module: {error}") from error
+            raise ConversionError(f"torch cannot export the module: {_COLOURS.sub('', str(error))}") from error
     assert program is not None
     return from_onnx(program.model_proto)
 

@@ -13,7 +13,7 @@ from typing import BinaryIO, TypeAlias
 from ..format_spec.atomic import atomic_write
 from ..format_spec.coding import CodecId
 from ..format_spec.container import ALIGNED_FROM, MANIFEST, POOL, TENSOR, ContainerWriter, map_file
-from ..format_spec.errors import ConversionError
+from ..format_spec.errors import ConversionError, RecipeError
 from ..format_spec.graph import OPSET, Graph, Tensor
 from ..format_spec.limits import DEFAULT_LIMITS, Limits
 from ..format_spec.manifest import decode_manifest, encode_manifest
@@ -21,6 +21,7 @@ from ..format_spec.records import DTYPE_IDS, Placed, TensorRecord
 from ..format_spec.validate import validate
 from ..runtime.ops._registry import check_supported
 from ..runtime.plan.workers import physical_cores
+from ._checks import check_integer
 from .encode import encode
 from .fold_batch_norm import fold_batch_norm
 from .recipe import KEEP, Layer, Recipe
@@ -28,6 +29,9 @@ from .report import PackReport, TensorError, measure_error, report_file
 from .targets import find_targets
 from .transform import transform
 from .weights import find_weights, initializers
+
+MOST_THREADS = 1024
+"""More threads than that are a slip of the finger."""
 
 Progress: TypeAlias = Callable[[str, int, int], None]
 """Called after each tensor with its name, the dense bytes done, and the dense bytes in all."""
@@ -79,12 +83,16 @@ def pack(
 
     Raises:
         UnsupportedOperator: the runtime could not execute the graph; nothing is written.
-        RecipeError: the recipe does not fit the graph, or would change NaN or infinity; nothing is written.
+        RecipeError: the recipe does not fit the graph, or would change NaN or infinity, or there are no threads; nothing is
+            written.
         FormatError: the graph is not well formed; nothing is written.
         LimitError: no reader that keeps to ``limits`` would accept the file; nothing is written.
         OSError: the file cannot be written; what was at ``path`` stays.
     """
-    recipe = recipe or Recipe.lossless()
+    recipe = Recipe.lossless() if recipe is None else recipe
+    if not isinstance(recipe, Recipe):
+        raise RecipeError(f"recipe = {recipe!r}: a Recipe is expected")
+    threads = physical_cores() if threads is None else check_integer("threads", threads, 1, MOST_THREADS)
     if graph.opset != OPSET:
         raise ConversionError(f"the graph is at opset {graph.opset}; a file holds opset {OPSET}: use from_onnx to convert it")
     check_supported(graph)
@@ -94,7 +102,7 @@ def pack(
     _check_readable(graph, jobs, limits)
     errors: list[TensorError] = []
     with atomic_write(path) as file:
-        _write(file, graph, _progressing(_in_order(jobs, threads or physical_cores()), jobs, progress), errors)
+        _write(file, graph, _progressing(_in_order(jobs, threads), jobs, progress), errors)
         file.flush()
         try:
             return report_file(map_file(file), errors, index_bits=recipe.index_bits, limits=limits)

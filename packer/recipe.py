@@ -141,11 +141,6 @@ class Recipe:
             index_bits=self.index_bits,
         )
 
-    @property
-    def keeps(self) -> bool:
-        """Whether no tensor changes."""
-        return not self.fold_batch_norm and all(layer.keeps for layer in (self.conv, self.fc, *dict(self.rules).values()))
-
     @classmethod
     def from_toml(cls, source: str | os.PathLike[str]) -> Recipe:
         """Read a recipe from a TOML file (a path) or from TOML text (a ``str`` that is empty or has a ``=``, ``[`` or newline).
@@ -166,7 +161,11 @@ class Recipe:
 
 def _check_rules(rules: Mapping[str, Layer] | Iterable[tuple[str, Layer]]) -> tuple[tuple[str, Layer], ...]:
     """Rules as pairs, in order, each pattern once."""
-    pairs = tuple(cast("Mapping[str, Layer]", rules).items() if isinstance(rules, Mapping) else rules)
+    listed = cast("Mapping[str, Layer]", rules).items() if isinstance(rules, Mapping) else rules
+    try:
+        pairs = tuple((pattern, layer) for pattern, layer in listed)
+    except (TypeError, ValueError):
+        raise RecipeError(f"rules = {rules!r}: patterns with a Layer each are expected") from None
     seen: set[str] = set()
     for pattern, layer in pairs:
         if not isinstance(pattern, str) or not pattern:

@@ -61,11 +61,10 @@ def command(
     threads. Each engine has a process of its own; they take turns, and their outputs are compared.
     """
     from .._engines import Contestant, compete
-    from .._inputs import batch_inputs, symbols
+    from .._inputs import batch_inputs, check_batch
 
     with loaded(file, threads=threads, limits=limits) as model:
-        if batch > 1 and not symbols(model.inputs):
-            raise click.UsageError(f"--batch {batch}: no input of {file} has a size that is left open")
+        check_batch(file, model.inputs, batch)
         inputs, used = batch_inputs(model.inputs, batch, limits), model.threads
     with TemporaryDirectory() as folder:
         ours = "tersor" if memory == "expanded" else "tersor_streamed"

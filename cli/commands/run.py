@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .._inputs import Preprocessing, read_inputs
+from .._inputs import Preprocessing, is_image, read_inputs
 from .._output import cache_option, echo, json_option, limits_option, memory_option, print_json, print_table, threads_option
 from .._sources import keep_apart, loaded
 from .._types import FilePath, Number, Numbers
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
 TRACED_RUNS = 10
 
 
-def _named(_ctx: click.Context, _param: click.Parameter, values: tuple[str, ...]) -> list[tuple[str | None, Path]]:
+def _named(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> list[tuple[str | None, Path]]:
     """``NAME=FILE`` pairs."""
     for value in values:
         if "=" not in value:
             raise click.BadParameter(f"{value!r} is not NAME=FILE")
-    return [(name, Path(path)) for name, _, path in (value.partition("=") for value in values)]
+    return [(name, FilePath().convert(path, param, ctx)) for name, _, path in (value.partition("=") for value in values)]
 
 
 @click.command(name="run")
@@ -94,6 +94,8 @@ def command(
     if output is not None and output.suffix.lower() == ".npy":
         raise click.UsageError(f"outputs are written as an archive: {output.with_suffix('.npz')}, not .npy")
     preprocessing = Preprocessing(scale, mean, std, bgr)
+    if preprocessing != Preprocessing() and not any(is_image(path) for _, path in given):
+        raise click.UsageError("--scale, --mean, --std and --bgr are for images: arrays are used exactly as they are")
     with loaded(file, threads=threads, memory=memory, limits=limits) as model:
         arrays = read_inputs(model.inputs, given, preprocessing)
         begin = time.perf_counter()

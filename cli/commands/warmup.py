@@ -68,9 +68,10 @@ def command(files: tuple[Path, ...], batch: int, threads: int | None, memory: Me
 
 def _warm(file: Path, batch: int, threads: int | None, memory: Memory, limits: Limits) -> float:
     """Run the model once; the seconds that this took."""
-    from .._inputs import batch_inputs
+    from .._inputs import batch_inputs, check_batch
 
     begin = time.perf_counter()
     with loaded(file, threads=threads, memory=memory, limits=limits) as model:
+        check_batch(file, model.inputs, batch)
         model.run(batch_inputs(model.inputs, batch, limits))
     return time.perf_counter() - begin

@@ -41,7 +41,7 @@ def share(
     order when ``None``; ``name`` is the tensor's, for messages.
 
     Raises:
-        RecipeError: the weights hold NaN, infinity or a number beyond float32.
+        RecipeError: the weights hold NaN, infinity or a number beyond float32, or all are closer to zero than its numbers are.
     """
     check_finite(name, weights)
     values = _as_float32(name, weights)
@@ -62,7 +62,8 @@ def share(
 
 
 def _as_float32(name: str, weights: np.ndarray) -> np.ndarray:
-    if weights.dtype == np.float64 and np.abs(weights).max(initial=0) > np.finfo(np.float32).max:
+    largest, held = np.abs(weights).max(initial=0), np.finfo(np.float32)
+    if weights.dtype == np.float64 and (largest > held.max or 0 < largest < held.tiny):
         raise RecipeError(f"tensor {name!r} holds numbers beyond float32: it cannot be shared; keep it as it is")
     return weights.astype(np.float32, copy=False)
 

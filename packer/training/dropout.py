@@ -25,7 +25,9 @@ def rescale_dropout(module: nn.Module, layers: Mapping[str, str]) -> None:
         drop = parts.get(name)
         if not isinstance(drop, nn.modules.dropout._DropoutNd):
             raise RecipeError(f"{name!r} is not a dropout module of the network")
-        (slot,) = slots(module, [parameter])
+        slot, *others = slots(module, [parameter])
+        if others:
+            raise RecipeError(f"{parameter!r} is the name of several parameters, {others[0].name!r} among them: give one")
         weights = slot.tensor.detach()
         original = getattr(drop, "unpruned_p", drop.p)
         drop.unpruned_p = original  # type: ignore[assignment]

@@ -11,8 +11,10 @@ import numpy as np
 from torch import Tensor, nn
 
 from ...converters import from_torch
+from ...converters.element_types import unsupported_type
 from ...format_spec.errors import ConversionError
 from ...format_spec.graph import Graph
+from ...format_spec.records import DTYPE_IDS
 from ...format_spec.tensors import DenseTensor, SharedTensor, bit_patterns, to_scan
 from ..packing import pack
 from ..recipe import Recipe
@@ -32,9 +34,10 @@ def to_graph(module: nn.Module, example_inputs: Tensor | Sequence[Any], *, compa
 
     Raises:
         ConversionError: torch cannot export the module, or its exporter changed a shared tensor.
+        UnsupportedOperator: a shared tensor has an element type that numpy does not have (bfloat16).
     """
     shared = [
-        ([place.name for place in slot.places], part.codes.cpu().numpy(), part.codebook.cpu().numpy())
+        ([place.name for place in slot.places], part.codes.cpu().numpy(), _numpy(slot.name, part.codebook))
         for slot, part in wrapped_tensors(module, SharedValues)
     ]
     graph = from_torch(baked(module), example_inputs, **options)
@@ -67,6 +70,13 @@ def export(
         UnsupportedOperator: the runtime could not execute the graph; nothing is written.
     """
     return pack(to_graph(module, example_inputs, compact=compact, **options), path, Recipe.lossless(profile))
+
+
+def _numpy(name: str, codebook: Tensor) -> np.ndarray:
+    kind = str(codebook.dtype).removeprefix("torch.")
+    if kind not in DTYPE_IDS:
+        raise unsupported_type(f"tensor {name!r}", kind, DTYPE_IDS)
+    return codebook.cpu().numpy()
 
 
 def _shared_tensor(codes: np.ndarray, codebook: np.ndarray, row_axes: tuple[int, ...]) -> SharedTensor | DenseTensor:

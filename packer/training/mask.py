@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ...format_spec.errors import RecipeError
 from ..prune import prune as magnitude_mask
 from ._slots import WEIGHTS, Slot, Wrapper, choose, slots, wrapped_tensors
 from .schedules import Schedule, constant
@@ -77,6 +78,8 @@ class Pruner:
     """
 
     def __init__(self, module: nn.Module, densities: Mapping[str, float | Schedule], *, every: int = 100) -> None:
+        if every < 1:
+            raise RecipeError(f"every = {every}: at least 1 is expected")
         self.steps = 0
         self.every = every
         schedules = {p: density if callable(density) else constant(float(density)) for p, density in densities.items()}

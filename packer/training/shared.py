@@ -85,13 +85,17 @@ def share(
     replaced, its result kept.
 
     Raises:
-        RecipeError: a pattern fits nothing, or a count is out of range.
+        RecipeError: a pattern fits nothing, a count is out of range, or a parameter holds NaN or infinity.
     """
     counts = values if isinstance(values, Mapping) else dict.fromkeys([names] if isinstance(names, str) else names, values)
     for pattern, count in counts.items():
         if not 1 <= count <= MAX_VALUES:
             raise RecipeError(f"{count} shared values for {pattern!r}: 1 to {MAX_VALUES} are possible")
-    for slot, count in choose(module, counts):
+    chosen = choose(module, counts)
+    for slot, _ in chosen:
+        if not slot.tensor.isfinite().all():
+            raise RecipeError(f"{slot.name!r} holds NaN or infinity: it cannot be shared")
+    for slot, count in chosen:
         _share_one(slot, count, half, learning, iterations)
 
 

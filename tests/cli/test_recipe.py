@@ -30,12 +30,36 @@ def test_weights_are_shared_at_8_bits_when_nothing_else_is_said():
     )
 
 
-@pytest.mark.parametrize(
-    ("flag", "value"), [("init", "random"), ("seed", 3), ("seed", 0), ("feedback", 0.5), ("feedback", 0.0)]
-)
+@pytest.mark.parametrize(("flag", "value"), [("init", "random"), ("init", "linear"), ("feedback", 0.5), ("feedback", 0.0)])
 def test_how_to_share_does_not_say_how_much(flag: str, value: Any):
     layer = Layer(bits=8, **{flag: value})
     assert made(f"--{flag}", str(value)) == Recipe(layer, layer)
+
+
+def test_a_seed_is_for_a_random_start():
+    layer = Layer(bits=8, init="random", seed=3)
+    assert made("--init", "random", "--seed", "3") == Recipe(layer, layer)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--density", "0.3", "--feedback", "0.5"),
+        ("--density", "0.3", "--init", "random"),
+        ("--rule", "a=bits:3", "--init", "random"),
+        ("--seed", "7"),
+        ("--bits", "4", "--init", "linear", "--seed", "7"),
+    ],
+)
+def test_flags_that_would_do_nothing_are_refused(arguments: tuple[str, ...]):
+    with pytest.raises(click.UsageError, match=r"how weights are shared|--init random"):
+        made(*arguments)
+
+
+def test_what_is_kept_is_kept_whatever_rules_say():
+    assert made("--rule", "a=bits:4", "--rule", "b=bits:3", "--keep", "a", "--keep", "a") == Recipe(
+        rules=[("b", Layer(bits=3)), ("a", Layer())]
+    )
 
 
 def test_what_is_kept_leaves_the_rest_shared():

@@ -250,3 +250,19 @@ def test_progress_counts_every_byte(tmp_path: Path):
     seen: list[tuple[str, int, int]] = []
     pack(linear(normal(8, 8), normal(8)), tmp_path / "a", progress=lambda *step: seen.append(step))
     assert seen == [("w", 256, 288), ("b", 288, 288)]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"recipe": {}}, "a Recipe is expected"),
+        ({"recipe": "lossless"}, "a Recipe is expected"),
+        ({"threads": 0}, "threads = 0"),
+        ({"threads": -1}, "threads = -1"),
+        ({"threads": 1.5}, "threads = 1.5"),
+    ],
+)
+def test_arguments_of_another_kind(tmp_path: Path, arguments: dict[str, Any], message: str):
+    with pytest.raises(RecipeError, match=message):
+        pack(linear(normal(4, 4)), tmp_path / "a", **arguments)
+    assert not list(tmp_path.iterdir())

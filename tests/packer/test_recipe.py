@@ -92,14 +92,9 @@ def test_toml_text_and_file_are_read(tmp_path: Path):
 
 def test_lossless_keeps_everything():
     recipe = Recipe.lossless("paper")
-    assert recipe.keeps
+    assert (recipe.conv, recipe.fc, recipe.rules) == (Layer(), Layer(), ())
     assert not recipe.fold_batch_norm
     assert recipe.profile == "paper"
-
-
-@pytest.mark.parametrize("recipe", [Recipe(), Recipe(fc=Layer(bits=3), fold_batch_norm=False)])
-def test_what_changes_values_is_not_lossless(recipe: Recipe):
-    assert not recipe.keeps
 
 
 def test_only_the_profile_is_replaced():
@@ -200,3 +195,9 @@ def test_a_file_that_is_not_text_is_named(tmp_path: Path):
     file.write_bytes(b"\xff\xfe\x00")
     with pytest.raises(RecipeError, match="cannot read the recipe"):
         Recipe.from_toml(file)
+
+
+@pytest.mark.parametrize("rules", [None, 3, ["a", "b"], ["ab"], [("a", Layer(), 1)]])
+def test_rules_of_another_kind(rules: Any):
+    with pytest.raises(RecipeError, match="rules"):
+        Recipe(rules=rules)

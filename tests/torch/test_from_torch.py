@@ -59,3 +59,8 @@ def test_what_torch_cannot_export_is_said_so():
 
     with pytest.raises(ConversionError, match="torch cannot export"):
         from_torch(Branching(), torch.ones(2))
+
+
+def test_a_module_without_elements_is_refused():
+    with pytest.raises(ConversionError, match="'weight' is on the meta device"):
+        from_torch(torch.nn.Linear(3, 2, device="meta"), torch.zeros(1, 3, device="meta"))

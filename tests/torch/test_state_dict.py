@@ -91,3 +91,13 @@ def test_lazy_conjugates_and_negatives_are_held_as_they_look():
 def test_what_has_no_dense_elements_is_refused(make: Callable[[], torch.Tensor], message: str):
     with pytest.raises(ConversionError, match=message):
         from_state_dict({"w": make()})
+
+
+def test_names_may_be_numbers():
+    assert list(from_state_dict({0: torch.ones(2), 1: torch.ones(3)}).initializers) == ["0", "1"]  # pyright: ignore[reportArgumentType]
+
+
+def test_a_whole_module_is_refused_in_one_plain_line(tmp_path: Path):
+    torch.save(torch.nn.Linear(2, 2), tmp_path / "m.pt")
+    with pytest.raises(ConversionError, match=r"save model.state_dict\(\) \(UnpicklingError\)$"):
+        from_state_dict(tmp_path / "m.pt")

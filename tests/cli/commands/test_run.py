@@ -56,6 +56,18 @@ def test_run_replaces_nothing_that_it_reads(run: Run, packed: Path, tmp_path: Pa
     assert (result.exit_code, "would replace" in result.output) == (2, True), result.output
 
 
+@pytest.mark.parametrize("option", ["--mean=3", "--std=9", "--scale=4", "--bgr"])
+def test_options_of_images_are_refused_for_arrays(run: Run, packed: Path, tmp_path: Path, option: str):
+    np.save(tmp_path / "x.npy", np.zeros((1, 1, 6, 6), np.float32))
+    result = run("run", packed, tmp_path / "x.npy", option)
+    assert (result.exit_code, "are for images" in result.output) == (2, True), result.output
+
+
+def test_a_named_input_needs_the_name_of_a_file(run: Run, packed: Path):
+    result = run("run", packed, "--input", "x=")
+    assert (result.exit_code, "the name is empty" in result.output) == (2, True), result.output
+
+
 @pytest.mark.parametrize("option", ["--std=0", "--scale=0", "--mean=inf", "--std=1,nan"])
 def test_run_takes_finite_numbers(run: Run, packed: Path, option: str):
     assert run("run", packed, "i.png", option).exit_code == 2

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import onnx
 import pytest
 from click.testing import Result
 
@@ -53,3 +54,12 @@ def test_warmup_fails_when_a_kernel_is_not_kept(run: Run, packed: Path, tmp_path
     result = run("warmup", packed)
     assert result.exit_code == 1
     assert f"{tmp_path / 'file'}: kernels cannot be kept there: Not a directory" in result.output
+
+
+def test_warmup_refuses_a_batch_where_no_size_is_open(run: Run, model: Path, tmp_path: Path):
+    fixed = onnx.load(model)
+    fixed.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 1
+    onnx.save(fixed, tmp_path / "fixed.onnx")
+    assert run("pack", tmp_path / "fixed.onnx", "-q").exit_code == 0
+    result = run("warmup", tmp_path / "fixed.tersor", "--batch", 3)
+    assert (result.exit_code, "left open" in result.output) == (2, True), result.output

@@ -141,9 +141,14 @@ def test_what_is_not_finite_is_refused(bad: float):
         share("fc1", np.array([[1, bad]], np.float32), None, (0,), 3)
 
 
-def test_what_float32_cannot_hold_is_refused():
+@pytest.mark.parametrize("weights", [[1, 1e300], [1e-300, -1e-299]])
+def test_what_float32_cannot_hold_is_refused(weights: list[float]):
     with pytest.raises(RecipeError, match="beyond float32"):
-        share("fc1", np.array([[1, 1e300]]), None, (0,), 3)
+        share("fc1", np.array([weights]), None, (0,), 3)
+
+
+def test_zeros_are_shared():
+    assert not share("fc1", np.zeros((2, 2)), None, (0,), 3).dense().any()
 
 
 def test_the_paper_profile_keeps_a_code_for_its_filler():

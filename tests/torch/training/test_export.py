@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from tersor.format_spec.errors import UnsupportedOperator
 from tersor.format_spec.tensors import SharedTensor
 from tersor.packer.training import SharedValues, export, prune, share, slots, to_graph, wrapped_tensors
 from tersor.runtime import load
@@ -53,3 +54,11 @@ def test_all_pruned_is_stored_as_one_value(network: nn.Sequential, tmp_path: Pat
     report = export(network, torch.zeros(2, 1, 14, 14), tmp_path / "network.tersor", **OPTIONS)
     (row,) = [tensor for tensor in report.tensors if tensor.name == "fc1.weight"]
     assert row.packed_bytes <= 8
+
+
+def test_values_that_numpy_does_not_have_are_refused_by_name() -> None:
+    module = nn.Linear(32, 16).bfloat16()
+    share(module, 8)
+    with pytest.raises(UnsupportedOperator, match="'weight' has element type bfloat16"):
+        to_graph(module, torch.randn(3, 32).bfloat16())
+    assert to_graph(module.float(), torch.randn(3, 32)).initializers

@@ -63,6 +63,12 @@ def test_dropout_follows_the_density() -> None:
         rescale_dropout(network, {"0": "0.weight"})
 
 
+def test_dropout_follows_one_parameter(network: nn.Sequential) -> None:
+    network.add_module("drop", nn.Dropout(0.5))
+    with pytest.raises(RecipeError, match="several parameters"):
+        rescale_dropout(network, {"drop": "*weight"})
+
+
 def test_schedules() -> None:
     assert [linear(1, 0, 10, 20)(step) for step in (0, 10, 15, 20, 99)] == [1, 1, 0.5, 0, 0]
     assert [cubic(1, 0.2, 0, 10)(step) for step in (0, 5, 10)] == pytest.approx([1, 0.3, 0.2])

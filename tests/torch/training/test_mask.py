@@ -125,3 +125,8 @@ def test_saved_training_goes_on_alike(network: nn.Sequential, data: tuple[Tensor
 def test_a_pattern_that_fits_nothing_is_named(network: nn.Sequential) -> None:
     with pytest.raises(RecipeError, match=r"fc9.*conv1\.weight"):
         prune(network, {"fc9.weight": ("density", 0.5)})
+
+
+def test_steps_between_prunings_are_counted_from_one(network: nn.Sequential) -> None:
+    with pytest.raises(RecipeError, match="every = 0"):
+        Pruner(network, {"*.weight": 0.5}, every=0)

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.utils import parametrize
 
 from tersor.format_spec.errors import RecipeError
 from tersor.packer.training import (
@@ -171,3 +172,11 @@ def test_saved_training_goes_on_alike(network: nn.Sequential, data: tuple[Tensor
     train(1, 5)
     states = network.state_dict(), fresh.state_dict()
     assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
+
+
+def test_what_is_no_number_is_not_shared(network: nn.Sequential) -> None:
+    with torch.no_grad():
+        network.get_parameter("fc2.weight")[0, 0] = float("nan")
+    with pytest.raises(RecipeError, match=r"fc2\.weight.*NaN"):
+        share(network, 4)
+    assert not any(parametrize.is_parametrized(part) for part in network.modules())
