@@ -23,16 +23,20 @@ _EXACT = """
 Abs Add And BitwiseAnd BitwiseNot BitwiseOr BitwiseXor Cast CastLike Ceil Compress Concat DepthToSpace Div Equal Expand
 EyeLike Flatten Floor Gather GatherElements GatherND Greater GreaterOrEqual IsInf IsNaN Less LessOrEqual Mul Neg NonZero Not
 OneHot Or Pad Range Reciprocal Reshape ScatterElements ScatterND Sign Slice SpaceToDepth Split Sqrt Squeeze Sub Tile
-Transpose Trilu Unique Unsqueeze Where Xor
+Transpose Trilu Unsqueeze Where Xor
 """
 _EXACT_ON_INTEGERS = "ArgMax ArgMin Clip CumSum MatMul Max Min Mod ReduceMax ReduceMin ReduceProd ReduceSum Relu Sum"
 _GROWING = "Expand EyeLike OneHot Pad Range Tile"
 
 EXACT = frozenset(_EXACT.split())
-"""Operators whose every result bit follows from IEEE 754 or integer arithmetic: folding them changes no answer."""
+"""Operators whose every result bit follows from IEEE 754 or integer arithmetic: folding them changes no answer. ``Unique``
+is one, but onnx's reference sorts what is to stay as it comes."""
 
 EXACT_ON_INTEGERS = frozenset(_EXACT_ON_INTEGERS.split())
 """Exact too as long as no input is of floating point, where the order of additions or the sign of zero shows."""
+
+STEPS = 4
+"""The input of ``Slice`` that says how far apart what it takes is."""
 
 GROWING = frozenset(_GROWING.split())
 """Operators whose output can be large though their inputs are small: evaluated only when its size is known before."""
@@ -97,13 +101,20 @@ def _fold_shape(node: NodeProto, tensors: dict[str, DenseTensor], shapes: Mappin
 
 
 def _is_exact(node: NodeProto, inputs: Mapping[str, DenseTensor]) -> bool:
-    if node.op_type == "Div" and any(
-        tensor.dtype.kind in "iu" and _beyond_float64(tensor.dense()) for tensor in inputs.values()
-    ):
-        return False  # onnx's reference divides integers in float64
+    if _misread(node, inputs):
+        return False
     if node.op_type in EXACT:
         return True
     return node.op_type in EXACT_ON_INTEGERS and all(tensor.dtype.kind != "f" for tensor in inputs.values())
+
+
+def _misread(node: NodeProto, inputs: Mapping[str, DenseTensor]) -> bool:
+    """Whether onnx's reference does otherwise than ONNX says: it divides integers in float64, and slices as Python does, which
+    clamps other starts when it goes backwards."""
+    if node.op_type == "Div":
+        return any(tensor.dtype.kind in "iu" and _beyond_float64(tensor.dense()) for tensor in inputs.values())
+    steps = node.input[STEPS] if node.op_type == "Slice" and len(node.input) > STEPS else ""
+    return bool(steps) and bool((inputs[steps].dense() < 0).any())
 
 
 def _beyond_float64(integers: np.ndarray) -> bool:

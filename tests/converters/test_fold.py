@@ -192,3 +192,17 @@ def test_names_that_the_version_converter_makes_do_not_clash():
     for name, array in weights.items():
         assert graph.initializers[name].dense() == array
     assert onnx.checker.check_model(source) is None
+
+
+def test_what_onnx_itself_gets_wrong_stays():
+    graph = read("g (int64[1] x) => (int64[a] y) { u = Unique<sorted=0>(v) y = Add(u, x) }", v=np.array([3, 1, 3, 2]))
+    assert ops(graph) == ["Unique", "Add"]
+    graph = read(
+        "g (int64[1] x) => (int64[a] y) { u = Slice(v, start, end, axis, step) y = Add(u, x) }",
+        v=np.array([3, 1, 2]),
+        start=np.array([-10]),  # clamped to the first element, which stays
+        end=np.array([-(2**31)]),
+        axis=np.array([0]),
+        step=np.array([-1]),
+    )
+    assert ops(graph) == ["Slice", "Add"]

@@ -42,13 +42,33 @@ def channels(draft: Draft, facts: Facts) -> tuple[int, int, int]:
     return rank, axis, shaped[1][axis]
 
 
-def scaled(epilogue: Epilogue, scale: np.ndarray, shift: np.ndarray, count: int) -> Epilogue | None:
-    """``epilogue`` followed by ``r * scale + shift``, each one number or ``(count,)``, in float64; ``None`` where a scale is
-    not finite, in float32 either, in which kernels scale: 0 times infinity is no number."""
-    if not np.all(np.isfinite(scale)):
-        return None
-    old_scale = np.ones(count) if epilogue.scale is None else epilogue.scale
-    old_shift = np.zeros(count) if epilogue.shift is None else epilogue.shift
-    with np.errstate(over="ignore"):
-        finite = np.all(np.isfinite(np.asarray(old_scale * scale, np.float32)))
-    return Epilogue(scale=old_scale * scale, shift=old_shift * scale + shift) if finite else None
+BIAS = 2
+"""The input of a convolution or a Gemm that is added to its sums."""
+
+
+def scaled(draft: Draft, scale: np.ndarray, shift: np.ndarray, count: int, facts: Facts) -> Epilogue | None:
+    """The epilogue of ``draft`` followed by ``r * scale + shift``, each one number or ``(count,)``, in float64.
+
+    ``None`` where numbers that are finite one after the other are not, or vanish, once they are taken together in float32, in
+    which kernels scale and shift; and where a scale is not finite: 0 times infinity is no number.
+    """
+    old = draft.epilogue
+    old_scale = np.ones(count) if old.scale is None else old.scale
+    old_shift = np.zeros(count) if old.shift is None else old.shift
+    with np.errstate(all="ignore"):
+        new = Epilogue(scale=old_scale * scale, shift=old_shift * scale + shift)
+        gain, bias = _own_affine(draft, facts)
+        held = np.abs(np.asarray(new.scale * gain, np.float32))
+        moved = np.asarray(np.abs(new.shift) + np.abs(new.scale) * bias, np.float32)
+        kept = np.minimum(np.minimum(np.abs(scale), np.abs(old_scale)), np.finfo(np.float32).tiny) <= held
+        moved = np.isfinite(moved) | ~np.isfinite(old_shift + shift + bias)
+    return new if np.all(np.isfinite(scale) & np.isfinite(held) & kept & moved) else None
+
+
+def _own_affine(draft: Draft, facts: Facts) -> tuple[float, float]:
+    """What the node itself multiplies its sums by, and the largest number that it adds, if that is known."""
+    node = draft.node
+    gain, weight = (node.attribute(name, 1.0) if node.op_type == "Gemm" else 1.0 for name in ("alpha", "beta"))
+    name = node.inputs[BIAS] if len(node.inputs) > BIAS and node.op_type != "MatMul" else ""
+    bias = facts.array(name) if name and facts.constant(name) else None
+    return gain, 0.0 if bias is None else float(np.abs(bias.astype(np.float64)).max(initial=0)) * abs(weight)

@@ -23,7 +23,7 @@ def absorb_affine(draft: Draft, node: Node, value: str, facts: Facts) -> Epilogu
     constant = np.asarray(facts.array(other), np.float64).reshape(-1)
     with np.errstate(divide="ignore", invalid="ignore"):
         affine = _as_affine(node.op_type, left, constant)
-    return None if affine is None else scaled(draft.epilogue, *affine, count)
+    return None if affine is None else scaled(draft, *affine, count, facts)
 
 
 def _per_channel(shape: tuple[int, ...], rank: int, axis: int, count: int) -> bool:

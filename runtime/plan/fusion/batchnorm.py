@@ -27,4 +27,4 @@ def absorb_batchnorm(draft: Draft, node: Node, value: str, facts: Facts) -> Epil
     with np.errstate(divide="ignore", invalid="ignore"):
         scale = gamma / np.sqrt(variance + node.attribute("epsilon", 1e-5))
         shift = beta - mean * scale
-    return scaled(draft.epilogue, scale, shift, count)
+    return scaled(draft, scale, shift, count, facts)

@@ -78,3 +78,47 @@ def test_a_pass_switched_off_leaves_more_to_do_and_the_same_answer(
     assert more_steps >= steps
     assert more_nodes + more_steps > nodes + steps
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("nodes", "constants", "x", "expected"),
+    [
+        (
+            [helper.make_node("Gemm", ["x", "w"], ["a"], alpha=1e38), helper.make_node("Mul", ["a", "z"], ["y"])],
+            {"w": np.eye(2), "z": np.array(1e3)},
+            np.full((1, 2), 1e-20),
+            1e21,
+        ),
+        (
+            [helper.make_node(*node) for node in (("Conv", "xw", "a"), ("Mul", "az", "b"), ("Mul", "bz", "y"))],
+            {"w": np.ones((1, 1, 1, 1)), "z": np.array(1e-24)},
+            np.full((1, 1, 1, 2), 1e35),
+            1e-13,
+        ),
+        (
+            [helper.make_node(*node) for node in (("Conv", "xw", "a"), ("Sub", "ac", "b"), ("Mul", "bz", "y"))],
+            {"w": np.ones((1, 1, 1, 1)), "z": np.array(1e20), "c": np.array(1e20)},
+            np.full((1, 1, 1, 2), 1e20),
+            0,
+        ),
+        (
+            [helper.make_node(*node) for node in (("Conv", "xwc", "a"), ("Mul", "az", "y"))],
+            {"w": -np.ones((1, 1, 1, 1)), "z": np.array(1e20), "c": np.array([1e20])},
+            np.full((1, 1, 1, 2), 1e20),
+            0,
+        ),
+    ],
+    ids=["a scale of the node's own", "scales that vanish", "a shift", "a bias"],
+)
+def test_what_float32_holds_only_one_after_the_other_stays_apart(
+    nodes: list[onnx.NodeProto], constants: dict[str, np.ndarray], x: np.ndarray, expected: float, tmp_path: Path
+) -> None:
+    tensors = [numpy_helper.from_array(array.astype(np.float32), name) for name, array in constants.items()]
+    values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, x.shape) for name in "xy"]
+    model = helper.make_model(
+        helper.make_graph(nodes, "g", values[:1], values[1:], tensors), opset_imports=[helper.make_opsetid("", 18)]
+    )
+    pack(from_onnx(model), tmp_path / "m.tersor", Recipe.lossless())
+    with load(tmp_path / "m.tersor", threads=1) as packed:
+        y = packed.run({"x": x.astype(np.float32)})["y"]
+    np.testing.assert_allclose(y, np.full(x.shape, expected), rtol=1e-6)
