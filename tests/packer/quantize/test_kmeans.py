@@ -94,7 +94,14 @@ def test_centroids_are_ascending_and_no_worse_than_where_they_started(values: np
 
 
 @settings(max_examples=60, deadline=None)
-@given(arrays(np.float32, st.integers(1, 60), elements=st.sampled_from([0.1, -0.3, 2.5, 7.0, 0.0])), st.integers(5, 9))
+@given(
+    arrays(
+        np.float32,
+        st.integers(1, 60),
+        elements=st.sampled_from([float(np.float32(0.1)), float(np.float32(-0.3)), 2.5, 7.0, 0.0]),
+    ),
+    st.integers(5, 9),
+)
 def test_few_distinct_values_are_their_own_centroids(values: np.ndarray, k: int):
     np.testing.assert_array_equal(kmeans(values, k).centroids, np.unique(values))
 
