@@ -86,7 +86,8 @@ def _link(name: str, first: nn.Linear | nn.Conv2d, between: tuple[nn.Module, ...
     if isinstance(first, nn.Conv2d) and isinstance(second, nn.Conv2d):
         sure = not flattening
     elif isinstance(first, nn.Conv2d):
-        sure = whole and len(flattening) == 1 and shaping[-1] is flattening[0] and second.in_features % first.out_channels == 0
+        last = whole and len(flattening) == 1 and shaping[-1] is flattening[0]
+        sure = isinstance(second, nn.Linear) and last and second.in_features % first.out_channels == 0
     else:
         sure = isinstance(second, nn.Linear) and whole and shaping == flattening and second.in_features == first.out_features
     if not sure:

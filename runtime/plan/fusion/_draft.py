@@ -42,6 +42,9 @@ def channels(draft: Draft, facts: Facts) -> tuple[int, int, int]:
     return rank, axis, shaped[1][axis]
 
 
+TINY = np.finfo(np.float32).tiny
+"""The smallest number that float32 holds with all its digits."""
+
 BIAS = 2
 """The input of a convolution or a Gemm that is added to its sums."""
 
@@ -56,13 +59,14 @@ def scaled(draft: Draft, scale: np.ndarray, shift: np.ndarray, count: int, facts
     old_scale = np.ones(count) if old.scale is None else old.scale
     old_shift = np.zeros(count) if old.shift is None else old.shift
     with np.errstate(all="ignore"):
-        new = Epilogue(scale=old_scale * scale, shift=old_shift * scale + shift)
+        new_scale, new_shift = old_scale * scale, old_shift * scale + shift
         gain, bias = _own_affine(draft, facts)
-        held = np.abs(np.asarray(new.scale * gain, np.float32))
-        moved = np.asarray(np.abs(new.shift) + np.abs(new.scale) * bias, np.float32)
-        kept = np.minimum(np.minimum(np.abs(scale), np.abs(old_scale)), np.finfo(np.float32).tiny) <= held
-        moved = np.isfinite(moved) | ~np.isfinite(old_shift + shift + bias)
-    return new if np.all(np.isfinite(scale) & np.isfinite(held) & kept & moved) else None
+        held = np.abs(np.asarray(new_scale * gain, np.float32))
+        moved = np.asarray(np.abs(new_shift) + np.abs(new_scale) * bias, np.float32)
+        spilled = ~np.isfinite(moved) & np.isfinite(old_shift + shift + bias)
+        vanished = (held < TINY) & (np.abs(scale) >= TINY) & (np.abs(old_scale) >= TINY)
+    whole = np.isfinite(scale) & np.isfinite(held) & ~vanished & ~spilled
+    return Epilogue(scale=new_scale, shift=new_shift) if np.all(whole) else None
 
 
 def _own_affine(draft: Draft, facts: Facts) -> tuple[float, float]:
