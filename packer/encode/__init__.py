@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from ...format_spec.coding import MAX_BLOCK_POSITIONS, MAX_CODEBOOK
+from ...format_spec.coding import MAX_ALPHABET, MAX_BLOCK_POSITIONS, MAX_CODEBOOK
 from ...format_spec.tensors import DenseTensor, SharedTensor, bit_patterns
 from ._assemble import Encoded
 from .dense import encode_dense
@@ -43,7 +43,15 @@ def encode(tensor: Tensor, profile: str = "compact", *, index_bits: int = INDEX_
         from .mixed import encode_mixed
 
         found = min(found, encode_mixed(tensor) or found, key=lambda encoded: len(encoded.payload))
-    return found if len(found.payload) < tensor.size * tensor.dtype.itemsize else encode_dense(tensor)
+    if len(found.payload) < tensor.size * tensor.dtype.itemsize and not _may_repeat(tensor):
+        return found
+    return min(found, encode_dense(tensor), key=lambda encoded: len(encoded.payload))
+
+
+def _may_repeat(tensor: SharedTensor) -> bool:
+    """Whether elements may follow one another in patterns, or have few upper bytes, which codes know nothing of: those of a
+    table that is no weight, and numbers of a narrow type, or of one inside of a wider."""
+    return not tensor.row_axes or tensor.dtype.itemsize == 1 or len(tensor.codebook) > MAX_ALPHABET
 
 
 def _is_better_dense(tensor: SharedTensor) -> bool:

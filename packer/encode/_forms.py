@@ -33,12 +33,17 @@ def normalise(tensor: SharedTensor) -> SharedTensor:
 
 
 def distinct(tensor: SharedTensor) -> SharedTensor:
-    """The same tensor, its codebook's entries distinct, by ascending bit pattern: encoders may store one twice."""
-    patterns = bit_patterns(tensor.codebook)
-    if (patterns[1:] > patterns[:-1]).all():
+    """The same tensor, its codebook's entries distinct and in use, by ascending bit pattern: encoders may store one twice, or
+    one that no code stands for."""
+    patterns, counts = bit_patterns(tensor.codebook), np.zeros(len(tensor.codebook), np.int64)
+    histogram(fixed(tensor.codes, tensor.codes.dtype.type), counts)
+    used = counts > 0
+    if not used.any() or (used.all() and (patterns[1:] > patterns[:-1]).all()):
         return tensor
-    kept, places = np.unique(patterns, return_inverse=True)
-    return replace(tensor, codes=places.astype(code_type(len(kept)))[tensor.codes], codebook=kept.view(tensor.dtype))
+    kept, places = np.unique(patterns[used], return_inverse=True)
+    numbers = np.zeros(len(patterns), code_type(len(kept)))
+    numbers[used] = places
+    return replace(tensor, codes=numbers[tensor.codes], codebook=kept.view(tensor.dtype))
 
 
 def leave_zeros_out(tensor: SharedTensor) -> SharedTensor:

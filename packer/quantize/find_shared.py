@@ -62,6 +62,9 @@ def _find(patterns: np.ndarray, matrix: tuple[int, int]) -> _Parts | None:
 
 
 def _pays(size: int, item_bytes: int, nonzeros: int, distinct: int) -> bool:
-    """Whether codebook, codes and (4-bit) positions are smaller than the array."""
+    """Whether codebook, codes and (4-bit) positions are smaller than the array. Single bytes are codes already, which may
+    take less than 8 bits each once some are rarer than others."""
+    if item_bytes == 1:
+        return True
     bits = (distinct - 1).bit_length() + (_POSITION_BITS if nonzeros < size else 0)
     return distinct * item_bytes * 8 + nonzeros * bits < size * item_bytes * 8
