@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..format_spec.errors import MissingExtra
-from ..format_spec.limits import DEFAULT_LIMITS, Limits
+from ..format_spec.limits import DEFAULT_LIMITS, MOST_THREADS, Limits
 from ..format_spec.printable import printable
-from ._types import MOST_THREADS, ByteCount
+from ._types import ByteCount
 
 if TYPE_CHECKING:
     from rich.table import Column, Table

@@ -8,9 +8,6 @@ from typing import Any
 
 import click
 
-MOST_THREADS = 1024
-"""More threads than that are a slip of the finger: no processor has so many cores, and starting them fails halfway."""
-
 
 class FilePath(click.Path):
     """The path of a file. Whether it can be read or written is found by doing so, and is no matter of usage."""

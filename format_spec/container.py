@@ -12,12 +12,12 @@ import stat
 import struct
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, TypeAlias
+from typing import Any, BinaryIO, TypeAlias
 
-from .errors import FormatError
+from .errors import FormatError, InputError
 from .limits import DEFAULT_LIMITS, Limits
 
 MAGIC = b"\x89TSR\r\n\x1a\n"
@@ -119,8 +119,6 @@ def open_container(source: Source, limits: Limits = DEFAULT_LIMITS) -> Iterator[
 
 def map_source(source: Source) -> memoryview:
     """The bytes of ``source`` without copying them where that is possible: a pipe is read to its end."""
-    if isinstance(source, (bytes, bytearray, memoryview)):
-        return memoryview(source).cast("B")
     if isinstance(source, (str, os.PathLike)):
         with Path(source).open("rb") as file:
             status = os.fstat(file.fileno())
@@ -128,7 +126,13 @@ def map_source(source: Source) -> memoryview:
             if not (status.st_size if piped is None else len(piped)):
                 raise FormatError("the file is empty", offset=0)
             return map_file(file) if piped is None else piped
-    return memoryview(source.read())
+    read = getattr(source, "read", None)
+    data: Any = source if read is None else read()
+    try:
+        return memoryview(data).cast("B")
+    except TypeError:
+        kind = type(data).__name__
+        raise InputError(f"a path, bytes or a file that gives bytes is expected, not {kind}") from None
 
 
 def map_file(file: BinaryIO) -> memoryview:
@@ -139,12 +143,10 @@ def map_file(file: BinaryIO) -> memoryview:
 def release(view: memoryview) -> None:
     """Give back what :func:`map_source` opened, unless an array still looks into it (then the last one closes it)."""
     owner = view.obj
-    if isinstance(owner, mmap.mmap):
-        try:
-            view.release()
+    with suppress(BufferError):
+        view.release()
+        if isinstance(owner, mmap.mmap):
             owner.close()
-        except BufferError:
-            return
 
 
 def _read_table(data: memoryview, limits: Limits) -> tuple[Section, ...]:

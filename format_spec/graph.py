@@ -21,6 +21,9 @@ Tensor: TypeAlias = DenseTensor | SharedTensor
 
 Attribute: TypeAlias = "int | float | str | tuple[int, ...] | tuple[float, ...] | tuple[str, ...] | np.ndarray | Graph"
 
+LABELLED = 8
+"""Outputs by which a node without a name is told, at most."""
+
 EMPTY: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -62,7 +65,8 @@ class Node:
     @property
     def label(self) -> str:
         """The node's name, or what identifies it when it has none."""
-        return self.name or f"{self.op_type} -> {', '.join(self.outputs)}"
+        shown = (*self.outputs[:LABELLED], "...") if len(self.outputs) > LABELLED else self.outputs
+        return self.name or f"{self.op_type} -> {', '.join(shown)}"
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,6 +11,8 @@ from .errors import LimitError
 class Limits:
     """Upper bounds, each adjustable; a file over one raises :class:`LimitError`, whatever its checksums say.
 
+    ``name_bytes`` bounds each name, in UTF-8: names are compared, and messages show them. Texts of metadata and attributes are
+    no names.
     ``items`` bounds everything that the manifest counts (strings, values, dimensions, tensors, nodes, names, attributes,
     numbers in lists), for a few compressed bytes can stand for millions. ``tensor_bytes`` and ``decoded_bytes`` are those of
     the dense tensors, of one and of all; an axis of length 0 counts as 1. ``activation_bytes`` bounds what a step computes, and
@@ -18,6 +20,7 @@ class Limits:
     """
 
     manifest_bytes: int = 256 << 20
+    name_bytes: int = 1 << 16
     sections: int = 1 << 20
     items: int = 1 << 20
     nodes: int = 1 << 18
@@ -36,3 +39,6 @@ class Limits:
 
 
 DEFAULT_LIMITS = Limits()
+
+MOST_THREADS = 1024
+"""More threads than that are a slip of the finger: no processor has so many cores, and starting them fails halfway."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from .container import MANIFEST, POOL, TENSOR, Container
-from .errors import FormatError
+from .errors import FormatError, LimitError
 from .graph import Graph, Tensor
 from .limits import Limits
 from .manifest import decode_manifest, with_tensors
@@ -34,6 +34,8 @@ class StoredTensors(Mapping[str, Tensor]):
             if error.section is None and offset is not None:  # a decoder knows only its payload; a checksum is of the file
                 offset += self.container.sections[stored.section].offset + stored.offset
             raise FormatError(error.message, offset=offset, section=section, tensor=name) from error
+        except MemoryError as error:
+            raise LimitError(f"tensor {name!r} asks for more memory than there is") from error
 
     def payload(self, name: str) -> memoryview:
         """The encoded bytes of one tensor, its section's checksum verified."""

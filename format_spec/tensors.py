@@ -131,4 +131,5 @@ def bit_patterns(array: np.ndarray) -> np.ndarray:
 
 def zero_codes(codebook: np.ndarray) -> np.ndarray:
     """Indices of the codebook entries whose bits are all zero."""
-    return np.flatnonzero(bit_patterns(codebook) == 0)
+    elements = np.ascontiguousarray(codebook).view(np.uint8).reshape(len(codebook), codebook.dtype.itemsize)
+    return np.flatnonzero(~elements.any(axis=1))

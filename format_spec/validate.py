@@ -20,7 +20,6 @@ def validate(graph: Graph, outer: tuple[Set[str], ...] = ()) -> None:
 
     def define(name: str, what: str, node: Node | None = None) -> None:
         if not name or name in own:
-            # A label may be megabytes long: it is made for the message alone, not for each of a node's outputs.
             where = f" of node {node.label!r}" if node else ""
             raise FormatError(f"{what}{where} {name!r} is {'defined twice' if name else 'unnamed'}", section="manifest")
         own.add(name)

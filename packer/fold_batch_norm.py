@@ -41,7 +41,9 @@ def fold_batch_norm(graph: Graph) -> Graph:
         tensors[site.weight], tensors[site.bias] = site.folded_weight(tensors), site.folded_bias(tensors)
         reads.subtract(norm.inputs)
         reads[site.bias] = 1
-        tensors = {name: tensor for name, tensor in tensors.items() if reads[name] or name not in norm.inputs}
+        for name in set(norm.inputs):
+            if not reads[name]:
+                tensors.pop(name, None)
     return replace(graph, nodes=tuple(nodes.values()), initializers=tensors)
 
 

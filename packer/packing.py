@@ -15,7 +15,7 @@ from ..format_spec.coding import CodecId
 from ..format_spec.container import ALIGNED_FROM, MANIFEST, POOL, TENSOR, ContainerWriter, map_file
 from ..format_spec.errors import ConversionError, RecipeError
 from ..format_spec.graph import OPSET, Graph, Tensor
-from ..format_spec.limits import DEFAULT_LIMITS, Limits
+from ..format_spec.limits import DEFAULT_LIMITS, MOST_THREADS, Limits
 from ..format_spec.manifest import decode_manifest, encode_manifest
 from ..format_spec.records import DTYPE_IDS, Placed, TensorRecord
 from ..format_spec.validate import validate
@@ -29,9 +29,6 @@ from .report import PackReport, TensorError, measure_error, report_file
 from .targets import find_targets
 from .transform import transform
 from .weights import find_weights, initializers
-
-MOST_THREADS = 1024
-"""More threads than that are a slip of the finger."""
 
 Progress: TypeAlias = Callable[[str, int, int], None]
 """Called after each tensor with its name, the dense bytes done, and the dense bytes in all."""

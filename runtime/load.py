@@ -27,7 +27,9 @@ def load(source: Source, *, threads: int | None = None, memory: Memory = "expand
     """Open a packed file: a path (memory-mapped), its bytes, or a binary file object.
 
     Weights are decoded when a plan first needs them. ``threads=None`` takes the physical cores. ``limits`` holds for the file
-    and for what its graph computes. Close the model, or use it as a context manager, to give the mapping back.
+    and for what its graph computes. Close the model, or use it as a context manager, to give the mapping back. Until then the
+    file may be deleted, or replaced by a rename, as packing over it does, but not written into: the system ends a process that
+    reads what has been cut off.
 
     Raises:
         FormatError: the bytes are not a sound Tersor file.

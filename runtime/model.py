@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from numbers import Integral
 from threading import Lock, RLock
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn, SupportsIndex
 
 import numpy as np
 
 from ..format_spec.errors import InputError, PlanError
 from ..format_spec.graph import Graph, Value
-from ..format_spec.limits import DEFAULT_LIMITS, Limits
+from ..format_spec.limits import DEFAULT_LIMITS, MOST_THREADS, Limits
 from .check import Arrays, Shapes, check_inputs, check_out, complete_shapes
 from .kernels._ahead import expecting
 
@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from .plan.planned import Planned
     from .plan.trace import Trace
     from .plan.workers import Workers
+
+
+MOST_IDLE = 16
+"""Runs whose memory is kept for the next ones of a model, beside one for each plan: those of plans used last."""
 
 
 class Model:
@@ -44,8 +48,10 @@ class Model:
     ) -> None:
         from .plan.workers import Workers, physical_cores
 
-        if threads is not None and (isinstance(threads, bool) or not isinstance(threads, Integral) or threads < 1):
-            raise PlanError(f"threads must be an integer of at least 1, not {threads!r}")
+        if threads is not None and (
+            isinstance(threads, bool) or not isinstance(threads, Integral) or not 1 <= threads <= MOST_THREADS
+        ):
+            raise PlanError(f"threads must be an integer from 1 to {MOST_THREADS}, not {threads!r}")
         if plans < 1:
             raise PlanError(f"plans must be at least 1, not {plans}")
         self._graph = graph
@@ -55,6 +61,8 @@ class Model:
         self._plans: OrderedDict[Shapes, Planned] = OrderedDict()
         self._last: Planned | None = None
         self._prepared: dict[Hashable, Any] = {}
+        self._uses: dict[Shapes, set[Hashable]] = {}
+        self._asked: set[Hashable] = set()
         self._closed_graph: Graph | None = None
         self._common: Common | None = None
         self._building = RLock()
@@ -103,6 +111,8 @@ class Model:
         shapes = check_inputs(self.inputs, inputs)
         wanted = self._wanted(outputs) if outputs or out else ()
         planned = self._planned(shapes)
+        if not isinstance(out or {}, Mapping):
+            raise InputError(f"out must be arrays by the names of outputs, not a {type(out).__name__}")
         given = dict(out or {})
         if given:
             check_out(given, wanted, inputs)
@@ -147,11 +157,16 @@ class Model:
             self._last = None
             self._plans.clear()
             self._prepared.clear()
+            self._uses.clear()
             self._closed_graph = None
             on_close, self._on_close = self._on_close, None
         self._workers.close()
         if on_close is not None:
             on_close()
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> NoReturn:
+        """Refuse to be copied or pickled: two models would close one file, and share what each thinks its own."""
+        raise TypeError("a Model cannot be copied or pickled: load the file once more, or in the other process")
 
     def __enter__(self) -> Model:
         return self
@@ -161,12 +176,15 @@ class Model:
 
     def _wanted(self, outputs: Sequence[str] | None) -> list[str]:
         known = [value.name for value in self.outputs]
-        if isinstance(outputs, str):
-            raise InputError(f"outputs must be a list of names, as in [{outputs!r}]")
-        for name in outputs or ():
+        if outputs is None:
+            return known
+        if isinstance(outputs, str) or not isinstance(outputs, Iterable):
+            raise InputError(f"outputs must be a list of names, as in {known[:1]}, not {outputs!r}")
+        wanted = list(outputs)
+        for name in wanted:
             if name not in known:
                 raise InputError(f"the model has no output {name!r}; it has {', '.join(known)}")
-        return known if outputs is None else list(outputs)
+        return wanted
 
     def _repeat(self, inputs: Arrays) -> dict[str, np.ndarray] | None:
         """Run the last plan once more, where the inputs are like the last ones: they need no other check, nor a lookup."""
@@ -190,10 +208,14 @@ class Model:
                 self._workers.close()
 
     def _remember(self, planned: Planned) -> None:
-        """Let runs like the last one take this plan, unless it has been forgotten meanwhile."""
+        """Let runs like the last one take this plan, unless it has been forgotten meanwhile. Memory that was needed for plans
+        used longer ago is given back where there is much of it."""
         with self._lookup:
             if any(kept is planned for kept in self._plans.values()):
                 self._last = planned
+            left = MOST_IDLE
+            for kept in reversed(self._plans.values()):
+                left -= kept.keep_idle(max(1, left))
 
     def _planned(self, shapes: Shapes) -> Planned:
         found = self._plans.get(shapes)
@@ -224,18 +246,22 @@ class Model:
             folded = fold_constants(self._closed_graph, self._limits)
             self._common = Common(folded, self._prepare, self._workers.count, self._limits)
         by_name = {value.name: shape for value, shape in zip(self.inputs, shapes, strict=True)}
+        self._asked = self._uses[shapes] = set()
         planned = Planned(build_plan(self._closed_graph, by_name, self._common), self._workers)
         with self._lookup:
             for key in [key for key, kept in self._plans.items() if kept is self._last]:
                 self._plans.move_to_end(key)  # runs like the last one have not noted that they use it
             self._plans[shapes] = planned
             while len(self._plans) > self._limit:
-                _, forgotten = self._plans.popitem(last=False)
+                old, forgotten = self._plans.popitem(last=False)
                 if forgotten is self._last:
                     self._last = None
+                for key in self._uses.pop(old, set()).difference(*self._uses.values()):
+                    self._prepared.pop(key, None)
         return planned
 
     def _prepare(self, key: Hashable, build: Callable[[], Any]) -> Any:
+        self._asked.add(key)
         made = self._prepared.get(key)
         if made is None:
             made = self._prepared[key] = build()

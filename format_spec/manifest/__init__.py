@@ -73,7 +73,7 @@ def _body(data: bytes | memoryview, limits: Limits) -> bytes:
     if len(data) == 0 or data[0] not in (STORED, COMPRESSED):
         raise FormatError("unknown compression of the manifest", offset=0, section="manifest")
     if data[0] == STORED:
-        limits.check("manifest_bytes", len(data))
+        limits.check("manifest_bytes", len(data) - 1)
         return bytes(data[1:])
     frame = bytes(data[1:])
     try:

@@ -26,8 +26,9 @@ class Reader:
         # Strings may be megabytes long: equal ones become one object, and their order is found once, so that comparing names
         # costs the same however long they are.
         unique = {text: text for text in WELL_KNOWN}
-        texts = (self._text(cursor.take(cursor.varint())) for _ in range(self.count("strings")))
-        self.strings = [unique.setdefault(text, text) for text in texts]
+        encoded = [cursor.take(cursor.varint()) for _ in range(self.count("strings"))]
+        self.strings = [unique.setdefault(text, text) for text in map(self._text, encoded)]
+        self._lengths = dict(zip(self.strings, map(len, encoded), strict=True))
         self._places = {text: place for place, text in enumerate(sorted(unique))}
 
     def count(self, what: str, item_bytes: int = 1) -> int:
@@ -49,16 +50,21 @@ class Reader:
             raise self.cursor.fail(f"no string has the number {reference >> 1}")
         return table[reference >> 1]
 
+    def name(self) -> str:
+        text = self.string()
+        self.limits.check("name_bytes", self._lengths.get(text, 0))  # well-known ones are short
+        return text
+
     def names(self) -> tuple[str, ...]:
-        return tuple(self.string() for _ in range(self.count("names")))
+        return tuple(self.name() for _ in range(self.count("names")))
 
     def graph(self, depth: int) -> Graph:
         self.limits.check("graph_depth", depth)
         opset = self.cursor.varint()
         if opset != OPSET:
             raise self.cursor.fail(f"opset {opset}; format version 1 holds opset {OPSET}")
-        name = self.string()
-        properties = [(self.string(), self.string()) for _ in range(self.count("metadata properties", 2))]
+        name = self.name()
+        properties = [(self.name(), self.string()) for _ in range(self.count("metadata properties", 2))]
         metadata = dict(properties)
         if len(metadata) != len(properties):
             raise self.cursor.fail("two metadata properties have the same key")
@@ -75,7 +81,7 @@ class Reader:
         return Graph(name, inputs, outputs, nodes, {}, metadata, opset)
 
     def values(self) -> tuple[Value, ...]:
-        return tuple(Value(self.string(), self.type()) for _ in range(self.count("values", 3)))
+        return tuple(Value(self.name(), self.type()) for _ in range(self.count("values", 3)))
 
     def dtype(self) -> str:
         number = self.cursor.byte()
@@ -90,15 +96,17 @@ class Reader:
         return TensorType(dtype, tuple(self.dimension() for _ in range(self.rank(rank - 1))))
 
     def rank(self, value: int) -> int:
+        if value > self.cursor.left:
+            raise self.cursor.fail(f"{value:,} axes do not fit the {self.cursor.left:,} bytes left")
         self.items = self.limits.check("items", self.items + self.limits.check("rank", value))
         return value
 
     def dimension(self) -> Dimension:
         value = self.cursor.varint()
-        return None if value == 0 else self.string() if value == 1 else value - 2
+        return None if value == 0 else self.name() if value == 1 else value - 2
 
     def record(self) -> Placed:
-        name, dtype, shape = self.string(), np.dtype(self.dtype()), self.shape()
+        name, dtype, shape = self.name(), np.dtype(self.dtype()), self.shape()
         mask = self.cursor.varint()
         if mask >> len(shape):
             raise self.cursor.fail(f"tensor {name!r}: row axis out of range")
@@ -113,10 +121,10 @@ class Reader:
         return tuple(self.cursor.varint() for _ in range(self.rank(self.cursor.varint())))
 
     def node(self, depth: int) -> Node:
-        op_type, name, inputs, outputs = self.string(), self.string(), self.names(), self.names()
+        op_type, name, inputs, outputs = self.name(), self.name(), self.names(), self.names()
         attributes: dict[str, Attribute] = {}
         for _ in range(self.count("attributes", 3)):
-            key = self.string()
+            key = self.name()
             if attributes and self._places[key] <= self._places[next(reversed(attributes))]:
                 raise self.cursor.fail(f"node {name!r}: attribute {key!r} is out of order")
             attributes[key] = self.attribute(depth)
@@ -135,7 +143,7 @@ class Reader:
         if kind == kinds.FLOATS:
             return self.not_empty(tuple(self.cursor.float32() for _ in range(self.count("floats", 4))))
         if kind == kinds.STRINGS:
-            return self.not_empty(self.names())
+            return self.not_empty(tuple(self.string() for _ in range(self.count("strings"))))
         if kind == kinds.TENSOR:
             return self.array()
         if kind == kinds.GRAPH:

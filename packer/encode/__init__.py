@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 __all__ = ["INDEX_BITS", "Encoded", "Profile", "encode"]
 
+LONGEST = 8
+"""Bytes of the longest elements that encoders compare, as integers."""
+
 Profile: TypeAlias = Literal["compact", "paper", "max"]
 """Which codecs a file may use."""
 
@@ -55,7 +58,9 @@ def _may_repeat(tensor: SharedTensor) -> bool:
 
 
 def _is_better_dense(tensor: SharedTensor) -> bool:
-    """Whether the tensor is empty or one value throughout, or an axis is too long for a block."""
+    """Whether the tensor is empty or one value throughout, or an axis is too long for a block, or elements for integers."""
+    if tensor.dtype.itemsize > LONGEST:
+        return True
     if not len(tensor.codes) or max(tensor.rows, tensor.columns) > MAX_BLOCK_POSITIONS:
         return True
     if len(tensor.codes) < tensor.size:

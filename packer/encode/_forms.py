@@ -34,7 +34,9 @@ def normalise(tensor: SharedTensor) -> SharedTensor:
 
 def distinct(tensor: SharedTensor) -> SharedTensor:
     """The same tensor, its codebook's entries distinct and in use, by ascending bit pattern: encoders may store one twice, or
-    one that no code stands for."""
+    one that no code stands for. Elements longer than integers are left as they are."""
+    if tensor.dtype.itemsize > np.dtype(np.uint64).itemsize:
+        return tensor
     patterns, counts = bit_patterns(tensor.codebook), np.zeros(len(tensor.codebook), np.int64)
     histogram(fixed(tensor.codes, tensor.codes.dtype.type), counts)
     used = counts > 0

@@ -96,6 +96,7 @@ class Slot:
         result_stored = False
         for place in self.places:
             if place.chain is not None:
+                _own_class(place.owner)
                 # The parameter takes the result once: gates would be applied to it again at the next place.
                 parametrize.remove_parametrizations(place.owner, place.attribute, leave_parametrized=not result_stored)
                 result_stored = True
@@ -163,9 +164,9 @@ def unwrap(module: nn.Module, names: Iterable[str] = EVERYTHING) -> None:
 def baked(module: nn.Module) -> nn.Module:
     """A copy of ``module`` in evaluation mode, all its parametrizations (whoever registered them) replaced by their results.
 
-    ``remove_parametrizations`` would not do: a deep copy shares its class, and thus the parametrized attribute, with the
-    original.
+    ``remove_parametrizations`` would not do: the parametrizations of others may refuse it.
     """
+    _refresh_flat_weights(module)
     plain = copy.deepcopy(module).eval()
     wrapped = [part for part in plain.modules() if parametrize.is_parametrized(part)]
     results: dict[tuple[int, ...], nn.Parameter] = {}  # tied layers stay tied
@@ -175,7 +176,22 @@ def baked(module: nn.Module) -> nn.Module:
         del part.parametrizations
         for name, parameter in parameters.items():
             part.register_parameter(name, parameter)
+    _refresh_flat_weights(plain)
     return plain
+
+
+def _own_class(owner: nn.Module) -> None:
+    """Give ``owner`` the class that it has to itself: a deep copy shares it, and with it the parametrized attribute."""
+    kind = type(owner)
+    owner.__class__ = cast("type[nn.Module]", type(kind.__name__, kind.__bases__, dict(kind.__dict__)))
+
+
+def _refresh_flat_weights(module: nn.Module) -> None:
+    """Let recurrent layers list their weights anew: results of the last pass are listed, of which no copy can be made."""
+    with torch.no_grad():
+        for part in module.modules():
+            if isinstance(part, nn.RNNBase):
+                part._init_flat_weights()
 
 
 def _results(part: nn.Module, known: dict[tuple[int, ...], nn.Parameter]) -> dict[str, nn.Parameter]:

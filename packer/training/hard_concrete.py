@@ -28,7 +28,8 @@ Group: TypeAlias = Literal["weight", "row", "column"]
 class HardConcrete(Wrapper):
     """Parametrization by gates with trainable ``log_alpha``, in a shape that broadcasts to the tensor.
 
-    In evaluation mode gates are deterministic. ``initial`` is the share of gates that are open at the start.
+    In evaluation mode gates are deterministic. At the start, ``initial`` is the share of gates that are more open than shut
+    before they are stretched, which opens some more: :meth:`open_probability` says how many.
     """
 
     def __init__(self, shape: tuple[int, ...], *, initial: float = 0.9) -> None:

@@ -26,10 +26,11 @@ SMALLEST = 1e-9
 class RateAware:
     """Keeps the wrapped tensors of ``module`` within a budget of bits while the network trains.
 
-    Tensors wrapped by ``share(..., learning=True)`` have their codes assigned. Masks are assigned too, every kept weight being
-    priced ``value_bits`` for its value: for a first stage that prunes before it shares. Call :meth:`step` after each optimiser
-    step. ``budget`` maps a step's number to bits for all these tensors together; assignment is done every ``every``
-    steps. ``structure``: see :func:`~.rate.rates`. :meth:`finish` freezes codes and masks: then only what is left learns.
+    Tensors wrapped by ``share(..., learning=True)`` have their codes assigned, others keep theirs. Masks are assigned too,
+    every kept weight being priced ``value_bits`` for its value: for a first stage that prunes before it shares. Call
+    :meth:`step` after each optimiser step. ``budget`` maps a step's number to bits for all these tensors together; assignment
+    is done every ``every`` steps. ``structure``: see :func:`~.rate.rates`. :meth:`finish` freezes codes and masks: then only
+    what is left learns.
     """
 
     def __init__(
@@ -50,14 +51,15 @@ class RateAware:
         self.multiplier = 1e-6
         self.bits = 0.0
         self.tensors: list[tuple[Slot, SharedValues | Mask]] = [
-            *wrapped_tensors(module, SharedValues),
+            *((slot, part) for slot, part in wrapped_tensors(module, SharedValues) if part.learning),
             *wrapped_tensors(module, Mask),
         ]
+        self.finished = False
 
     def step(self) -> None:
         """Count a step; assign when it is time."""
         self.steps += 1
-        if self.steps % self.every == 0:
+        if not self.finished and self.steps % self.every == 0:
             self.assign()
 
     def assign(self) -> None:
@@ -88,6 +90,7 @@ class RateAware:
 
     def finish(self) -> None:
         """Freeze codes and masks."""
+        self.finished = True
         freeze_codes(self.module)
         for _, part in wrapped_tensors(self.module, Mask):
             part.splicing = False

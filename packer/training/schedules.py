@@ -35,6 +35,6 @@ def geometric(first: float, last: float, begin: int, end: int) -> Schedule:
 
 
 def _progress(step: int, begin: int, end: int) -> float:
-    if step >= end:
-        return 1.0
-    return max(step - begin, 0) / (end - begin)
+    if step < begin:
+        return 0.0
+    return 1.0 if step >= end else (step - begin) / (end - begin)

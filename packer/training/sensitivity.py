@@ -9,6 +9,7 @@ from torch import nn
 from ...format_spec.errors import RecipeError
 from ._slots import WEIGHTS, Slot, slots
 from .mask import mask_by_magnitude
+from .shared import SharedValues
 
 DENSITIES = (0.8, 0.6, 0.4, 0.3, 0.2, 0.15, 0.1, 0.07, 0.05, 0.03)
 """Densities that are tried."""
@@ -26,9 +27,13 @@ def scan(
     module is as before afterwards.
 
     Raises:
-        RecipeError: a pattern fits no parameter.
+        RecipeError: a pattern fits no parameter, or one that is shared.
     """
-    return {slot.name: {d: _error_at(slot, d, lambda: evaluate(module)) for d in densities} for slot in slots(module, names)}
+    chosen = slots(module, names)
+    for slot in chosen:
+        if slot.find(SharedValues) is not None:
+            raise RecipeError(f"{slot.name!r} is shared, its weights are not what counts: scan before share, or unwrap it")
+    return {slot.name: {d: _error_at(slot, d, lambda: evaluate(module)) for d in densities} for slot in chosen}
 
 
 def choose_densities(found: Mapping[str, Mapping[float, float]], limit: float) -> dict[str, float]:

@@ -25,7 +25,7 @@ def tidy(graph: Graph) -> Graph:
     """``graph`` in its shortest form; initializers are renamed in their order."""
     nodes = [_without_defaults(_without_zero_bias(node, graph.initializers)) for node in _flattened(graph)]
     nodes = _needed(nodes, {value.name for value in graph.outputs})
-    read = {name for node in nodes for name in _reads(node)}
+    read = {name for node in nodes for name in _reads(node)} | {value.name for value in graph.outputs}
     tensors = {name: tensor for name, tensor in graph.initializers.items() if name in read}
     fixed = {value.name for value in (*graph.inputs, *graph.outputs)}
     values = [*tensors, *(name for node in nodes for name in node.outputs if name)]

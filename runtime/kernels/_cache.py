@@ -64,12 +64,14 @@ def read(name: str) -> Code | None:
     if folder is None:
         return None
     try:
+        if not (folder / name).is_file():  # a pipe would be waited for
+            return None
         head, _, machine_code = (folder / name).read_bytes().partition(b"\n")
         facts = json.loads(head)
         if facts["digest"] != _digest(machine_code):
             return None
         return Code(facts["wrapper"], facts["environment"], tuple(facts["imports"]), machine_code)
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
 
 
@@ -115,9 +117,18 @@ def _environment() -> Path | None:
     return None if folder is None else folder / _environment_name()
 
 
+_HARMLESS = """
+CACHE_DIR CACHE_LOCATOR_CLASSES COLOR_SCHEME DISABLE_CUDA DISABLE_ERROR_MESSAGE_HIGHLIGHTING DISABLE_JIT
+DISABLE_PERFORMANCE_WARNINGS ENABLE_CUDASIM FULL_TRACEBACKS GDB_BINARY NUM_THREADS THREADING_LAYER THREADING_LAYER_PRIORITY
+WARNINGS
+"""
+HARMLESS = frozenset(f"NUMBA_{name}" for name in _HARMLESS.split())
+"""Variables by which Numba makes no other code; any other may, and code that was made with one is not found without it."""
+
+
 @cache
 def _environment_name() -> str:
-    settings = sorted((k, v) for k, v in os.environ.items() if k.startswith("NUMBA_"))
+    settings = sorted((k, v) for k, v in os.environ.items() if k.startswith("NUMBA_") and k not in HARMLESS)
     interpreter = (sys.implementation.cache_tag, sys.platform, platform.machine())
     versions = [(numba_folder().with_name(package) / "_version.py").read_bytes() for package in ("numba", "llvmlite")]
     return _digest(repr((target(), settings, interpreter)), *versions)

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from numba import njit, typeof
-from numba.core import types
+from numba.core import config, types
 from numba.core.compiler_lock import global_compiler_lock
 from numba.core.registry import cpu_target
 
+from ...format_spec.errors import PlanError
 from ._link import Code
 from ._pipeline import PartCompiler, WholeCompiler
 from .host import target
@@ -57,7 +58,13 @@ class Compiled:
 
 
 def compile_for(function: Callable[..., Any], flags: dict[str, Any], arguments: tuple[Any, ...]) -> Compiled:
-    """Compile ``function`` for the types of ``arguments``."""
+    """Compile ``function`` for the types of ``arguments``.
+
+    Raises:
+        PlanError: Numba has been told not to compile.
+    """
+    if getattr(config, "DISABLE_JIT", False):
+        raise PlanError("a kernel has to be compiled, and the environment says NUMBA_DISABLE_JIT: leave it out")
     signature = tuple(map(typeof, arguments))
     dispatcher = _njit(no_cfunc_wrapper=True, pipeline_class=WholeCompiler, **flags)(function)
     with _uncollected(), global_compiler_lock, _remembering():

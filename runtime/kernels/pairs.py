@@ -51,7 +51,7 @@ def list_pairs(
     """Write the entries of visits of ``pairs``, each in a ``block``, to ``words``: list after list, from where they ``start``.
     Returns whether that is where they belong."""
     cursor, room = (at.reshape(-1, tiling.lists).copy() for at in (start[:-1], start[1:]))
-    return _walk(*_places(weights, tiling, block, pairs), False, cursor, room, words) and np.array_equal(cursor, room)
+    return _walk(*_places(weights, tiling, block, pairs), False, cursor, room, words) and bool((cursor == room).all())
 
 
 def _even(rows: int) -> int:

@@ -190,7 +190,6 @@ def find_lowering(op_type: str) -> Lowering | None:
 
 def check_supported(graph: Graph) -> None:
     """Raise :class:`UnsupportedOperator` for the first node, subgraphs included, that the runtime cannot execute."""
-    for node in graph.nodes:
-        find_operator(node)
-    for subgraph in graph.subgraphs():
-        check_supported(subgraph)
+    for part in (graph, *graph.subgraphs()):
+        for node in part.nodes:
+            find_operator(node)

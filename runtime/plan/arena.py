@@ -27,17 +27,14 @@ def assign(lifetimes: Sequence[Lifetime]) -> tuple[list[int], int]:
 
     Greedy: the largest first, each into the smallest gap that fits between those that live at the same time.
     """
-    offsets = [0] * len(lifetimes)
-    placed: list[int] = []
-    total = 0
-    for i in sorted(range(len(lifetimes)), key=lambda i: (-lifetimes[i].size, i)):
-        size = _aligned(lifetimes[i].size)
-        busy = sorted(
-            (offsets[j], offsets[j] + _aligned(lifetimes[j].size)) for j in placed if _overlap(lifetimes[i], lifetimes[j])
-        )
-        offsets[i] = _best_gap(busy, size)
+    offsets, total = [0] * len(lifetimes), 0
+    births, deaths, starts, stops = (np.zeros(len(lifetimes), np.int64) for _ in range(4))
+    for placed, i in enumerate(sorted(range(len(lifetimes)), key=lambda i: (-lifetimes[i].size, i))):
+        own, size = lifetimes[i], _aligned(lifetimes[i].size)
+        beside = np.flatnonzero((births[:placed] <= own.death) & (deaths[:placed] >= own.birth))
+        offsets[i] = _best_gap(sorted(zip(starts[beside].tolist(), stops[beside].tolist(), strict=True)), size)
+        births[placed], deaths[placed], starts[placed], stops[placed] = own.birth, own.death, offsets[i], offsets[i] + size
         total = max(total, offsets[i] + size)
-        placed.append(i)
     return offsets, total
 
 
@@ -64,10 +61,6 @@ def _best_gap(busy: Sequence[tuple[int, int]], size: int) -> int:
             best, best_size = free, gap
         free = max(free, stop)
     return best if best >= 0 else free
-
-
-def _overlap(a: Lifetime, b: Lifetime) -> bool:
-    return a.birth <= b.death and b.birth <= a.death
 
 
 def _aligned(size: int) -> int:

@@ -78,6 +78,13 @@ class Planned:
         self._give_back(execution)
         return results
 
+    def keep_idle(self, most: int) -> int:
+        """Give back the memory of idle runs but for so many; how many are idle then."""
+        while len(self._idle) > most:
+            with suppress(IndexError):
+                self._made.discard(self._idle.popleft())
+        return len(self._idle)
+
     def _take(self) -> Execution:
         try:
             return self._idle.pop()

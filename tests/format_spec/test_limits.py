@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -167,3 +168,27 @@ def test_the_arrays_of_a_context_mixed_tensor_are_limited() -> None:
         for most in (8 * 1001 - 1, 8 * 1001 + 5 * 20 - 1):
             with pytest.raises(LimitError):
                 decoder(record, payload, Limits(tensor_bytes=most))
+
+
+def test_names_are_bounded_and_texts_are_not() -> None:
+    long = "n" * ((1 << 16) + 1)
+    text = TensorType("float32", (1,))
+    graph = Graph("g", (Value("x", text),), (Value("y", text),), (Node("Relu", "", ("x",), ("y",)),), metadata={"notes": long})
+    assert decode_manifest(encode_manifest(graph, ()), DEFAULT_LIMITS)[0].metadata == {"notes": long}
+    with_label = Node("Relu", "", ("x",), ("y",), {"label": long, "labels": (long,)})
+    assert decode_manifest(encode_manifest(replace(graph, nodes=(with_label,)), ()), DEFAULT_LIMITS)[0].nodes[0].attributes
+    for node in (
+        Node(long, "", ("x",), ("y",)),
+        Node("Relu", long, ("x",), ("y",)),
+        Node("Relu", "", ("x",), ("y", long)),
+        Node("Relu", "", ("x",), ("y",), {long: 1}),
+    ):
+        with pytest.raises(LimitError, match="65,537 name bytes"):
+            decode_manifest(encode_manifest(replace(graph, nodes=(node,)), ()), DEFAULT_LIMITS)
+    with pytest.raises(LimitError, match="name bytes"):
+        decode_manifest(encode_manifest(replace(graph, metadata={long: ""}), ()), DEFAULT_LIMITS)
+
+
+def test_a_node_of_many_outputs_is_told_by_a_few() -> None:
+    outputs = tuple(f"o{i}" for i in range(1000))
+    assert Node("Split", "", ("x",), outputs).label == "Split -> o0, o1, o2, o3, o4, o5, o6, o7, ..."

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 import subprocess
 import sys
 from collections import OrderedDict
@@ -15,6 +17,7 @@ import pytest
 from tersor.format_spec.errors import InputError, PlanError
 from tersor.format_spec.graph import Graph, Node, TensorType, Value
 from tersor.format_spec.tensors import DenseTensor
+from tersor.runtime.check import check_inputs
 from tersor.runtime.model import Model
 from tersor.runtime.plan.execute import Execution
 from tersor.runtime.plan.planned import MOST_EXECUTIONS, Planned
@@ -98,9 +101,9 @@ def test_a_trace_has_runs(graph, runs):
         model.trace({"image": np.zeros((1, 3, 8, 5), np.float32)}, runs)
 
 
-@pytest.mark.parametrize("threads", [1.5, "2", True, 0])
+@pytest.mark.parametrize("threads", [1.5, "2", True, 0, 1025, 1 << 70])
 def test_threads_are_a_positive_integer(graph, threads):
-    with pytest.raises(PlanError, match=f"threads must be an integer of at least 1, not {threads!r}"):
+    with pytest.raises(PlanError, match=f"threads must be an integer from 1 to 1024, not {threads!r}"):
         Model(graph, threads=threads)
 
 
@@ -196,7 +199,7 @@ def test_threads_end_with_the_last_run_of_a_closed_model(graph, monkeypatch, of,
 
 @pytest.mark.parametrize("bad", [{"threads": 0}, {"plans": 0}])
 def test_counts_must_be_positive(graph, bad):
-    with pytest.raises(PlanError, match="at least 1"):
+    with pytest.raises(PlanError, match=r"at least 1|from 1 to"):
         Model(graph, **bad)
 
 
@@ -260,3 +263,38 @@ def test_a_model_without_inputs_takes_none():
         assert model.run({})["y"].tolist() == [0, 2]
         with pytest.raises(InputError, match="no input 'x'"):
             model.run({"x": np.ones(2, np.float32)})
+
+
+def test_models_are_not_copied(graph):
+    with Model(graph, threads=1) as model:
+        for attempt in (copy.copy, copy.deepcopy, pickle.dumps):
+            with pytest.raises(TypeError, match="cannot be copied or pickled"):
+                attempt(model)
+
+
+def test_outputs_may_come_one_by_one(graph):
+    with Model(graph, threads=1) as model:
+        assert list(model.run({"image": image()}, (name for name in ["mean"]))) == ["mean"]  # type: ignore[arg-type]
+        with pytest.raises(InputError, match="outputs must be a list of names"):
+            model.run({"image": image()}, 3)  # type: ignore[arg-type]
+        with pytest.raises(InputError, match="out must be arrays by the names"):
+            model.run({"image": image()}, out=[np.zeros(1)])  # type: ignore[arg-type]
+
+
+def test_what_forgotten_plans_needed_is_forgotten(graph):
+    with Model(graph, threads=1, plans=2) as model:
+        for width in range(10, 30):
+            model.run({"image": np.zeros((1, 3, 8, width), np.float32)})
+        assert len(model._uses) == 2
+        assert set(model._prepared) <= set().union(*model._uses.values())
+
+
+def test_idle_memory_of_many_plans_is_bounded(graph):
+    with Model(graph, threads=1, plans=4) as model:
+        images = [np.zeros((1, 3, 8, width), np.float32) for width in (10, 11, 12)]
+        planned = [model._planned(check_inputs(model.inputs, {"image": x})) for x in images]
+        for plan in planned:
+            for _ in range(8):
+                plan._give_back(Execution(plan.plan))
+        model.run({"image": images[-1]})
+        assert [len(plan._idle) for plan in planned] == [1, 8, 8]

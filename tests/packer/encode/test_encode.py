@@ -16,6 +16,7 @@ from tersor.format_spec.records import TensorRecord
 from tersor.format_spec.tensors import DenseTensor, Order, SharedTensor, scan_axes
 from tersor.packer.encode import Encoded, encode
 from tersor.packer.encode._assemble import BLOCK_ENTRIES, choose_block_majors
+from tersor.packer.quantize.find_shared import find_shared
 from tersor.runtime.decode import decode
 from tersor.runtime.decode.coded import open_coded
 
@@ -216,3 +217,42 @@ def test_array_types_do_not_change_the_bytes() -> None:
         tensor.codebook,
     )
     assert encode(odd).payload == encode(tensor).payload
+
+
+@pytest.mark.parametrize("profile", ["compact", "paper", "max"])
+def test_tables_are_stored_in_whichever_form_is_smaller(profile: str) -> None:
+    places = np.clip(np.arange(256)[None] - np.arange(256)[:, None], -128, 127) + 128
+    angles = np.outer(np.arange(512), 1e-4 ** (np.arange(32) / 32)).astype(np.float32)
+    for table in (places, np.concatenate([np.cos(angles)] * 2, axis=1)):
+        found = find_shared(table, ())
+        assert found is not None
+        encoded = encode(found, profile)
+        check(found, encoded)
+        assert len(encoded.payload) <= len(encode(DenseTensor.of(table)).payload)
+
+
+def test_bytes_are_codes_of_their_own() -> None:
+    rng = np.random.default_rng(0)
+    weights = np.clip(np.rint(rng.standard_normal((64, 288)) * 20), -127, 127).astype(np.int8)
+    found = find_shared(weights, (0,))
+    assert found is not None
+    sizes = {profile: len(encode(found, profile).payload) for profile in ("compact", "max")}
+    assert sizes["max"] <= sizes["compact"] <= len(encode(DenseTensor.of(weights)).payload) < weights.nbytes
+    check(found, encode(found, "max"))
+
+
+def test_values_that_no_code_stands_for_are_dropped() -> None:
+    codebook = np.linspace(-1, 1.1, 300).astype(np.float32)
+    codes = np.random.default_rng(0).integers(0, 100, (60, 80)).astype(np.uint16)
+    spare = SharedTensor(np.dtype("f4"), (60, 80), (0,), "rows", None, None, codes.reshape(-1), codebook)
+    tight = SharedTensor(np.dtype("f4"), (60, 80), (0,), "rows", None, None, codes.reshape(-1).astype(np.uint8), codebook[:100])
+    for profile in ("compact", "paper", "max"):
+        assert encode(spare, profile).payload == encode(tight, profile).payload
+    check(spare, encode(spare))
+
+
+def test_elements_longer_than_integers_are_stored_one_by_one() -> None:
+    codebook = np.array([0, 1 + 2j, 3 - 1j], np.complex128)
+    tensor = SharedTensor(codebook.dtype, (4, 5), (0,), "rows", None, None, np.arange(20, dtype=np.uint8) % 3, codebook)
+    check(tensor, encode(tensor))
+    assert tensor.nonzeros == 13

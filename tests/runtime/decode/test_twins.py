@@ -30,7 +30,8 @@ CODED = (CodecId.SPARSE, CodecId.PAPER, CodecId.SHARED, CodecId.GROUPED)
 def make(
     rows: int, columns: int, density: float, k: int, *, order: Order = "rows", whole: bool = False, seed: int = 0
 ) -> SharedTensor:
-    """A random tensor; ``whole`` leaves no zeros out. Codes are skewed, so that their lengths differ."""
+    """A random tensor; ``whole`` leaves no zeros out. Codes are skewed, so that their lengths differ; those that do not occur
+    have no value."""
     rng = np.random.default_rng(seed)
     majors, minor_length = (rows, columns) if order == "rows" else (columns, rows)
     mask = rng.random((majors, minor_length)) < density
@@ -40,7 +41,7 @@ def make(
     minors = np.nonzero(mask)[1].astype(np.uint32)
     kept = (None, None) if whole else (starts, minors)
     codebook = np.arange(1, k + 1).astype(np.float32) * np.float32(0.1)
-    return SharedTensor(np.dtype("f4"), (rows, columns), (0,), order, *kept, codes, codebook)
+    return normalise(SharedTensor(np.dtype("f4"), (rows, columns), (0,), order, *kept, codes, codebook))
 
 
 def largest(codec: CodecId, k: int) -> int:
@@ -62,9 +63,9 @@ def encode(tensor: SharedTensor, codec: CodecId, block_majors: int, width: int) 
 
 def encode_in_groups(tensor: SharedTensor, block_majors: int, width: int) -> bytes:
     """The grouped codec by its reference, with a structure that follows from ``width``: any is allowed."""
-    group = 1 + width % MAX_GROUP
-    masks, positions = mask_symbols(normalise(tensor), block_majors, group)
-    codes = code_symbols(normalise(tensor), block_majors, positions)
+    group, tensor = 1 + width % MAX_GROUP, normalise(tensor)
+    masks, positions = mask_symbols(tensor, block_majors, group)
+    codes = code_symbols(tensor, block_majors, positions)
     models = []
     for sequence, positional in ((masks, False), (codes, width % 2 == 1)):
         cuts = sequence.class_cuts if width % 3 else ()

@@ -10,7 +10,7 @@ import onnx
 import pytest
 
 from tersor.format_spec.errors import PlanError, UnsupportedOperator
-from tersor.format_spec.graph import Node
+from tersor.format_spec.graph import Graph, Node
 from tersor.runtime.ops import _registry
 from tersor.runtime.ops._registry import Shaped, find_operator, operator, operators
 
@@ -153,3 +153,14 @@ def test_activations_and_normalisations_keep_the_element_type(dtype: Any) -> Non
 def test_an_index_out_of_range_is_an_error(index: int) -> None:
     with pytest.raises(PlanError, match=f"index {index} is out of range for an axis of size 3"):
         operators()["Gather"](np.arange(3), np.array([0, index]))
+
+
+def test_nested_graphs_are_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    body = Graph("g", (), (), (Node("Relu", "leaf", ("x",), ("y",)),))
+    for depth in range(12):
+        body = Graph("g", (), (), (Node("If", f"if{depth}", ("c",), ("y",), {"then_branch": body}),))
+    seen: list[str] = []
+    find = _registry.find_operator
+    monkeypatch.setattr(_registry, "find_operator", lambda node: seen.append(node.name) or find(node))
+    _registry.check_supported(body)
+    assert len(seen) == 13

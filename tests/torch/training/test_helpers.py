@@ -69,6 +69,17 @@ def test_dropout_follows_one_parameter(network: nn.Sequential) -> None:
         rescale_dropout(network, {"drop": "*weight"})
 
 
+def test_what_is_shared_is_not_scanned(network: nn.Sequential) -> None:
+    share(network, 8, ["fc1.weight"])
+    with pytest.raises(RecipeError, match=r"'fc1\.weight' is shared"):
+        scan(network, lambda module: 0.0)
+
+
+def test_a_schedule_of_one_step_is_a_step() -> None:
+    schedule = cubic(1.0, 0.1, 100, 100)
+    assert [schedule(step) for step in (0, 99, 100, 101)] == [1.0, 1.0, 0.1, 0.1]
+
+
 def test_schedules() -> None:
     assert [linear(1, 0, 10, 20)(step) for step in (0, 10, 15, 20, 99)] == [1, 1, 0.5, 0, 0]
     assert [cubic(1, 0.2, 0, 10)(step) for step in (0, 5, 10)] == pytest.approx([1, 0.3, 0.2])

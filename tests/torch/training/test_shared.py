@@ -180,3 +180,19 @@ def test_what_is_no_number_is_not_shared(network: nn.Sequential) -> None:
     with pytest.raises(RecipeError, match=r"fc2\.weight.*NaN"):
         share(network, 4)
     assert not any(parametrize.is_parametrized(part) for part in network.modules())
+
+
+def test_only_what_learns_is_assigned_and_only_until_the_end(network: nn.Sequential, data: tuple[Tensor, Tensor]) -> None:
+    share(network, 6, learning=True)
+    share(network, 4, ["*.bias"])
+    control = RateAware(network, lambda step: 500.0, every=1)
+    fixed = {name: part.clone() for name, part in network.named_buffers() if "bias" in name}
+    control.step()
+    assert all(torch.equal(part, fixed[name]) for name, part in network.named_buffers() if "bias" in name)
+    control.finish()
+    codes = {name: part.clone() for name, part in network.named_buffers()}
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.mul_(-3)
+    control.step()
+    assert all(torch.equal(part, codes[name]) for name, part in network.named_buffers())

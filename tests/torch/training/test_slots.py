@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import torch
@@ -14,6 +16,7 @@ from tersor.format_spec.tensors import SharedTensor
 from tersor.packer.training import (
     baked,
     close_gates,
+    export,
     prune,
     share,
     slots,
@@ -22,6 +25,7 @@ from tersor.packer.training import (
     wrap_gates,
     wrap_masks,
 )
+from tersor.runtime import load
 
 pytestmark = [pytest.mark.torch, pytest.mark.filterwarnings("ignore::FutureWarning:copyreg")]
 
@@ -105,3 +109,36 @@ def test_other_precisions(dtype: torch.dtype) -> None:
     assert float((network.weight != 0).float().mean()) == pytest.approx(0.5)
     wrap_gates(network)
     assert network.weight.dtype == dtype
+
+
+@pytest.mark.parametrize("kind", [nn.LSTM, nn.GRU, nn.RNN])
+def test_recurrent_layers_are_exported_right_after_training(kind: Callable[..., nn.RNNBase], tmp_path: Path) -> None:
+    class Last(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.r = kind(4, 6, batch_first=True)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.r(x)[0][:, -1]
+
+    network = Last()
+    wrap_masks(network, ["r.weight*"])
+    optimiser = torch.optim.SGD(network.parameters(), 0.1)
+    x = torch.rand(2, 3, 4)
+    network(x).square().sum().backward()
+    optimiser.step()
+    export(network, x, tmp_path / "r.tersor")
+    with torch.no_grad(), load(tmp_path / "r.tersor", threads=1) as model:
+        (found,) = model.run({model.inputs[0].name: x.numpy()}).values()
+        torch.testing.assert_close(torch.from_numpy(found), network.eval()(x), atol=1e-5, rtol=1e-4)
+
+
+def test_a_copy_can_be_unwrapped_without_the_original(network: nn.Sequential, data: tuple[Tensor, Tensor]) -> None:
+    wrap_masks(network)
+    best = copy.deepcopy(network)
+    expected = network(data[0])
+    share(best, 4)
+    unwrap(best)
+    torch.testing.assert_close(network(data[0]), expected)
+    unwrap(network)
+    torch.testing.assert_close(network(data[0]), expected)

@@ -110,3 +110,16 @@ def test_tidy_keeps_what_is_not_default() -> None:
     assert [(node.op_type, dict(node.attributes)) for node in short.nodes] == [("Conv", {"strides": (2, 2)}), ("Reshape", {})]
     assert [node.inputs for node in short.nodes] == [("x", "0", "1"), ("3", "2")]
     assert not short.metadata
+
+
+def test_a_constant_that_is_an_output_stays(tmp_path: Path) -> None:
+    w = DenseTensor.of(np.ones((2, 2), np.float32))
+    values = {name: Value(name, TensorType("float32", (2, 2))) for name in ("x", "y", "anchors")}
+    graph = Graph(
+        "g",
+        (values["x"],),
+        (values["y"], values["anchors"]),
+        (Node("MatMul", "", ("x", "w"), ("y",)),),
+        {"w": w, "anchors": w, "spare": w},
+    )
+    assert set(tidy(graph).initializers) == {"anchors", *set(tidy(graph).nodes[0].inputs) - {"x"}}
