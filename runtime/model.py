@@ -246,19 +246,25 @@ class Model:
             folded = fold_constants(self._closed_graph, self._limits)
             self._common = Common(folded, self._prepare, self._workers.count, self._limits)
         by_name = {value.name: shape for value, shape in zip(self.inputs, shapes, strict=True)}
-        self._asked = self._uses[shapes] = set()
+        asked = self._asked = set()
         planned = Planned(build_plan(self._closed_graph, by_name, self._common), self._workers)
         with self._lookup:
             for key in [key for key, kept in self._plans.items() if kept is self._last]:
                 self._plans.move_to_end(key)  # runs like the last one have not noted that they use it
-            self._plans[shapes] = planned
+            self._plans[shapes], self._uses[shapes] = planned, asked
             while len(self._plans) > self._limit:
-                old, forgotten = self._plans.popitem(last=False)
-                if forgotten is self._last:
-                    self._last = None
-                for key in self._uses.pop(old, set()).difference(*self._uses.values()):
-                    self._prepared.pop(key, None)
+                self._forget_oldest()
         return planned
+
+    def _forget_oldest(self) -> None:
+        """Forget the plan that was used longest ago, and what was prepared for it alone."""
+        shapes, forgotten = self._plans.popitem(last=False)
+        if forgotten is self._last:
+            self._last = None
+        asked = self._uses.pop(shapes)
+        needed = [keys.copy() for keys in self._uses.values()]  # runs may add to them
+        for key in asked.difference(*needed):
+            self._prepared.pop(key, None)
 
     def _prepare(self, key: Hashable, build: Callable[[], Any]) -> Any:
         self._asked.add(key)
