@@ -6,6 +6,7 @@ import io
 import struct
 import zlib
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -25,7 +26,7 @@ from tersor.format_spec.container import (
     ContainerWriter,
     open_container,
 )
-from tersor.format_spec.errors import FormatError, LimitError
+from tersor.format_spec.errors import FormatError, InputError, LimitError
 from tersor.format_spec.limits import DEFAULT_LIMITS, Limits
 
 
@@ -138,4 +139,17 @@ def test_an_empty_file_is_refused(tmp_path: Path):
     path = tmp_path / "empty"
     path.touch()
     with pytest.raises(FormatError, match="empty"), open_container(path):
+        pass
+
+
+def test_bytes_are_given_back() -> None:
+    data = bytearray(SMALL)
+    with open_container(data) as container:
+        assert container.length == len(SMALL)
+    data.append(0)  # which nothing looks into any more
+
+
+@pytest.mark.parametrize("source", [None, 3, 1.5, io.StringIO("text"), object()])
+def test_what_gives_no_bytes_is_told(source: Any) -> None:
+    with pytest.raises(InputError, match="a path, bytes or a file that gives bytes"), open_container(source):
         pass

@@ -39,3 +39,30 @@ def test_another_process_makes_the_folder_first(tmp_path: Path, monkeypatch: pyt
     _cache.write("kernel", code)
     assert not _cache.lost()
     assert _cache.read("kernel") == code
+
+
+def test_a_file_that_is_no_code_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("TERSOR_CACHE_DIR", str(tmp_path))
+    _cache.write("kernel", Code("wrapper", "environment", ("import",), b"code"))
+    (place,) = tmp_path.glob("*/kernel")
+    for content in (b"", b"[" * 200_000, b"{}\ncode", b"\xff\n"):
+        place.write_bytes(content)
+        assert _cache.read("kernel") is None
+    place.unlink()
+    place.mkdir()
+    assert _cache.read("kernel") is None
+
+
+@pytest.mark.parametrize(
+    ("name", "found"), [("NUMBA_NUM_THREADS", True), ("NUMBA_CACHE_DIR", True), ("NUMBA_OPT", False), ("NUMBA_NEW", False)]
+)
+def test_variables_by_which_code_may_differ(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, *, found: bool) -> None:
+    monkeypatch.setenv("TERSOR_CACHE_DIR", str(tmp_path))
+    _cache.write("kernel", Code("wrapper", "environment", ("import",), b"code"))
+    monkeypatch.setenv(name, "1")
+    _cache._environment_name.cache_clear()
+    try:
+        assert _cache.has("kernel") is found
+    finally:
+        monkeypatch.delenv(name)
+        _cache._environment_name.cache_clear()

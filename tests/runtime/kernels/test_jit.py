@@ -210,3 +210,22 @@ def test_the_first_cache_is_what_the_system_says(tmp_path, says, size):
     if says is not None:
         (tmp_path / "size").write_text(says)
     assert host.first_cache(tmp_path) == size
+
+
+def test_who_forbids_compiling_is_named(tmp_path: Path) -> None:
+    code = """
+import numpy as np
+from tersor.format_spec.errors import PlanError
+from tersor.runtime.kernels._jit import jit
+
+def double(x):
+    x[0] *= 2
+
+try:
+    jit(double)(np.ones(1))
+except PlanError as error:
+    print(error)
+"""
+    environment = os.environ | {"NUMBA_DISABLE_JIT": "1", "TERSOR_CACHE_DIR": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert "NUMBA_DISABLE_JIT" in done.stdout
