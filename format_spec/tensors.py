@@ -124,6 +124,10 @@ def from_scan(flat: np.ndarray, shape: tuple[int, ...], row_axes: tuple[int, ...
     return np.ascontiguousarray(np.transpose(permuted, np.argsort(axes))).reshape(shape)
 
 
+LONGEST_PATTERN = 8
+"""Bytes of the longest elements that :func:`bit_patterns` takes."""
+
+
 def bit_patterns(array: np.ndarray) -> np.ndarray:
     """View elements as unsigned integers of the same width (1, 2, 4 or 8 bytes), shape kept."""
     return array.view(np.dtype(f"u{array.dtype.itemsize}"))

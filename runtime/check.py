@@ -88,20 +88,25 @@ def _sizes(value: Value, shape: Iterable[int]) -> tuple[int, ...]:
     return sizes
 
 
-def check_out(out: Arrays, wanted: Sequence[str], inputs: Arrays) -> None:
-    """Make sure that outputs can be written to the arrays ``out`` while ``inputs`` are read.
+def check_out(out: Arrays, wanted: Sequence[str], inputs: Arrays) -> dict[str, np.ndarray]:
+    """A copy of ``out``, the names and arrays that outputs are written to, after making sure that they can be while ``inputs``
+    are read.
 
     Raises:
-        InputError: a name is not ``wanted``, or an array is no memory to write to, or not its alone.
+        InputError: it is no mapping, a name is not ``wanted``, or an array is no memory to write to, or not its alone.
     """
-    for name, array in out.items():
+    if not isinstance(out, Mapping):
+        raise InputError(f"out must be arrays by the names of outputs, not a {type(out).__name__}")
+    given = dict(out)
+    for name, array in given.items():
         if name not in wanted:
             raise InputError(f"out[{name!r}] is not among the outputs asked for: {', '.join(wanted)}")
         if not isinstance(array, np.ndarray) or not array.flags.c_contiguous or not array.flags.writeable:
             raise InputError(f"out[{name!r}] must be a writable C-contiguous numpy array")
-        for other, taken in (*inputs.items(), *((n, a) for n, a in out.items() if n != name)):
+        for other, taken in (*inputs.items(), *((n, a) for n, a in given.items() if n != name)):
             if np.may_share_memory(array, taken):
                 raise InputError(f"out[{name!r}] overlaps the memory of {other!r}")
+    return given
 
 
 def _fits(value: Value, shape: tuple[int, ...]) -> bool:

@@ -111,12 +111,8 @@ class Model:
         shapes = check_inputs(self.inputs, inputs)
         wanted = self._wanted(outputs) if outputs or out else ()
         planned = self._planned(shapes)
-        if not isinstance(out or {}, Mapping):
-            raise InputError(f"out must be arrays by the names of outputs, not a {type(out).__name__}")
-        given = dict(out or {})
-        if given:
-            check_out(given, wanted, inputs)
-            planned.check_out(given)
+        given = check_out(out, wanted, inputs) if out else {}
+        planned.check_out(given)
         results = self._run(planned, inputs, given, self._workers)
         return results if outputs is None else {name: results[name] for name in wanted}
 
@@ -247,7 +243,11 @@ class Model:
             self._common = Common(folded, self._prepare, self._workers.count, self._limits)
         by_name = {value.name: shape for value, shape in zip(self.inputs, shapes, strict=True)}
         asked = self._asked = set()
-        planned = Planned(build_plan(self._closed_graph, by_name, self._common), self._workers)
+        try:
+            planned = Planned(build_plan(self._closed_graph, by_name, self._common), self._workers)
+        except BaseException:
+            self._drop_prepared(asked)
+            raise
         with self._lookup:
             for key in [key for key, kept in self._plans.items() if kept is self._last]:
                 self._plans.move_to_end(key)  # runs like the last one have not noted that they use it
@@ -261,7 +261,10 @@ class Model:
         shapes, forgotten = self._plans.popitem(last=False)
         if forgotten is self._last:
             self._last = None
-        asked = self._uses.pop(shapes)
+        self._drop_prepared(self._uses.pop(shapes))
+
+    def _drop_prepared(self, asked: set[Hashable]) -> None:
+        """Forget what was prepared for a plan that is not kept, but for what others have asked for too."""
         needed = [keys.copy() for keys in self._uses.values()]  # runs may add to them
         for key in asked.difference(*needed):
             self._prepared.pop(key, None)

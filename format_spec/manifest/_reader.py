@@ -26,9 +26,9 @@ class Reader:
         # Strings may be megabytes long: equal ones become one object, and their order is found once, so that comparing names
         # costs the same however long they are.
         unique = {text: text for text in WELL_KNOWN}
-        encoded = [cursor.take(cursor.varint()) for _ in range(self.count("strings"))]
-        self.strings = [unique.setdefault(text, text) for text in map(self._text, encoded)]
-        self._lengths = dict(zip(self.strings, map(len, encoded), strict=True))
+        self._too_long: dict[str, int] = {}
+        texts = (self._text(cursor.take(cursor.varint())) for _ in range(self.count("strings")))
+        self.strings = [unique.setdefault(text, text) for text in texts]
         self._places = {text: place for place, text in enumerate(sorted(unique))}
 
     def count(self, what: str, item_bytes: int = 1) -> int:
@@ -39,9 +39,12 @@ class Reader:
 
     def _text(self, data: bytes) -> str:
         try:
-            return data.decode()
+            text = data.decode()
         except UnicodeDecodeError:
             raise self.cursor.fail("a string is not UTF-8") from None
+        if len(data) > self.limits.name_bytes:
+            self._too_long[text] = len(data)
+        return text
 
     def string(self) -> str:
         reference = self.cursor.varint()
@@ -52,7 +55,7 @@ class Reader:
 
     def name(self) -> str:
         text = self.string()
-        self.limits.check("name_bytes", self._lengths.get(text, 0))  # well-known ones are short
+        self.limits.check("name_bytes", self._too_long.get(text, 0))
         return text
 
     def names(self) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from ...format_spec.coding import MAX_ALPHABET, MAX_BLOCK_POSITIONS, MAX_CODEBOOK
-from ...format_spec.tensors import DenseTensor, SharedTensor, bit_patterns
+from ...format_spec.tensors import LONGEST_PATTERN, DenseTensor, SharedTensor, bit_patterns
 from ._assemble import Encoded
 from .dense import encode_dense
 
@@ -13,9 +13,6 @@ if TYPE_CHECKING:
     from ...format_spec.graph import Tensor
 
 __all__ = ["INDEX_BITS", "Encoded", "Profile", "encode"]
-
-LONGEST = 8
-"""Bytes of the longest elements that encoders compare, as integers."""
 
 Profile: TypeAlias = Literal["compact", "paper", "max"]
 """Which codecs a file may use."""
@@ -59,7 +56,7 @@ def _may_repeat(tensor: SharedTensor) -> bool:
 
 def _is_better_dense(tensor: SharedTensor) -> bool:
     """Whether the tensor is empty or one value throughout, or an axis is too long for a block, or elements for integers."""
-    if tensor.dtype.itemsize > LONGEST:
+    if tensor.dtype.itemsize > LONGEST_PATTERN:
         return True
     if not len(tensor.codes) or max(tensor.rows, tensor.columns) > MAX_BLOCK_POSITIONS:
         return True

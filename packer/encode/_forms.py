@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from ...format_spec.coding import MAX_CODEBOOK
-from ...format_spec.tensors import SharedTensor, bit_patterns, zero_codes
+from ...format_spec.tensors import LONGEST_PATTERN, SharedTensor, bit_patterns, zero_codes
 from ._kernels import drop_zeros, histogram, place_codes
 
 
@@ -35,7 +35,7 @@ def normalise(tensor: SharedTensor) -> SharedTensor:
 def distinct(tensor: SharedTensor) -> SharedTensor:
     """The same tensor, its codebook's entries distinct and in use, by ascending bit pattern: encoders may store one twice, or
     one that no code stands for. Elements longer than integers are left as they are."""
-    if tensor.dtype.itemsize > np.dtype(np.uint64).itemsize:
+    if tensor.dtype.itemsize > LONGEST_PATTERN:
         return tensor
     patterns, counts = bit_patterns(tensor.codebook), np.zeros(len(tensor.codebook), np.int64)
     histogram(fixed(tensor.codes, tensor.codes.dtype.type), counts)

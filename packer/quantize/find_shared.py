@@ -6,7 +6,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from ...format_spec.tensors import Order, SharedTensor, bit_patterns, to_scan
+from ...format_spec.tensors import LONGEST_PATTERN, Order, SharedTensor, bit_patterns, to_scan
 from ...runtime.decode.reorder import reorder
 from .layout import matrix_shape, memory_order
 
@@ -25,7 +25,7 @@ def find_shared(array: np.ndarray, row_axes: tuple[int, ...], order: Order | Non
     are more than 65,536 values, or so many that codes, positions and codebook would take as much room as the array.
     ``order`` is the scan order of the result, the array's memory order when ``None``.
     """
-    if array.size == 0 or array.dtype.kind in "OSU" or array.dtype.itemsize > 8:
+    if array.size == 0 or array.dtype.kind in "OSU" or array.dtype.itemsize > LONGEST_PATTERN:
         return None
     scan = memory_order(array.ndim, row_axes)
     patterns = bit_patterns(to_scan(np.ascontiguousarray(array), row_axes, scan))

@@ -25,6 +25,7 @@ def room_within(limits: Limits) -> Iterator[None]:
 def check_room(shape: Sequence[int], itemsize: int = 8) -> None:
     """Raise :class:`LimitError` where an array of ``shape`` would take more than ``Limits.activation_bytes``.
 
-    For arrays that numbers in the file make larger than the inputs and outputs together.
+    For arrays that numbers in the file make larger than the inputs and outputs together. An axis of length 0 counts as 1: what
+    runs along another axis is made all the same.
     """
-    _limits.get().check("activation_bytes", itemsize * prod(max(0, size) for size in shape))
+    _limits.get().check("activation_bytes", itemsize * prod(max(1, size) for size in shape))

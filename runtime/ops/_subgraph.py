@@ -11,6 +11,7 @@ import numpy as np
 from ...format_spec.errors import PlanError
 from ...format_spec.graph import Graph
 from ._registry import Shaped, find_operator
+from ._room import check_room
 from ._shapes import Types, Values
 
 T = TypeVar("T")
@@ -57,6 +58,27 @@ def split_captured(body: Graph | Closure, values: Sequence[T]) -> tuple[list[T],
     """``values`` (or types) without, and then only, those that ``body`` captures."""
     own = len(values) - (body.captured if isinstance(body, Closure) else 0)
     return list(values[:own]), list(values[own:])
+
+
+class Scanned:
+    """What every step of a loop gives besides what it hands on, for a new axis each.
+
+    ``steps`` are the values of each step, held to what a reference may take: how many there will be, nobody knows before.
+    """
+
+    def __init__(self) -> None:
+        self.steps: list[Sequence[np.ndarray]] = []
+        self._bytes = 0
+
+    def add(self, results: Sequence[np.ndarray]) -> None:
+        """Note a step's values.
+
+        Raises:
+            LimitError: all of them take more memory than a reference may.
+        """
+        self.steps.append(results)
+        self._bytes += sum(result.nbytes for result in results)
+        check_room((self._bytes,), 1)
 
 
 def stack_scanned(body: Graph | Closure, index: int, pieces: Sequence[np.ndarray], axis: int = 0) -> np.ndarray:

@@ -9,9 +9,8 @@ import numpy as np
 
 from ...format_spec.graph import Graph, Node
 from ._registry import Shaped, operator
-from ._room import check_room
 from ._shapes import Types, Values
-from ._subgraph import Closure, call, foresee_step, graph_of, split_captured, stack_scanned
+from ._subgraph import Closure, Scanned, call, foresee_step, graph_of, split_captured, stack_scanned
 
 
 def _types(node: Node, types: Types, values: Values) -> list[Shaped | None]:
@@ -34,18 +33,15 @@ def loop(
     """
     carried, captured = split_captured(body, values)
     going = np.array(True) if cond is None else cond.reshape(())
-    scanned: list[list[np.ndarray]] = []
-    held = 0
+    scanned = Scanned()
     for step in count() if M is None else range(int(M.item())):
         if not going:
             break
         going, *results = call(body, [np.array(step, np.int64), going, *carried, *captured])
         going = going.reshape(())
-        scanned.append(results[len(carried) :])
-        held += sum(result.nbytes for result in scanned[-1])
-        check_room((held,), 1)
+        scanned.add(results[len(carried) :])
         carried = results[: len(carried)]
     return *carried, *(
-        stack_scanned(body, index, [results[index - len(carried) - 1] for results in scanned])
+        stack_scanned(body, index, [results[index - len(carried) - 1] for results in scanned.steps])
         for index in range(len(carried) + 1, len(graph_of(body).outputs))
     )

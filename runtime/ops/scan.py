@@ -11,7 +11,7 @@ from ...format_spec.errors import PlanError
 from ...format_spec.graph import Graph, Node
 from ._registry import Shaped, operator
 from ._shapes import Types, Values, given, positive_axis
-from ._subgraph import Closure, call, foresee_step, graph_of, split_captured, stack_scanned
+from ._subgraph import Closure, Scanned, call, foresee_step, graph_of, split_captured, stack_scanned
 
 
 def _types(node: Node, types: Types, values: Values) -> list[Shaped | None]:
@@ -64,14 +64,14 @@ def scan(
     slices = [x[::-1] if back else x for x, back in zip(slices, scan_input_directions or (0,) * len(slices), strict=True)]
     if len({len(x) for x in slices}) != 1:
         raise PlanError(f"the scanned inputs have different lengths: {', '.join(str(len(x)) for x in slices)}")
-    steps: list[list[np.ndarray]] = []
+    scanned = Scanned()
     for parts in zip(*slices, strict=True):
         results = call(body, [*states, *map(np.asarray, parts), *captured])
-        steps.append(results[len(states) :])
+        scanned.add(results[len(states) :])
         states = results[: len(states)]
     count = len(graph_of(body).outputs) - len(states)
     return *states, *(
-        _collect(body, len(states) + i, [step[i] for step in steps], axis, backwards)
+        _collect(body, len(states) + i, [step[i] for step in scanned.steps], axis, backwards)
         for i, axis, backwards in zip(
             range(count), scan_output_axes or (0,) * count, scan_output_directions or (0,) * count, strict=True
         )

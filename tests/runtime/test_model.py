@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tersor.format_spec.errors import InputError, PlanError
+from tersor.format_spec.errors import InputError, LimitError, PlanError
 from tersor.format_spec.graph import Graph, Node, TensorType, Value
+from tersor.format_spec.limits import Limits
 from tersor.format_spec.tensors import DenseTensor
 from tersor.runtime.check import check_inputs
 from tersor.runtime.model import Model
@@ -274,11 +275,13 @@ def test_models_are_not_copied(graph):
 
 def test_outputs_may_come_one_by_one(graph):
     with Model(graph, threads=1) as model:
-        assert list(model.run({"image": image()}, (name for name in ["mean"]))) == ["mean"]  # type: ignore[arg-type]
+        names, number, arrays = iter(["mean"]), 3, [np.zeros(1)]
+        run: Any = model.run
+        assert list(run({"image": image()}, names)) == ["mean"]
         with pytest.raises(InputError, match="outputs must be a list of names"):
-            model.run({"image": image()}, 3)  # type: ignore[arg-type]
+            run({"image": image()}, number)
         with pytest.raises(InputError, match="out must be arrays by the names"):
-            model.run({"image": image()}, out=[np.zeros(1)])  # type: ignore[arg-type]
+            run({"image": image()}, out=arrays)
 
 
 def test_what_forgotten_plans_needed_is_forgotten(graph):
@@ -298,3 +301,13 @@ def test_idle_memory_of_many_plans_is_bounded(graph):
                 plan._give_back(Execution(plan.plan))
         model.run({"image": images[-1]})
         assert [len(plan._idle) for plan in planned] == [1, 8, 8]
+
+
+def test_what_plans_that_fail_needed_is_forgotten(graph):
+    with Model(graph, threads=1, limits=Limits(activation_bytes=1 << 20)) as model:
+        model.run({"image": np.zeros((1, 3, 8, 10), np.float32)})
+        kept = set(model._prepared)
+        for width in range(100_000, 100_010):
+            with pytest.raises(LimitError):
+                model.plan({"image": (1, 3, 8, width)})
+        assert set(model._prepared) == kept

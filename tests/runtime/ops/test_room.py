@@ -13,6 +13,7 @@ from tersor.format_spec.graph import Graph, Node, TensorType, Value
 from tersor.format_spec.limits import Limits
 from tersor.format_spec.tensors import DenseTensor
 from tersor.runtime.model import Model
+from tersor.runtime.ops._room import check_room, room_within
 
 FEW = 1 << 20
 HUGE = 1 << 24
@@ -91,3 +92,10 @@ def test_memory_on_the_way(op_type: str, shape: tuple[int, ...], rest: Any, attr
         assert tracemalloc.get_traced_memory()[1] < 16 * FEW
     finally:
         tracemalloc.stop()
+
+
+def test_an_empty_axis_hides_no_other() -> None:
+    with room_within(Limits(activation_bytes=FEW)):
+        check_room((0, 1000))
+        with pytest.raises(LimitError):
+            check_room((0, HUGE))

@@ -87,6 +87,24 @@ def test_what_a_loop_collects() -> None:
             made.run({X: np.array(1 << 50)})
 
 
+def test_what_a_scan_collects() -> None:
+    body_inputs = (Value("part", TensorType("int64", ())),)
+    body_outputs = (Value("row", TensorType("int64", None)),)
+    steps = (node("ConstantOfShape", ("side",), ("row",), value=np.zeros(1, np.int64)),)
+    body = Graph("body", body_inputs, body_outputs, steps, {"side": number(1000)})
+    known = [node("Scan", (X,), (Y,), body=body, num_scan_inputs=1)]
+    unknown = [node("NonZero", (X,), ("places",)), node("Reshape", ("places", "flat"), ("line",))]
+    unknown += [node("Scan", ("line",), (Y,), body=body, num_scan_inputs=1)]
+    for nodes in (known, unknown):
+        for count in (3, 1000):
+            with model(nodes, (count,), {"flat": number(-1)}) as made:
+                if count == 3:
+                    assert made.run({X: np.ones(count, np.int64)})[Y].shape == (3, 1000)
+                    continue
+                with pytest.raises(LimitError):
+                    made.run({X: np.ones(count, np.int64)})
+
+
 def test_broadcasting_is_foreseen() -> None:
     nodes = [node("Transpose", (X,), ("t",), perm=[1, 0]), node("Add", (X, "t"), (Y,))]
     with model(nodes, (1, 100_000), {}) as made, pytest.raises(LimitError):
