@@ -29,7 +29,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tersor.converters import from_onnx, from_torch
-from tersor.format_spec.graph import Graph
+from tersor.format_spec.graph import Graph, graphs
 from tersor.packer import Layer, Recipe, pack
 from tersor.packer.weights import find_weights
 from tersor.runtime import load
@@ -57,7 +57,7 @@ class Case:
     @property
     def dense_bytes(self) -> int:
         """Bytes of all tensors as they are."""
-        return sum(t.size * t.dtype.itemsize for g in (self.graph, *self.graph.subgraphs()) for t in g.initializers.values())
+        return sum(t.size * t.dtype.itemsize for g in graphs(self.graph) for t in g.initializers.values())
 
 
 def open_session(path: Path) -> Any:

@@ -12,7 +12,7 @@ from onnx import GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto,
 
 from ..format_spec.atomic import atomic_write, atomic_write_all
 from ..format_spec.errors import ConversionError
-from ..format_spec.graph import Graph, Node, Value
+from ..format_spec.graph import Graph, Node, Value, graphs
 from ..format_spec.model_file import declared
 from .attributes import write_attribute
 from .skeleton import IR_VERSION
@@ -70,7 +70,7 @@ def _is_large(graph: Graph) -> bool:
 
 
 def _bytes_of_tensors(graph: Graph) -> int:
-    parts = [part.initializers for part in (graph, *graph.subgraphs())]
+    parts = [part.initializers for part in graphs(graph)]
     found = (declared(tensors, name) for tensors in parts for name in tensors)
     return sum(tensor.size * tensor.dtype.itemsize for tensor in found)
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from ..format_spec.atomic import atomic_write
 from ..format_spec.errors import ConversionError
-from ..format_spec.graph import Graph, Tensor
+from ..format_spec.graph import Graph, Tensor, graphs
 from ..format_spec.model_file import declared
 
 _NAMES = {
@@ -64,7 +64,7 @@ def to_safetensors(graph: Graph, path: str | os.PathLike[str]) -> None:
     text += b" " * (-len(text) % _ALIGNMENT)
     if len(text) > _MOST_HEADER_BYTES:
         raise ConversionError(f"names and metadata take {len(text):,} bytes; safetensors reads {_MOST_HEADER_BYTES:,}")
-    owners = {name: part.initializers for part in (graph, *graph.subgraphs()) for name in part.initializers}
+    owners = {name: part.initializers for part in graphs(graph) for name in part.initializers}
     with atomic_write(path) as file:
         file.write(len(text).to_bytes(8, "little"))
         file.write(text)
@@ -115,14 +115,14 @@ def _member(name: str) -> zipfile.ZipInfo:
 
 
 def _items(graph: Graph) -> Iterator[tuple[str, Tensor]]:
-    for part in (graph, *graph.subgraphs()):
+    for part in graphs(graph):
         yield from part.initializers.items()
 
 
 def _tensors(graph: Graph) -> dict[str, tuple[np.dtype, tuple[int, ...]]]:
     """Element types and shapes by name."""
     found: dict[str, tuple[np.dtype, tuple[int, ...]]] = {}
-    for part in (graph, *graph.subgraphs()):
+    for part in graphs(graph):
         for name in part.initializers:
             if name in found:
                 raise ConversionError(f"two tensors are called {name!r}, in different subgraphs")

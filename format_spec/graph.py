@@ -92,3 +92,9 @@ class Graph:
                 if isinstance(value, Graph):
                     yield value
                     yield from value.subgraphs()
+
+
+def graphs(graph: Graph) -> Iterator[Graph]:
+    """``graph`` and its subgraphs, in the order in which the manifest lists their tensors."""
+    yield graph
+    yield from graph.subgraphs()

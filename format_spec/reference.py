@@ -9,9 +9,9 @@ from dataclasses import replace
 
 from . import codecs
 from .container import Container, Source, map_source
-from .graph import Graph
+from .graph import Graph, graphs
 from .limits import DEFAULT_LIMITS, Limits
-from .manifest import graphs, with_tensors
+from .manifest import with_tensors
 from .model_file import read_graph
 
 

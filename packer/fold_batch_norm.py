@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..format_spec.graph import Graph, Node, Tensor
+from ..format_spec.graph import Graph, Node, Tensor, graphs
 from ..format_spec.tensors import DenseTensor
 
 _FLOATS = frozenset({"float16", "float32", "float64"})
@@ -50,7 +50,7 @@ def fold_batch_norm(graph: Graph) -> Graph:
 def _count_reads(graph: Graph) -> Counter[str]:
     """How often each value is read, by nodes, as an output, or from outside (an initializer that a caller may replace)."""
     reads: Counter[str] = Counter()
-    for part in (graph, *graph.subgraphs()):
+    for part in graphs(graph):
         for node in part.nodes:
             reads.update(node.inputs)
         reads.update(value.name for value in (*part.inputs, *part.outputs))

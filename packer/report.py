@@ -12,8 +12,8 @@ import numpy as np
 from ..format_spec.codecs import items
 from ..format_spec.coding import CodecId
 from ..format_spec.container import HEADER_BYTES, MANIFEST, Container, Source, open_container
+from ..format_spec.graph import graphs
 from ..format_spec.limits import DEFAULT_LIMITS, Limits
-from ..format_spec.manifest import graphs
 from ..format_spec.model_file import StoredTensors, read_graph
 from ..format_spec.tensors import SharedTensor
 from .accounting import AccountTotal, LayerAccount, account_dense, account_shared

@@ -7,8 +7,7 @@ from collections.abc import Collection, Iterator, Mapping, Set
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from ..format_spec.graph import Graph, Node, Tensor
-from ..format_spec.manifest import graphs
+from ..format_spec.graph import Graph, Node, Tensor, graphs
 from ..format_spec.model_file import declared
 from ..format_spec.records import TensorRecord
 from ..runtime.ops._registry import find_operator

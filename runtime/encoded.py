@@ -11,9 +11,8 @@ import numpy as np
 from ..format_spec.coding import CodecId
 from ..format_spec.container import TENSOR, Container
 from ..format_spec.errors import PlanError
-from ..format_spec.graph import Graph, Tensor
+from ..format_spec.graph import Graph, Tensor, graphs
 from ..format_spec.limits import Limits
-from ..format_spec.manifest import graphs
 from ..format_spec.model_file import StoredTensors
 from ..format_spec.records import TensorRecord
 from ..format_spec.tensors import DenseTensor

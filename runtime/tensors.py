@@ -9,7 +9,7 @@ import numpy as np
 
 from ..format_spec.container import Container, Source, map_source, release
 from ..format_spec.errors import PlanError
-from ..format_spec.graph import Tensor
+from ..format_spec.graph import Tensor, graphs
 from ..format_spec.limits import DEFAULT_LIMITS, Limits
 from ..format_spec.model_file import read_graph
 from .load import decode_lazily
@@ -71,7 +71,7 @@ def load_tensors(source: Source, *, limits: Limits = DEFAULT_LIMITS) -> StoredAr
     view = map_source(source)
     try:
         graph = read_graph(Container(view, limits), decode_lazily)
-        return StoredArrays(view, _by_name([graph.initializers, *(g.initializers for g in graph.subgraphs())]), graph.metadata)
+        return StoredArrays(view, _by_name([part.initializers for part in graphs(graph)]), graph.metadata)
     except BaseException:
         release(view)
         raise

@@ -86,7 +86,7 @@ def reference_decodes_what_the_test_wrote(request: pytest.FixtureRequest) -> Ite
 def _compare_decoders(path: Path) -> None:
     from tersor.format_spec.container import open_container
     from tersor.format_spec.errors import FormatError, LimitError
-    from tersor.format_spec.manifest import graphs
+    from tersor.format_spec.graph import graphs
     from tersor.format_spec.model_file import read_graph
     from tersor.format_spec.reference import decode_file
     from tersor.runtime.decode import decode

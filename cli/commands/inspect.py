@@ -61,7 +61,7 @@ def describe(container: Container) -> dict[str, Any]:
     from ...format_spec import codecs
     from ...format_spec.coding import CodecId
     from ...format_spec.container import KIND_NAMES
-    from ...format_spec.manifest import graphs
+    from ...format_spec.graph import graphs
     from ...format_spec.model_file import StoredTensors, read_graph
 
     graph = read_graph(container, codecs.decode)

@@ -133,7 +133,7 @@ def check_file(file: Path, limits: Limits, key: Path | None = None, signature: P
 def check_bytes(data: memoryview, limits: Limits) -> dict[str, Any]:
     """Read every section and decode every tensor of a file's bytes."""
     from ...format_spec.container import Container
-    from ...format_spec.manifest import graphs
+    from ...format_spec.graph import graphs
     from ...format_spec.model_file import read_graph
     from ...runtime.decode import decode
 

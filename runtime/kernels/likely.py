@@ -9,8 +9,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from ...format_spec.coding import CodecId
-from ...format_spec.graph import Graph, Node
-from ...format_spec.manifest import graphs
+from ...format_spec.graph import Graph, Node, graphs
 from ...format_spec.model_file import StoredTensors
 from ..decode._blocks import decode_blocks
 from ..decode._masks import decode_grouped

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from ...format_spec.errors import PlanError, UnsupportedOperator
-from ...format_spec.graph import Graph, Node
+from ...format_spec.graph import Graph, Node, graphs
 from ._modules import MODULES
 
 if TYPE_CHECKING:
@@ -190,6 +190,6 @@ def find_lowering(op_type: str) -> Lowering | None:
 
 def check_supported(graph: Graph) -> None:
     """Raise :class:`UnsupportedOperator` for the first node, subgraphs included, that the runtime cannot execute."""
-    for part in (graph, *graph.subgraphs()):
+    for part in graphs(graph):
         for node in part.nodes:
             find_operator(node)

@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tersor.format_spec.errors import FormatError, LimitError
-from tersor.format_spec.graph import Graph, Node, TensorType, Value
+from tersor.format_spec.graph import Graph, Node, TensorType, Value, graphs
 from tersor.format_spec.limits import DEFAULT_LIMITS, Limits
-from tersor.format_spec.manifest import decode_manifest, encode_manifest, graphs, with_tensors
+from tersor.format_spec.manifest import decode_manifest, encode_manifest, with_tensors
 from tersor.format_spec.records import DTYPE_IDS, Placed, TensorRecord
 from tersor.format_spec.vocabulary import WELL_KNOWN
 

@@ -16,9 +16,8 @@ import numpy as np
 from tersor.format_spec import codecs
 from tersor.format_spec.container import Container
 from tersor.format_spec.errors import FormatError, LimitError
-from tersor.format_spec.graph import Graph, Tensor
+from tersor.format_spec.graph import Graph, Tensor, graphs
 from tersor.format_spec.limits import Limits
-from tersor.format_spec.manifest import graphs
 from tersor.format_spec.model_file import StoredTensors, read_graph
 from tersor.format_spec.records import DTYPE_IDS, TensorRecord
 from tersor.format_spec.tensors import SharedTensor

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tersor.format_spec.container import open_container
-from tersor.format_spec.manifest import graphs
+from tersor.format_spec.graph import graphs
 from tersor.format_spec.model_file import read_graph
 from tersor.format_spec.reference import decode_file
 from tersor.runtime.decode import decode

@@ -11,8 +11,7 @@ import pytest
 
 from tersor.format_spec.codecs import codecs
 from tersor.format_spec.container import POOL, TENSOR, open_container
-from tersor.format_spec.graph import Graph, Tensor
-from tersor.format_spec.manifest import graphs
+from tersor.format_spec.graph import Graph, Tensor, graphs
 from tersor.format_spec.model_file import StoredTensors, read_graph
 from tersor.format_spec.records import DTYPE_IDS
 from tersor.format_spec.reference import decode_file

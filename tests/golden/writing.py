@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from tersor.format_spec import codecs
 from tersor.format_spec.coding import CodecId
 from tersor.format_spec.container import ALIGNED_FROM, MANIFEST, POOL, TENSOR, ContainerWriter
-from tersor.format_spec.graph import Graph
-from tersor.format_spec.manifest import encode_manifest, graphs
+from tersor.format_spec.graph import Graph, graphs
+from tersor.format_spec.manifest import encode_manifest
 from tersor.format_spec.records import Placed, TensorRecord
 
 

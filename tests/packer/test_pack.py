@@ -15,9 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tersor.format_spec.errors import ConversionError, FormatError, LimitError, RecipeError, UnsupportedOperator
-from tersor.format_spec.graph import OPSET, Graph, Node, TensorType, Value
+from tersor.format_spec.graph import OPSET, Graph, Node, TensorType, Value, graphs
 from tersor.format_spec.limits import Limits
-from tersor.format_spec.manifest import graphs
 from tersor.format_spec.reference import decode_file
 from tersor.format_spec.tensors import DenseTensor, SharedTensor
 from tersor.packer import Layer, Recipe, pack
