@@ -7,6 +7,8 @@ from math import prod
 
 import numpy as np
 
+from .tensors import Order, matrix_shape
+
 # ONNX's TensorProto.DataType numbers, so that one published table serves both formats.
 DTYPE_IDS: dict[str, int] = {
     "float32": 1,
@@ -63,12 +65,16 @@ class TensorRecord:
     @property
     def rows(self) -> int:
         """Rows of the matrix view."""
-        return prod(self.shape[a] for a in self.row_axes)
+        return self.matrix("rows")[0]
 
     @property
     def columns(self) -> int:
         """Columns of the matrix view."""
-        return prod(d for a, d in enumerate(self.shape) if a not in self.row_axes)
+        return self.matrix("rows")[1]
+
+    def matrix(self, order: Order) -> tuple[int, int]:
+        """Lengths of the major and the minor axis of the matrix view scanned in ``order``."""
+        return matrix_shape(self.shape, self.row_axes, order)
 
 
 @dataclass(frozen=True)

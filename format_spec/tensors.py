@@ -70,22 +70,22 @@ class SharedTensor:
     @property
     def rows(self) -> int:
         """Rows of the matrix view."""
-        return prod(self.shape[a] for a in self.row_axes)
+        return matrix_shape(self.shape, self.row_axes, "rows")[0]
 
     @property
     def columns(self) -> int:
         """Columns of the matrix view."""
-        return prod(d for a, d in enumerate(self.shape) if a not in self.row_axes)
+        return matrix_shape(self.shape, self.row_axes, "rows")[1]
 
     @property
     def majors(self) -> int:
         """Length of the major axis."""
-        return self.rows if self.order == "rows" else self.columns
+        return matrix_shape(self.shape, self.row_axes, self.order)[0]
 
     @property
     def minor_length(self) -> int:
         """Length of the minor axis."""
-        return self.columns if self.order == "rows" else self.rows
+        return matrix_shape(self.shape, self.row_axes, self.order)[1]
 
     @property
     def nonzeros(self) -> int:
@@ -106,10 +106,22 @@ class SharedTensor:
         return from_scan(flat, self.shape, self.row_axes, self.order)
 
 
+def matrix_shape(shape: tuple[int, ...], row_axes: tuple[int, ...], order: Order) -> tuple[int, int]:
+    """Lengths of the major and the minor axis of the matrix view of a tensor scanned in ``order``."""
+    rows = prod(shape[a] for a in row_axes)
+    columns = prod(d for a, d in enumerate(shape) if a not in row_axes)
+    return (rows, columns) if order == "rows" else (columns, rows)
+
+
 def scan_axes(rank: int, row_axes: tuple[int, ...], order: Order) -> tuple[int, ...]:
     """The permutation of axes whose C order is the scan order."""
     columns = tuple(a for a in range(rank) if a not in row_axes)
     return (*row_axes, *columns) if order == "rows" else (*columns, *row_axes)
+
+
+def memory_order(rank: int, row_axes: tuple[int, ...]) -> Order:
+    """The scan order that follows a C-contiguous array through memory; ``"rows"`` when neither does."""
+    return "columns" if scan_axes(rank, row_axes, "columns") == tuple(range(rank)) else "rows"
 
 
 def to_scan(array: np.ndarray, row_axes: tuple[int, ...], order: Order) -> np.ndarray:

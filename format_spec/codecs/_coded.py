@@ -170,7 +170,7 @@ def open_payload(record: TensorRecord, payload: bytes, limits: Limits) -> Opened
     if form not in (0, HALF_FLAG, LINEAR_FLAG):
         raise FormatError(f"reserved flag bits, or two forms of a codebook, are set: {flags:#04x}", offset=at - 1)
     order: Order = "columns" if flags & COLUMNS_FLAG else "rows"
-    majors, minor_length = (record.rows, record.columns) if order == "rows" else (record.columns, record.rows)
+    majors, minor_length = record.matrix(order)
     start = at
     block_majors, at = read_varint(payload, at)
     if not 1 <= block_majors <= majors or block_majors * minor_length > MAX_BLOCK_POSITIONS:

@@ -30,7 +30,7 @@ def from_offsets(record: TensorRecord, coded: Coded, blocks: list[np.ndarray], c
     Raises:
         FormatError: an offset lies outside its block.
     """
-    majors, minor_length = (record.rows, record.columns) if coded.order == "rows" else (record.columns, record.rows)
+    majors, minor_length = record.matrix(coded.order)
     for offsets, positions in zip(blocks, block_positions(majors, minor_length, coded.block_majors), strict=True):
         if len(offsets) and offsets[-1] >= positions:
             raise FormatError(f"a nonzero lies outside its block of {positions} positions", tensor=record.name)

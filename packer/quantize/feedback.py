@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...format_spec.tensors import Order, from_scan, to_scan
-from .layout import matrix_shape
+from ...format_spec.tensors import Order, from_scan, matrix_shape, to_scan
 
 
 def round_with_feedback(

@@ -6,9 +6,8 @@ from typing import TypeAlias
 
 import numpy as np
 
-from ...format_spec.tensors import LONGEST_PATTERN, Order, SharedTensor, bit_patterns, to_scan
+from ...format_spec.tensors import LONGEST_PATTERN, Order, SharedTensor, bit_patterns, matrix_shape, memory_order, to_scan
 from ...runtime.decode.reorder import reorder
-from .layout import matrix_shape, memory_order
 
 _MOST = 65_536
 _SLOTS = 1 << 18

@@ -8,12 +8,11 @@ from functools import cache
 import numpy as np
 
 from ...format_spec.errors import RecipeError
-from ...format_spec.tensors import Order, SharedTensor, bit_patterns, to_scan
+from ...format_spec.tensors import Order, SharedTensor, bit_patterns, matrix_shape, memory_order, to_scan
 from ...runtime.decode.reorder import reorder
 from ..prune import check_finite
 from .feedback import round_with_feedback
 from .kmeans import kmeans
-from .layout import matrix_shape, memory_order
 
 
 def share(

@@ -17,7 +17,7 @@ from ...format_spec.errors import FormatError
 from ...format_spec.tensors import SharedTensor
 from ._blocks import CODE_RANGE, MISCOUNTED, OUTSIDE
 from ._huffman import PADDING, WRONG_LENGTH
-from ._payload import Entries, Head, matrix
+from ._payload import Entries, Head
 
 if TYPE_CHECKING:
     from ...format_spec.records import TensorRecord
@@ -72,12 +72,12 @@ class CodedTensor(ABC):
     @cached_property
     def majors(self) -> int:
         """Length of the major axis."""
-        return matrix(self.record, self.head.order)[0]
+        return self.record.matrix(self.head.order)[0]
 
     @cached_property
     def minor_length(self) -> int:
         """Length of the minor axis."""
-        return matrix(self.record, self.head.order)[1]
+        return self.record.matrix(self.head.order)[1]
 
     @property
     def leaves_zeros_out(self) -> bool:

@@ -87,17 +87,12 @@ def read_head(record: TensorRecord, data: np.ndarray) -> Head:
     if form not in (0, HALF_FLAG, LINEAR_FLAG):
         raise FormatError(f"reserved flag bits, or two forms of a codebook, are set: {flags:#04x}", offset=at - 1)
     order: Order = "columns" if flags & COLUMNS_FLAG else "rows"
-    majors, minor_length = matrix(record, order)
+    majors, minor_length = record.matrix(order)
     block_majors, after = read_varint(data, at)
     if not 1 <= block_majors <= majors or block_majors * minor_length > MAX_BLOCK_POSITIONS:
         raise FormatError(f"a block of {block_majors} majors of {minor_length} positions, of {majors} majors", offset=at)
     width, size = _read_width(record.codec, data, after)
     return Head(k, order, form, block_majors, width, size)
-
-
-def matrix(record: TensorRecord, order: Order) -> tuple[int, int]:
-    """Lengths of the major and the minor axis."""
-    return (record.rows, record.columns) if order == "rows" else (record.columns, record.rows)
 
 
 def _read_byte(data: np.ndarray, at: int) -> tuple[int, int]:
@@ -144,7 +139,7 @@ def read_entry_table(record: TensorRecord, data: np.ndarray, at: int, head: Head
     Raises:
         FormatError: the data ends, a count does not fit, or the substreams do not end with the payload.
     """
-    majors, minor_length = matrix(record, head.order)
+    majors, minor_length = record.matrix(head.order)
     blocks = -(-majors // head.block_majors)
     if blocks > len(data) - at:
         raise FormatError(f"the data is too short for the entries of {blocks} blocks", offset=at)

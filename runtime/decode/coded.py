@@ -12,7 +12,7 @@ from ...format_spec.coding import CodecId
 from ._blocks import decode_blocks
 from ._opened import Blocks, CodedTensor, Kernel, Room
 from ._paper import decode_paper
-from ._payload import alphabets, check_sizes, matrix, read_entry_table, read_head, read_tables
+from ._payload import alphabets, check_sizes, read_entry_table, read_head, read_tables
 from ._registry import byte_array, decoder
 from .dense import check_size
 from .grouped import open_grouped
@@ -87,7 +87,7 @@ def open_coded(record: TensorRecord, payload: Payload, limits: Limits) -> CodedT
         return open_grouped(record, data, limits, head, codebook, start)
     tables, only, at = read_tables(data, start, alphabets(record.codec, head))
     entries = read_entry_table(record, data, at, head, len(only))
-    check_sizes(record, limits, head.k, matrix(record, head.order)[0], int(entries.ends[-1]))
+    check_sizes(record, limits, head.k, record.matrix(head.order)[0], int(entries.ends[-1]))
     kind = PaperTensor if record.codec == CodecId.PAPER else GappedTensor
     return kind(record, data, head, codebook, entries, start - head.size, at - start, tables, only)
 

@@ -13,7 +13,7 @@ from ...format_spec.word_models import Model, masks_by_symbol, read_model
 from ._huffman import SEVERAL, TABLE, TABLE_BITS, fill_table
 from ._masks import LANES, decode_grouped
 from ._opened import CodedTensor, Kernel, Room
-from ._payload import check_sizes, matrix, read_entry_table
+from ._payload import check_sizes, read_entry_table
 from ._tables import read_lengths
 from ._words import PLAIN, POSITIONAL, fill_word_table
 
@@ -143,6 +143,6 @@ def open_grouped(
     masks, at = read_model(data, start, 1 << head.width, read_lengths, may_be_positional=False)
     codes, at = read_model(data, at, head.k, read_lengths, may_be_positional=True)
     entries = read_entry_table(record, data, at, head, 2)
-    check_sizes(record, limits, head.k, matrix(record, head.order)[0], int(entries.ends[-1]))
+    check_sizes(record, limits, head.k, record.matrix(head.order)[0], int(entries.ends[-1]))
     sizes = (start - head.size, at - start)
     return GroupedTensor(record, data, head, codebook, entries, *sizes, ModelTables.of(masks, codes))
