@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,8 +12,7 @@ from .varint import read_varint, write_varint
 
 if TYPE_CHECKING:
     from .records import TensorRecord
-
-Bytes: TypeAlias = "bytes | np.ndarray"
+    from .varint import Bytes
 
 
 def is_exact_in_half(codebook: np.ndarray) -> bool:

@@ -22,9 +22,9 @@ from .tensors import bit_patterns
 from .varint import read_varint, write_varint
 
 if TYPE_CHECKING:
-    from .codebooks import Bytes
     from .limits import Limits
     from .records import TensorRecord
+    from .varint import Bytes
 
 FORMS = HALF_FLAG | LINEAR_FLAG
 FLAGS = COLUMNS_FLAG | FORMS | KERNEL_ZEROS_FLAG | REFERENCES_FLAG

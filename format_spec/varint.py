@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from .errors import FormatError
 
@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import numpy as np
+
+Bytes: TypeAlias = "Sequence[int] | np.ndarray"
 
 MAX_BYTES = 10
 """Bytes of the longest integer, which is below 2**64."""
@@ -25,7 +27,7 @@ def write_varint(out: bytearray, value: int) -> None:
     out.append(value)
 
 
-def read_varint(data: Sequence[int] | np.ndarray, offset: int, end: int | None = None) -> tuple[int, int]:
+def read_varint(data: Bytes, offset: int, end: int | None = None) -> tuple[int, int]:
     """Read the integer at ``data[offset]`` from bytes before ``end`` (default: all); return it and the offset after it.
 
     Raises:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
@@ -13,7 +13,9 @@ from .coding import MAX_ALPHABET, MAX_PHRASES, POSITION_CLASSES, POSITIONAL_FLAG
 from .errors import FormatError
 from .varint import read_varint, write_varint
 
-Bytes: TypeAlias = "Sequence[int] | np.ndarray"
+if TYPE_CHECKING:
+    from .varint import Bytes
+
 ReadTable: TypeAlias = Callable[..., tuple[np.ndarray, int]]
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..format_spec.codecs import items
+from ..format_spec.coded_head import read_head
 from ..format_spec.coding import CodecId
 from ..format_spec.container import HEADER_BYTES, MANIFEST, Container, Source, open_container
 from ..format_spec.graph import graphs
@@ -209,10 +210,8 @@ def _account(tensors: StoredTensors, name: str, index_bits: int) -> LayerAccount
 
 def _gap_width(tensors: StoredTensors, name: str) -> int:
     """Bits of the gaps that the paper's codec stored; 0 for another codec."""
-    from ..runtime.decode._payload import read_head
-
     record = tensors.stored[name].record
-    return read_head(record, np.frombuffer(tensors.payload(name), np.uint8)).width if record.codec == CodecId.PAPER else 0
+    return read_head(record, tensors.payload(name)).width if record.codec == CodecId.PAPER else 0
 
 
 def _overhead(container: Container) -> dict[str, int]:

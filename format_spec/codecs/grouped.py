@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..codebooks import codebook_bytes
+from ..coded_head import check_decoded, write_entry, write_head
 from ..coding import CodecId, substream_counts
 from ..errors import FormatError
 from ..tensors import SharedTensor
@@ -58,9 +59,9 @@ class Grouped:
             sizes = sizes_by_symbol(group)[symbols]
             substreams = encode_words(masks, symbols, np.zeros(len(symbols), np.int64))
             substreams += encode_words(codes, values, position_classes(sizes))
-            entries += _coded.write_entry((len(values),), map(len, substreams))
+            entries += write_entry((len(values),), map(len, substreams))
             data += b"".join(substreams)
-        head = _coded.write_head(CodecId.GROUPED, len(tensor.codebook), tensor.order, form, block_majors, group)
+        head = write_head(CodecId.GROUPED, len(tensor.codebook), tensor.order, form, block_majors, group)
         models = write_model(masks, write_table) + write_model(codes, write_table)
         return head + codebook_bytes(tensor.codebook, form) + models + entries + data
 
@@ -68,23 +69,23 @@ class Grouped:
     def decode(record: TensorRecord, payload: bytes, limits: Limits) -> SharedTensor:
         """Starts, minors, codes and codebook."""
         opened, models, entries, _, at = _read_structure(record, payload, limits)
-        blocks, codes = [], []
+        head, blocks, codes = opened.head, [], []
         for positions, (nonzeros, *lengths) in zip(opened.positions, entries, strict=True):
             substreams = []
             for part in lengths:
                 substreams.append([payload[at + begin : at + begin + size] for begin, size in _spans(part)])
                 at += sum(part)
-            groups = -(-positions // opened.width)
+            groups = -(-positions // head.width)
             symbols = decode_words(models[0], substreams[0], groups, np.zeros(groups, np.int64))
-            masks = masks_by_symbol(opened.width)[symbols]
-            occupied = (masks[:, None] >> np.arange(opened.width) & 1).astype(bool)
+            masks = masks_by_symbol(head.width)[symbols]
+            occupied = (masks[:, None] >> np.arange(head.width) & 1).astype(bool)
             offsets = np.flatnonzero(occupied)
             if len(offsets) != nonzeros:
                 raise FormatError(f"a block's masks do not have its {nonzeros} nonzeros", offset=at)
             classes = position_classes(occupied.sum(axis=1))
             blocks.append(offsets)
             codes.append(decode_words(models[1], substreams[1], nonzeros, classes))
-        coded = _coded.Coded(opened.codebook, opened.order, opened.form, opened.block_majors, opened.width, [], [], [])
+        coded = _coded.Coded(opened.codebook, head.order, head.form, head.block_majors, head.width, [], [], [])
         return from_offsets(record, coded, blocks, codes)
 
     @staticmethod
@@ -102,20 +103,20 @@ def _read_structure(
 ) -> tuple[_coded.Opened, tuple[Model, Model], list[Entry], dict[str, int], int]:
     """All but the data: (head and codebook, models of masks and codes, entries, bytes by category, offset of the data)."""
     opened = _coded.open_payload(record, payload, limits)
-    masks, at = read_model(payload, opened.after, 1 << opened.width, read_table, may_be_positional=False)
+    masks, at = read_model(payload, opened.after, 1 << opened.head.width, read_table, may_be_positional=False)
     codes, at = read_model(payload, at, len(opened.codebook), read_table, may_be_positional=True)
     opened.check_blocks(payload, at)
     entries_at, entries = at, []
     for positions in opened.positions:
-        entry, at = _read_entry(payload, at, positions, opened.width)
+        entry, at = _read_entry(payload, at, positions, opened.head.width)
         entries.append(entry)
-    head = opened.codebook_at
-    items = {"head": head, "codebook": opened.after - head, "tables": entries_at - opened.after, "entries": at - entries_at}
+    size = opened.head.size
+    items = {"head": size, "codebook": opened.after - size, "tables": entries_at - opened.after, "entries": at - entries_at}
     items["masks"] = sum(sum(entry[1]) for entry in entries)
     items["codes"] = sum(sum(entry[2]) for entry in entries)
     if sum(items.values()) != len(payload):
         raise FormatError(f"the entry table promises a payload of {sum(items.values())} bytes, not {len(payload)}", offset=at)
-    opened.check_decoded(limits, sum(entry[0] for entry in entries), leaves_zeros_out=True)
+    check_decoded(record, opened.head, limits, sum(entry[0] for entry in entries))
     return opened, (masks, codes), entries, items, at
 
 

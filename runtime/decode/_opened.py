@@ -17,9 +17,10 @@ from ...format_spec.errors import FormatError
 from ...format_spec.tensors import SharedTensor
 from ._blocks import CODE_RANGE, MISCOUNTED, OUTSIDE
 from ._huffman import PADDING, WRONG_LENGTH
-from ._payload import Entries, Head
+from ._payload import Entries
 
 if TYPE_CHECKING:
+    from ...format_spec.coded_head import CodedHead
     from ...format_spec.records import TensorRecord
     from ._registry import Executor
 
@@ -58,7 +59,7 @@ class CodedTensor(ABC):
 
     record: TensorRecord
     data: np.ndarray
-    head: Head
+    head: CodedHead
     codebook: np.ndarray
     entries: Entries
     codebook_bytes: int

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...format_spec.codebooks import read_codebook
+from ...format_spec.coded_head import alphabets, check_decoded, read_head
 from ...format_spec.coding import CodecId
 from ._blocks import decode_blocks
 from ._opened import Blocks, CodedTensor, Kernel, Room
 from ._paper import decode_paper
-from ._payload import alphabets, check_sizes, read_entry_table, read_head, read_tables
+from ._payload import read_entry_table, read_tables
 from ._registry import byte_array, decoder
 from .dense import check_size
 from .grouped import open_grouped
@@ -85,9 +86,9 @@ def open_coded(record: TensorRecord, payload: Payload, limits: Limits) -> CodedT
     codebook, start = read_codebook(record, data, head.size, head.k, head.form)
     if record.codec == CodecId.GROUPED:
         return open_grouped(record, data, limits, head, codebook, start)
-    tables, only, at = read_tables(data, start, alphabets(record.codec, head))
+    tables, only, at = read_tables(data, start, alphabets(record.codec, head.k, head.width))
     entries = read_entry_table(record, data, at, head, len(only))
-    check_sizes(record, limits, head.k, record.matrix(head.order)[0], int(entries.ends[-1]))
+    check_decoded(record, head, limits, int(entries.ends[-1]))
     kind = PaperTensor if record.codec == CodecId.PAPER else GappedTensor
     return kind(record, data, head, codebook, entries, start - head.size, at - start, tables, only)
 

@@ -8,19 +8,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ...format_spec.coded_head import check_decoded
 from ...format_spec.coding import MAX_ALPHABET, MAX_CLASSES, POSITION_CLASSES, WORD_BYTES
 from ...format_spec.word_models import Model, masks_by_symbol, read_model
 from ._huffman import SEVERAL, TABLE, TABLE_BITS, fill_table
 from ._masks import LANES, decode_grouped
 from ._opened import CodedTensor, Kernel, Room
-from ._payload import check_sizes, read_entry_table
+from ._payload import read_entry_table
 from ._tables import read_lengths
 from ._words import PLAIN, POSITIONAL, fill_word_table
 
 if TYPE_CHECKING:
+    from ...format_spec.coded_head import CodedHead
     from ...format_spec.limits import Limits
     from ...format_spec.records import TensorRecord
-    from ._payload import Head
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,7 +133,7 @@ class GroupedTensor(CodedTensor):
 
 
 def open_grouped(
-    record: TensorRecord, data: np.ndarray, limits: Limits, head: Head, codebook: np.ndarray, start: int
+    record: TensorRecord, data: np.ndarray, limits: Limits, head: CodedHead, codebook: np.ndarray, start: int
 ) -> GroupedTensor:
     """Read what follows the codebook, from ``data[start]`` on, but the data.
 
@@ -143,6 +144,6 @@ def open_grouped(
     masks, at = read_model(data, start, 1 << head.width, read_lengths, may_be_positional=False)
     codes, at = read_model(data, at, head.k, read_lengths, may_be_positional=True)
     entries = read_entry_table(record, data, at, head, 2)
-    check_sizes(record, limits, head.k, record.matrix(head.order)[0], int(entries.ends[-1]))
+    check_decoded(record, head, limits, int(entries.ends[-1]))
     sizes = (start - head.size, at - start)
     return GroupedTensor(record, data, head, codebook, entries, *sizes, ModelTables.of(masks, codes))
