@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import prod
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .coding import CodecId
+from .errors import FormatError
 from .tensors import Order, matrix_shape
+
+if TYPE_CHECKING:
+    from .limits import Limits
 
 # ONNX's TensorProto.DataType numbers, so that one published table serves both formats.
 DTYPE_IDS: dict[str, int] = {
@@ -75,6 +81,18 @@ class TensorRecord:
     def matrix(self, order: Order) -> tuple[int, int]:
         """Lengths of the major and the minor axis of the matrix view scanned in ``order``."""
         return matrix_shape(self.shape, self.row_axes, order)
+
+
+def check_size(record: TensorRecord, limits: Limits) -> None:
+    """Check the decoded size, before anything is allocated.
+
+    Raises:
+        LimitError: the dense tensor would be over the limit.
+        FormatError: it has no elements but is not raw.
+    """
+    limits.check("tensor_bytes", record.limited_bytes)
+    if record.size == 0 and record.codec != CodecId.RAW:
+        raise FormatError(f"it has no elements, so its codec must be raw, not {record.codec}", tensor=record.name)
 
 
 @dataclass(frozen=True)

@@ -15,10 +15,9 @@ from ..coded_head import CodedHead, alphabets, check_decoded, read_head, write_e
 from ..coding import CodecId, substream_counts
 from ..errors import FormatError
 from ..limits import Limits
-from ..records import TensorRecord
+from ..records import TensorRecord, check_size
 from ..tensors import Order
 from ..varint import read_varint
-from ._dense import check_size
 from ._huffman import code_lengths, decode_substream, encode_sequence, read_table, write_table
 
 

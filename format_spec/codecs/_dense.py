@@ -6,12 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..coding import CodecId
 from ..errors import FormatError
 
 if TYPE_CHECKING:
     from ..graph import Tensor
-    from ..limits import Limits
     from ..records import TensorRecord
 
 
@@ -33,14 +31,3 @@ def elements(record: TensorRecord, data: bytes, count: int) -> np.ndarray:
     if record.dtype == np.bool_ and data and max(data) > 1:
         raise FormatError("it has a bool that is neither 0 nor 1", tensor=record.name)
     return np.frombuffer(data, record.dtype.newbyteorder("<")).astype(record.dtype, copy=False)
-
-
-def check_size(record: TensorRecord, limits: Limits) -> None:
-    """Raise :class:`LimitError` when the decoded tensor would be over the limit.
-
-    Raises:
-        FormatError: the tensor has no elements but is not raw.
-    """
-    limits.check("tensor_bytes", record.limited_bytes)
-    if record.size == 0 and record.codec != CodecId.RAW:
-        raise FormatError(f"it has no elements, so its codec must be raw, not {record.codec}", tensor=record.name)

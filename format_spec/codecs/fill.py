@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..coding import CodecId
+from ..records import check_size
 from ..tensors import DenseTensor
-from ._dense import check_size, element_bytes, elements
+from ._dense import element_bytes, elements
 from ._registry import codec
 
 if TYPE_CHECKING:

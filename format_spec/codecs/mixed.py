@@ -9,9 +9,9 @@ import numpy as np
 from ..codebooks import codebook_bytes
 from ..coding import COLUMNS_FLAG, HALF_FLAG, LINEAR_FLAG, MAX_CODEBOOK, CodecId
 from ..mixed_head import MixedHead, block_sizes, check_decoded, entry_numbers, read_payload, write_head
+from ..records import check_size
 from ..tensors import SharedTensor, bit_patterns, to_scan
 from ..varint import write_varint
-from ._dense import check_size
 from ._mixed_levels import decode_block, encode_block
 from ._registry import codec
 

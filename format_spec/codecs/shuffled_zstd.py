@@ -9,8 +9,9 @@ import zstandard
 
 from ..coding import CodecId
 from ..errors import FormatError
+from ..records import check_size
 from ..tensors import DenseTensor
-from ._dense import check_size, element_bytes, elements
+from ._dense import element_bytes, elements
 from ._registry import codec
 
 if TYPE_CHECKING:

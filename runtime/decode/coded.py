@@ -10,12 +10,12 @@ import numpy as np
 from ...format_spec.codebooks import read_codebook
 from ...format_spec.coded_head import alphabets, check_decoded, read_head
 from ...format_spec.coding import CodecId
+from ...format_spec.records import check_size
 from ._blocks import decode_blocks
 from ._opened import Blocks, CodedTensor, Kernel, Room
 from ._paper import decode_paper
 from ._payload import read_entry_table, read_tables
 from ._registry import byte_array, decoder
-from .dense import check_size
 from .grouped import open_grouped
 
 if TYPE_CHECKING:

@@ -8,6 +8,7 @@ import numpy as np
 
 from ...format_spec.coding import CodecId
 from ...format_spec.errors import FormatError
+from ...format_spec.records import check_size
 from ...format_spec.tensors import DenseTensor
 from ._registry import decoder
 
@@ -15,18 +16,6 @@ if TYPE_CHECKING:
     from ...format_spec.limits import Limits
     from ...format_spec.records import TensorRecord
     from ._registry import Executor
-
-
-def check_size(record: TensorRecord, limits: Limits) -> None:
-    """Check the decoded size before anything is allocated.
-
-    Raises:
-        LimitError: the tensor is over the limit.
-        FormatError: it has no elements.
-    """
-    limits.check("tensor_bytes", record.limited_bytes)
-    if record.size == 0:
-        raise FormatError(f"it has no elements, so its codec must be raw, not {record.codec}", tensor=record.name)
 
 
 def elements(record: TensorRecord, data: np.ndarray, count: int) -> np.ndarray:
@@ -47,7 +36,7 @@ def elements(record: TensorRecord, data: np.ndarray, count: int) -> np.ndarray:
 @decoder(CodecId.RAW)
 def decode_raw(record: TensorRecord, data: np.ndarray, limits: Limits, executor: Executor | None) -> DenseTensor:
     """The payload itself, as a read-only array."""
-    limits.check("tensor_bytes", record.limited_bytes)
+    check_size(record, limits)
     return DenseTensor.of(elements(record, data, record.size).reshape(record.shape))
 
 

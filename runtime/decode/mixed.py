@@ -12,11 +12,11 @@ from ...format_spec.coding import COLUMNS_FLAG, MAX_CODEBOOK, CodecId
 from ...format_spec.errors import FormatError
 from ...format_spec.mixed_head import MixedHead, MixedPayload, block_sizes, check_decoded, entry_numbers, read_payload
 from ...format_spec.mixing import KERNEL_ZEROS_FLAG, REFERENCES_FLAG
+from ...format_spec.records import check_size
 from ...format_spec.tensors import SharedTensor
 from ._mixed_collect import collect, collect_all, count_nonzeros, first_ranks
 from ._mixed_kernel import BAD_LENGTH, BAD_RANK, BAD_REFERENCE, VALID, code_block
 from ._registry import decoder
-from .dense import check_size
 
 if TYPE_CHECKING:
     from ...format_spec.limits import Limits
