@@ -40,19 +40,6 @@ BLOCK_DEFECTS = {
 }
 
 
-@dataclass(frozen=True, eq=False)
-class Blocks:
-    """Consecutive majors of a tensor. Without ``starts`` and ``minors`` nothing is left out; else as in ``SharedTensor``.
-
-    ``first_major`` is the tensor's major that is number 0 here; ``starts`` begins with 0.
-    """
-
-    first_major: int
-    starts: np.ndarray | None
-    minors: np.ndarray | None
-    codes: np.ndarray
-
-
 @dataclass(frozen=True, eq=False, repr=False)
 class CodedTensor(ABC):
     """An open payload; its blocks decode independently of one another, from any thread."""
@@ -62,8 +49,6 @@ class CodedTensor(ABC):
     head: CodedHead
     codebook: np.ndarray
     entries: Entries
-    codebook_bytes: int
-    table_bytes: int
 
     @property
     def block_count(self) -> int:
@@ -90,20 +75,6 @@ class CodedTensor(ABC):
         """Memory of everything that decoding reads."""
         return sum(part.nbytes for part in self.fixed if isinstance(part, np.ndarray))
 
-    def items(self) -> dict[str, int]:
-        """Bytes by category; the sum is the payload's length."""
-        found = {
-            "head": self.head.size,
-            "codebook": self.codebook_bytes,
-            "tables": self.table_bytes,
-            "entries": self.entries.size,
-        }
-        bounds, first = self.entries.bounds, self.entries.first
-        bytes_of = (bounds[first[1:]] - bounds[first[:-1]]).reshape(self.block_count, -1).sum(axis=0).tolist()
-        if self.leaves_zeros_out:
-            found["masks" if self.record.codec == CodecId.GROUPED else "gaps"] = bytes_of.pop(0)
-        return {**found, "codes": sum(bytes_of)}
-
     def decode(self, executor: Executor | None = None) -> SharedTensor:
         """The whole tensor.
 
@@ -127,21 +98,6 @@ class CodedTensor(ABC):
         record, kept = self.record, (starts, minors) if self.leaves_zeros_out else (None, None)
         codes = _join(low, high, self.head.k)
         return SharedTensor(record.dtype, record.shape, record.row_axes, self.head.order, *kept, codes, self.codebook)
-
-    def decode_blocks(self, first: int, stop: int) -> Blocks:
-        """Blocks ``first`` to ``stop`` (excluded).
-
-        Raises:
-            FormatError: a block's bits are malformed.
-        """
-        ends, block_majors = self.entries.ends, self.head.block_majors
-        count = int(ends[stop] - ends[first])
-        starts = np.zeros(min(stop * block_majors, self.majors) - first * block_majors + 1, np.int64)
-        minors = np.empty(count if self.leaves_zeros_out else 0, np.uint32)
-        low, high = np.empty(count, np.uint8), np.empty(count if self.head.k > 256 else 0, np.uint8)
-        self.decode_into(first, stop, self.room(first, stop), starts[1:], minors, low, high)
-        kept = (starts, minors) if self.leaves_zeros_out else (None, None)
-        return Blocks(first * block_majors, *kept, _join(low, high, self.head.k))
 
     def _ranges(self) -> list[tuple[int, int]]:
         count, (least, most) = int(self.entries.ends[-1]), ENTRIES

@@ -39,7 +39,6 @@ class Entries:
     first: np.ndarray
     bounds: np.ndarray
     ends: np.ndarray
-    size: int
 
 
 def read_tables(data: np.ndarray, at: int, sizes: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray, int]:
@@ -78,4 +77,4 @@ def read_entry_table(record: TensorRecord, data: np.ndarray, at: int, head: Code
     bounds += after
     if bounds[-1] != len(data):
         raise FormatError(f"the entry table promises {bounds[-1] - after} bytes of data, not {len(data) - after}", offset=at)
-    return Entries(counts, first, bounds, np.concatenate([[0], np.cumsum(counts[:, 0])]), after - at)
+    return Entries(counts, first, bounds, np.concatenate([[0], np.cumsum(counts[:, 0])]))

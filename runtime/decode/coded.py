@@ -12,7 +12,7 @@ from ...format_spec.coded_head import alphabets, check_decoded, read_head
 from ...format_spec.coding import CodecId
 from ...format_spec.records import check_size
 from ._blocks import decode_blocks
-from ._opened import Blocks, CodedTensor, Kernel, Room
+from ._opened import CodedTensor, Kernel, Room
 from ._paper import decode_paper
 from ._payload import read_entry_table, read_tables
 from ._registry import byte_array, decoder
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ...format_spec.tensors import SharedTensor
     from ._registry import Executor, Payload
 
-__all__ = ["Blocks", "CodedTensor", "open_coded"]
+__all__ = ["CodedTensor", "open_coded"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -90,7 +90,7 @@ def open_coded(record: TensorRecord, payload: Payload, limits: Limits) -> CodedT
     entries = read_entry_table(record, data, at, head, len(only))
     check_decoded(record, head, limits, int(entries.ends[-1]))
     kind = PaperTensor if record.codec == CodecId.PAPER else GappedTensor
-    return kind(record, data, head, codebook, entries, start - head.size, at - start, tables, only)
+    return kind(record, data, head, codebook, entries, tables, only)
 
 
 @decoder(CodecId.SHARED, CodecId.SPARSE, CodecId.PAPER, CodecId.GROUPED)

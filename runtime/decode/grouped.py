@@ -145,5 +145,4 @@ def open_grouped(
     codes, at = read_model(data, at, head.k, read_lengths, may_be_positional=True)
     entries = read_entry_table(record, data, at, head, 2)
     check_decoded(record, head, limits, int(entries.ends[-1]))
-    sizes = (start - head.size, at - start)
-    return GroupedTensor(record, data, head, codebook, entries, *sizes, ModelTables.of(masks, codes))
+    return GroupedTensor(record, data, head, codebook, entries, ModelTables.of(masks, codes))
