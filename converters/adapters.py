@@ -26,7 +26,8 @@ from onnx import AttributeProto, NodeProto, helper
 from ..format_spec.errors import UnsupportedOperator
 from ..format_spec.tensors import DenseTensor
 from .constants import DTYPES
-from .skeleton import Skeleton, walk
+from .nodes import walk
+from .skeleton import Skeleton
 
 _BROADCASTING = ("Add", "And", "Div", "Equal", "Greater", "Less", "Mul", "Or", "Pow", "Sub", "Xor")
 

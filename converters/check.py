@@ -10,6 +10,7 @@ from onnx import AttributeProto, GraphProto, NodeProto, TensorProto
 from onnx.defs import OpSchema
 
 from ..format_spec.errors import ConversionError
+from .nodes import label
 
 
 def check_text(message: Message) -> None:
@@ -63,17 +64,17 @@ def check_names(graph: GraphProto, outer: frozenset[str] = frozenset()) -> None:
             define(value.name, "graph input")
         inputs.add(value.name)
     for index, node in enumerate(graph.node):
-        label = node.name or f"number {index} ({node.op_type or 'without operator'})"
+        told = node.name or f"number {index} ({node.op_type or 'without operator'})"
         if not node.op_type:
-            raise ConversionError("the node names no operator", node=label)
+            raise ConversionError("the node names no operator", node=told)
         for name in node.input:
             if name and name not in own and name not in outer:
-                raise ConversionError(f"reads {name!r} before anything defines it", node=label)
+                raise ConversionError(f"reads {name!r} before anything defines it", node=told)
         for attribute in node.attribute:
             if attribute.type == AttributeProto.GRAPH:
                 check_names(attribute.g, outer | own)
         for name in filter(None, node.output):
-            define(name, f"output of node {label!r}")
+            define(name, f"output of node {told!r}")
     _check_outputs(graph, outer | own)
 
 
@@ -95,12 +96,11 @@ def check_node(node: NodeProto, schema: OpSchema) -> None:
     Raises:
         ConversionError: one that the definition does not have, or lacks, or an attribute of another kind.
     """
-    label = node.name or f"{node.op_type} -> {', '.join(node.output)}"
-    _check_arity(node, schema, label)
-    _check_attributes(node, schema, label)
+    _check_arity(node, schema)
+    _check_attributes(node, schema)
 
 
-def _check_arity(node: NodeProto, schema: OpSchema, label: str) -> None:
+def _check_arity(node: NodeProto, schema: OpSchema) -> None:
     single = OpSchema.FormalParameterOption.Single
     for what, names, formal, least, most in (
         ("inputs", node.input, schema.inputs, schema.min_input, schema.max_input),
@@ -108,24 +108,24 @@ def _check_arity(node: NodeProto, schema: OpSchema, label: str) -> None:
     ):
         if not least <= len(names) <= most:
             bounds = str(least) if least == most else f"{least} to {most}" if most < 1 << 30 else f"at least {least}"
-            raise ConversionError(f"{node.op_type} has {len(names)} {what}; it takes {bounds}", node=label)
+            raise ConversionError(f"{node.op_type} has {len(names)} {what}; it takes {bounds}", node=label(node))
         for name, parameter in zip(names, formal, strict=False):
             if not name and parameter.option == single:
-                raise ConversionError(f"{node.op_type} lacks its {what[:-1]} {parameter.name!r}", node=label)
+                raise ConversionError(f"{node.op_type} lacks its {what[:-1]} {parameter.name!r}", node=label(node))
 
 
-def _check_attributes(node: NodeProto, schema: OpSchema, label: str) -> None:
+def _check_attributes(node: NodeProto, schema: OpSchema) -> None:
     """Check kinds before onnx's C++ passes see them, where a wrong one ends the process."""
     given = {attribute.name: AttributeProto.AttributeType.Name(attribute.type) for attribute in node.attribute}
     if len(given) != len(node.attribute):
-        raise ConversionError(f"{node.op_type} has an attribute twice", node=label)
+        raise ConversionError(f"{node.op_type} has an attribute twice", node=label(node))
     for name, kind in given.items():
         if name not in schema.attributes:
-            raise ConversionError(f"{node.op_type} of opset {schema.since_version} has no attribute {name!r}", node=label)
+            raise ConversionError(f"{node.op_type} of opset {schema.since_version} has no attribute {name!r}", node=label(node))
         wanted = schema.attributes[name].type
         if wanted != getattr(OpSchema.AttrType, kind, None):
             expected = str(wanted).rpartition(".")[2]
-            raise ConversionError(f"attribute {name!r} of {node.op_type} is of kind {kind}, not {expected}", node=label)
+            raise ConversionError(f"attribute {name!r} of {node.op_type} is of kind {kind}, not {expected}", node=label(node))
     for name, declared in schema.attributes.items():
         if declared.required and name not in given:
-            raise ConversionError(f"{node.op_type} lacks its attribute {name!r}", node=label)
+            raise ConversionError(f"{node.op_type} lacks its attribute {name!r}", node=label(node))

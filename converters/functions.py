@@ -20,7 +20,8 @@ from onnx.version_converter import ConvertError
 from ..format_spec.errors import ConversionError, UnsupportedOperator
 from ..format_spec.graph import OPSET
 from .check import check_node
-from .skeleton import Skeleton, dense_node, walk
+from .nodes import is_default_domain, label, walk
+from .skeleton import Skeleton, dense_node
 
 _DOMAIN = "tersor.expanded"
 """Of the local functions made here; gone once they are inlined."""
@@ -162,8 +163,7 @@ def _function(node: NodeProto, schema: Any, opset: int, types: Mapping[str, Type
         max(written, default=opset), node.SerializeToString(), taken
     )
     if not data:
-        label = node.name or f"{node.op_type} -> {', '.join(node.output)}"
-        raise UnsupportedOperator(f"ONNX defines no {node.op_type} for these types and attributes", node=label)
+        raise UnsupportedOperator(f"ONNX defines no {node.op_type} for these types and attributes", node=label(node))
     return FunctionProto.FromString(data)
 
 
@@ -199,4 +199,4 @@ def _find(op_type: str, version: int, domain: str) -> OpSchema | None:
 
 
 def _domain(name: str) -> str:
-    return "" if name == "ai.onnx" else name
+    return "" if is_default_domain(name) else name

@@ -13,7 +13,8 @@ from ..format_spec.errors import ConversionError, UnsupportedOperator
 from ..format_spec.graph import OPSET
 from .adapters import adapt, stops
 from .check import check_node
-from .skeleton import Skeleton, walk
+from .nodes import is_default_domain, label, walk
+from .skeleton import Skeleton
 
 OLDEST = 6
 """Below it operators carry attributes that meant nothing to inference, and no exporter in use writes it."""
@@ -29,8 +30,8 @@ def default_opset(model: onnx.ModelProto) -> int:
         UnsupportedOperator: one older than :data:`OLDEST`, or none because the operators are of other domains.
         ConversionError: none, two different ones, or one newer than the installed onnx.
     """
-    versions = {entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")}
-    if not versions and model.graph.node and model.graph.node[0].domain not in ("", "ai.onnx"):
+    versions = {entry.version for entry in model.opset_import if is_default_domain(entry.domain)}
+    if not versions and model.graph.node and not is_default_domain(model.graph.node[0].domain):
         raise _foreign(model.graph.node[0])
     if len(versions) != 1:
         raise ConversionError(
@@ -48,9 +49,8 @@ def default_opset(model: onnx.ModelProto) -> int:
 
 
 def _foreign(node: NodeProto) -> UnsupportedOperator:
-    label = node.name or f"{node.op_type} -> {', '.join(node.output)}"
     return UnsupportedOperator(
-        f"operator {node.op_type} belongs to domain {node.domain!r}; only ONNX's own are read", node=label
+        f"operator {node.op_type} belongs to domain {node.domain!r}; only ONNX's own are read", node=label(node)
     )
 
 
@@ -62,17 +62,16 @@ def check_operators(nodes: Iterable[NodeProto], opset: int) -> None:
         ConversionError: inputs, outputs or attributes that the operator does not have.
     """
     for node in walk(nodes):
-        label = node.name or f"{node.op_type} -> {', '.join(node.output)}"
-        if node.domain not in ("", "ai.onnx"):
+        if not is_default_domain(node.domain):
             raise _foreign(node)
         try:
             schema = onnx.defs.get_schema(node.op_type, opset, "")
         except onnx.defs.SchemaError:
-            raise UnsupportedOperator(f"ONNX opset {opset} has no operator {node.op_type}", node=label) from None
+            raise UnsupportedOperator(f"ONNX opset {opset} has no operator {node.op_type}", node=label(node)) from None
         if schema.since_version > (NEWEST if _is_pinned(node.op_type) else OPSET):
             since = schema.since_version
             message = f"{node.op_type} is defined by opset {since}; graphs are kept at opset {OPSET}: export at that or lower"
-            raise UnsupportedOperator(message, node=label)
+            raise UnsupportedOperator(message, node=label(node))
         check_node(node, schema)
 
 

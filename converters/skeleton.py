@@ -21,6 +21,7 @@ from onnx import (
 from ..format_spec.errors import ConversionError
 from ..format_spec.tensors import DenseTensor
 from .constants import MOST_DIMENSIONS, from_constant_node, from_sparse_proto, from_tensor_proto
+from .nodes import is_default_domain, walk
 
 _KEPT_BYTES = 1024
 """Tensors up to this size stay in the skeleton: shape inference reads the shapes and axes among them."""
@@ -150,15 +151,6 @@ def _make_dense(node: NodeProto, folder: Path | None) -> None:
             _make_dense(inner, folder)
 
 
-def walk(nodes: Iterable[NodeProto]) -> Iterator[NodeProto]:
-    """``nodes`` and those of their subgraphs, depth first."""
-    for node in nodes:
-        yield node
-        for attribute in node.attribute:
-            if attribute.type == AttributeProto.GRAPH:
-                yield from walk(attribute.g.node)
-
-
 def _without_constants(nodes: Iterable[NodeProto], tensors: dict[str, DenseTensor], folder: Path | None) -> Iterator[NodeProto]:
     for node in nodes:
         if _is_constant(node):
@@ -169,7 +161,7 @@ def _without_constants(nodes: Iterable[NodeProto], tensors: dict[str, DenseTenso
 
 
 def _is_constant(node: NodeProto) -> bool:
-    return node.op_type == "Constant" and node.domain in ("", "ai.onnx")
+    return node.op_type == "Constant" and is_default_domain(node.domain)
 
 
 def _add(tensors: dict[str, DenseTensor], name: str, tensor: DenseTensor, what: str) -> None:
