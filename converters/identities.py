@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 
 from ..format_spec.errors import UnsupportedOperator
-from ..format_spec.graph import Attribute, Graph, Node, Tensor
-from .dead import names_read
+from ..format_spec.graph import Graph, Node, Tensor
+from ..format_spec.names import names_defined, names_read, renamed
 
 
 def drop_identities(graph: Graph) -> Graph:
@@ -16,7 +16,7 @@ def drop_identities(graph: Graph) -> Graph:
 
     A copy of or to a name that a subgraph defines for a value of its own stays: in that subgraph one name would stand for both.
     """
-    inner = set().union(*map(_defined, graph.subgraphs()))
+    inner = set().union(*map(names_defined, graph.subgraphs()))
     outputs = {value.name for value in graph.outputs}
     fixed = outputs | {value.name for value in graph.inputs} | set(graph.initializers)
     names: dict[str, str] = {}
@@ -37,8 +37,8 @@ def drop_identities(graph: Graph) -> Graph:
         else:
             continue
         copies.add(node)
-    kept = (node for node in graph.nodes if node not in copies)
-    return replace(graph, nodes=tuple(_rename(node, lambda name: _current(names, name)) for node in kept))
+    names = {name: _current(names, name) for name in names}
+    return replace(graph, nodes=tuple(renamed(node, names) for node in graph.nodes if node not in copies))
 
 
 def refuse_training(graph: Graph, outer: Mapping[str, Tensor] = MappingProxyType({})) -> None:
@@ -47,7 +47,7 @@ def refuse_training(graph: Graph, outer: Mapping[str, Tensor] = MappingProxyType
     Raises:
         UnsupportedOperator: one does, or an input can tell it to.
     """
-    computed = _defined(graph) - set(graph.initializers)
+    computed = names_defined(graph) - set(graph.initializers)
     tensors = {name: tensor for name, tensor in outer.items() if name not in computed} | dict(graph.initializers)
     for node in graph.nodes:
         training = node.inputs[2] if node.op_type == "Dropout" and len(node.inputs) > 2 else ""
@@ -64,12 +64,6 @@ def _current(names: Mapping[str, str], name: str) -> str:
     return name
 
 
-def _defined(graph: Graph) -> set[str]:
-    """Every name that ``graph`` itself gives to a value."""
-    inputs, outputs = (value.name for value in graph.inputs), (name for node in graph.nodes for name in node.outputs)
-    return {*inputs, *graph.initializers, *outputs}
-
-
 def _is_copy(node: Node, read: Collection[str]) -> bool:
     if node.op_type == "Identity":
         return True
@@ -77,17 +71,3 @@ def _is_copy(node: Node, read: Collection[str]) -> bool:
         return False
     mask = node.outputs[1] if len(node.outputs) > 1 else ""
     return not mask or mask not in read
-
-
-def _rename(node: Node, current: Callable[[str], str]) -> Node:
-    attributes: dict[str, Attribute] = {
-        key: _rename_graph(value, current) if isinstance(value, Graph) else value for key, value in node.attributes.items()
-    }
-    inputs, outputs = tuple(map(current, node.inputs)), tuple(map(current, node.outputs))
-    return replace(node, inputs=inputs, outputs=outputs, attributes=attributes)
-
-
-def _rename_graph(graph: Graph, current: Callable[[str], str]) -> Graph:
-    """Rename captured values; names that the subgraph defines itself are never renamed."""
-    outputs = tuple(replace(value, name=current(value.name)) for value in graph.outputs)
-    return replace(graph, nodes=tuple(_rename(node, current) for node in graph.nodes), outputs=outputs)

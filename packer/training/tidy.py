@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from ...converters.dead import names_read
 from ...converters.shapes import infer_shapes
 from ...format_spec.graph import Dimension, Graph, Node, Tensor
+from ...format_spec.names import names_defined, names_read, renamed
 from ...runtime.ops._registry import find_operator
 
 _BIASED = {"Conv": 2, "ConvTranspose": 2, "Gemm": 2}
@@ -25,17 +25,17 @@ def tidy(graph: Graph) -> Graph:
     """``graph`` in its shortest form; initializers are renamed in their order."""
     nodes = [_without_defaults(_without_zero_bias(node, graph.initializers)) for node in _flattened(graph)]
     nodes = _needed(nodes, {value.name for value in graph.outputs})
-    read = {name for node in nodes for name in _reads(node)} | {value.name for value in graph.outputs}
+    read = {name for node in nodes for name in names_read(node)} | {value.name for value in graph.outputs}
     tensors = {name: tensor for name, tensor in graph.initializers.items() if name in read}
     fixed = {value.name for value in (*graph.inputs, *graph.outputs)}
     values = [*tensors, *(name for node in nodes for name in node.outputs if name)]
-    inner = {name for part in graph.subgraphs() for name in _defined(part)}
+    inner = {name for part in graph.subgraphs() for name in names_defined(part)}
     short = _names(fixed | inner)
     names = {name: name if name in fixed else next(short) for name in values} | {name: name for name in fixed}
     return replace(
         graph,
         name="",
-        nodes=tuple(replace(_renamed(node, names), name="") for node in nodes),
+        nodes=tuple(replace(renamed(node, names), name="") for node in nodes),
         initializers={names[name]: tensor for name, tensor in tensors.items()},
         metadata={},
     )
@@ -50,39 +50,13 @@ def _names(taken: set[str]) -> Iterator[str]:
         number += 1
 
 
-def _reads(node: Node) -> set[str]:
-    """What ``node`` and its subgraphs read, the subgraphs' own values among it."""
-    inner = (value for value in node.attributes.values() if isinstance(value, Graph))
-    return {name for name in node.inputs if name}.union(*map(names_read, inner))
-
-
-def _defined(graph: Graph) -> set[str]:
-    """The values that ``graph`` itself defines."""
-    outputs = (name for node in graph.nodes for name in node.outputs)
-    return {*(value.name for value in graph.inputs), *graph.initializers, *outputs}
-
-
-def _renamed(node: Node, names: Mapping[str, str]) -> Node:
-    """``node`` and what its subgraphs capture, renamed where ``names`` has another name."""
-    attributes = {n: _captures_renamed(v, names) if isinstance(v, Graph) else v for n, v in node.attributes.items()}
-    inputs = tuple(names.get(name, name) for name in node.inputs)
-    return replace(node, inputs=inputs, outputs=tuple(names.get(name, name) for name in node.outputs), attributes=attributes)
-
-
-def _captures_renamed(graph: Graph, names: Mapping[str, str]) -> Graph:
-    own = _defined(graph)
-    captured = {name: new for name, new in names.items() if name not in own}
-    outputs = tuple(replace(value, name=captured.get(value.name, value.name)) for value in graph.outputs)
-    return replace(graph, nodes=tuple(_renamed(node, captured) for node in graph.nodes), outputs=outputs)
-
-
 def _needed(nodes: list[Node], wanted: set[str]) -> list[Node]:
     """The nodes that ``wanted`` values depend on."""
     kept: list[Node] = []
     for node in reversed(nodes):
         if wanted & set(node.outputs):
             kept.append(node)
-            wanted = wanted | _reads(node)
+            wanted = wanted | names_read(node)
     return kept[::-1]
 
 

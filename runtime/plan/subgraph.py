@@ -13,6 +13,7 @@ import numpy as np
 from ...format_spec.errors import PlanError
 from ...format_spec.graph import Graph, Node, Tensor, TensorType, Value
 from ...format_spec.limits import Limits
+from ...format_spec.names import names_defined
 from ..ops._subgraph import Closure
 from .build import Common, build_plan
 from .execute import Execution
@@ -58,7 +59,7 @@ def _close_node(node: Node, owners: Owners, workers: Workers, limits: Limits) ->
 def _close(
     body: Graph, captured: Sequence[str], constants: Mapping[str, Mapping[str, Tensor]], workers: Workers, limits: Limits
 ) -> Closure:
-    own = {value.name for value in body.inputs}.union(body.initializers, *(node.outputs for node in body.nodes))
+    own = names_defined(body)
     if clash := own.intersection(free_names(body)):
         raise PlanError(f"a subgraph reads {min(clash)!r} from around it and defines it too")
     tensors = Tensors({name: found for name, found in constants.items() if name not in own}, body.initializers)
