@@ -12,7 +12,7 @@ from llvmlite import ir
 
 from ._deferred import cgutils, intrinsic, types
 from ._memory import gather, pointer
-from ._vector import F32, I32, I64, lanes_below, masked_load, prefetch_line, vector_pointer
+from ._vector import F32, I32, I64, lanes_below, load_vector, masked_load, prefetch_line, store_vector
 
 ZERO = ir.Constant(I64, 0)
 
@@ -75,7 +75,7 @@ def _emit_band(b: Any, function: Any, V: int) -> None:
         to, at = b.add(target, b.mul(rows.index, size)), b.add(row, b.mul(rows.index, pitch))
         with cgutils.for_range_slice(b, ZERO, size, ir.Constant(I64, 4 * V), I64) as (offset, _):
             value = read(pointer(b, b.add(at, offset)))
-            b.store(value, vector_pointer(b, pointer(b, b.add(to, offset)), ZERO, value.type)).align = 4
+            store_vector(b, value, pointer(b, b.add(to, offset)))
     b.ret(b.add(target, b.mul(count, size)))
 
 
@@ -90,9 +90,7 @@ def _emit_line(b: Any, function: Any, V: int) -> None:
                 at = b.add(offset, ir.Constant(I64, size * k))
                 source, to = b.add(line, at), pointer(b, b.add(target, at))
                 prefetch_line(b, pointer(b, b.add(source, ahead)))
-                value = b.load(vector_pointer(b, pointer(b, source), ZERO, vector))
-                value.align = 4
-                b.store(value, vector_pointer(b, to, ZERO, vector)).align = 4
+                store_vector(b, load_vector(b, pointer(b, source), vector), to)
     b.ret(b.add(target, end))
 
 
@@ -129,7 +127,7 @@ def _each_row(b: Any, target: Any, step: Any, row: Any, pitch: Any, count: Any, 
     b.position_at_end(loop)
     to, at, left = b.phi(I64), b.phi(I64), b.phi(I64)
     value = read(pointer(b, at))
-    b.store(value, vector_pointer(b, pointer(b, to), ZERO, value.type)).align = 4
+    store_vector(b, value, pointer(b, to))
     after = b.add(to, step), b.add(at, pitch), b.sub(left, ir.Constant(I64, 1))
     for phi, first, following in zip((to, at, left), (target, row, count), after, strict=True):
         phi.add_incoming(first, before)
@@ -151,9 +149,7 @@ def _every(b: Any, V: int, apart: int, *bounds: Any) -> Callable[[Any], Any]:
     def load(source: Any, k: int) -> Any:
         if masks:
             return masked_load(b, b.gep(source, [begins[k]]), masks[k], vector)
-        value = b.load(vector_pointer(b, source, begins[k], vector))
-        value.align = 4
-        return value
+        return load_vector(b, b.gep(source, [begins[k]]), vector)
 
     def read(source: Any) -> Any:
         parts = [load(source, k) for k in range(apart)]

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 from llvmlite import ir
 
 from ._deferred import cgutils
-from ._vector import F32, I32, I64, lanes_below, masked_load, masked_store, prefetch_line, splat
+from ._vector import F32, I32, I64, lanes_below, load_vector, masked_load, masked_store, prefetch_line, splat, store_vector
 
 AHEAD = 2048
 """Elements by which rows are asked for ahead of time: what fetches them by itself ends with each page of memory."""
@@ -79,9 +79,7 @@ class Fold:
 
     def load(self, place: Any) -> Any:
         """The vector at ``place``."""
-        value = self.b.load(self.b.bitcast(place, self.vector.as_pointer()))
-        value.align = 4
-        return value
+        return load_vector(self.b, place, self.vector)
 
     def load_ahead(self, place: Any, row: Any) -> Any:
         """A whole vector of a row of a window, the next ones being asked for: a number that is not constant is any row's."""
@@ -105,6 +103,6 @@ class Fold:
         """Write a vector, or the first ``left`` lanes."""
         b = self.b
         if left is None:
-            b.store(value, b.bitcast(target, self.vector.as_pointer())).align = 4
+            store_vector(b, value, target)
         else:
             masked_store(b, value, target, lanes_below(b, left, self.width))

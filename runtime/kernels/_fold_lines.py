@@ -9,7 +9,7 @@ from llvmlite import ir
 from ._deferred import intrinsic, types
 from ._fold import Fold, Over
 from ._memory import gather, pointer
-from ._vector import I64, lanes_below, masked_load
+from ._vector import I8, I64, lanes_below, masked_load
 
 
 @intrinsic
@@ -28,7 +28,7 @@ def fold_rows(typingctx: Any, lanes: Any, adds: Any, target: Any, source: Any, s
         def emit(over: Over) -> None:
             def vector(at: Any, left: Any) -> None:
                 def row(i: Any) -> Any:
-                    place = b.gep(b.bitcast(b.gep(first, [at]), ir.IntType(8).as_pointer()), [b.mul(i, step)])
+                    place = b.gep(b.bitcast(b.gep(first, [at]), I8.as_pointer()), [b.mul(i, step)])
                     source = b.bitcast(place, first.type)
                     if left is not None:
                         return masked_load(b, source, lanes_below(b, left, V), fold.vector, fold.neutral)

@@ -10,7 +10,7 @@ from llvmlite import ir
 from ._deferred import cgutils, intrinsic, types
 from ._fold import Fold, Over
 from ._memory import pointer
-from ._vector import I64, either, lanes_below, masked_load
+from ._vector import I8, I64, either, lanes_below, masked_load
 
 
 class _Columns:
@@ -74,7 +74,7 @@ def fold_windows(
         kept = [cgutils.alloca_once(b, fold.vector) for _ in range(apart)]
 
         def place(row: Any, column: Any) -> Any:
-            line = b.gep(b.bitcast(plane, ir.IntType(8).as_pointer()), [b.mul(row, step)])
+            line = b.gep(b.bitcast(plane, I8.as_pointer()), [b.mul(row, step)])
             return b.gep(b.bitcast(line, plane.type), [column])
 
         def keep(vectors: list[Any]) -> None:

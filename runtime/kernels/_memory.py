@@ -18,9 +18,11 @@ from ._vector import (
     call,
     element_pointer,
     lanes_below,
+    load_vector,
     masked_load,
     prefetch_line,
     splat,
+    store_vector,
 )
 
 F32_POINTER = F32.as_pointer()
@@ -54,7 +56,7 @@ def _mover(lanes: Any, others: int, emit: Callable[..., Any]) -> Any:
     def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         _, target, source, *numbers = arguments
         value = emit(builder, pointer(builder, source), *numbers)
-        builder.store(value, builder.bitcast(pointer(builder, target), value.type.as_pointer())).align = 4
+        store_vector(builder, value, pointer(builder, target))
         return context.get_dummy_value()
 
     return signature, codegen
@@ -66,9 +68,7 @@ def copy_vector(typingctx: Any, lanes: Any, target: Any, source: Any) -> Any:
     vector = ir.VectorType(F32, len(lanes))
 
     def emit(builder: Any, source: Any) -> Any:
-        value = builder.load(builder.bitcast(source, vector.as_pointer()))
-        value.align = 4
-        return value
+        return load_vector(builder, source, vector)
 
     return _mover(lanes, 0, emit)
 

@@ -13,7 +13,7 @@ from llvmlite import ir
 
 from ._deferred import cgutils
 
-I64, I32, F32 = ir.IntType(64), ir.IntType(32), ir.FloatType()
+I64, I32, I8, F32 = ir.IntType(64), ir.IntType(32), ir.IntType(8), ir.FloatType()
 
 
 def element_pointer(context: Any, builder: Any, kind: Any, array: Any, index: Any) -> Any:
@@ -29,6 +29,18 @@ def vector_pointer(builder: Any, base: Any, index: Any, vector: ir.VectorType) -
 def splats_at(b: Any, places: Sequence[Any], lanes: int) -> list[Any]:
     """Vectors that hold the float32 at one of the ``places`` each, in every lane."""
     return [splat(b, b.load(place), lanes) for place in places]
+
+
+def load_vector(b: Any, place: Any, vector: ir.VectorType) -> Any:
+    """The float32 vector at ``place``, no more aligned than its elements."""
+    value = b.load(b.bitcast(place, vector.as_pointer()))
+    value.align = 4
+    return value
+
+
+def store_vector(b: Any, value: Any, place: Any) -> None:
+    """Write a float32 vector to ``place``, no more aligned than its elements."""
+    b.store(value, b.bitcast(place, value.type.as_pointer())).align = 4
 
 
 def load_vectors(b: Any, place: Any, count: int, vector: ir.VectorType) -> list[Any]:
@@ -84,6 +96,12 @@ def call(builder: Any, name: str, result: Any, arguments: list[Any]) -> Any:
     return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), arguments)
 
 
+def fma(b: Any, x: Any, y: Any, z: Any) -> Any:
+    """``x * y + z``, rounded once, of float32 or of vectors of them."""
+    kind = f"v{x.type.count}f32" if isinstance(x.type, ir.VectorType) else "f32"
+    return call(b, f"llvm.fma.{kind}", x.type, [x, y, z])
+
+
 def masked_load(builder: Any, pointer: Any, mask: Any, vector: ir.VectorType, other: Any = None) -> Any:
     """The lanes of ``mask`` from memory, those of the vector ``other`` (zeros when there is none) elsewhere."""
     address = builder.bitcast(pointer, vector.as_pointer())
@@ -101,4 +119,4 @@ def masked_store(builder: Any, value: Any, pointer: Any, mask: Any) -> None:
 def prefetch_line(builder: Any, pointer: Any, *, write: bool = False) -> None:
     """Ask for the cache line at ``pointer``, which need not exist."""
     hints = [ir.Constant(I32, hint) for hint in (int(write), 3, 1)]
-    call(builder, "llvm.prefetch.p0", ir.VoidType(), [builder.bitcast(pointer, ir.IntType(8).as_pointer()), *hints])
+    call(builder, "llvm.prefetch.p0", ir.VoidType(), [builder.bitcast(pointer, I8.as_pointer()), *hints])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from llvmlite import ir
@@ -10,7 +10,19 @@ from llvmlite import ir
 from ._deferred import cgutils, intrinsic, types
 from ._jit import jit
 from ._memory import clip, pointer
-from ._vector import F32, I64, call, lanes_below, masked_load, masked_store, prefetch_line, splat, splats_at
+from ._vector import (
+    F32,
+    I64,
+    fma,
+    lanes_below,
+    load_vector,
+    masked_load,
+    masked_store,
+    prefetch_line,
+    splat,
+    splats_at,
+    store_vector,
+)
 
 LANES = 16
 """Floats that are finished at a time, and that sums, scales and shifts are padded to a multiple of."""
@@ -31,15 +43,13 @@ def _finish_vector(
         y, sums, parts, pitch, count, scale, shift, bounds, residual = arguments
 
         def load(address: Any) -> Any:
-            value = b.load(b.bitcast(pointer(b, address), vector.as_pointer()))
-            value.align = 4
-            return value
+            return load_vector(b, pointer(b, address), vector)
 
         total = cgutils.alloca_once_value(b, load(sums))
         with cgutils.for_range_slice(b, ir.Constant(I64, 1), parts, ir.Constant(I64, 1), I64) as (part, _):
             b.store(b.fadd(b.load(total), load(b.add(sums, b.mul(part, pitch)))), total)
         low, high = (splat(b, b.load(b.gep(pointer(b, bounds), [ir.Constant(I64, i)])), LANES) for i in range(2))
-        scaled = call(b, f"llvm.fma.v{LANES}f32", vector, [b.load(total), load(scale), load(shift)])
+        scaled = fma(b, b.load(total), load(scale), load(shift))
         kept = cgutils.alloca_once_value(b, scaled)
         whole, added = b.icmp_signed(">=", count, ir.Constant(I64, LANES)), b.icmp_signed("!=", residual, ir.Constant(I64, 0))
         prefetch_line(b, pointer(b, b.add(y, ir.Constant(I64, AHEAD))), write=True)
@@ -47,8 +57,7 @@ def _finish_vector(
             with all_lanes:
                 with b.if_then(added):
                     b.store(b.fadd(scaled, load(residual)), kept)
-                value = clip(b, b.load(kept), low, high)
-                b.store(value, b.bitcast(pointer(b, y), vector.as_pointer())).align = 4
+                store_vector(b, clip(b, b.load(kept), low, high), pointer(b, y))
             with some_lanes:
                 mask = lanes_below(b, count, LANES)
                 with b.if_then(added):
@@ -77,6 +86,13 @@ def factors_at(b: Any, affine: Any, V: int) -> list[Any]:
     bounds."""
     scale, shift, low = (pointer(b, b.extract_value(affine, k)) for k in range(3))
     return splats_at(b, (scale, shift, low, b.gep(low, [ir.Constant(I64, 1)])), V)
+
+
+def finished(b: Any, value: Any, factors: Sequence[Any], residual: Any = None) -> Any:
+    """``clip(value * scale + shift + residual, low, high)`` of vectors, ``factors`` being as :func:`factors_at` has them."""
+    scale, shift, low, high = factors
+    value = fma(b, value, scale, shift)
+    return clip(b, value if residual is None else b.fadd(value, residual), low, high)
 
 
 def each_vector(b: Any, count: Any, V: int, emit: Callable[[Any, Any], None]) -> None:
@@ -110,25 +126,21 @@ def finish_rows(
 
         def load(base: Any, at: Any, mask: Any = None) -> Any:
             place = b.gep(pointer(b, base), [at])
-            if mask is not None:
-                return masked_load(b, place, mask, vector)
-            value = b.load(b.bitcast(place, vector.as_pointer()))
-            value.align = 4
-            return value
+            return load_vector(b, place, vector) if mask is None else masked_load(b, place, mask, vector)
 
         def finish(row: Any, column: Any, mask: Any) -> None:
             value, at = load(sums, b.add(b.mul(row, pitch), column)), b.add(b.mul(row, width), column)
-            scaled, before = call(b, f"llvm.fma.v{V}f32", vector, [value, *factors[:2]]), b.block
+            scaled, before = fma(b, value, *factors[:2]), b.block
             with b.if_then(with_residual):
                 other, inside = b.fadd(scaled, load(residual, at, mask)), b.block
             total = b.phi(vector)
             total.add_incoming(scaled, before)
             total.add_incoming(other, inside)
-            place, finished = b.gep(pointer(b, y), [at]), clip(b, total, *factors[2:])
+            place, output = b.gep(pointer(b, y), [at]), clip(b, total, *factors[2:])
             if mask is None:
-                b.store(finished, b.bitcast(place, vector.as_pointer())).align = 4
+                store_vector(b, output, place)
             else:
-                masked_store(b, finished, place, mask)
+                masked_store(b, output, place, mask)
 
         def down(column: Any, mask: Any) -> None:
             with cgutils.for_range(b, rows, intp=I64) as loop:

@@ -13,7 +13,7 @@ from ._atomic import code_of, number_at
 from ._deferred import cgutils, intrinsic, types
 from ._jit import jit
 from ._memory import floats_at, pointer
-from ._vector import F32, I32, I64, call, prefetch_line, splat, vector_pointer
+from ._vector import F32, I32, I64, call, fma, load_vector, prefetch_line, splat, store_vector
 from .order import FACTS, PIECES, WORK, X, Y
 from .shared import Shared, evenly, one_order
 from .team import take
@@ -91,21 +91,19 @@ def normalise_vector(
     vector = ir.VectorType(F32, len(lanes))
 
     def load(b: Any, place: Any) -> Any:
-        value = b.load(b.bitcast(pointer(b, place), vector.as_pointer()))
-        value.align = 4
-        return value
+        return load_vector(b, pointer(b, place), vector)
 
     def codegen(context: Any, b: Any, signature: Any, arguments: Any) -> Any:
         _, target, source, first, rows, pitch, factor, bias = arguments
-        factor, bias, fma = splat(b, factor, vector.count), splat(b, bias, vector.count), f"llvm.fma.v{vector.count}f32"
+        factor, bias = splat(b, factor, vector.count), splat(b, bias, vector.count)
         sums = cgutils.alloca_once_value(b, ir.Constant(vector, None))
         with cgutils.for_range(b, rows, intp=I64) as loop:
             line = load(b, b.add(first, b.mul(loop.index, pitch)))
-            b.store(call(b, fma, vector, [line, line, b.load(sums)]), sums)
+            b.store(fma(b, line, line, b.load(sums)), sums)
         ahead = b.mul(pitch, ir.Constant(I64, AHEAD))
         prefetch_line(b, pointer(b, b.add(b.add(first, b.mul(rows, pitch)), ahead)))
         prefetch_line(b, pointer(b, b.add(target, ahead)), write=True)
-        base, own = call(b, fma, vector, [factor, b.load(sums), bias]), load(b, source)
+        base, own = fma(b, factor, b.load(sums), bias), load(b, source)
         beyond = [b.fcmp_ordered(op, base, _all(vector, bound)) for op, bound in (("<", LEAST), (">", MOST))]
         flag = call(b, f"llvm.vector.reduce.or.v{vector.count}i1", ir.IntType(1), [b.or_(*beyond)])
         with b.if_else(flag, likely=False) as (extraordinary, ordinary):
@@ -119,7 +117,7 @@ def normalise_vector(
         value = b.phi(vector)
         value.add_incoming(exact, exactly)
         value.add_incoming(quick, quickly)
-        b.store(value, vector_pointer(b, pointer(b, target), ir.Constant(I64, 0), vector)).align = 4
+        store_vector(b, value, pointer(b, target))
         return context.get_dummy_value()
 
     return types.void(lanes, *[types.intp] * 5, types.float32, types.float32), codegen
@@ -138,7 +136,7 @@ def _inverse_root(b: Any, value: Any) -> Any:
     )
     root, negative = b.bitcast(b.sub(magic, half), vector), b.fmul(value, _all(vector, -0.5))
     for _ in range(3):
-        factor = call(b, f"llvm.fma.v{vector.count}f32", vector, [negative, b.fmul(root, root), _all(vector, 1.5)])
+        factor = fma(b, negative, b.fmul(root, root), _all(vector, 1.5))
         root = b.fmul(root, factor)
     return root
 

@@ -10,10 +10,8 @@ from ._atomic import emitted
 from ._deferred import cgutils, intrinsic, types
 from ._jit import jit
 from ._memory import opaque
-from ._vector import F32, I64, call, either, load_vectors, prefetch_line, splat, store_vectors, vector_pointer
+from ._vector import F32, I8, I64, either, fma, load_vectors, prefetch_line, splat, store_vectors, vector_pointer
 from .tile import Tile
-
-I8 = ir.IntType(8)
 
 INPUTS, WEIGHTS, SUMS, STEP, ROWS, PITCH, UNITS, UNIT, FIRST, CODEBOOK = range(10)
 OUTPUTS, RESIDUAL, SCALE, SHIFT, BOUNDS, PLANE, CHANNELS = range(10, 17)
@@ -145,7 +143,7 @@ def _walk(b: Any, inputs: _Rows, weights: Any, codebook: Any, rows: Any, start: 
             weight = b.load(b.gep(codebook, [b.zext(weight, I64)]))
         weight = splat(b, weight, vector.count)
         for r, phi in enumerate(totals[t]):
-            totals[t][r] = call(b, f"llvm.fma.v{vector.count}f32", vector, [weight, values[r], phi])
+            totals[t][r] = fma(b, weight, values[r], phi)
             phi.add_incoming(start[t][r], before)
             phi.add_incoming(totals[t][r], walk)
     following = b.add(number, ir.Constant(I64, 1))

@@ -13,7 +13,7 @@ from llvmlite import ir
 
 from ._deferred import cgutils, intrinsic, types
 from ._memory import opaque, pointer
-from ._vector import F32, I64, call, either, load_vectors, prefetch_line, splat, store_vectors
+from ._vector import F32, I64, either, fma, load_vectors, prefetch_line, splat, store_vectors
 from .walk import listed, loop, weights
 
 LANES = 16
@@ -42,8 +42,7 @@ class _Sums:
         b = self.b
         place = opaque(b, b.gep(packed, [b.mul(column, ir.Constant(I64, LANES * self.registers))]))
         inputs, factor = load_vectors(b, place, self.registers, self.vector), splat(b, weight, LANES)
-        fma = f"llvm.fma.v{LANES}f32"
-        return [call(b, fma, self.vector, [factor, value, sum_]) for value, sum_ in zip(inputs, sums, strict=True)]
+        return [fma(b, factor, value, sum_) for value, sum_ in zip(inputs, sums, strict=True)]
 
     def ask_for(self, place: Any) -> None:
         """Ask for the cache lines of sums."""

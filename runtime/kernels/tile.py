@@ -17,22 +17,24 @@ from typing import Any, TypeAlias
 
 from llvmlite import ir
 
-from ._memory import clip, opaque
+from ._memory import opaque
 from ._vector import (
     F32,
+    I8,
+    I32,
     I64,
-    call,
     either,
+    fma,
+    load_vector,
     load_vectors,
     masked_load,
     masked_store,
     splat,
     splats_at,
+    store_vector,
     store_vectors,
-    vector_pointer,
 )
-
-I32, I8 = ir.IntType(32), ir.IntType(8)
+from .finish import finished
 
 OFFSET = 16
 """From this bit on, the word of an entry with codes is its offset in vectors."""
@@ -105,8 +107,7 @@ class Tile:
         for r in range(self.rows):
             value = self._load(source, r * self.lanes)
             for t, weight in enumerate(factors):
-                operands = [splat(b, weight, self.lanes), value, phis[t][r]]
-                added[t].append(call(b, f"llvm.fma.v{self.lanes}f32", self.vector, operands))
+                added[t].append(fma(b, splat(b, weight, self.lanes), value, phis[t][r]))
         following = b.add(i, ir.Constant(I64, weights.size(len(sums))))
         i.add_incoming(following, loop)
         b.cbranch(b.icmp_signed("<", following, end), loop, done)
@@ -131,16 +132,16 @@ class Tile:
         for r, (value, mask) in enumerate(zip_longest(sums, masks)):
             at = b.mul(pitch, ir.Constant(I64, r))
             other = None if residual is None else self._other(b.gep(residual, [at]), mask)
-            finished = self._finished(value, other, affine)
+            output = finished(b, value, affine, other)
             if mask is None:
-                b.store(finished, vector_pointer(b, target, at, self.vector)).align = 4
+                store_vector(b, output, b.gep(target, [at]))
             else:
-                masked_store(b, finished, b.gep(target, [at]), mask)
+                masked_store(b, output, b.gep(target, [at]), mask)
 
     def mean(self, sums: list[Any], count: Any, affine: Affine, masks: Sequence[Any]) -> Any:
         """The mean, a float32, of ``clip(sum * scale + shift, low, high)`` in the ``count`` lanes of the masks."""
         b, zero = self.b, ir.Constant(self.vector, None)
-        parts = [b.select(mask, self._finished(v, None, affine), zero) for v, mask in zip(sums, masks, strict=True)]
+        parts = [b.select(mask, finished(b, v, affine), zero) for v, mask in zip(sums, masks, strict=True)]
         total = reduce(b.fadd, parts)
         for half in (self.lanes >> n for n in range(1, self.lanes.bit_length())):  # each half added to the other
             order = ir.Constant(ir.VectorType(I32, self.lanes), [(lane + half) % self.lanes for lane in range(self.lanes)])
@@ -158,15 +159,8 @@ class Tile:
             return masked_load(self.b, residual, mask, self.vector)
         return self._load(residual, 0)
 
-    def _finished(self, value: Any, other: Any, affine: Affine) -> Any:
-        scale, shift, low, high = affine
-        value = call(self.b, f"llvm.fma.v{self.lanes}f32", self.vector, [value, scale, shift])
-        return clip(self.b, value if other is None else self.b.fadd(value, other), low, high)
-
     def _load(self, base: Any, at: int) -> Any:
-        value = self.b.load(vector_pointer(self.b, base, ir.Constant(I64, at), self.vector))
-        value.align = 4
-        return value
+        return load_vector(self.b, self.b.gep(base, [ir.Constant(I64, at)]), self.vector)
 
     def _join(self, incoming: list[tuple[Any, Any]]) -> Any:
         phi = self.b.phi(self.vector)

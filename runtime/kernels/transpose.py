@@ -8,7 +8,7 @@ from llvmlite import ir
 
 from ._deferred import intrinsic, types
 from ._memory import pointer
-from ._vector import F32, I32, I64, prefetch_line
+from ._vector import F32, I32, I64, load_vector, prefetch_line, store_vector
 
 SIDE = 16
 """Rows and columns of a tile."""
@@ -33,9 +33,7 @@ def transpose_tile(typingctx: Any, target: Any, target_pitch: Any, source: Any, 
             row = b.select(b.icmp_signed("<", number, last), number, last)
             place = b.add(source, b.mul(pitch, row))
             prefetch_line(b, pointer(b, b.add(place, ahead)))
-            value = b.load(b.bitcast(pointer(b, place), vector.as_pointer()))
-            value.align = 4
-            rows.append(value)
+            rows.append(load_vector(b, pointer(b, place), vector))
         for step in (1, 2, 4, 8):
             low = [i + SIDE - step if i & step else i for i in range(SIDE)]
             high = [i + SIDE if i & step else i + step for i in range(SIDE)]
@@ -46,7 +44,7 @@ def transpose_tile(typingctx: Any, target: Any, target_pitch: Any, source: Any, 
                     rows[i], rows[i + step] = (b.shuffle_vector(*pair, mask) for mask in masks)
         for i, value in enumerate(rows):
             place = pointer(b, b.add(target, b.mul(target_pitch, ir.Constant(I64, i))))
-            b.store(value, b.bitcast(place, vector.as_pointer())).align = 4
+            store_vector(b, value, place)
         return context.get_dummy_value()
 
     return types.void(*[types.intp] * 6), codegen

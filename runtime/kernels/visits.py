@@ -11,7 +11,7 @@ from llvmlite import ir
 from ._atomic import emitted
 from ._deferred import cgutils, intrinsic, types
 from ._jit import jit
-from ._vector import F32, I64, lanes_below, prefetch_line
+from ._vector import F32, I8, I32, I64, lanes_below, prefetch_line
 from .tile import Affine, Tile, Weights
 
 FIRST, LAST, RESIDUAL, PARTIAL = 1, 2, 4, 8
@@ -35,8 +35,6 @@ numbers say what is left of a partial tile, or of any whose sums are shifted: la
 next vector has, and vectors that have any. From :data:`WORDS` on, the same in every run, unless weights are streamed: addresses
 of words, codebook, start, channels, flags, shifts and bounds (low, high).
 """
-
-I32, I8 = ir.IntType(32), ir.IntType(8)
 
 
 def emit_visits(b: Any, task: Any, tile: Tile, *, coded: bool, means: bool) -> None:

@@ -16,7 +16,7 @@ from llvmlite import ir
 
 from ._deferred import intrinsic, types
 from ._memory import opaque, pointer
-from ._vector import F32, I64, call
+from ._vector import F32, I8, I64, fma
 
 TOGETHER = 8
 """Nonzeros of one round."""
@@ -61,7 +61,7 @@ def loop(b: Any, begin: Any, end: Any, step: int, body: Callable[[Any, list[Any]
 def weights(b: Any, codes: Any, codebook: Any, i: Any, count: int) -> list[Any]:
     """The float32 weights of entries ``i`` to ``i + count``: looked up by code, or the entries themselves."""
     kind = codes.type.pointee
-    if kind == ir.IntType(8) and count in (4, 8):
+    if kind == I8 and count in (4, 8):
         whole = ir.IntType(8 * count)
         word = b.load(b.bitcast(b.gep(codes, [i]), whole.as_pointer()))
         word.align = 1
@@ -98,7 +98,7 @@ def dot(typingctx: Any, minor: Any, code: Any, x: Any, minors: Any, codes: Any, 
                 sums = list(sums)
                 inputs = _elements(b, first, index, i, count)
                 for n, (weight, place) in enumerate(zip(weights(b, entries, values, i, count), inputs, strict=True)):
-                    sums[n % SUMS] = call(b, "llvm.fma.f32", F32, [weight, b.load(place), sums[n % SUMS]])
+                    sums[n % SUMS] = fma(b, weight, b.load(place), sums[n % SUMS])
                 return sums
 
             return body
@@ -128,7 +128,7 @@ def scatter(
                     at = b.add(i, _const(n))
                     place = opaque(b, _elements(b, first, index, at, 1)[0])
                     (weight,) = weights(b, entries, values, at, 1)
-                    b.store(call(b, "llvm.fma.f32", F32, [weight, arguments[6], b.load(place)]), place)
+                    b.store(fma(b, weight, arguments[6], b.load(place)), place)
                 return []
 
             return body

@@ -13,7 +13,7 @@ from ._atomic import code_of, number_at
 from ._deferred import intrinsic, types
 from ._jit import jit
 from ._memory import address, copy_lanes, float_at, floats_at, pointer, put_float
-from ._vector import F32, I64, call
+from ._vector import I64, fma
 from .finish import LANES, finish_line
 from .matrix import Layout, Matrix
 from .order import FACTS, OTHER, PIECES, SCRATCH, WORK, X, Y
@@ -176,7 +176,7 @@ def add_columns(
                 totals = [b.load(output) for output in outputs]
                 for column, scale in zip(columns, scales, strict=True):
                     found = weights(b, column, values, i, width)
-                    totals = [call(b, "llvm.fma.f32", F32, [w, scale, s]) for w, s in zip(found, totals, strict=True)]
+                    totals = [fma(b, w, scale, s) for w, s in zip(found, totals, strict=True)]
                 for total, output in zip(totals, outputs, strict=True):
                     b.store(total, output)
                 return []

@@ -7,9 +7,9 @@ from typing import Any
 from llvmlite import ir
 
 from .._deferred import cgutils, intrinsic, types
-from .._memory import clip, pointer
-from .._vector import I64, call, lanes_below, masked_load, masked_store
-from ..finish import factors_at
+from .._memory import pointer
+from .._vector import I64, lanes_below, masked_load, masked_store
+from ..finish import factors_at, finished
 from ..walk import F32_BYTES
 from ..winograd.transforms import Vectors
 from .terms import OUTPUTS, PRODUCTS, SUMS
@@ -103,13 +103,14 @@ class _Finish:
         for k, value in enumerate(values):
             first = ir.Constant(I64, k * v.lanes)
             place, mask = b.add(at, first), None if left is None else lanes_below(b, b.sub(left, first), v.lanes)
-            scaled = call(b, f"llvm.fma.v{v.lanes}f32", v.type, [value, *self.factors[:2]])
-            if added and mask is None:
-                scaled = b.fadd(scaled, v.load(self.residual, place))
-            elif added:
-                scaled = b.fadd(scaled, masked_load(b, b.gep(self.residual, [place]), mask, v.type))
-            clipped = clip(b, scaled, *self.factors[2:])
+            residual = self._residual_at(place, mask) if added else None
+            output = finished(b, value, self.factors, residual)
             if mask is None:
-                v.store(clipped, self.target, place)
+                v.store(output, self.target, place)
             else:
-                masked_store(b, clipped, b.gep(self.target, [place]), mask)
+                masked_store(b, output, b.gep(self.target, [place]), mask)
+
+    def _residual_at(self, place: Any, mask: Any) -> Any:
+        if mask is None:
+            return self.v.load(self.residual, place)
+        return masked_load(self.b, self.b.gep(self.residual, [place]), mask, self.v.type)

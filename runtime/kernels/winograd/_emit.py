@@ -9,12 +9,10 @@ from llvmlite import ir
 
 from .. import walk
 from .._deferred import cgutils, intrinsic, types
-from .._memory import clip, pointer
-from .._vector import I64, call, lanes_below, masked_load, masked_store
-from ..finish import each_vector, factors_at
+from .._memory import pointer
+from .._vector import I8, I64, lanes_below, masked_load, masked_store
+from ..finish import each_vector, factors_at, finished
 from .transforms import OUTPUTS, POINTS, TAPS, Vectors
-
-I8 = ir.IntType(8)
 
 
 def _instruction(signature: Any, emit: Callable[..., None]) -> Any:
@@ -141,15 +139,14 @@ def finish_maxima(typingctx: Any, lanes: Any, y: Any, width: Any, sums: Any, pit
         def larger(one: Any, other: Any) -> Any:
             return b.select(b.fcmp_ordered(">", other, one), other, one)
 
-        def finished(at: Any) -> Any:
-            scaled = call(b, f"llvm.fma.v{v.lanes}f32", v.type, [v.load(pointer(b, sums), at), *factors[:2]])
-            return clip(b, scaled, *factors[2:])
+        def output(at: Any) -> Any:
+            return finished(b, v.load(pointer(b, sums), at), factors)
 
         def down(column: Any, mask: Any) -> None:
             with cgutils.for_range(b, rows, intp=I64) as loop:
                 first = b.mul(b.add(b.mul(loop.index, pitch), column), ir.Constant(I64, 2))
                 both = [b.add(first, ir.Constant(I64, k * v.lanes)) for k in range(2)]
-                value = larger(*v.halved(*(larger(finished(at), finished(b.add(at, pitch))) for at in both)))
+                value = larger(*v.halved(*(larger(output(at), output(b.add(at, pitch))) for at in both)))
                 place = b.gep(pointer(b, y), [b.add(b.mul(loop.index, width), column)])
                 if mask is None:
                     v.store(value, place, 0)

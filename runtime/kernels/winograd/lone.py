@@ -13,7 +13,7 @@ from .._atomic import call_at, emitted, number_at
 from .._deferred import cgutils, intrinsic, types
 from .._jit import jit
 from .._memory import address, float_at, put_float
-from .._vector import F32, I64, call, splat, vector_pointer
+from .._vector import F32, I64, fma, load_vector, splat, store_vector
 from ..multiply import FIRST, INPUTS, ROWS, SUMS, UNIT, UNITS, WEIGHTS
 from ..pieces import MULTIPLIERS
 from .transforms import PRODUCTS
@@ -61,9 +61,7 @@ def _emit(b: Any, task: Any, T: int) -> None:
     vector = ir.VectorType(F32, T)
 
     def load(base: Any, index: Any) -> Any:
-        value = b.load(vector_pointer(b, base, index, vector))
-        value.align = 4
-        return value
+        return load_vector(b, b.gep(base, [index]), vector)
 
     with cgutils.for_range(b, units, intp=I64) as loop:
         own, place = b.gep(weights, [b.mul(loop.index, unit)]), b.mul(loop.index, ir.Constant(I64, T))
@@ -75,7 +73,7 @@ def _emit(b: Any, task: Any, T: int) -> None:
 
         def add(row: Any, total: Any) -> None:
             weight, value = load(own, b.mul(row, ir.Constant(I64, T))), splat(b, b.load(b.gep(inputs, [row])), T)
-            b.store(call(b, f"llvm.fma.v{T}f32", vector, [weight, value, b.load(total)]), total)
+            b.store(fma(b, weight, value, b.load(total)), total)
 
         whole = b.and_(rows, ir.Constant(I64, -AT_ONCE))
         with cgutils.for_range_slice(b, ir.Constant(I64, 0), whole, ir.Constant(I64, AT_ONCE), I64) as (row, _):
@@ -84,7 +82,7 @@ def _emit(b: Any, task: Any, T: int) -> None:
         with cgutils.for_range_slice(b, whole, rows, ir.Constant(I64, 1), I64) as (row, _):
             add(row, totals[0])
         left, right = (b.fadd(b.load(totals[k]), b.load(totals[k + 1])) for k in (0, 2))
-        b.store(b.fadd(left, right), vector_pointer(b, sums, place, vector)).align = 4
+        store_vector(b, b.fadd(left, right), b.gep(sums, [place]))
 
 
 @intrinsic

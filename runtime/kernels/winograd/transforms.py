@@ -13,7 +13,7 @@ from typing import Any
 
 from llvmlite import ir
 
-from .._vector import F32, I32, I64, call, vector_pointer
+from .._vector import F32, I32, I64, fma, load_vector, store_vector
 
 OUTPUTS, TAPS, POINTS = 4, 3, 6
 """In one dimension: outputs of a tile, weights of a kernel, products."""
@@ -78,23 +78,21 @@ class Vectors:
 
     def _plus(self, value: Any, factor: float, other: Any) -> Any:
         """``value * factor + other``, rounded once."""
-        return call(self.b, f"llvm.fma.v{self.lanes}f32", self.type, [value, self._number(factor), other])
+        return fma(self.b, value, self._number(factor), other)
 
     def _number(self, value: float) -> Any:
         return ir.Constant(self.type, [value] * self.lanes)
 
     def load(self, place: Any, at: Any) -> Any:
         """The vector ``at`` (a number or an i64) elements after a pointer."""
-        value = self.b.load(self._at(place, at))
-        value.align = 4
-        return value
+        return load_vector(self.b, self._at(place, at), self.type)
 
     def store(self, value: Any, place: Any, at: Any) -> None:
         """Write one there."""
-        self.b.store(value, self._at(place, at)).align = 4
+        store_vector(self.b, value, self._at(place, at))
 
     def _at(self, place: Any, at: Any) -> Any:
-        return vector_pointer(self.b, place, at if isinstance(at, ir.Value) else ir.Constant(I64, at), self.type)
+        return self.b.gep(place, [at if isinstance(at, ir.Value) else ir.Constant(I64, at)])
 
     def halved(self, left: Any, right: Any) -> list[Any]:
         """Of two consecutive vectors: those of every second element, from the first and second on."""
