@@ -6,100 +6,87 @@ from typing import Any
 
 from llvmlite import ir
 
-from ..kernels._deferred import cgutils, intrinsic, types
+from ..kernels._deferred import intrinsic, types
+from ..kernels._vector import I8, I32, I64, call, element_pointer, splat
 
-_64 = ir.IntType(64)
-
-
-def _swap(builder: Any, value: Any) -> Any:
-    kind = ir.FunctionType(_64, [_64])
-    return builder.call(cgutils.get_or_insert_function(builder.module, kind, "llvm.bswap.i64"), [value])
+EIGHT = 8
+"""Numbers that are written at once."""
 
 
-def _pointer(context: Any, builder: Any, array_type: Any, array: Any, index: Any, target: Any) -> Any:
-    data = context.make_array(array_type)(context, builder, array).data
-    return builder.bitcast(builder.gep(data, [index]), target.as_pointer())
+def _load(b: Any, place: Any, kind: Any) -> Any:
+    value = b.load(b.bitcast(place, kind.as_pointer()))
+    value.align = 1
+    return value
 
 
-def _load_big_endian(typing_context: Any, array: Any, index: Any) -> Any:
+def _store(b: Any, value: Any, place: Any) -> None:
+    b.store(value, b.bitcast(place, value.type.as_pointer())).align = 1
+
+
+def _swapped(b: Any, value: Any) -> Any:
+    return call(b, "llvm.bswap.i64", I64, [value])
+
+
+@intrinsic
+def load_big_endian(typingctx: Any, array: Any, index: Any) -> Any:
     """The uint64 whose bytes are ``array[index : index + 8]``, most significant first; ``array`` is uint8."""
 
-    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        value = builder.load(_pointer(context, builder, signature.args[0], values[0], values[1], _64))
-        value.align = 1
-        return _swap(builder, value)
+    def codegen(context: Any, b: Any, signature: Any, arguments: Any) -> Any:
+        return _swapped(b, _load(b, element_pointer(context, b, array, *arguments), I64))
 
-    return types.uint64(array, types.int64), generate
+    return types.uint64(array, types.int64), codegen
 
 
-def _store_big_endian(typing_context: Any, array: Any, index: Any, value: Any) -> Any:
+@intrinsic
+def store_big_endian(typingctx: Any, array: Any, index: Any, value: Any) -> Any:
     """Write the uint64 ``value`` to ``array[index : index + 8]``, most significant byte first; ``array`` is uint8."""
 
-    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        stored = builder.store(
-            _swap(builder, values[2]), _pointer(context, builder, signature.args[0], values[0], values[1], _64)
-        )
-        stored.align = 1
+    def codegen(context: Any, b: Any, signature: Any, arguments: Any) -> Any:
+        _store(b, _swapped(b, arguments[2]), element_pointer(context, b, array, *arguments[:2]))
         return context.get_dummy_value()
 
-    return types.void(array, types.int64, types.uint64), generate
+    return types.void(array, types.int64, types.uint64), codegen
 
 
-def _store_quad(typing_context: Any, array: Any, index: Any, value: Any) -> Any:
+@intrinsic
+def store_quad(typingctx: Any, array: Any, index: Any, value: Any) -> Any:
     """Write the uint32 ``value`` to ``array[index : index + 4]``, low byte first; ``array`` is uint8."""
+    return _store_number(array, types.uint32)
 
-    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        place = _pointer(context, builder, signature.args[0], values[0], values[1], ir.IntType(32))
-        stored = builder.store(values[2], place)
-        stored.align = 1
+
+@intrinsic
+def store_word(typingctx: Any, array: Any, index: Any, value: Any) -> Any:
+    """Write the uint64 ``value`` to ``array[index : index + 8]``, low byte first; ``array`` is uint8."""
+    return _store_number(array, types.uint64)
+
+
+def _store_number(array: Any, kind: Any) -> Any:
+    def codegen(context: Any, b: Any, signature: Any, arguments: Any) -> Any:
+        _store(b, arguments[2], element_pointer(context, b, array, *arguments[:2]))
         return context.get_dummy_value()
 
-    return types.void(array, types.int64, types.uint32), generate
+    return types.void(array, types.int64, kind), codegen
 
 
-def _trailing_zeros(typing_context: Any, value: Any) -> Any:
+@intrinsic
+def trailing_zeros(typingctx: Any, value: Any) -> Any:
     """Zeros below the lowest one of the uint64 ``value``, which has a one: uint64."""
 
-    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        return builder.cttz(values[0], ir.Constant(ir.IntType(1), 1))
+    def codegen(context: Any, b: Any, signature: Any, arguments: Any) -> Any:
+        return b.cttz(arguments[0], ir.Constant(ir.IntType(1), 1))
 
-    return types.uint64(types.uint64), generate
-
-
-load_big_endian: Any = intrinsic(_load_big_endian)
-trailing_zeros: Any = intrinsic(_trailing_zeros)
-store_big_endian: Any = intrinsic(_store_big_endian)
-store_quad: Any = intrinsic(_store_quad)
+    return types.uint64(types.uint64), codegen
 
 
-def _store_word(typing_context: Any, array: Any, index: Any, value: Any) -> Any:
-    """Write the uint64 ``value`` to ``array[index : index + 8]``, low byte first; ``array`` is uint8."""
-
-    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        stored = builder.store(values[2], _pointer(context, builder, signature.args[0], values[0], values[1], _64))
-        stored.align = 1
-        return context.get_dummy_value()
-
-    return types.void(array, types.int64, types.uint64), generate
-
-
-def _store_sums(typing_context: Any, places: Any, row: Any, base: Any, array: Any, index: Any) -> Any:
+@intrinsic
+def store_sums(typingctx: Any, places: Any, row: Any, base: Any, array: Any, index: Any) -> Any:
     """Write ``base + places[row + i]``, i < 8, to ``array[index : index + 8]``; ``places`` is uint8, ``array`` uint32."""
 
-    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        eight_bytes, eight = ir.VectorType(ir.IntType(8), 8), ir.VectorType(ir.IntType(32), 8)
-        narrow = builder.load(_pointer(context, builder, signature.args[0], values[0], values[1], eight_bytes))
-        narrow.align = 1
-        lanes = ir.Constant(eight, ir.Undefined)
-        first = builder.insert_element(lanes, builder.trunc(values[2], ir.IntType(32)), ir.Constant(ir.IntType(32), 0))
-        splat = builder.shuffle_vector(first, lanes, ir.Constant(eight, [0] * 8))
-        sums = builder.add(builder.zext(narrow, eight), splat)
-        stored = builder.store(sums, _pointer(context, builder, signature.args[3], values[3], values[4], eight))
-        stored.align = 1
+    def codegen(context: Any, b: Any, signature: Any, arguments: Any) -> Any:
+        places_, row, base, array_, index = arguments
+        narrow = _load(b, element_pointer(context, b, places, places_, row), ir.VectorType(I8, EIGHT))
+        sums = b.add(b.zext(narrow, ir.VectorType(I32, EIGHT)), splat(b, b.trunc(base, I32), EIGHT))
+        _store(b, sums, element_pointer(context, b, array, array_, index))
         return context.get_dummy_value()
 
-    return types.void(places, types.int64, types.int64, array, types.int64), generate
-
-
-store_word: Any = intrinsic(_store_word)
-store_sums: Any = intrinsic(_store_sums)
+    return types.void(places, types.int64, types.int64, array, types.int64), codegen
