@@ -73,6 +73,14 @@ def register_tile(registers: tuple[int, int], together: int) -> tuple[int, int, 
     return T, max(1, most[T]), V
 
 
+def in_units(rows: np.ndarray, T: int) -> np.ndarray:
+    """Rows of weights (M, columns) as (units, columns, T), with zeros for output channels that are not there."""
+    units = -(-len(rows) // T)
+    grid = np.zeros((units * T, rows.shape[1]), rows.dtype)
+    grid[: len(rows)] = rows
+    return np.ascontiguousarray(grid.reshape(units, T, -1).transpose(0, 2, 1))
+
+
 def kept(shape: Shape2D, cut: Cut) -> int:
     """Output channels whose sums are kept at once: those of a chunk where one block holds all input channels, else all."""
     return cut.chunk if cut.block >= shape.C else -(-shape.M // cut.chunk) * cut.chunk

@@ -15,7 +15,7 @@ from ..layout import Shape2D, balanced
 from ..matrix import Matrix
 from ..multiply import multiplier
 from ..pack import packing_code
-from ..pieces import Cut, InPieces, kept, register_tile
+from ..pieces import Cut, InPieces, in_units, kept, register_tile
 from ..whole import whole_rows
 from .convolve import dense_convolver
 
@@ -78,14 +78,6 @@ def dense_weights(matrix: Matrix, T: int) -> tuple[np.ndarray, np.ndarray | None
     if codebook is not None and 4 * rows.size <= FEW_BYTES:
         rows, codebook = codebook[rows], None
     return in_units(rows, T), codebook
-
-
-def in_units(rows: np.ndarray, T: int) -> np.ndarray:
-    """Rows of weights (M, columns) as (units, columns, T), with zeros for output channels that are not there."""
-    units = -(-len(rows) // T)
-    grid = np.zeros((units * T, rows.shape[1]), rows.dtype)
-    grid[: len(rows)] = rows
-    return np.ascontiguousarray(grid.reshape(units, T, -1).transpose(0, 2, 1))
 
 
 class Multiplied(InPieces):

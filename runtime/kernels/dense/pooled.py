@@ -24,13 +24,13 @@ from ..geometry import DILATION_W, KERNEL_H, KERNEL_W, OWN, PHASE, STRIDE_H, TOP
 from ..layout import Shape2D
 from ..order import FACTS, PIECES, SCRATCH, WORK, X, Y
 from ..pack import pack_copies
-from ..pieces import BOUNDS, CODEBOOK, GEOMETRY, MULTIPLIERS, SCALE, SHIFT, WEIGHTS, Cut, counts_of
+from ..pieces import BOUNDS, CODEBOOK, GEOMETRY, MULTIPLIERS, SCALE, SHIFT, WEIGHTS, Cut, counts_of, in_units
 from ..pool import OH as POOLED_H
 from ..pool import OW as POOLED_W
 from ..pool import facts_of, pool_rows, pooler_of, window_pooler
 from ..pooling import Pooling
 from ..team import take
-from .conv import INPUT_BYTES, DenseConv, Multiplied, in_units
+from .conv import INPUT_BYTES, DenseConv, Multiplied
 
 TOGETHER, MOST, ROWS, BAND, PLACE = range(OWN, OWN + 5)
 """Numbers of the geometry beside those of every convolution, a phase being a row of outputs in whole vectors: output channels

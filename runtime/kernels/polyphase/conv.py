@@ -16,7 +16,7 @@ from ..geometry import geometry_of
 from ..layout import Shape2D
 from ..matrix import Matrix
 from ..multiply import multiplier
-from ..pieces import Cut, InPieces, register_tile
+from ..pieces import Cut, InPieces, in_units, register_tile
 from ..walk import F32_BYTES
 from ..whole import whole_rows
 from .convolve import polyphase_convolver
@@ -97,13 +97,8 @@ def polyphase_weights(matrix: Matrix, shape: Shape2D, T: int) -> np.ndarray:
     output channels."""
     rows, codebook = whole_rows(matrix)
     dense = (rows if codebook is None else codebook[rows]).reshape(shape.M, shape.C * shape.kernel[0], shape.kernel[1])
-    units, found = -(-shape.M // T), []
-    for point in range(SUMS):
-        of_point = weights_of(dense, _groups(shape), point).reshape(shape.M, -1)
-        grid = np.zeros((units * T, of_point.shape[1]), np.float32)
-        grid[: shape.M] = of_point
-        found.append(grid.reshape(units, T, -1).transpose(0, 2, 1).ravel())
-    return np.concatenate(found)
+    sums = (weights_of(dense, _groups(shape), point).reshape(shape.M, -1) for point in range(SUMS))
+    return np.concatenate([in_units(rows, T).ravel() for rows in sums])
 
 
 class PolyphaseConv(InPieces):
