@@ -10,6 +10,7 @@ import numpy as np
 
 from ..format_spec.graph import Graph, Node, Tensor, graphs
 from ..format_spec.tensors import DenseTensor
+from ..runtime.ops.batch_normalization import scale_and_shift
 
 _FLOATS = frozenset({"float16", "float32", "float64"})
 
@@ -193,9 +194,7 @@ def _per_channel(shape: tuple[int, ...], channels: int) -> bool:
 
 def _affine(norm: Node, statistics: tuple[Tensor, ...]) -> tuple[np.ndarray, np.ndarray]:
     """Factor and shift (channels,) float64 of a batch norm with scale, bias, mean and variance ``statistics``."""
-    scale, bias, mean, variance = (tensor.dense().astype(np.float64) for tensor in statistics)
-    factor = scale / np.sqrt(variance + float(norm.attribute("epsilon", 1e-5)))
-    return factor, bias - mean * factor
+    return scale_and_shift(norm, (tensor.dense() for tensor in statistics))
 
 
 def _fresh(name: str, tensors: Mapping[str, Tensor], reads: Mapping[str, int]) -> str:

@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from ..ops.batch_normalization import scale_and_shift
 from ..plan.step import Arrays, Kernel, Site
 from ..plan.workers import Workers
 
@@ -113,15 +114,13 @@ def lower_elementwise(site: Site) -> Kernel | None:
 
 def lower_batchnorm(site: Site) -> Kernel | None:
     """A scale and a shift per channel, for a float32 BatchNormalization with constant statistics."""
-    statistics = [site.array(i) for i in range(1, 5)]
+    statistics = [a for i in range(1, 5) if (a := site.array(i)) is not None]
     x = site.type(0)
-    if x is None or not site.all_float32 or any(a is None for a in statistics):
+    if x is None or not site.all_float32 or len(statistics) < 4:
         return None
-    gamma, beta, mean, variance = (np.asarray(a, np.float64) for a in statistics)
     along = (-1,) + (1,) * (len(x[1]) - 2)
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        factor = gamma / np.sqrt(variance + site.node.attribute("epsilon", 1e-5))
-        scale, shift = (a.astype(np.float32).reshape(along) for a in (factor, beta - mean * factor))
+    with np.errstate(invalid="ignore", over="ignore"):
+        scale, shift = (a.astype(np.float32).reshape(along) for a in scale_and_shift(site.node, statistics))
 
     def run(inputs: Arrays, outputs: Arrays, scratch: np.ndarray, workers: Workers) -> None:
         value, out = inputs[0], outputs[0]

@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ._registry import Shaped, operator
 from ._shapes import Types, Values, check_shape, given, infers
+
+if TYPE_CHECKING:
+    from ...format_spec.graph import Node
+
+
+def scale_and_shift(node: Node, statistics: Iterable[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Factor and summand of each channel, (C,) float64, of a ``node`` with these ``statistics``: scale, B, mean and var.
+
+    A variance that leaves nothing to divide by gives what division by zero does, without a warning.
+    """
+    gamma, beta, mean, variance = (np.asarray(a, np.float64) for a in statistics)
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        scale = gamma / np.sqrt(variance + node.attribute("epsilon", 1e-5))
+        return scale, beta - mean * scale
 
 
 def _types(types: Types, values: Values, **_: Any) -> Shaped:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from ....format_spec.graph import Node
+from ...ops.batch_normalization import scale_and_shift
 from ..facts import Facts
 from ..step import Epilogue
 from ._draft import Draft, channels, scaled
@@ -20,11 +19,7 @@ def absorb_batchnorm(draft: Draft, node: Node, value: str, facts: Facts) -> Epil
     ):
         return None
     _, axis, count = channels(draft, facts)
-    statistics = [facts.array(name) for name in node.inputs[1:5]]
-    if axis != 1 or node.inputs[0] != value or any(a is None for a in statistics):
+    statistics = [a for name in node.inputs[1:5] if (a := facts.array(name)) is not None]
+    if axis != 1 or node.inputs[0] != value or len(statistics) < 4:
         return None
-    gamma, beta, mean, variance = (np.asarray(a, np.float64) for a in statistics)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        scale = gamma / np.sqrt(variance + node.attribute("epsilon", 1e-5))
-        shift = beta - mean * scale
-    return scaled(draft, scale, shift, count, facts)
+    return scaled(draft, *scale_and_shift(node, statistics), count, facts)
