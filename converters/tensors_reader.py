@@ -18,26 +18,10 @@ from ..format_spec.graph import Graph
 from ..format_spec.records import DTYPE_IDS
 from ..format_spec.tensors import DenseTensor
 from .damage import damage_told
-from .element_types import unsupported_type
+from .element_types import SAFETENSORS_DTYPES, unsupported_type
 
 if TYPE_CHECKING:
     import torch
-
-_SAFETENSORS_DTYPES = {
-    "F64": np.float64,
-    "F32": np.float32,
-    "F16": np.float16,
-    "I64": np.int64,
-    "I32": np.int32,
-    "I16": np.int16,
-    "I8": np.int8,
-    "U64": np.uint64,
-    "U32": np.uint32,
-    "U16": np.uint16,
-    "U8": np.uint8,
-    "BOOL": np.bool_,
-    "C64": np.complex64,
-}
 
 _TORCH_DAMAGE = (pickle.UnpicklingError, RuntimeError, EOFError, LookupError, ValueError, TypeError, AssertionError)
 """What torch raises for a file that is not one of its own, or holds more than tensors."""
@@ -67,14 +51,14 @@ def from_safetensors(path: str | os.PathLike[str]) -> Graph:
 
     def tensor(name: str) -> DenseTensor:
         kind, shape = types[name]
-        if kind not in _SAFETENSORS_DTYPES:
+        if kind not in SAFETENSORS_DTYPES:
             raise _unsupported(name, kind.lower())
 
         def read() -> np.ndarray:
             with safe_open(path, framework="numpy") as file:
                 return file.get_tensor(name)
 
-        return DenseTensor(np.dtype(_SAFETENSORS_DTYPES[kind]), shape, read)
+        return DenseTensor(SAFETENSORS_DTYPES[kind], shape, read)
 
     return _graph(path, {name: tensor(name) for name in sorted(types)}, metadata)
 

@@ -14,22 +14,9 @@ from ..format_spec.atomic import atomic_write
 from ..format_spec.errors import ConversionError
 from ..format_spec.graph import Graph, Tensor, graphs
 from ..format_spec.model_file import declared
+from .element_types import SAFETENSORS_DTYPES
 
-_NAMES = {
-    "float64": "F64",
-    "float32": "F32",
-    "float16": "F16",
-    "int64": "I64",
-    "int32": "I32",
-    "int16": "I16",
-    "int8": "I8",
-    "uint64": "U64",
-    "uint32": "U32",
-    "uint16": "U16",
-    "uint8": "U8",
-    "bool": "BOOL",
-    "complex64": "C64",
-}
+_NAMES = {dtype.name: name for name, dtype in SAFETENSORS_DTYPES.items()}
 
 _METADATA = "__metadata__"
 _ALIGNMENT = 8
