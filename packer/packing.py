@@ -23,9 +23,10 @@ from ..runtime.ops._registry import check_supported
 from ..runtime.plan.workers import physical_cores
 from ._checks import check_integer
 from .encode import encode
+from .error import TensorError, measure_error
 from .fold_batch_norm import fold_batch_norm
 from .recipe import KEEP, Layer, Recipe
-from .report import PackReport, TensorError, measure_error, report_file
+from .report import PackReport, report_file
 from .targets import find_targets
 from .transform import transform
 from .weights import find_weights, initializers

@@ -19,10 +19,8 @@ from ..format_spec.model_file import StoredTensors, read_graph
 from ..format_spec.tensors import SharedTensor
 from .accounting import AccountTotal, LayerAccount, account_dense, account_shared
 from .encode._forms import distinct
-from .error import TensorError, measure_error
+from .error import TensorError
 from .weights import Weight, find_weights
-
-__all__ = ["PackReport", "TensorError", "TensorReport", "measure_error", "report_file"]
 
 
 @dataclass(frozen=True)

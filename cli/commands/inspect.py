@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -109,18 +110,11 @@ def _show(file: Path, facts: dict[str, Any]) -> None:
 
 
 def _tensor_row(tensor: dict[str, Any]) -> tuple[str, ...]:
-    elements = _product(tensor["shape"])
+    elements = prod(tensor["shape"])
     items = ", ".join(f"{name} {count:,}" for name, count in tensor["items"].items() if count)
     bits = f"{8 * tensor['bytes'] / elements:.2f}" if elements else "-"
     kind = f"{tensor['dtype']}{tensor['shape']}"
     return (tensor["name"], kind, tensor["codec"], f"{tensor['bytes']:,}", bits, items)
-
-
-def _product(shape: list[int]) -> int:
-    result = 1
-    for size in shape:
-        result *= size
-    return result
 
 
 def _size(text: str) -> tuple[str, int]:

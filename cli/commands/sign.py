@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from errno import EEXIST
 from pathlib import Path
 
 import click
@@ -61,7 +62,7 @@ def make_keys(private: Path) -> tuple[Path, Path]:
 
     public = private.with_name(f"{private.name.removesuffix('.pem')}.pub.pem")
     if public.exists():
-        raise FileExistsError(17, "exists already; keys are never replaced", str(public))
+        raise FileExistsError(EEXIST, "exists already; keys are never replaced", str(public))
     private_pem, public_pem = new_keys()
     with os.fdopen(os.open(private, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
         file.write(private_pem)

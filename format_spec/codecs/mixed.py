@@ -8,7 +8,7 @@ import numpy as np
 
 from ..codebooks import codebook_bytes
 from ..coding import COLUMNS_FLAG, HALF_FLAG, LINEAR_FLAG, MAX_CODEBOOK, CodecId
-from ..mixed_head import MixedHead, block_sizes, check_decoded, entry_numbers, read_payload, write_head
+from ..mixed_head import MixedHead, block_sizes, check_decoded, count_positives, entry_numbers, read_payload, write_head
 from ..records import check_size
 from ..tensors import SharedTensor, bit_patterns, to_scan
 from ..varint import write_varint
@@ -67,8 +67,7 @@ def signed_ranks(tensor: SharedTensor) -> tuple[np.ndarray, np.ndarray, int]:
     dense = to_scan(tensor.dense(), tensor.row_axes, "rows").reshape(tensor.rows, tensor.columns)
     patterns = np.unique(bit_patterns(dense))
     codebook = patterns[patterns != 0].view(tensor.dtype)
-    top = np.array(1 << (8 * tensor.dtype.itemsize - 1), patterns.dtype)
-    positives = int(np.count_nonzero(patterns[patterns != 0] < top))
+    positives = count_positives(codebook)
     of_entry = np.zeros(len(codebook) + 1, np.int64)
     for rank, entry in enumerate(entry_numbers(codebook, positives)[1:].tolist(), start=1):
         of_entry[entry + 1] = rank if rank <= positives else positives - rank

@@ -6,7 +6,8 @@ from dataclasses import replace
 import pytest
 
 from tersor.packer.accounting import LayerAccount
-from tersor.packer.report import PackReport, TensorError, TensorReport
+from tersor.packer.error import TensorError
+from tersor.packer.report import PackReport, TensorReport
 
 ACCOUNT = LayerAccount("fc6", 1000, 80, 4, 5, 4, 3.9, 3.2)
 WEIGHT = TensorReport(
