@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from ..discovery import import_modules
 from ..errors import FormatError
 from ..limits import DEFAULT_LIMITS, Limits
 
@@ -50,10 +49,7 @@ def codec(codec_id: CodecId) -> Callable[[Any], Codec]:
 @cache
 def codecs() -> Mapping[int, Codec]:
     """Every codec, by id."""
-    package = importlib.import_module(__package__ or "")
-    for module in pkgutil.iter_modules(package.__path__):
-        if not module.name.startswith("_"):
-            importlib.import_module(f"{package.__name__}.{module.name}")
+    import_modules(__package__)
     return dict(sorted(_codecs.items()))
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -11,6 +9,8 @@ from math import inf
 from typing import TypeAlias
 
 import numpy as np
+
+from ...format_spec.discovery import import_modules
 
 Mask: TypeAlias = Callable[[np.ndarray, float], np.ndarray]
 """(finite weights of any shape, parameter) -> bool array of the same shape, true where a weight stays; never true at a zero."""
@@ -49,8 +49,5 @@ def pruning(name: str, *, low: float, high: float = inf) -> Callable[[Mask], Mas
 @cache
 def methods() -> Mapping[str, Method]:
     """Every pruning method, by name."""
-    package = importlib.import_module(__package__ or "")
-    for module in pkgutil.iter_modules(package.__path__):
-        if not module.name.startswith("_"):
-            importlib.import_module(f"{package.__name__}.{module.name}")
+    import_modules(__package__)
     return dict(sorted(_methods.items()))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 from collections.abc import Callable, Mapping
 from functools import cache
 from typing import TypeAlias
 
 import numpy as np
+
+from ...format_spec.discovery import import_modules
 
 Initialise: TypeAlias = Callable[[np.ndarray, int, int], np.ndarray]
 """(values ascending (n,) float32, n >= 1; k >= 1; seed) -> first centroids ascending (k,) float64."""
@@ -31,8 +31,5 @@ def initialisation(name: str) -> Callable[[Initialise], Initialise]:
 @cache
 def initialisations() -> Mapping[str, Initialise]:
     """Every initialisation, by name."""
-    package = importlib.import_module(__package__ or "")
-    for module in pkgutil.iter_modules(package.__path__):
-        if module.name.endswith("_init"):
-            importlib.import_module(f"{package.__name__}.{module.name}")
+    import_modules(__package__, lambda name: name.endswith("_init"))
     return dict(sorted(_initialisations.items()))

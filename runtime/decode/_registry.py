@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import numpy as np
 
+from ...format_spec.discovery import import_modules
 from ...format_spec.errors import FormatError
 
 if TYPE_CHECKING:
@@ -48,10 +47,7 @@ def decoder(*codec_ids: int) -> Callable[[Decoder], Decoder]:
 @cache
 def decoders() -> Mapping[int, Decoder]:
     """Every decoder, by codec id."""
-    package = importlib.import_module(__package__ or "")
-    for module in pkgutil.iter_modules(package.__path__):
-        if not module.name.startswith("_"):
-            importlib.import_module(f"{package.__name__}.{module.name}")
+    import_modules(__package__)
     return dict(sorted(_decoders.items()))
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import importlib
 import inspect
-import pkgutil
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cache, cached_property
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
+from ...format_spec.discovery import import_modules
 from ...format_spec.errors import PlanError, UnsupportedOperator
 from ...format_spec.graph import Graph, Node, graphs
 from ._modules import MODULES
@@ -145,10 +145,7 @@ def lowering(*op_types: str, kernel: str, elements: str = "float32") -> Callable
 @cache
 def operators() -> Mapping[str, Operator]:
     """Every operator of the runtime, by ONNX name."""
-    package = importlib.import_module(__package__ or "")
-    for module in pkgutil.iter_modules(package.__path__):
-        if not module.name.startswith("_"):
-            importlib.import_module(f"{package.__name__}.{module.name}")
+    import_modules(__package__)
     return dict(sorted(_operators.items()))
 
 
