@@ -7,8 +7,9 @@ from math import prod
 
 import numpy as np
 
+from ..ops._registry import Shaped
 from ..ops.integer_product import along, product_scale
-from ..plan.step import Arrays, Kernel, Run, Shaped, Site
+from ..plan.step import Arrays, Kernel, Run, Site
 from ..plan.workers import Workers
 from .quantized import multiply, rescale, unsigned
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from ...format_spec.graph import Graph, Node, Tensor
 from ...format_spec.limits import Limits
-from ..ops._registry import find_lowering
+from ..ops._registry import Shaped, find_lowering
 from .arena import Lifetime, assign, assign_scratch
 from .dead import drop_dead
 from .facts import Facts, analyse, misfits
@@ -19,7 +19,7 @@ from .fusion import Draft, fuse
 from .plan import Kind, Plan, Slot
 from .rectified import rectified
 from .reference import dynamic_kernel, reference_kernel
-from .step import Kernel, Shaped, Site, Step
+from .step import Kernel, Site, Step
 from .storage import Storage, place
 from .streamed import decoding_kernel
 

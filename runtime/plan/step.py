@@ -12,10 +12,8 @@ import numpy as np
 from ...format_spec.graph import Node, Tensor
 
 if TYPE_CHECKING:
+    from ..ops._registry import Shaped
     from .workers import Workers
-
-Shaped: TypeAlias = "tuple[np.dtype, tuple[int, ...]]"
-"""Element type and static shape of a value."""
 
 Arrays: TypeAlias = "Sequence[np.ndarray | None]"
 

@@ -14,12 +14,12 @@ from ...format_spec.errors import PlanError
 from ...format_spec.graph import Graph, Node, Tensor, TensorType, Value
 from ...format_spec.limits import Limits
 from ...format_spec.names import names_defined
+from ..ops._registry import Shaped
 from ..ops._subgraph import Closure
 from .build import Common, build_plan
 from .execute import Execution
 from .facts import analyse, fold_constants
 from .plan import Plan
-from .step import Shaped
 from .workers import Workers
 
 PLANS = 16
