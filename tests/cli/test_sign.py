@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import CliRunner
 
 from tersor.cli.commands.verify import check_file
 from tersor.cli.main import cli
@@ -25,10 +25,6 @@ from tersor.format_spec.tensors import DenseTensor
 from tersor.packer import Recipe, pack
 
 FORMAT, LIMIT, SIGNATURE = 3, 4, 9
-
-
-def run(*arguments: object) -> Result:
-    return CliRunner().invoke(cli, [str(a) for a in arguments])
 
 
 @pytest.fixture
@@ -53,18 +49,18 @@ def file(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def keys(tmp_path: Path) -> tuple[Path, Path]:
+def keys(run, tmp_path: Path) -> tuple[Path, Path]:
     assert run("sign", "--new-key", tmp_path / "k.pem").exit_code == 0
     return tmp_path / "k.pem", tmp_path / "k.pub.pem"
 
 
 @pytest.fixture
-def signed(file: Path, keys: tuple[Path, Path]) -> Path:
+def signed(run, file: Path, keys: tuple[Path, Path]) -> Path:
     assert run("sign", file, "--key", keys[0]).exit_code == 0
     return file
 
 
-def test_a_signed_file_passes(signed: Path, keys: tuple[Path, Path]) -> None:
+def test_a_signed_file_passes(run, signed: Path, keys: tuple[Path, Path]) -> None:
     assert (signed.parent / "small.tersor.sig").stat().st_size == 64
     result = run("verify", signed, "--key", keys[1])
     assert result.exit_code == 0, result.output
@@ -73,7 +69,7 @@ def test_a_signed_file_passes(signed: Path, keys: tuple[Path, Path]) -> None:
     assert json.loads(run("verify", signed, "--json").stdout)["signed"] is False
 
 
-def test_the_signature_can_lie_elsewhere(file: Path, keys: tuple[Path, Path], tmp_path: Path) -> None:
+def test_the_signature_can_lie_elsewhere(run, file: Path, keys: tuple[Path, Path], tmp_path: Path) -> None:
     elsewhere = tmp_path / "other.sig"
     assert json.loads(run("sign", file, "--key", keys[0], "-o", elsewhere, "--json").stdout)["signature"] == str(elsewhere)
     assert run("verify", file, "--key", keys[1], "--signature", elsewhere).exit_code == 0
@@ -81,7 +77,7 @@ def test_the_signature_can_lie_elsewhere(file: Path, keys: tuple[Path, Path], tm
     assert run("verify", file, "--signature", elsewhere).exit_code == 2
 
 
-def test_a_missing_or_foreign_signature_fails(signed: Path, keys: tuple[Path, Path], tmp_path: Path) -> None:
+def test_a_missing_or_foreign_signature_fails(run, signed: Path, keys: tuple[Path, Path], tmp_path: Path) -> None:
     (tmp_path / "foreign.pem").write_bytes(new_keys()[1])
     assert run("verify", signed, "--key", tmp_path / "foreign.pem").exit_code == SIGNATURE
     assert run("verify", signed, "--key", keys[0]).exit_code == SIGNATURE
@@ -94,7 +90,7 @@ def test_a_missing_or_foreign_signature_fails(signed: Path, keys: tuple[Path, Pa
     assert "does not exist" in result.stderr
 
 
-def test_keys_are_private_and_never_replaced(keys: tuple[Path, Path]) -> None:
+def test_keys_are_private_and_never_replaced(run, keys: tuple[Path, Path]) -> None:
     before = [key.read_bytes() for key in keys]
     if sys.platform != "win32":
         assert stat.S_IMODE(keys[0].stat().st_mode) == 0o600
@@ -104,7 +100,7 @@ def test_keys_are_private_and_never_replaced(keys: tuple[Path, Path]) -> None:
     assert keys[0].read_bytes() == before[0]
 
 
-def test_an_encrypted_key_asks_for_its_passphrase(file: Path, tmp_path: Path) -> None:
+def test_an_encrypted_key_asks_for_its_passphrase(run, file: Path, tmp_path: Path) -> None:
     private, public = new_keys(b"secret")
     (tmp_path / "locked.pem").write_bytes(private)
     (tmp_path / "open.pem").write_bytes(public)
@@ -115,28 +111,28 @@ def test_an_encrypted_key_asks_for_its_passphrase(file: Path, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("arguments", [[], ["FILE"], ["--key", "KEY"], ["FILE", "--key", "KEY", "--new-key", "NEW"]])
-def test_wrong_usage_is_said(arguments: list[str]) -> None:
+def test_wrong_usage_is_said(run, arguments: list[str]) -> None:
     assert run("sign", *arguments).exit_code == 2
 
 
-def test_the_key_and_the_file_are_never_overwritten(file: Path, keys: tuple[Path, Path]) -> None:
+def test_the_key_and_the_file_are_never_overwritten(run, file: Path, keys: tuple[Path, Path]) -> None:
     before = file.read_bytes(), keys[0].read_bytes()
     for target in (file, keys[0]):
         assert run("sign", file, "--key", keys[0], "-o", target).exit_code == 2
     assert (file.read_bytes(), keys[0].read_bytes()) == before
 
 
-def codes(file: Path, public: Path, data: bytes) -> tuple[int, int]:
+def codes(run, file: Path, public: Path, data: bytes) -> tuple[int, int]:
     """Exit codes of ``verify`` for a file with other bytes: without the key, and with it."""
     file.write_bytes(data)
     return run("verify", file).exit_code, run("verify", file, "--key", public).exit_code
 
 
-def test_truncated_and_appended_to(signed: Path, keys: tuple[Path, Path]) -> None:
+def test_truncated_and_appended_to(run, signed: Path, keys: tuple[Path, Path]) -> None:
     data = signed.read_bytes()
     for changed in (data[:-1], data[: len(data) // 2], data[:HEADER_BYTES], b"", data + b"\0", data + data):
-        assert codes(signed, keys[1], changed) in ((FORMAT, SIGNATURE), (FORMAT, FORMAT))  # an empty file cannot be mapped
-    assert codes(signed, keys[1], data) == (0, 0)
+        assert codes(run, signed, keys[1], changed) in ((FORMAT, SIGNATURE), (FORMAT, FORMAT))  # an empty file cannot be mapped
+    assert codes(run, signed, keys[1], data) == (0, 0)
 
 
 def entries(data: bytes) -> list[tuple[int, int, int, int]]:
@@ -144,31 +140,31 @@ def entries(data: bytes) -> list[tuple[int, int, int, int]]:
     return [ENTRY.unpack_from(data, offset + i * ENTRY.size) for i in range(count)]
 
 
-def test_sections_in_another_order(signed: Path, keys: tuple[Path, Path]) -> None:
+def test_sections_in_another_order(run, signed: Path, keys: tuple[Path, Path]) -> None:
     data = signed.read_bytes()
     first, second = entries(data)[:2]
     assert first[3] == second[3] == 5000
     a, b = (slice(e[2], e[2] + e[3]) for e in (first, second))
     swapped = bytearray(data)
     swapped[a], swapped[b] = data[b], data[a]
-    assert codes(signed, keys[1], bytes(swapped)) == (FORMAT, SIGNATURE)
+    assert codes(run, signed, keys[1], bytes(swapped)) == (FORMAT, SIGNATURE)
     offset = HEADER.unpack_from(data)[5]
     ENTRY.pack_into(swapped, offset, first[0], second[1], *first[2:])
     ENTRY.pack_into(swapped, offset + ENTRY.size, second[0], first[1], *second[2:])
     table = bytes(swapped[offset:-4])
     swapped[-4:] = struct.pack("<I", zlib.crc32(table))
     # Every checksum is right now: only the signature tells that two tensors were exchanged.
-    assert codes(signed, keys[1], bytes(swapped)) == (0, SIGNATURE)
+    assert codes(run, signed, keys[1], bytes(swapped)) == (0, SIGNATURE)
     assert decode_file(signed).initializers["a"].dense().tobytes() == data[b]
 
 
-def test_every_flipped_byte_is_noticed(tmp_path: Path, keys: tuple[Path, Path]) -> None:
+def test_every_flipped_byte_is_noticed(run, tmp_path: Path, keys: tuple[Path, Path]) -> None:
     graph = Graph("g", (), (Value("w", TensorType("float32", (3,))),), (), {"w": DenseTensor.of(np.ones(3, np.float32))})
     path = tmp_path / "tiny.tersor"
     pack(graph, path, Recipe.lossless())
     assert run("sign", path, "--key", keys[0]).exit_code == 0
     data = path.read_bytes()
-    assert codes(path, keys[1], data) == (0, 0)
+    assert codes(run, path, keys[1], data) == (0, 0)
     for place in range(len(data)):
         changed = bytearray(data)
         changed[place] ^= 1 << place % 8
@@ -180,7 +176,7 @@ def test_every_flipped_byte_is_noticed(tmp_path: Path, keys: tuple[Path, Path]) 
 
 
 @pytest.mark.parametrize("verb", [["verify"], ["inspect"], ["inspect", "--plan"], ["run"]])
-def test_the_limit_can_be_lowered(file: Path, verb: list[str]) -> None:
+def test_the_limit_can_be_lowered(run, file: Path, verb: list[str]) -> None:
     np.save(file.with_suffix(".npy"), np.zeros((40, 40), np.float32))
     arguments = [*verb, file, *([file.with_suffix(".npy")] if verb == ["run"] else [])]
     result = run(*arguments, "--max-decoded-bytes", "10k")
@@ -190,5 +186,5 @@ def test_the_limit_can_be_lowered(file: Path, verb: list[str]) -> None:
 
 
 @pytest.mark.parametrize("size", ["", "0", "-1", "1.5G", "x", "G", "9g", "٣"])
-def test_sizes_that_are_none(file: Path, size: str) -> None:
+def test_sizes_that_are_none(run, file: Path, size: str) -> None:
     assert run("verify", file, "--max-decoded-bytes", size).exit_code == 2

@@ -27,11 +27,10 @@ from tersor.format_spec.container import (
 from tersor.format_spec.errors import FormatError, LimitError, TersorError
 from tersor.format_spec.graph import OPSET, Graph, Node, TensorType, Value
 from tersor.format_spec.records import TensorRecord
-from tersor.format_spec.varint import write_varint
 
 from .graphs import tensors
 from .later_payloads import later_defects
-from .payloads import payload_defects
+from .payloads import payload_defects, varints
 from .writing import container, parts_of, raw_parts
 
 
@@ -54,14 +53,6 @@ GOOD = Graph("g", (Value("x", FLOAT),), (Value("y", FLOAT),), (Node("Add", "", (
 PARTS = raw_parts(GOOD)
 FILE = PARTS.build()
 LARGE = container([(TENSOR, bytes(1 << 13)), *([(POOL, PARTS.pool), (MANIFEST, PARTS.manifest)])])
-
-
-def varints(*values: int) -> bytes:
-    """Integers as the manifest writes them."""
-    out = bytearray()
-    for value in values:
-        write_varint(out, value)
-    return bytes(out)
 
 
 def header(data: bytes, **changes: int) -> bytes:

@@ -25,7 +25,7 @@ class WrongPayload:
 
 
 def varints(*values: int) -> bytes:
-    """Integers as payloads hold them."""
+    """Integers as payloads and manifests hold them."""
     out = bytearray()
     for value in values:
         write_varint(out, value)

@@ -1,24 +1,9 @@
 from __future__ import annotations
 
-from typing import Any
-
-import numpy as np
 import pytest
 
-from tersor.format_spec.graph import Graph, Node, TensorType, Value
-from tersor.format_spec.tensors import DenseTensor
-
-
-def tensor(*shape: int) -> DenseTensor:
-    return DenseTensor.of(np.zeros(shape, np.float32))
-
-
-def node(op_type: str, inputs: str, output: str, **attributes: Any) -> Node:
-    return Node(op_type, output, tuple(inputs.split()), (output,), attributes)
-
-
-def value(name: str) -> Value:
-    return Value(name, TensorType("float32", None))
+from tersor.format_spec.graph import Graph
+from tests.packer.parts import node, tensor, value
 
 
 @pytest.fixture

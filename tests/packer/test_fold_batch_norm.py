@@ -6,17 +6,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tersor.format_spec.graph import Graph, Node, TensorType, Value
+from tersor.format_spec.graph import Graph, Node
 from tersor.format_spec.tensors import DenseTensor
 from tersor.packer.fold_batch_norm import fold_batch_norm
 from tersor.packer.quantize.share import share
 from tersor.runtime.ops._registry import find_operator
+from tests.packer.parts import value
 
 STATISTICS = ("scale", "shift", "mean", "var")
-
-
-def value(name: str) -> Value:
-    return Value(name, TensorType("float32", None))
 
 
 def random(*shape: int, seed: int = 0, dtype: str = "float32") -> np.ndarray:

@@ -2,26 +2,12 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import replace
-from typing import Any
 
-import numpy as np
 import pytest
 
-from tersor.format_spec.graph import Graph, Node, TensorType, Value
-from tersor.format_spec.tensors import DenseTensor
+from tersor.format_spec.graph import Graph, Node
 from tersor.packer.weights import Weight, find_weights
-
-
-def tensor(*shape: int, dtype: str = "float32") -> DenseTensor:
-    return DenseTensor.of(np.zeros(shape, dtype))
-
-
-def node(op_type: str, inputs: str, output: str, **attributes: Any) -> Node:
-    return Node(op_type, output, tuple(inputs.split()), (output,), attributes)
-
-
-def value(name: str) -> Value:
-    return Value(name, TensorType("float32", None))
+from tests.packer.parts import node, tensor, value
 
 
 def weights(graph: Graph) -> dict[str, tuple[tuple[int, ...], str]]:

@@ -10,7 +10,7 @@ import pytest
 from tersor.format_spec.errors import InputError
 from tersor.format_spec.graph import Graph
 from tersor.runtime.model import Model
-from tests.runtime.test_model import image, small
+from tests.runtime.small import image, small
 
 
 @pytest.fixture

@@ -22,33 +22,13 @@ from tersor.runtime.check import check_inputs
 from tersor.runtime.model import Model
 from tersor.runtime.plan.execute import Execution
 from tersor.runtime.plan.planned import MOST_EXECUTIONS, Planned
-
-W = np.random.default_rng(0).standard_normal((4, 3, 3, 3)).astype(np.float32)
+from tests.runtime.small import image, small
 
 
 @pytest.fixture
 def graph() -> Graph:
     """As :func:`small`."""
     return small()
-
-
-def small() -> Graph:
-    """Convolution, ReLU and the mean of each plane, of any batch and width."""
-    nodes = (
-        Node("Conv", "conv", ("image", "w"), ("c",), {"pads": (1, 1, 1, 1)}),
-        Node("Relu", "relu", ("c",), ("features",)),
-        Node("GlobalAveragePool", "mean", ("features",), ("mean",)),
-    )
-    outputs = (
-        Value("features", TensorType("float32", ("batch", 4, 8, "width"))),
-        Value("mean", TensorType("float32", ("batch", 4, 1, 1))),
-    )
-    image = Value("image", TensorType("float32", ("batch", 3, 8, "width")))
-    return Graph("small", (image,), outputs, nodes, {"w": DenseTensor.of(W)}, {"author": "test"})
-
-
-def image(batch: int = 1, width: int = 10, seed: int = 0) -> np.ndarray:
-    return np.random.default_rng(seed).standard_normal((batch, 3, 8, width)).astype(np.float32)
 
 
 def test_what_it_says_of_itself(graph):

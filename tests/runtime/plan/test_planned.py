@@ -13,14 +13,10 @@ from tersor.format_spec.tensors import DenseTensor
 from tersor.runtime.model import Model
 from tersor.runtime.plan.planned import MOST_EXECUTIONS
 from tersor.runtime.plan.workers import _Crew
+from tests.runtime.small import W, image
 
-W = np.random.default_rng(0).standard_normal((4, 3, 3, 3)).astype(np.float32)
 X, Y = (Value(name, TensorType("float32", shape)) for name, shape in (("x", (1, 3, 8, 10)), ("y", (1, 4, 8, 10))))
 GRAPH = Graph("g", (X,), (Y,), (Node("Conv", "c", ("x", "w"), ("y",), {"pads": (1, 1, 1, 1)}),), {"w": DenseTensor.of(W)}, {})
-
-
-def image(seed: int = 0) -> np.ndarray:
-    return np.random.default_rng(seed).standard_normal((1, 3, 8, 10)).astype(np.float32)
 
 
 @pytest.mark.parametrize("outputs", [None, ["y"]])
@@ -38,7 +34,7 @@ def test_failed_runs_do_not_keep_others_from_running(monkeypatch, outputs):
 def test_arenas_that_nobody_has_make_room():
     with Model(GRAPH, threads=1) as model:
         for seed in range(MOST_EXECUTIONS + 2):
-            model.run({"x": image(seed)})
+            model.run({"x": image(seed=seed)})
             assert model._last is not None
             model._last._take()  # as by an exception from a signal's handler, before the run begins
 

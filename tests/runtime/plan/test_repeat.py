@@ -11,8 +11,7 @@ from tersor.format_spec.errors import InputError, LimitError
 from tersor.format_spec.graph import Graph, Node, TensorType, Value
 from tersor.format_spec.tensors import DenseTensor
 from tersor.runtime.model import Model
-
-W = np.random.default_rng(0).standard_normal((4, 3, 3, 3)).astype(np.float32)
+from tests.runtime.small import W, image
 
 
 class Marked(np.ndarray):
@@ -28,10 +27,6 @@ def model_of(nodes: tuple[Node, ...], outputs: dict[str, tuple[Any, ...]], threa
 CONV = Node("Conv", "conv", ("x", "w"), ("c",), {"pads": (1, 1, 1, 1)})
 MEAN = Node("GlobalAveragePool", "mean", ("c",), ("m",))
 FLAT = Node("Flatten", "flat", ("m",), ("f",))
-
-
-def image(seed: int, batch: int = 1) -> np.ndarray:
-    return np.random.default_rng(seed).standard_normal((batch, 3, 8, 10)).astype(np.float32)
 
 
 def has_repeated(model: Model, x: np.ndarray) -> bool:
@@ -50,10 +45,10 @@ def has_repeated(model: Model, x: np.ndarray) -> bool:
 )
 def test_same_results(nodes, outputs, threads):
     with model_of(nodes, outputs, threads=threads) as model, model_of(nodes, outputs, threads=threads) as other:
-        wanted = [other.run({"x": image(seed)}, list(outputs)) for seed in range(5)]
-        assert not has_repeated(model, image(0))
-        found = [model.run({"x": image(seed)}) for seed in range(5)]
-        assert has_repeated(model, image(0))
+        wanted = [other.run({"x": image(seed=seed)}, list(outputs)) for seed in range(5)]
+        assert not has_repeated(model, image())
+        found = [model.run({"x": image(seed=seed)}) for seed in range(5)]
+        assert has_repeated(model, image())
     for want, got in zip(wanted, found, strict=True):
         assert list(got) == list(want)
         for name in got:
@@ -73,46 +68,46 @@ def test_same_results(nodes, outputs, threads):
 def test_other_plans_run_as_ever(nodes, outputs):
     with model_of(nodes, outputs) as model, model_of(nodes, outputs) as other:
         for seed in range(3):
-            want, got = other.run({"x": image(seed)}, list(outputs)), model.run({"x": image(seed)})
+            want, got = other.run({"x": image(seed=seed)}, list(outputs)), model.run({"x": image(seed=seed)})
             for name in want:
                 np.testing.assert_array_equal(got[name], want[name])
-        assert not has_repeated(model, image(0))
+        assert not has_repeated(model, image())
 
 
 def test_other_inputs_are_seen():
     with model_of((CONV,), {"c": ("batch", 4, 8, 10)}) as model:
-        want = [model.run({"x": image(0)})["c"] for _ in range(2)][1]
-        for same in (np.asfortranarray(image(0)), image(0).view(Marked), np.repeat(image(0), 2, axis=3)[..., ::2]):
+        want = [model.run({"x": image()})["c"] for _ in range(2)][1]
+        for same in (np.asfortranarray(image()), image().view(Marked), np.repeat(image(), 2, axis=3)[..., ::2]):
             assert not has_repeated(model, same)
             np.testing.assert_array_equal(model.run({"x": same})["c"], want)
-        two = model.run({"x": image(0, batch=2)})["c"]
+        two = model.run({"x": image(batch=2)})["c"]
         assert two.shape == (2, 4, 8, 10)
-        assert not has_repeated(model, image(0))
-        np.testing.assert_array_equal(model.run({"x": image(0)})["c"], want)
-        for wrong in ({}, {"y": image(0)}, {"x": image(0), "y": image(0)}, {"x": image(0).astype(np.float64)}, {"x": want}):
+        assert not has_repeated(model, image())
+        np.testing.assert_array_equal(model.run({"x": image()})["c"], want)
+        for wrong in ({}, {"y": image()}, {"x": image(), "y": image()}, {"x": image().astype(np.float64)}, {"x": want}):
             with pytest.raises(InputError):
                 model.run(wrong)
-        assert has_repeated(model, image(0))
+        assert has_repeated(model, image())
 
 
 def test_given_memory_and_chosen_outputs_are_minded():
     with model_of((CONV, MEAN), {"c": ("batch", 4, 8, 10), "m": ("batch", 4, 1, 1)}) as model:
-        want, given = [model.run({"x": image(0)}) for _ in range(2)][1], np.empty((1, 4, 1, 1), np.float32)
-        assert list(model.run({"x": image(0)}, ["m"])) == ["m"]
-        assert model.run({"x": image(0)}, out={"m": given})["m"] is given
+        want, given = [model.run({"x": image()}) for _ in range(2)][1], np.empty((1, 4, 1, 1), np.float32)
+        assert list(model.run({"x": image()}, ["m"])) == ["m"]
+        assert model.run({"x": image()}, out={"m": given})["m"] is given
         np.testing.assert_array_equal(given, want["m"])
 
 
 def test_a_plan_that_is_forgotten_is_not_kept():
     with model_of((CONV,), {"c": ("batch", 4, 8, 10)}, plans=1) as model:
-        model.run({"x": image(0)})
+        model.run({"x": image()})
         model.plan({"x": (2, 3, 8, 10)})
-        assert not has_repeated(model, image(0))
+        assert not has_repeated(model, image())
         assert model._last is None
 
 
 def test_without_memory_for_outputs_the_error_says_so(monkeypatch):
-    made, full, x = np.empty, [], image(0)
+    made, full, x = np.empty, [], image()
 
     def empty(*arguments: Any, **options: Any) -> np.ndarray:
         if full:
