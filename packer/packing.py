@@ -79,7 +79,11 @@ def pack(
     holds the same bytes whatever ``threads`` is (default: the physical cores); at most that many tensors are in memory at a
     time.
 
+    ``progress`` is called after each tensor with its name, the dense bytes done, and the dense bytes in all.
+
     Raises:
+        ConversionError: not a graph, or one at another opset or with an element type that a file does not hold; nothing is
+            written.
         UnsupportedOperator: the runtime could not execute the graph; nothing is written.
         RecipeError: the recipe does not fit the graph, or would change NaN or infinity, or there are no threads; nothing is
             written.
@@ -87,6 +91,8 @@ def pack(
         LimitError: no reader that keeps to ``limits`` would accept the file; nothing is written.
         OSError: the file cannot be written; what was at ``path`` stays.
     """
+    if not isinstance(graph, Graph):
+        raise ConversionError(f"pack takes a Graph, as from_onnx and from_torch give it, not {type(graph).__name__}")
     recipe = Recipe.lossless() if recipe is None else recipe
     if not isinstance(recipe, Recipe):
         raise RecipeError(f"recipe = {recipe!r}: a Recipe is expected")

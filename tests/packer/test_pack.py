@@ -265,3 +265,10 @@ def test_arguments_of_another_kind(tmp_path: Path, arguments: dict[str, Any], me
     with pytest.raises(RecipeError, match=message):
         pack(linear(normal(4, 4)), tmp_path / "a", **arguments)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("model", ["net.onnx", b"", None])
+def test_what_is_no_graph_yet_is_named(tmp_path: Path, model: Any):
+    with pytest.raises(ConversionError, match=f"pack takes a Graph, as from_onnx .*, not {type(model).__name__}$"):
+        pack(model, tmp_path / "a")
+    assert not list(tmp_path.iterdir())
