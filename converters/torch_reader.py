@@ -40,7 +40,7 @@ def from_torch(
         import torch
     except ModuleNotFoundError as error:
         raise MissingExtra(f"from_torch needs {error.name}: pip install 'tersor[torch]'") from error
-    arguments = (example_inputs,) if isinstance(example_inputs, torch.Tensor) else tuple(example_inputs)
+    arguments = (example_inputs,) if isinstance(example_inputs, torch.Tensor) else _positional(example_inputs)
     tensors = itertools.chain(module.named_parameters(), module.named_buffers())
     if empty := next((name for name, tensor in tensors if tensor.is_meta), None):
         raise ConversionError(f"tensor {empty!r} is on the meta device and has no elements: load the weights first")
@@ -60,6 +60,14 @@ def from_torch(
             raise ConversionError(f"torch cannot export the module: {_COLOURS.sub('', str(error))}") from error
     assert program is not None
     return from_onnx(program.model_proto)
+
+
+def _positional(example_inputs: Sequence[Any]) -> tuple[Any, ...]:
+    """The arguments of ``forward``, where they are a list or a tuple."""
+    if not isinstance(example_inputs, list | tuple):
+        given = type(example_inputs).__name__
+        raise ConversionError(f"example_inputs must be a tensor, or a tuple of forward's positional arguments, not {given}")
+    return tuple(example_inputs)
 
 
 @contextmanager

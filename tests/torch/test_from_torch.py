@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -64,3 +66,9 @@ def test_what_torch_cannot_export_is_said_so():
 def test_a_module_without_elements_is_refused():
     with pytest.raises(ConversionError, match="'weight' is on the meta device"):
         from_torch(torch.nn.Linear(3, 2, device="meta"), torch.zeros(1, 3, device="meta"))
+
+
+@pytest.mark.parametrize("given", [None, {"x": torch.zeros(1, 3)}, np.zeros((1, 3), np.float32)])
+def test_example_inputs_are_positional_arguments(given: Any):
+    with pytest.raises(ConversionError, match=f"forward's positional arguments, not {type(given).__name__}$"):
+        from_torch(torch.nn.Linear(3, 2), given)
