@@ -35,7 +35,8 @@ def check_inputs(expected: Sequence[Value], given: Arrays) -> Shapes:
         if array is None:
             _check_names(expected, given)
         if not isinstance(array, np.ndarray):
-            raise InputError(f"input {value.name!r} must be a numpy array {value.type}, not {type(array).__name__}")
+            found = type(array).__name__
+            raise InputError(f"input {value.name!r} must be a numpy array {value.type}, as numpy.asarray makes it, not {found}")
         if array.dtype != _dtype(value.type.dtype) or not _fits(value, array.shape):
             raise InputError(f"input {value.name!r} is {described(array)}, the model takes {value.type}")
         shapes.append(array.shape)
@@ -46,14 +47,14 @@ def _check_names(expected: Sequence[Value], given: Arrays) -> None:
     _check_known(expected, given)
     for value in expected:
         if value.name not in given:
-            raise InputError(f"input {value.name!r} is missing; the model takes {', '.join(map(_signature, expected))}")
+            raise InputError(f"input {value.name!r} is missing; the model takes {signatures(expected)}")
 
 
 def _check_known(expected: Sequence[Value], names: Iterable[str]) -> None:
     known = {value.name for value in expected}
     for name in names:
         if name not in known:
-            raise InputError(f"the model has no input {name!r}; it takes {', '.join(map(_signature, expected))}")
+            raise InputError(f"the model has no input {name!r}; it takes {signatures(expected)}")
 
 
 def complete_shapes(expected: Sequence[Value], given: Mapping[str, tuple[int, ...]]) -> Shapes:
@@ -116,5 +117,6 @@ def _fits(value: Value, shape: tuple[int, ...]) -> bool:
     return len(declared) == len(shape) and all(not isinstance(d, int) or d == n for d, n in zip(declared, shape, strict=True))
 
 
-def _signature(value: Value) -> str:
-    return f"{value.name}: {value.type}"
+def signatures(values: Iterable[Value]) -> str:
+    """Names and types of inputs or outputs, as in ``x: float32[N, 10], mask: bool[N]``."""
+    return ", ".join(f"{value.name}: {value.type}" for value in values)

@@ -34,7 +34,9 @@ def load(source: Source, *, threads: int | None = None, memory: Memory = "expand
     Raises:
         FormatError: the bytes are not a sound Tersor file.
         LimitError: the file asks for more than ``limits`` allows.
-        PlanError: the file holds tensors and no graph, or it is to be streamed and is in the max profile.
+        PlanError: the file holds tensors and no graph, it is to be streamed and is in the max profile, or there is no such
+            ``memory`` or number of ``threads``.
+        InputError: ``source`` is no path, bytes or binary file.
         UnsupportedOperator: this release cannot execute an operator of the graph.
         OSError: the path cannot be read.
     """

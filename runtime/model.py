@@ -14,7 +14,7 @@ import numpy as np
 from ..format_spec.errors import InputError, PlanError
 from ..format_spec.graph import Graph, Value
 from ..format_spec.limits import DEFAULT_LIMITS, MOST_THREADS, Limits
-from .check import Arrays, Shapes, check_inputs, check_out, complete_shapes
+from .check import Arrays, Shapes, check_inputs, check_out, complete_shapes, signatures
 from .kernels._ahead import expecting
 
 if TYPE_CHECKING:
@@ -72,12 +72,12 @@ class Model:
 
     @property
     def inputs(self) -> tuple[Value, ...]:
-        """What ``run`` takes."""
+        """Names and types of what ``run`` takes: ``value.name``, ``value.type.dtype``, ``value.type.shape``."""
         return self._graph.inputs
 
     @property
     def outputs(self) -> tuple[Value, ...]:
-        """What ``run`` returns."""
+        """Names and types of what ``run`` returns."""
         return self._graph.outputs
 
     @property
@@ -98,11 +98,13 @@ class Model:
     ) -> dict[str, np.ndarray]:
         """Compute the outputs called ``outputs`` (all of them by default).
 
-        Returns fresh arrays by name, or those of ``out``: C-contiguous arrays of the right type that are written to.
+        ``inputs`` has a numpy array for each of :attr:`inputs`, by name. Returns fresh arrays by name, or those of ``out``:
+        C-contiguous arrays of the right type and shape, by the names of outputs, that are written to.
 
         Raises:
             InputError: a name, element type or shape is not what the model takes. Nothing is converted.
-            PlanError: the input shapes do not work out inside the network.
+            PlanError: the inputs do not work out inside the network (shapes that do not meet, an index out of range), or the
+                model has been closed.
             LimitError: a step would compute more than ``limits.activation_bytes``.
             MemoryError: the system has none for a step.
         """
@@ -121,7 +123,7 @@ class Model:
 
         Raises:
             InputError: a name or shape is not what the model takes.
-            PlanError: the shapes do not work out inside the network.
+            PlanError: the shapes do not work out inside the network, or the model has been closed.
         """
         return self._planned(complete_shapes(self.inputs, shapes or {})).plan
 
@@ -132,7 +134,7 @@ class Model:
 
         Raises:
             InputError: a name, element type or shape is not what the model takes, or there are to be no runs.
-            PlanError: the input shapes do not work out inside the network.
+            PlanError, LimitError, MemoryError: as of :meth:`run`.
         """
         from .plan.trace import Recorder, Trace
 
@@ -159,6 +161,9 @@ class Model:
         self._workers.close()
         if on_close is not None:
             on_close()
+
+    def __repr__(self) -> str:
+        return f"Model({signatures(self.inputs)} -> {signatures(self.outputs)})"
 
     def __reduce_ex__(self, protocol: SupportsIndex) -> NoReturn:
         """Refuse to be copied or pickled: two models would close one file, and share what each thinks its own."""

@@ -66,6 +66,7 @@ def load_tensors(source: Source, *, limits: Limits = DEFAULT_LIMITS) -> StoredAr
         FormatError: the bytes are not a sound Tersor file.
         PlanError: two tensors, in different subgraphs, have one name.
         LimitError: the file asks for more than ``limits`` allows.
+        InputError: ``source`` is no path, bytes or binary file.
         OSError: the path cannot be read.
     """
     view = map_source(source)

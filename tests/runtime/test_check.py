@@ -28,7 +28,7 @@ def graph() -> Graph:
         ({"image": image().astype(np.float64)}, "float64\\[1, 3, 8, 10\\], the model takes float32\\[batch, 3, 8, width\\]"),
         ({"image": image()[0]}, "float32\\[3, 8, 10\\]"),
         ({"image": image()[:, :2]}, "float32\\[1, 2, 8, 10\\]"),
-        ({"image": image().tolist()}, "not list"),
+        ({"image": image().tolist()}, "a numpy array float32\\[batch, 3, 8, width\\], as numpy.asarray makes it, not list"),
         ({"image": image(), "extra": image()}, "'extra'"),
     ],
 )

@@ -38,6 +38,9 @@ def test_what_it_says_of_itself(graph):
         assert model.metadata == {"author": "test"}
         assert model.threads == 1
         assert Model(graph).threads >= 1
+        assert repr(model) == (
+            "Model(image: float32[batch, 3, 8, width] -> features: float32[batch, 4, 8, width], mean: float32[batch, 4, 1, 1])"
+        )
 
 
 def test_results_are_fresh(graph):
