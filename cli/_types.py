@@ -16,9 +16,12 @@ class FilePath(click.Path):
         super().__init__(readable=False, path_type=Path)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """The path; fails with click's usage error when it is the empty text that an unset variable leaves."""
+        """The path; fails with click's usage error when it is the empty text that an unset variable leaves, or the dash that
+        other programs take for a stream."""
         if value == "":
             self.fail("the name is empty", param, ctx)
+        if value == "-":
+            self.fail("- stands for no stream: read standard input as /dev/stdin, write to a file", param, ctx)
         return super().convert(value, param, ctx)
 
 

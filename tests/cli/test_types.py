@@ -37,6 +37,7 @@ def test_a_number_without_bounds_shows_none():
     ("kind", "text", "message"),
     [
         (FilePath(), "", "the name is empty"),
+        (FilePath(), "-", "read standard input as /dev/stdin"),
         (Number(), "nan", "not a finite number"),
         (Number(), "-inf", "not a finite number"),
         (Number(), "a", "not a valid number"),
