@@ -97,3 +97,11 @@ main()
     command = [sys.executable, "-c", code, "pack", str(model), "-o", str(tmp_path / "m.tersor"), "--quiet"]
     assert subprocess.run(command, check=False).returncode == 128 + getattr(signal, name)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_command_is_a_module_too():
+    done = subprocess.run([sys.executable, "-m", "tersor.cli", "--version"], check=True, capture_output=True, text=True)
+    assert done.stdout.startswith("tersor ")
+    done = subprocess.run([sys.executable, "-m", "tersor.cli", "nothing"], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr.startswith("Usage: python -m tersor.cli ")
