@@ -20,7 +20,7 @@ from ._output import BYTE_LIMITS, echo
 EXIT_CODES = """\
 Exit codes: 0 done; 1 could not read or write; 2 wrong usage; 3 damaged or foreign file; 4 over a limit;
 5 model not convertible; 6 recipe; 7 cannot be executed; 8 wrong input; 9 signature; 10 an extra is missing;
-11 the check failed; 130 interrupted; 143 terminated."""
+11 the check failed; 129 hung up; 130 interrupted; 143 terminated."""
 
 INTERRUPTED = 130
 TRACEBACK = "--traceback"
