@@ -28,9 +28,9 @@ def command(file: Path, index_bits: int, limits: Limits, as_json: bool) -> None:
     """Show, for each weight tensor of FILE, the columns of Deep Compression's tables, and what the file really spends.
 
     The paper's rate counts codes, gaps and a codebook of 2^bits fp32 values, and leaves out biases, Huffman tables and the
-    graph; the real rate is the file's bytes over the bytes of the dense fp32 weights. They are different things, and are
-    labelled so. P+Q is after pruning and quantisation (weight sharing), P+Q+H after Huffman coding as well (Han, Mao, Dally,
-    2016).
+    graph; the file rate is the file's bytes over those of the dense weights. They are different things, and are labelled so.
+    P+Q is after pruning and quantisation (weight sharing), P+Q+H after Huffman coding as well (Han, Mao, Dally, 2016). The
+    error, which only pack and repack know, is the norm of what they changed over that of the tensor.
     """
     from ...packer.report import report_file
 

@@ -56,7 +56,7 @@ def command(
 
     With --against, both models also run on the same random inputs (unknown dimensions are taken as 1, or as what the
     model's operators need), and the command fails when an output differs by more than the tolerance. A model packed with
-    --lossless should pass at the default; a pruned or shared one differs by what packing cost it.
+    --lossless should pass at the default; a pruned or shared one differs by what packing cost it. Needs tersor[bench].
     """
     if signature is not None and key is None:
         raise click.UsageError("--signature needs --key")
