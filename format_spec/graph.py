@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
 import numpy as np
 
+from .printable import printable
 from .tensors import DenseTensor, SharedTensor
 
 OPSET = 26
@@ -48,6 +49,11 @@ class Value:
     type: TensorType
 
 
+def signatures(values: Iterable[Value]) -> str:
+    """Names and types of inputs or outputs, as in ``x: float32[N, 10], mask: bool[N]``."""
+    return ", ".join(f"{value.name}: {value.type}" for value in values)
+
+
 @dataclass(frozen=True, eq=False)
 class Node:
     """One operator application. An absent optional input or output has the empty name, as in ONNX."""
@@ -69,7 +75,7 @@ class Node:
         return self.name or f"{self.op_type} -> {', '.join(shown)}"
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Graph:
     """A model: nodes in topological order, and its tensors by name (lazily readable).
 
@@ -84,6 +90,10 @@ class Graph:
     initializers: Mapping[str, Tensor] = field(default_factory=lambda: EMPTY)
     metadata: Mapping[str, str] = field(default_factory=lambda: EMPTY)
     opset: int = OPSET
+
+    def __repr__(self) -> str:
+        sizes = f"{len(self.nodes)} nodes, {len(self.initializers)} tensors"
+        return printable(f"Graph({self.name!r}: {signatures(self.inputs)} -> {signatures(self.outputs)}; {sizes})")
 
     def subgraphs(self) -> Iterator[Graph]:
         """Every graph held by an attribute of a node, depth first, attributes in the order of their names."""

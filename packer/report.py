@@ -83,9 +83,9 @@ class TensorReport:
         }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class PackReport:
-    """What :func:`~tersor.packer.pack` wrote. ``print`` shows the paper's table with the real bytes beside it.
+    """What :func:`~tersor.packer.pack` wrote. ``print``, or a notebook, shows the paper's table with the real bytes beside it.
 
     ``overhead`` are the bytes of the file that belong to no tensor, by name (``header``, ``manifest``, ``padding``, ...).
 
@@ -140,6 +140,9 @@ class PackReport:
             "overhead": dict(self.overhead),
             "tensors": [t.to_dict() for t in self.tensors],
         }
+
+    def __repr__(self) -> str:
+        return str(self)
 
     def __str__(self) -> str:
         from .report_table import render

@@ -9,7 +9,7 @@ from operator import index
 import numpy as np
 
 from ..format_spec.errors import InputError
-from ..format_spec.graph import Value
+from ..format_spec.graph import Value, signatures
 from ._described import described
 
 Shapes = tuple[tuple[int, ...], ...]
@@ -115,8 +115,3 @@ def _fits(value: Value, shape: tuple[int, ...]) -> bool:
     if declared is None or declared == shape:
         return True
     return len(declared) == len(shape) and all(not isinstance(d, int) or d == n for d, n in zip(declared, shape, strict=True))
-
-
-def signatures(values: Iterable[Value]) -> str:
-    """Names and types of inputs or outputs, as in ``x: float32[N, 10], mask: bool[N]``."""
-    return ", ".join(f"{value.name}: {value.type}" for value in values)

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any, NoReturn, SupportsIndex
 import numpy as np
 
 from ..format_spec.errors import InputError, PlanError
-from ..format_spec.graph import Graph, Value
+from ..format_spec.graph import Graph, Value, signatures
 from ..format_spec.limits import DEFAULT_LIMITS, MOST_THREADS, Limits
-from .check import Arrays, Shapes, check_inputs, check_out, complete_shapes, signatures
+from ..format_spec.printable import printable
+from .check import Arrays, Shapes, check_inputs, check_out, complete_shapes
 from .kernels._ahead import expecting
 
 if TYPE_CHECKING:
@@ -163,7 +164,7 @@ class Model:
             on_close()
 
     def __repr__(self) -> str:
-        return f"Model({signatures(self.inputs)} -> {signatures(self.outputs)})"
+        return printable(f"Model({signatures(self.inputs)} -> {signatures(self.outputs)})")
 
     def __reduce_ex__(self, protocol: SupportsIndex) -> NoReturn:
         """Refuse to be copied or pickled: two models would close one file, and share what each thinks its own."""

@@ -33,6 +33,9 @@ class StoredArrays(Mapping[str, np.ndarray]):
         array = self._tensors[name].dense()
         return array if array.flags.writeable and array.flags.owndata else array.copy(order="C")
 
+    def __repr__(self) -> str:
+        return f"StoredArrays({len(self)} tensors)"
+
     def __contains__(self, name: object) -> bool:
         return name in self._tensors
 

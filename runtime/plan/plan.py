@@ -48,7 +48,7 @@ class Row:
     weight_bytes: int
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Plan:
     """Steps in order, and the slots that they read and write.
 
@@ -79,6 +79,9 @@ class Plan:
                 kernel.density,
                 kernel.weight_bytes,
             )
+
+    def __repr__(self) -> str:
+        return str(self)
 
     def __str__(self) -> str:
         lines = [f"{'step':>4}  {'kernel':36} {'output':28} {'MMAC':>9} {'density':>7} {'weights':>11}  node"]

@@ -55,6 +55,10 @@ def test_the_table_shows_the_papers_columns_beside_real_bytes():
     assert "by the paper's formula (weights alone): 203 bytes, 19.75 times smaller" in lines
 
 
+def test_a_notebook_shows_the_table():
+    assert repr(REPORT) == str(REPORT)
+
+
 def test_names_cannot_command_the_terminal():
     evil = replace(WEIGHT, name="w\x1b[2J\x07\n[red]total")
     shown = str(replace(REPORT, tensors=(evil, BIAS)))

@@ -7,6 +7,7 @@ import pickle
 import subprocess
 import sys
 from collections import OrderedDict
+from dataclasses import replace
 from threading import Thread
 from threading import enumerate as enumerate_threads
 from typing import Any
@@ -38,6 +39,9 @@ def test_what_it_says_of_itself(graph):
         assert model.metadata == {"author": "test"}
         assert model.threads == 1
         assert Model(graph).threads >= 1
+        named = "small\x1b[2J"
+        assert repr(replace(graph, name=named)).startswith(r"Graph('small\x1b[2J': image: float32[batch, 3, 8, width] -> ")
+        assert repr(graph).endswith("; 3 nodes, 1 tensors)")
         assert repr(model) == (
             "Model(image: float32[batch, 3, 8, width] -> features: float32[batch, 4, 8, width], mean: float32[batch, 4, 1, 1])"
         )
@@ -121,6 +125,7 @@ def test_weights_are_prepared_once_for_all_shapes(graph):
 def test_plan_without_shapes_takes_symbolic_sizes_as_one(graph):
     with Model(graph, threads=1) as model:
         plan = model.plan()
+        assert repr(plan) == str(plan)
         assert plan.slots[plan.inputs["image"]].shape == (1, 3, 8, 1)
         for bad in ({"image": (1, 3, 9, 1)}, {"picture": (1,)}):
             with pytest.raises(InputError):
