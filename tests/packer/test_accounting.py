@@ -189,6 +189,25 @@ def test_a_tensor_kept_whole_has_rate_one():
     assert (account.pq_rate, account.pqh_rate, account.density) == (1, 1, 0.1)
 
 
+@pytest.mark.parametrize("dtype", [np.float16, np.float64])
+def test_weights_of_other_types_count_by_their_own_width(dtype: type):
+    array = np.zeros((50, 50), dtype)
+    array[::5] = 1
+    shared, bits = find_shared(array, (0,)), 8 * array.itemsize
+    assert shared is not None
+    account = account_shared("w", shared)
+    assert (account.original_bits, account.codebook_bits) == (2500 * bits, bits)
+    whole = account_dense("w", DenseTensor.of(array), 500)
+    assert (whole.original_bits, whole.pq_rate, whole.pqh_rate) == (2500 * bits, 1, 1)
+
+
+def test_nothing_has_rates_of_zero():
+    account = LayerAccount("w", 0, 0, 0, 0, 0, 0, 0)
+    total = AccountTotal.of([])
+    assert (account.density, account.pq_rate, account.pqh_rate) == (0, 0, 0)
+    assert (total.density, total.pq_rate, total.pqh_rate) == (0, 0, 0)
+
+
 def test_equation_1():
     assert sharing_ratio(16, 4) == 16 * 32 / (16 * 2 + 4 * 32)
     # A published VGG-19 study: 4,575,283 weights of 280 values.
@@ -207,6 +226,7 @@ def test_huffman_bits_are_between_the_entropy_and_one_more(counts: list[int]):
 
 def test_huffman_bits_of_known_codes():
     assert huffman_bits(np.array([1, 1, 2, 4])) == (3 + 3 + 4 + 4) / 8
+    assert huffman_bits(np.array([4, 1, 2, 1])) == (3 + 3 + 4 + 4) / 8
     assert huffman_bits(np.array([7])) == 0
     assert huffman_bits(np.array([], np.int64)) == 0
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tersor.format_spec.tensors import DenseTensor
+from tersor.packer import error
 from tersor.packer.error import TensorError, measure_error
 from tersor.packer.prune import prune
 from tersor.packer.quantize.share import share
@@ -23,6 +24,13 @@ def test_error_is_that_of_the_dense_arrays(dtype: type, order: str, density: flo
     assert found.relative == pytest.approx(np.linalg.norm(exact - coded) / np.linalg.norm(exact))
     assert found.largest == pytest.approx(np.abs(exact - coded).max())
     assert measure_error(DenseTensor.of(weights), DenseTensor.of(shared.dense())).relative == pytest.approx(found.relative)
+
+
+def test_large_tensors_are_compared_a_piece_at_a_time(monkeypatch: pytest.MonkeyPatch):
+    exact, coded = np.arange(1.0, 8.0), np.array([1.0, 2, 3, 9, 5, 6, 9])
+    monkeypatch.setattr(error, "_CHUNK", 3)
+    found = measure_error(DenseTensor.of(exact), DenseTensor.of(coded))
+    assert found == TensorError(np.sqrt(29 / 140), 5)
 
 
 def test_the_same_has_no_error():

@@ -52,6 +52,7 @@ CASES = {
     "gemm": (model("Gemm", random(7, 5), random(5, seed=9), 5, alpha=0.5, beta=2.0), (3, 7)),
     "gemm, transposed": (model("Gemm", random(5, 7), random(1, 5, seed=9), 5, transB=1), (3, 7)),
     "gemm, one bias": (model("Gemm", random(5, 7), random(1, seed=9), 5, transB=1), (3, 7)),
+    "gemm, one bias of a row": (model("Gemm", random(5, 7), random(1, 1, seed=9), 5, transB=1), (3, 7)),
     "gemm without bias": (model("Gemm", random(7, 5), None, 5, beta=3.0), (3, 7)),
 }
 
@@ -153,6 +154,7 @@ def left_alone() -> dict[str, Graph]:
         "wrong number of channels": tensors(scale=DenseTensor.of(random(1))),
         "training": replace(graph, nodes=(conv, replace(batch_norm, attributes={"training_mode": 1}))),
         "more outputs": replace(graph, nodes=(conv, replace(batch_norm, outputs=("y", "m", "v")))),
+        "product": model("MatMul", random(6, 6), None, 6),
         "other operator": replace(graph, nodes=(Node("Relu", "r", ("x",), ("h",)), batch_norm)),
         "graph input": replace(graph, nodes=(replace(batch_norm, inputs=("x", *batch_norm.inputs[1:])),)),
     }
