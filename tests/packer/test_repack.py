@@ -65,7 +65,9 @@ def test_profiles_are_lossless_of_one_another(packed: Path, tmp_path: Path) -> N
 def test_a_file_can_be_replaced_by_its_own_repacking(packed: Path) -> None:
     before = contents(packed)[1]
     compact = packed.stat().st_size
-    assert repack(packed, packed, "paper", index_bits=3).profile == "paper"
+    report = repack(packed, packed, "paper", index_bits=3)
+    assert report.profile == "paper"
+    assert [tensor.account.index_bits for tensor in report.tensors if tensor.account] == [3]
     assert packed.stat().st_size != compact
     assert contents(packed)[1] == before
     assert [p.name for p in packed.parent.iterdir()] == [packed.name]
@@ -82,6 +84,14 @@ def test_what_is_there_stays_when_the_source_is_damaged(packed: Path, tmp_path: 
     with pytest.raises(RecipeError, match="profile"):
         repack(packed, target, "smallest")
     assert target.read_bytes() == b"old"
+
+
+def test_what_pack_takes_is_passed_on(packed: Path, tmp_path: Path) -> None:
+    seen: list[str] = []
+    repack(packed, tmp_path / "other", "max", progress=lambda name, *_: seen.append(name))
+    assert sorted(seen) == ["b", "one", "w"]
+    with pytest.raises(RecipeError, match="threads = 0"):
+        repack(packed, tmp_path / "other", "max", threads=0)
 
 
 def test_limits_hold_for_both_files(packed: Path, tmp_path: Path) -> None:
