@@ -14,8 +14,8 @@ _RADIX = 2048
 
 
 @jit
-def sort_patterns(keys: np.ndarray, spare: np.ndarray) -> np.ndarray:
-    """Sort float32 bit patterns (n,) uint32 by the floats' values; both arguments are overwritten, one is returned.
+def sort_patterns(keys: np.ndarray, ordered: np.ndarray) -> None:
+    """Sort float32 bit patterns (n,) uint32 by the floats' values into ``ordered``; ``keys`` is overwritten as well.
 
     -0.0 goes before +0.0; there must be no NaN.
     """
@@ -29,7 +29,7 @@ def sort_patterns(keys: np.ndarray, spare: np.ndarray) -> np.ndarray:
         counts[0, key & low] += 1
         counts[1, (key >> high) & low] += 1
         counts[2, key >> top] += 1
-    source, target = keys, spare
+    source, target = keys, ordered
     for digit in range(3):
         places = counts[digit]
         place = 0
@@ -44,10 +44,9 @@ def sort_patterns(keys: np.ndarray, spare: np.ndarray) -> np.ndarray:
             target[places[d]] = key
             places[d] += 1
         source, target = target, source
-    for i in range(len(source)):
-        key = source[i]
-        source[i] = key ^ (sign if key & sign else flip)
-    return source
+    for i in range(len(ordered)):
+        key = ordered[i]
+        ordered[i] = key ^ (sign if key & sign else flip)
 
 
 @jit
@@ -82,19 +81,18 @@ def count_distinct(values: np.ndarray, limit: int) -> int:
 
 
 @jit
-def count_clusters(values: np.ndarray, centroids: np.ndarray) -> np.ndarray:
-    """How many of the ascending ``values`` are nearest to each of the ascending ``centroids`` (k,) float64: (k,) int64.
+def count_clusters(values: np.ndarray, centroids: np.ndarray, counts: np.ndarray) -> None:
+    """Write to ``counts`` (k,) int64 how many of the ascending ``values`` are nearest to each of the ascending ``centroids``
+    (k,) float64.
 
     A value midway between two belongs to the lower.
     """
     k = len(centroids)
-    counts = np.empty(k, np.int64)
     start = 0
     for j in range(k):
         end = _upper_bound(values, (centroids[j] + centroids[j + 1]) / 2, start) if j + 1 < k else len(values)
         counts[j] = end - start
         start = end
-    return counts
 
 
 @jit

@@ -31,13 +31,11 @@ class Clusters:
         Inexact float32 centroids are rounded to fp16, which halves the bytes of a codebook, where all are zero or in its normal
         range and that costs far less than sharing does; values that crowd around one other than zero need float32.
         """
-        from ._lloyd import count_clusters
-
         centroids = self.centroids.astype(dtype)
         short = _short(centroids)
         codebook = np.unique((short if not self.exact and self._bears(short) else centroids) + dtype.type(0))
         while len(codebook):
-            used = count_clusters(self.values, codebook.astype(np.float64)) > 0
+            used = self._count(codebook.astype(np.float64)) > 0
             if used.all():
                 break
             codebook = codebook[used]
@@ -49,9 +47,7 @@ class Clusters:
         By Huygens' theorem a cluster's error grows by its count times its mean's shift squared, and its scatter is its error
         and its count times its mean's distance squared: the values need not be read unless that does not decide.
         """
-        from ._lloyd import count_clusters
-
-        counts = count_clusters(self.values, self.centroids)
+        counts = self._count(self.centroids)
         added = float(counts @ (rounded - self.centroids) ** 2)
         mean = counts @ self.centroids / max(len(self.values), 1)
         if added <= _NEGLIGIBLE * float(counts @ (self.centroids - mean) ** 2):
@@ -59,6 +55,14 @@ class Clusters:
         parts = np.split(self.values, np.cumsum(counts)[:-1])
         errors = [np.sum((part - centroid) ** 2) for part, centroid in zip(parts, self.centroids, strict=True)]
         return added <= _BEARABLE * float(np.sum(errors))
+
+    def _count(self, centroids: np.ndarray) -> np.ndarray:
+        """How many values are nearest to each of the ascending ``centroids`` (k,) float64: (k,) int64."""
+        from ._lloyd import count_clusters
+
+        counts = np.empty(len(centroids), np.int64)
+        count_clusters(self.values, centroids, counts)
+        return counts
 
 
 def kmeans(values: np.ndarray, k: int, init: str = "linear", seed: int = 0, iterations: int = 300) -> Clusters:
@@ -69,7 +73,9 @@ def kmeans(values: np.ndarray, k: int, init: str = "linear", seed: int = 0, iter
     from ._lloyd import count_distinct, lloyd, sort_patterns
 
     keys = np.array(values, np.float32).view(np.uint32)
-    ordered = sort_patterns(keys, np.empty_like(keys)).view(np.float32)
+    patterns = np.empty_like(keys)
+    sort_patterns(keys, patterns)
+    ordered = patterns.view(np.float32)
     if count_distinct(ordered, k + 1) <= k:
         return Clusters(ordered, np.unique(ordered).astype(np.float64), 0, exact=True)
     centroids = np.ascontiguousarray(initialisations()[init](ordered, k, seed), np.float64)

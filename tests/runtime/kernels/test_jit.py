@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -180,6 +181,16 @@ def test_what_others_keep_in_the_folder_stays(tmp_path, monkeypatch):
 def test_kernels_call_kernels_and_constants_do_not_make_more_of_them(folder):
     assert total(np.arange(4.0), 2) == 11
     assert len(sum_from.inner.overloads) == 1
+
+
+def test_only_kernels_that_kernels_call_return_arrays():
+    # To make an array, machine code refers to Python objects: it is not kept, and every process compiles it anew.
+    root = Path(_cache.__file__).parents[2]
+    sources = [file.read_text(encoding="utf-8") for folder in ("runtime", "packer") for file in (root / folder).rglob("*.py")]
+    kernel = r"^@jit.*\ndef (\w+)\((?:[^()]|\([^()]*\))*\) -> np\.ndarray:"
+    found = re.findall(kernel, "\n".join(sources), re.MULTILINE)
+    assert "_block_sums" in found
+    assert [name for name in found if not name.startswith("_")] == []
 
 
 def test_kinds_tell_types_apart():
