@@ -143,16 +143,12 @@ def _in_order(jobs: list[_Job], threads: int) -> Iterator[_Done]:
     """Results in the order of ``jobs``, at most ``threads`` tensors being worked on or waiting."""
     with ThreadPoolExecutor(threads, thread_name_prefix="tersor-pack") as pool:
         running: deque[Future[_Done]] = deque()
-        try:
-            for job in jobs:
-                if len(running) >= threads:
-                    yield running.popleft().result()
-                running.append(pool.submit(job.run))
-            while running:
+        for job in jobs:
+            if len(running) >= threads:
                 yield running.popleft().result()
-        finally:
-            for future in running:
-                future.cancel()
+            running.append(pool.submit(job.run))
+        while running:
+            yield running.popleft().result()
 
 
 def _progressing(results: Iterator[_Done], jobs: list[_Job], progress: Progress | None) -> Iterator[_Done]:
