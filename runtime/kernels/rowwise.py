@@ -4,38 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from math import prod
-from typing import Any
 
 import numpy as np
-from llvmlite import ir
 
 from ..plan.step import Kernel, Site
 from ._atomic import code_of, number_at
-from ._deferred import intrinsic, types
+from ._exponential import exponential
 from ._jit import jit
 from ._memory import floats_at, put_float
-from ._vector import F32, I32
 from .order import FACTS, PIECES, WORK, X, Y
 from .shared import Shared, evenly, one_order
 from .team import take
 
 MOST_PIECES, PIECE = 4, 20_000
 """Pieces of work for each thread, at most, and the elements of one, at least."""
-
-LOG2_E, LN_2_HIGH, LN_2_LOW = (np.float32(value) for value in (1.44269504088896341, 0.693359375, -2.12194440e-4))
-"""1 / ln 2, and ln 2 as a number of few bits and what is left of it."""
-
-SHIFT = np.float32(3 << 22)
-"""Added to a small number, it leaves the nearest integer in the low bits."""
-
-LEAST = np.float32(-87)
-"""Exponents below give 0."""
-
-FIFTH, FOURTH, THIRD, SECOND, FIRST, ZEROTH = (
-    np.float32(value)
-    for value in (1.9875691500e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 5.0000001201e-1)
-)
-"""Coefficients of (exp(r) - 1 - r) / r^2 where \\|r\\| <= ln(2) / 2, as in the Cephes library's ``expf``."""
 
 
 @jit
@@ -75,17 +57,6 @@ def normaliser_of_rows(kinds):
     return code_of(kinds, softmax_rows)
 
 
-@intrinsic
-def _power_of_two(typingctx: Any, shifted: Any) -> Any:
-    """2 to the integer that was added to :data:`SHIFT`."""
-
-    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        biased = builder.add(builder.bitcast(arguments[0], I32), ir.Constant(I32, 127))
-        return builder.bitcast(builder.shl(biased, ir.Constant(I32, 23)), F32)
-
-    return types.float32(types.float32), codegen
-
-
 @jit
 def softmax_rows(kinds, order, member):
     """As :func:`average_rows`, for ``y`` (rows, elements): exponentials that sum to 1 in each row."""
@@ -105,13 +76,7 @@ def _softmax(source, target, count):
     for i in range(count):
         top = max(top, row[i])
     for i in range(count):
-        x = row[i] - top
-        shifted = x * LOG2_E + SHIFT
-        power = shifted - SHIFT
-        r = x - power * LN_2_HIGH - power * LN_2_LOW
-        series = ((((FIFTH * r + FOURTH) * r + THIRD) * r + SECOND) * r + FIRST) * r + ZEROTH
-        value = (series * (r * r) + r + np.float32(1)) * _power_of_two(shifted)
-        out[i] = np.float32(0) if x < LEAST else value
+        out[i] = exponential(row[i] - top)
     total = _sum(target, count)
     for i in range(count):
         out[i] /= total

@@ -25,6 +25,22 @@ def lower_exponentials(site: Site) -> Kernel | None:
     return lower_softmax(site) or lower_elementwise(site)
 
 
+@lowering("Erf", kernel="element by element")
+def lower_error_function(site: Site) -> Kernel | None:
+    """Element by element."""
+    from ..kernels.normal import lower_erf
+
+    return lower_erf(site)
+
+
+@lowering("Gelu", kernel="element by element")
+def lower_gaussian(site: Site) -> Kernel | None:
+    """Element by element."""
+    from ..kernels.normal import lower_gelu
+
+    return lower_gelu(site)
+
+
 @lowering("BatchNormalization", kernel="scale and shift in place")
 def lower_normalization(site: Site) -> Kernel | None:
     """Scale and shift in place."""

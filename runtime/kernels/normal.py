@@ -1,0 +1,114 @@
+"""The error function, and what GELU makes of the normal distribution with it, element by element."""
+
+from __future__ import annotations
+
+from functools import partial
+from math import copysign, pi, prod, sqrt
+
+import numpy as np
+
+from ..plan.step import Kernel, Site
+from ._atomic import code_of, number_at
+from ._exponential import exponential
+from ._jit import jit
+from ._memory import floats_at
+from .order import PIECES, WORK, X, Y
+from .shared import Shared, evenly, one_order
+from .team import take
+
+ERF, GELU, GELU_THROUGH_TANH = range(3)
+"""The functions, as lengths of a tuple: what a kernel is compiled for."""
+
+MOST_PIECES, PIECE = 4, 4096
+"""Pieces of work for each thread, at most, and the elements of one, at least."""
+
+NEAR = np.float32(0.927734375)
+"""Up to here the error function is a series; beyond, 1 less an exponential."""
+
+HALF, ONE, ROOT_HALF = (np.float32(value) for value in (0.5, 1, sqrt(0.5)))
+
+MOST = np.float32(88)
+"""The largest argument of an exponential that float32 holds, near enough."""
+
+MINUS_INNER, CUBE = np.float32(-2 * sqrt(2 / pi)), np.float32(0.044715)
+"""GELU through tanh is x / (1 + exp(MINUS_INNER * (x + CUBE * x^3)))."""
+
+N5, N4, N3, N2, N1, N0 = (
+    np.float32(value) for value in (-5.96761703e-4, 4.99119423e-3, -2.67681349e-2, 1.12819925e-1, -3.76125336e-1, 1.28379166e-1)
+)
+"""Coefficients of (erf(x) - x) / x in powers of x^2, near 0 (njuffa, a faithfully rounded ``erff``)."""
+
+F6, F5, F4, F3, F2, F1, F0 = (
+    np.float32(value)
+    for value in (
+        -1.72853470e-5, 3.83197126e-4, -3.88396438e-3, 2.42546219e-2, -1.06777877e-1, -6.34846687e-1, -1.28717512e-1,
+    )
+)  # fmt: skip
+"""Coefficients of (log(1 - erf(x)) + x) / x in powers of x, further off (the same source)."""
+
+
+@jit(fastmath={"contract"})
+def error_function(x):
+    """``erf(x)`` of a float32, good to three units in the last place; NaN stays NaN."""
+    t, s = abs(x), x * x
+    near = (((((N5 * s + N4) * s + N3) * s + N2) * s + N1) * s + N0) * x + x
+    far = (F6 * t + F5) * s + (F4 * t + F3)
+    far = (((far * t + F2) * t + F1) * t + F0) * t - t
+    beyond = copysign(ONE - exponential(far), x)
+    return beyond if t > NEAR else near
+
+
+@jit(fastmath={"contract"})
+def _write(kinds, source, target, count):
+    """``target`` becomes the function of ``source`` that the length of ``kinds`` says, see :data:`ERF`."""
+    x, y = floats_at(source, count), floats_at(target, count)
+    for i in range(count):
+        v = x[i]
+        if len(kinds) == ERF:
+            y[i] = error_function(v)
+        elif len(kinds) == GELU:
+            y[i] = HALF * v * (ONE + error_function(v * ROOT_HALF))
+        else:
+            z = MINUS_INNER * (v + CUBE * v * v * v)
+            y[i] = v / (ONE + exponential(MOST if z > MOST else z))
+
+
+@jit
+def function_of_elements(kinds):
+    """Address of the code of one of the functions, see :func:`write_elements`."""
+    return code_of(kinds, write_elements)
+
+
+@jit
+def write_elements(kinds, order, member):
+    """Take pieces of the elements of the order at address ``order`` until none is left: ``y`` is a function of ``x``, see
+    :func:`_write`."""
+    piece = take(order, member)
+    while piece < number_at(order, PIECES):
+        work = number_at(order, WORK) + 8 * piece
+        first, offset = number_at(work, 0), 4 * number_at(work, 0)
+        _write(kinds, number_at(order, X) + offset, number_at(order, Y) + offset, number_at(work, 1) - first)
+        piece = take(order, member)
+
+
+def lower_erf(site: Site) -> Kernel | None:
+    """A kernel for a float32 Erf."""
+    return _elementwise("erf", ERF, site)
+
+
+def lower_gelu(site: Site) -> Kernel | None:
+    """A kernel for a float32 Gelu, exact or through tanh."""
+    if site.node.attribute("approximate", "none") == "tanh":
+        return _elementwise("gelu through tanh", GELU_THROUGH_TANH, site)
+    return _elementwise("gelu", GELU, site)
+
+
+def _elementwise(name: str, function: int, site: Site) -> Kernel | None:
+    x = site.type(0)
+    if x is None or x[0] != np.float32 or 0 in x[1]:
+        return None
+    count = prod(x[1])
+    pieces = 1 if site.threads == 1 else max(1, min(MOST_PIECES * site.threads, count // PIECE))
+    code = partial(function_of_elements, ((),) * function)
+    shared = Shared(code, pieces, site.threads, evenly(count, pieces), np.zeros(1, np.int64))
+    return Kernel.of_orders(name, one_order(shared), reads=(0,))
