@@ -94,8 +94,10 @@ def _by_tiles(site: Site, shape: Shape2D, tiling: Tiling, cuts: int) -> Kernel:
 
 def _averaged(label: str, conv: Conv, shape: Shape2D, following: Site) -> Kernel | None:
     """A kernel for a convolution and the means of its channels, where that is what follows."""
+    from ..ops.global_pooling import averages_planes
+
     pooling = pooling_of(following) if following.node.op_type == "AveragePool" else None
-    if following.node.op_type != "GlobalAveragePool" and (pooling is None or not pooling.whole):
+    if not averages_planes(following) and (pooling is None or not pooling.whole):
         return None
     foresee(visits, conv.tile)
     return _kernel(label, conv, shape)

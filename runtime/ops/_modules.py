@@ -131,7 +131,7 @@ MODULES: Mapping[str, tuple[str, ...]] = {
     "ReduceLogSum": ("reduction",),
     "ReduceLogSumExp": ("reduction",),
     "ReduceMax": ("reduction",),
-    "ReduceMean": ("reduction",),
+    "ReduceMean": ("lower_pooling", "reduction"),
     "ReduceMin": ("reduction",),
     "ReduceProd": ("reduction",),
     "ReduceSum": ("reduction",),

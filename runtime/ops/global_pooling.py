@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -10,11 +10,24 @@ from ._dtypes import accumulator
 from ._registry import Shaped, operator
 from ._shapes import Types, Values, check_rank, given, infers
 
+if TYPE_CHECKING:
+    from ..plan.step import Site
+
 
 def _types(types: Types, values: Values, **_: Any) -> Shaped:
     dtype, shape = given(types, 0)
     check_rank("a pooling's input", shape, 2, at_least=True)
     return dtype, (*shape[:2], *[1] * (len(shape) - 2))
+
+
+def averages_planes(site: Site) -> bool:
+    """Whether a site takes the mean of each plane of (N, C, \\*spatial): a GlobalAveragePool, or a ReduceMean over all spatial
+    axes, two or more."""
+    x, axes = site.type(0), site.array(1)
+    if site.node.op_type != "ReduceMean" or x is None or axes is None:
+        return site.node.op_type == "GlobalAveragePool"
+    rank = len(x[1])
+    return rank >= 4 and sorted(axes.reshape(-1) % rank) == [*range(2, rank)]
 
 
 def _spatial(X: np.ndarray) -> tuple[int, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ._registry import lowering
+from .global_pooling import averages_planes
 
 if TYPE_CHECKING:
     from ..plan.step import Kernel, Site
@@ -24,6 +25,14 @@ def lower_global(site: Site) -> Kernel | None:
     from ..kernels.rowwise import lower_global_average
 
     return lower_global_average(site)
+
+
+@lowering("ReduceMean", kernel="planes row by row")
+def lower_mean(site: Site) -> Kernel | None:
+    """Average plane by plane, where it is planes that are averaged: so torch exports its pools over everything."""
+    from ..kernels.rowwise import lower_global_average
+
+    return lower_global_average(site) if averages_planes(site) else None
 
 
 @lowering("LRN", kernel="runs of positions")

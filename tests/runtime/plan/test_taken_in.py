@@ -52,6 +52,27 @@ def test_a_sparse_convolution_takes_in_the_mean_of_its_channels(last, size, ops)
     assert plan.steps[0].kernel.name.startswith("conv mean of flat") == (len(ops) == 1)
 
 
+@pytest.mark.parametrize("keepdims", [0, 1])
+@pytest.mark.parametrize(
+    ("axes", "size", "kernels"),
+    [
+        ((2, 3), 13, ["conv mean of flat"]),
+        ((-1, -2), 13, ["conv mean of flat"]),
+        ((3, 2), 28, ["conv", "mean of rows"]),
+        ((3,), 13, ["conv", "reference"]),
+        ((1, 2, 3), 13, ["conv", "reference"]),
+        ((), 13, ["conv", "reference"]),
+    ],
+)
+def test_a_mean_over_the_spatial_axes_is_that_of_planes(axes, size, kernels, keepdims):
+    w = floats(70, 40, 1, 1)
+    w[np.random.default_rng(0).random(w.shape) < 0.7] = 0
+    nodes = [node("Conv", "x w", "c"), node("Relu", "c", "r"), node("ReduceMean", "r axes", "y", keepdims=keepdims)]
+    g = graph(nodes, {"x": (2, 40, size, size)}, ["y"], w=w, axes=np.array(axes, np.int64))
+    names = [step.kernel.name for step in check(g, {"x": floats(2, 40, size, size)}, threads=2).steps]
+    assert [name.startswith(wanted) for name, wanted in zip(names, kernels, strict=True)] == [True] * len(kernels)
+
+
 @pytest.mark.parametrize(
     ("window", "residual", "ops"),
     [
