@@ -55,7 +55,8 @@ class Files:
 
 
 def prepare(name: str, work: Path) -> Files:
-    """Build and pack the stand-in ``name`` unless ``work`` has it."""
+    """Build and pack the stand-in ``name`` unless ``work``, which is made where it is not there, has it."""
+    work.mkdir(parents=True, exist_ok=True)
     files = Files(work / f"{name}.onnx", work / f"{name}.tersor")
     if not files.dense.exists():
         model = build(name.removesuffix(UNPRUNED), pruned=not name.endswith(UNPRUNED))
@@ -121,7 +122,6 @@ def main() -> None:
     parser.add_argument("--write", type=Path, metavar="PAGE", help="also write the table into the block ``engine`` of a page")
     parser.add_argument("--prepare", action="store_true", help="only build and pack the models")
     args = parser.parse_args()
-    args.work.mkdir(parents=True, exist_ok=True)
     results = []
     for name in args.networks:
         files = prepare(name, args.work)
