@@ -92,8 +92,8 @@ class Graph:
     opset: int = OPSET
 
     def __repr__(self) -> str:
-        sizes = f"{len(self.nodes)} nodes, {len(self.initializers)} tensors"
-        return printable(f"Graph({self.name!r}: {signatures(self.inputs)} -> {signatures(self.outputs)}; {sizes})")
+        sizes = f"nodes={len(self.nodes)}, tensors={len(self.initializers)}"
+        return printable(f"Graph({self.name!r}, {signatures(self.inputs)} -> {signatures(self.outputs)}, {sizes})")
 
     def subgraphs(self) -> Iterator[Graph]:
         """Every graph held by an attribute of a node, depth first, attributes in the order of their names."""

@@ -34,7 +34,7 @@ class StoredArrays(Mapping[str, np.ndarray]):
         return array if array.flags.writeable and array.flags.owndata else array.copy(order="C")
 
     def __repr__(self) -> str:
-        return f"StoredArrays({len(self)} tensors)"
+        return f"StoredArrays(tensors={len(self)})"
 
     def __contains__(self, name: object) -> bool:
         return name in self._tensors

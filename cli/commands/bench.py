@@ -14,6 +14,7 @@ from .._output import (
     batch_option,
     bytes_text,
     cache_option,
+    counted,
     echo,
     json_option,
     limits_option,
@@ -97,7 +98,7 @@ def _unpacked(file: Path, folder: Path, limits: Limits) -> Path:
 
 
 def _show(result: dict[str, Any]) -> None:
-    title = f"{result['file']}, batch {result['batch']}, {result['threads']} threads"
+    title = f"{result['file']}, batch {result['batch']}, {counted(result['threads'], 'thread')}"
     columns = ("engine", ">median ms", ">fastest", ">slowest", ">load ms", ">first run ms", ">peak memory")
     print_table(title, columns, (_engine_row(name, facts) for name, facts in result["engines"].items()))
     if "speedup" in result:

@@ -11,7 +11,7 @@ import click
 from click.core import ParameterSource
 
 from ...format_spec.printable import printable
-from .._output import bytes_text, echo, json_option, limits_option, memory_option, print_json, print_table
+from .._output import bytes_text, counted, echo, json_option, limits_option, memory_option, print_json, print_table
 from .._sources import loaded, opened
 from .._types import FilePath
 
@@ -97,7 +97,8 @@ def describe(container: Container) -> dict[str, Any]:
 
 
 def _show(file: Path, facts: dict[str, Any]) -> None:
-    echo(f"{file}: {bytes_text(facts['bytes'])}, graph {facts['graph']!r}, {facts['nodes']} nodes, opset {facts['opset']}")
+    nodes = counted(facts["nodes"], "node")
+    echo(f"{file}: {bytes_text(facts['bytes'])}, graph {facts['graph']!r}, {nodes}, opset {facts['opset']}")
     for what in ("inputs", "outputs", "metadata"):
         for name, text in facts[what].items():
             echo(f"  {what.removesuffix('s')} {name}: {text}")

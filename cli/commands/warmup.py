@@ -13,6 +13,7 @@ from .._output import (
     batch_option,
     bytes_text,
     cache_option,
+    counted,
     echo,
     json_option,
     limits_option,
@@ -63,7 +64,7 @@ def command(files: tuple[Path, ...], batch: int, threads: int | None, memory: Me
         return
     for name, seconds in times.items():
         echo(f"{name}: ready in {seconds:.1f} s")
-    echo(f"{folder or 'no cache folder'}: {len(kept)} kernels, {bytes_text(sum(kept))}")
+    echo(f"{folder or 'no cache folder'}: {counted(len(kept), 'kernel')}, {bytes_text(sum(kept))}")
 
 
 def _warm(file: Path, batch: int, threads: int | None, memory: Memory, limits: Limits) -> float:

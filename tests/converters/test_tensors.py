@@ -57,7 +57,7 @@ def test_there_and_back(ending: str, tmp_path: Path):
             write_npz(file, STATE)
     pack(read(source), packed)
     with load_tensors(packed) as tensors:
-        assert repr(tensors) == f"StoredArrays({len(tensors)} tensors)"
+        assert repr(tensors) == f"StoredArrays(tensors={len(tensors)})"
         assert set(tensors) == set(STATE)
         assert all(same(tensors[name], STATE[name]) for name in STATE)
         assert all(array.flags.writeable and array.flags.owndata for array in tensors.values())

@@ -40,8 +40,8 @@ def test_what_it_says_of_itself(graph):
         assert model.threads == 1
         assert Model(graph).threads >= 1
         named = "small\x1b[2J"
-        assert repr(replace(graph, name=named)).startswith(r"Graph('small\x1b[2J': image: float32[batch, 3, 8, width] -> ")
-        assert repr(graph).endswith("; 3 nodes, 1 tensors)")
+        assert repr(replace(graph, name=named)).startswith(r"Graph('small\x1b[2J', image: float32[batch, 3, 8, width] -> ")
+        assert repr(graph).endswith(", nodes=3, tensors=1)")
         assert repr(model) == (
             "Model(image: float32[batch, 3, 8, width] -> features: float32[batch, 4, 8, width], mean: float32[batch, 4, 1, 1])"
         )
