@@ -28,12 +28,15 @@ def from_torch(
 ) -> Graph:
     """Export ``module`` in evaluation mode and read the result into a graph.
 
-    ``example_inputs`` are the positional arguments of ``forward`` (one tensor may stand alone); ``dynamic_shapes`` is what
-    ``torch.export.export`` takes. Every submodule has its training flag back afterwards.
+    ``example_inputs`` are the positional arguments of ``forward``, a list or tuple (one tensor may stand alone). Inputs and
+    outputs are called ``input_names`` and ``output_names``, or what torch calls them. ``dynamic_shapes`` is what
+    ``torch.export.export`` takes, as in ``({0: torch.export.Dim("N")},)`` for batches of any size; other sizes are those of
+    the examples. Every submodule has its training flag back afterwards.
 
     Raises:
         MissingExtra: torch or onnxscript is not installed.
-        ConversionError: torch cannot export the module, or the export cannot be read.
+        ConversionError: torch cannot export the module, the export cannot be read, or ``example_inputs`` are of another kind.
+        UnsupportedOperator: an operator that ONNX's default domain does not have, or a type that numpy does not have.
     """
     try:
         import onnxscript  # noqa: F401  (the exporter imports it late and fails less clearly)

@@ -63,11 +63,14 @@ def export(
     compact: bool = False,
     **options: Any,
 ) -> PackReport:
-    """Write ``module`` to ``path`` as a Tersor file, losslessly; see :func:`to_graph`.
+    """Write ``module`` to ``path`` as a Tersor file, losslessly, in the ``profile`` ``compact``, ``paper`` or ``max``; see
+    :func:`to_graph` for the other arguments.
 
     Raises:
         ConversionError: torch cannot export the module, or its exporter changed a shared tensor.
         UnsupportedOperator: the runtime could not execute the graph; nothing is written.
+        RecipeError: there is no such profile; nothing is written.
+        OSError: the file cannot be written.
     """
     return pack(to_graph(module, example_inputs, compact=compact, **options), path, Recipe.lossless(profile))
 
