@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from .errors import LimitError
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Limits:
-    """Upper bounds, each adjustable; a file over one raises :class:`LimitError`, whatever its checksums say.
+    """Upper bounds (SPEC.md, section 6.1), each adjustable; a file over one raises :class:`LimitError`, whatever its checksums.
 
     ``name_bytes`` bounds each name, in UTF-8: names are compared, and messages show them. Texts of metadata and attributes are
     no names.
@@ -29,6 +29,10 @@ class Limits:
     tensor_bytes: int = 4 << 30
     decoded_bytes: int = 16 << 30
     activation_bytes: int = 16 << 30
+
+    def __repr__(self) -> str:
+        changed = (f.name for f in fields(self) if getattr(self, f.name) != f.default)
+        return f"Limits({', '.join(f'{name}={getattr(self, name)}' for name in changed)})"
 
     def check(self, field: str, value: int) -> int:
         """Return ``value``, or raise :class:`LimitError` when it exceeds the limit called ``field``."""

@@ -192,3 +192,8 @@ def test_names_are_bounded_and_texts_are_not() -> None:
 def test_a_node_of_many_outputs_is_told_by_a_few() -> None:
     outputs = tuple(f"o{i}" for i in range(1000))
     assert Node("Split", "", ("x",), outputs).label == "Split -> o0, o1, o2, o3, o4, o5, o6, o7, ..."
+
+
+def test_only_limits_that_were_set_are_shown():
+    assert repr(DEFAULT_LIMITS) == "Limits()"
+    assert repr(Limits(rank=3, nodes=5)) == "Limits(nodes=5, rank=3)"
