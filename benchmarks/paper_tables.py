@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tersor.packer.accounting import AccountTotal, LayerAccount, gap_histogram
+from tersor.packer.accounting import AccountTotal, LayerAccount, stored_gaps
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ def draw(row: Row, rng: np.random.Generator) -> LayerAccount:
     count = int(expected + 6 * expected**0.5) + 16
     positions = np.cumsum(rng.geometric(row.density / 100, count)) - 1
     positions = positions[positions < row.weights]
-    _, fillers = gap_histogram(positions, row.index_bits)
+    _, fillers = stored_gaps(positions, row.index_bits)
     return LayerAccount(
         row.layer,
         row.weights,

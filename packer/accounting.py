@@ -1,4 +1,4 @@
-"""The accounting of the Deep Compression paper (Han, Mao, Dally, ICLR 2016), Tables 2 to 5 and Equation 1.
+"""The accounting of the Deep Compression paper (Han, Mao, Dally, ICLR 2016), Tables 2 to 5.
 
 A layer is a list of entries: its nonzeros and the filler zeros that bridge gaps too long for the index. An entry is a weight
 index (code) and a position index (gap). The codebook counts as ``2**weight_bits`` values of full width; biases and Huffman code
@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from heapq import heapify, heappop, heapreplace
-from math import log2
 
 import numpy as np
 
@@ -154,7 +153,7 @@ def account_histograms(
     )
 
 
-def gap_histogram(positions: np.ndarray, bits: int) -> tuple[np.ndarray, int]:
+def stored_gaps(positions: np.ndarray, bits: int) -> tuple[np.ndarray, int]:
     """Stored gaps (2^bits,) int64 of ascending ``positions`` (nonzeros,) in a flat layer, fillers included; and the fillers.
 
     A gap of ``1..2**bits`` is stored minus one and the first counts from position -1; a longer one is bridged by filler zeros
@@ -185,11 +184,6 @@ def bits_for(count: int) -> int:
     return max(count - 1, 0).bit_length()
 
 
-def sharing_ratio(connections: int, clusters: int, bits: int = 32) -> float:
-    """Equation 1: how much smaller sharing alone makes ``connections`` weights of ``bits`` bits; log2 is not rounded up."""
-    return connections * bits / (connections * log2(clusters) + clusters * bits)
-
-
 def _gaps(tensor: SharedTensor, index_bits: int) -> tuple[np.ndarray, int]:
     from ._passes import count_gaps
 
@@ -199,4 +193,4 @@ def _gaps(tensor: SharedTensor, index_bits: int) -> tuple[np.ndarray, int]:
     valued = ~np.isin(tensor.codes, zero_codes(tensor.codebook))
     if valued.all():
         return np.array([tensor.size], np.int64), 0
-    return gap_histogram(np.flatnonzero(valued), index_bits)
+    return stored_gaps(np.flatnonzero(valued), index_bits)

@@ -15,9 +15,8 @@ from tersor.packer.accounting import (
     account_dense,
     account_shared,
     bits_for,
-    gap_histogram,
     huffman_bits,
-    sharing_ratio,
+    stored_gaps,
 )
 from tersor.packer.quantize.find_shared import find_shared
 
@@ -88,7 +87,7 @@ def simulated(network: str, layer: str) -> LayerAccount:
     weights, density, bits, coded_bits, index_bits, coded_index_bits, _, _ = TABLES[network][layer]
     sample = min(weights, 2_000_000)
     positions = np.flatnonzero(np.random.default_rng(1).random(sample) < density / 100)
-    _, fillers = gap_histogram(positions, index_bits)
+    _, fillers = stored_gaps(positions, index_bits)
     nonzeros, scaled = round(len(positions) * weights / sample), round(fillers * weights / sample)
     return LayerAccount(layer, weights, nonzeros, scaled, bits, index_bits, coded_bits, coded_index_bits)
 
@@ -135,7 +134,7 @@ def test_the_rate_is_the_papers_formula():
 @given(st.sets(st.integers(0, 5000), max_size=60), st.integers(1, 8))
 def test_gaps_equal_the_plain_walk(positions: set[int], bits: int):
     ordered = sorted(positions)
-    counts, fillers = gap_histogram(np.array(ordered, np.int64), bits)
+    counts, fillers = stored_gaps(np.array(ordered, np.int64), bits)
     assert (counts.tolist(), fillers) == plain_gaps(ordered, bits)
     assert counts.sum() == len(ordered) + fillers
 
@@ -148,7 +147,7 @@ def test_a_tensor_counts_like_its_flat_positions(order: str):
     shared = find_shared(levels, (0,), "rows" if order == "rows" else "columns")
     assert shared is not None
     flat = (levels if order == "rows" else levels.T).reshape(-1)
-    gaps, fillers = gap_histogram(np.flatnonzero(flat), 3)
+    gaps, fillers = stored_gaps(np.flatnonzero(flat), 3)
     account = account_shared("w", shared, 3)
     assert (account.weights, account.nonzeros, account.fillers) == (4200, np.count_nonzero(flat), fillers)
     assert (account.weight_bits, account.index_bits) == (2, 3)
@@ -160,7 +159,7 @@ def test_a_tensor_without_zeros_has_no_index():
     assert shared is not None
     account = account_shared("w", shared)
     assert (account.density, account.index_bits, account.fillers, account.weight_bits) == (1, 0, 0, 5)
-    assert 1 / account.pq_rate == pytest.approx(sharing_ratio(3200, 32))
+    assert 1 / account.pq_rate == pytest.approx(3200 * 32 / (3200 * 5 + 32 * 32))  # Equation 1
     assert account.pqh_rate == account.pq_rate
 
 
@@ -206,12 +205,6 @@ def test_nothing_has_rates_of_zero():
     total = AccountTotal.of([])
     assert (account.density, account.pq_rate, account.pqh_rate) == (0, 0, 0)
     assert (total.density, total.pq_rate, total.pqh_rate) == (0, 0, 0)
-
-
-def test_equation_1():
-    assert sharing_ratio(16, 4) == 16 * 32 / (16 * 2 + 4 * 32)
-    # A published VGG-19 study: 4,575,283 weights of 280 values.
-    assert sharing_ratio(4_575_283, 280) == pytest.approx(3.936, abs=1e-3)
 
 
 @settings(max_examples=100, deadline=None)
