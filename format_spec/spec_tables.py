@@ -15,7 +15,7 @@ from . import coding, container
 from .coding import CodecId
 from .graph import OPSET
 from .limits import DEFAULT_LIMITS, Limits
-from .manifest import _kinds as kinds
+from .manifest._kinds import AttributeKind
 from .mixing import KNOTS
 from .records import DTYPE_IDS
 from .vocabulary import WELL_KNOWN
@@ -57,8 +57,7 @@ def element_types() -> str:
 
 def attribute_kinds() -> str:
     """Numbers of the kinds of attribute value."""
-    names = ("INT", "FLOAT", "STRING", "INTS", "FLOATS", "STRINGS", "TENSOR", "GRAPH")
-    return table(("kind", "name"), ((getattr(kinds, name), name) for name in names))
+    return table(("kind", "name"), ((kind.value, kind.name) for kind in AttributeKind))
 
 
 CODEC_MEANINGS = {

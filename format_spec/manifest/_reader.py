@@ -11,7 +11,7 @@ from ..graph import OPSET, Attribute, Dimension, Graph, Node, TensorType, Value
 from ..limits import Limits
 from ..records import DTYPE_NAMES, Placed, TensorRecord
 from ..vocabulary import WELL_KNOWN
-from . import _kinds as kinds
+from ._kinds import AttributeKind
 
 T = TypeVar("T")
 
@@ -135,21 +135,21 @@ class Reader:
 
     def attribute(self, depth: int) -> Attribute:
         kind = self.cursor.byte()
-        if kind == kinds.INT:
+        if kind == AttributeKind.INT:
             return self.cursor.signed()
-        if kind == kinds.FLOAT:
+        if kind == AttributeKind.FLOAT:
             return self.cursor.float32()
-        if kind == kinds.STRING:
+        if kind == AttributeKind.STRING:
             return self.string()
-        if kind == kinds.INTS:
+        if kind == AttributeKind.INTS:
             return tuple(self.cursor.signed() for _ in range(self.count("integers")))
-        if kind == kinds.FLOATS:
+        if kind == AttributeKind.FLOATS:
             return self.not_empty(tuple(self.cursor.float32() for _ in range(self.count("floats", 4))))
-        if kind == kinds.STRINGS:
+        if kind == AttributeKind.STRINGS:
             return self.not_empty(tuple(self.string() for _ in range(self.count("strings"))))
-        if kind == kinds.TENSOR:
+        if kind == AttributeKind.TENSOR:
             return self.array()
-        if kind == kinds.GRAPH:
+        if kind == AttributeKind.GRAPH:
             return self.graph(depth + 1)
         raise self.cursor.fail(f"unknown kind of attribute {kind}")
 

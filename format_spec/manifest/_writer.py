@@ -13,7 +13,7 @@ from ..graph import Attribute, Graph, Node, TensorType
 from ..records import DTYPE_IDS, Placed
 from ..varint import write_varint
 from ..vocabulary import WELL_KNOWN
-from . import _kinds as kinds
+from ._kinds import AttributeKind
 
 _WELL_KNOWN_INDEX = {text: index for index, text in enumerate(WELL_KNOWN)}
 
@@ -104,20 +104,20 @@ class Writer:
 
     def attribute(self, name: str, value: Attribute) -> None:
         if isinstance(value, (bool, int, np.integer)):
-            self.out.append(kinds.INT)
+            self.out.append(AttributeKind.INT)
             self.signed(int(value))
         elif isinstance(value, float):
-            self.out.append(kinds.FLOAT)
+            self.out.append(AttributeKind.FLOAT)
             self.out += struct.pack("<f", value)
         elif isinstance(value, str):
-            self.out.append(kinds.STRING)
+            self.out.append(AttributeKind.STRING)
             self.string(value)
         elif isinstance(value, np.ndarray):
-            self.out += bytes([kinds.TENSOR, DTYPE_IDS[value.dtype.name]])
+            self.out += bytes([AttributeKind.TENSOR, DTYPE_IDS[value.dtype.name]])
             self.shape(value.shape)
             self.out += np.ascontiguousarray(value).astype(value.dtype.newbyteorder("<"), copy=False).tobytes()
         elif isinstance(value, Graph):
-            self.out.append(kinds.GRAPH)
+            self.out.append(AttributeKind.GRAPH)
             self.graph(value)
         elif isinstance(value, tuple):
             self.sequence(value)
@@ -126,14 +126,14 @@ class Writer:
 
     def sequence(self, values: tuple[Any, ...]) -> None:
         if all(isinstance(v, int) for v in values):
-            self.out.append(kinds.INTS)
+            self.out.append(AttributeKind.INTS)
             self.varint(len(values))
             for value in values:
                 self.signed(value)
         elif all(isinstance(v, float) for v in values):
-            self.out.append(kinds.FLOATS)
+            self.out.append(AttributeKind.FLOATS)
             self.varint(len(values))
             self.out += struct.pack(f"<{len(values)}f", *values)
         else:
-            self.out.append(kinds.STRINGS)
+            self.out.append(AttributeKind.STRINGS)
             self.names(cast("tuple[str, ...]", values))
