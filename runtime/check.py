@@ -10,7 +10,6 @@ import numpy as np
 
 from ..format_spec.errors import InputError
 from ..format_spec.graph import Value, signatures
-from ._described import described
 
 Shapes = tuple[tuple[int, ...], ...]
 Arrays = Mapping[str, np.ndarray]
@@ -115,3 +114,9 @@ def _fits(value: Value, shape: tuple[int, ...]) -> bool:
     if declared is None or declared == shape:
         return True
     return len(declared) == len(shape) and all(not isinstance(d, int) or d == n for d, n in zip(declared, shape, strict=True))
+
+
+def described(array: np.ndarray) -> str:
+    """Element type and shape, as a model's own types are printed, and the byte order where it is not this machine's."""
+    order = "" if array.dtype.isnative else " in foreign byte order"
+    return f"{array.dtype.name}{list(array.shape)}{order}"

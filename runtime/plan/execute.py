@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ...format_spec.errors import InputError, LimitError, PlanError
-from .._described import described
+from ..check import described
 from .arena import aligned_bytes
 from .plan import Plan, Slot
 from .repeat import Outside, Repeat, make_repeat

@@ -11,8 +11,7 @@ from weakref import WeakSet
 import numpy as np
 
 from ...format_spec.errors import InputError
-from .._described import described
-from ..check import Arrays
+from ..check import Arrays, described
 from .execute import Execution
 from .plan import Plan
 from .workers import Workers
