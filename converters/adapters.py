@@ -17,16 +17,13 @@ Checked against onnx 1.23. What is wrong there:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 from onnx import AttributeProto, NodeProto, helper
 
 from ..format_spec.errors import UnsupportedOperator
-from ..format_spec.tensors import DenseTensor
-from .constants import DTYPES
 from .nodes import walk
+from .patch import Patch
 from .skeleton import Skeleton
 
 _BROADCASTING = ("Add", "And", "Div", "Equal", "Greater", "Less", "Mul", "Or", "Pow", "Sub", "Xor")
@@ -34,37 +31,6 @@ _BROADCASTING = ("Add", "And", "Div", "Equal", "Greater", "Less", "Mul", "Or", "
 _FORGETTING = ("BatchNormalization", "Dropout", "GRU", "Gemm", "LSTM", "RNN")
 
 _OLD_FLOAT_TYPES = (np.dtype(np.float16), np.dtype(np.float64))
-
-
-@dataclass
-class Patch:
-    """What an adapter sees: element types and ranks of values, and the tensors, to which it may add."""
-
-    dtypes: Mapping[str, np.dtype]
-    ranks: Mapping[str, int]
-    tensors: dict[str, DenseTensor]
-    taken: set[str]
-    made: list[NodeProto] = field(default_factory=list)
-
-    def constant(self, base: str, array: np.ndarray) -> str:
-        """Add a tensor and return its name, which begins with ``base``."""
-        name = self.fresh(base)
-        self.tensors[name] = DenseTensor.of(array)
-        return name
-
-    def node(self, op_type: str, inputs: list[str], base: str, **attributes: Any) -> str:
-        """Add a node with one output before the one being adapted and return the output's name."""
-        output = self.fresh(base)
-        self.made.append(helper.make_node(op_type, inputs, [output], name=output, **attributes))
-        return output
-
-    def fresh(self, base: str) -> str:
-        """A name that no value has."""
-        name, number = base, 1
-        while name in self.taken:
-            name, number = f"{base}_{number}", number + 1
-        self.taken.add(name)
-        return name
 
 
 Adapter = Callable[[NodeProto, Patch], list[NodeProto]]
@@ -85,7 +51,7 @@ def broadcast_6(node: NodeProto, patch: Patch) -> list[NodeProto]:
     if start + b < a:
         axes = list(range(b, a - start))
         node.input[1] = patch.node("Unsqueeze", [node.input[1]], f"{node.output[0]}_aligned", axes=axes)
-    return [*_drain(patch), node]
+    return [*patch.drain(), node]
 
 
 def forget_6(node: NodeProto, patch: Patch) -> list[NodeProto]:
@@ -105,7 +71,7 @@ def prelu_6(node: NodeProto, patch: Patch) -> list[NodeProto]:
             )
         column = patch.constant(f"{node.output[0]}_column", np.array([-1, *[1] * (rank - 2)], np.int64))
         node.input[1] = patch.node("Reshape", [node.input[1], column], f"{node.output[0]}_slope")
-    return [*_drain(patch), node]
+    return [*patch.drain(), node]
 
 
 def upsample_6(node: NodeProto, patch: Patch) -> list[NodeProto]:
@@ -141,7 +107,7 @@ def resize_10(node: NodeProto, patch: Patch) -> list[NodeProto]:
     node.input[0] = patch.node("Resize", [node.input[0], up], f"{y}_grown", **kept, nearest_mode="floor")
     node.input[1] = down
     node.attribute.append(helper.make_attribute("nearest_mode", "ceil"))
-    return [*_drain(patch), node]
+    return [*patch.drain(), node]
 
 
 def _is_nearest(node: NodeProto) -> bool:
@@ -176,7 +142,7 @@ def pad_11(node: NodeProto, patch: Patch) -> list[NodeProto]:
         return [node]
     element = helper.np_dtype_to_tensor_dtype(dtype)
     node.input[2] = patch.node("Cast", [value], f"{node.output[0]}_value", to=element)
-    return [*_drain(patch), node]
+    return [*patch.drain(), node]
 
 
 def hardmax_12(node: NodeProto, patch: Patch) -> list[NodeProto]:
@@ -192,7 +158,7 @@ def hardmax_12(node: NodeProto, patch: Patch) -> list[NodeProto]:
     flat = patch.node("Flatten", [x], f"{y}_flat", axis=axis)
     node.input[0], node.output[0] = flat, patch.fresh(f"{y}_rows")
     node.attribute.append(helper.make_attribute("axis", 1))
-    return [*_drain(patch), node, helper.make_node("Reshape", [node.output[0], shape], [y], name=f"{node.name}_reshape")]
+    return [*patch.drain(), node, helper.make_node("Reshape", [node.output[0], shape], [y], name=f"{node.name}_reshape")]
 
 
 def group_normalization_20(node: NodeProto, patch: Patch) -> list[NodeProto]:
@@ -210,7 +176,7 @@ def group_normalization_20(node: NodeProto, patch: Patch) -> list[NodeProto]:
         as_column = patch.node("Reshape", [node.input[index], column], f"{y}_{what}_column")
         repeated = patch.node("Expand", [as_column, expanded], f"{y}_{what}_repeated")
         node.input[index] = patch.node("Reshape", [repeated, flat], f"{y}_{what}")
-    return [*_drain(patch), node]
+    return [*patch.drain(), node]
 
 
 def scan_8(node: NodeProto, patch: Patch) -> list[NodeProto]:
@@ -259,7 +225,7 @@ def adapt(skeleton: Skeleton) -> None:
     """Apply every adapter of the skeleton's opset to its nodes; those of opset 6 take it to 7: they are all that changed."""
     chosen = {op: change for at, op, change in ADAPTERS if at == skeleton.opset}
     if chosen:
-        skeleton.nodes = _adapted(skeleton.nodes, chosen, _inspect(skeleton))
+        skeleton.nodes = _adapted(skeleton.nodes, chosen, Patch.of(skeleton))
     if skeleton.opset == 6:
         skeleton.opset = 7
 
@@ -279,23 +245,6 @@ def _adapted(nodes: Iterable[NodeProto], chosen: Mapping[str, Adapter], patch: P
     return result
 
 
-def _inspect(skeleton: Skeleton) -> Patch:
-    graph = skeleton.infer().graph
-    nodes = list(walk(graph.node))
-    subgraphs = [a.g for node in nodes for a in node.attribute if a.type == AttributeProto.GRAPH]
-    dtypes, ranks = {}, {}
-    for value in (v for g in (graph, *subgraphs) for v in (*g.input, *g.value_info, *g.output)):
-        tensor = value.type.tensor_type
-        if tensor.elem_type in DTYPES:
-            dtypes[value.name] = DTYPES[tensor.elem_type]
-        if tensor.HasField("shape"):
-            ranks[value.name] = len(tensor.shape.dim)
-    for name, held in skeleton.tensors.items():
-        dtypes[name], ranks[name] = held.dtype, len(held.shape)
-    taken = {name for node in nodes for name in (*node.input, *node.output)} | set(dtypes) | set(ranks)
-    return Patch(dtypes, ranks, skeleton.tensors, taken)
-
-
 def _pop(node: NodeProto, name: str) -> float | int | None:
     for index, attribute in enumerate(node.attribute):
         if attribute.name == name:
@@ -303,8 +252,3 @@ def _pop(node: NodeProto, name: str) -> float | int | None:
             del node.attribute[index]
             return value
     return None
-
-
-def _drain(patch: Patch) -> list[NodeProto]:
-    made, patch.made = patch.made, []
-    return made
