@@ -28,6 +28,7 @@ from ...format_spec.mixing import (
     SQUASH,
     STEP_SETS,
     WINDOW,
+    ZERO_PLANE,
 )
 from ..kernels._jit import jit
 from ._mixed_contexts import (
@@ -180,7 +181,7 @@ def code_block(
                 size, bit = abs(value), np.int64(1)
                 if not (kernel_zeros and c == c1 - 1 and inside == 0):
                     chosen = np.int64(k == 0) + 2 * np.int64(inside == 0)
-                    foreseen = foresee(0, x0, x1, x2, x3, chosen, level, model)
+                    foreseen = foresee(ZERO_PLANE, x0, x1, x2, x3, chosen, level, model)
                     bit, coder = settle(np.int64(size > 0), foreseen, False, model, tick, coder, data, out, end)
                     tick += 1
                 if not bit:
