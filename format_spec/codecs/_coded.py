@@ -14,11 +14,12 @@ from ..codebooks import codebook_bytes, read_codebook
 from ..coded_head import CodedHead, alphabets, check_decoded, read_head, write_entry, write_head
 from ..coding import CodecId, substream_counts
 from ..errors import FormatError
+from ..huffman import code_lengths, read_table, write_table
 from ..limits import Limits
 from ..records import TensorRecord, check_size
 from ..tensors import Order
 from ..varint import read_varint
-from ._huffman import code_lengths, decode_substream, encode_sequence, read_table, write_table
+from ._substreams import decode_substream, encode_sequence
 
 
 @dataclass(frozen=True, eq=False)

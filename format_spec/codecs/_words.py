@@ -6,8 +6,8 @@ import numpy as np
 
 from ..coding import substream_counts
 from ..errors import FormatError
+from ..huffman import canonical_codes
 from ..word_models import Model
-from ._huffman import canonical_codes
 
 
 def parse(model: Model, symbols: np.ndarray) -> list[np.ndarray]:

@@ -10,11 +10,11 @@ from ..codebooks import codebook_bytes
 from ..coded_head import check_decoded, write_entry, write_head
 from ..coding import CodecId, substream_counts
 from ..errors import FormatError
+from ..huffman import read_table, write_table
 from ..tensors import SharedTensor
 from ..varint import read_varint
 from ..word_models import Model, masks_by_symbol, read_model, sizes_by_symbol, write_model
 from . import _coded
-from ._huffman import read_table, write_table
 from ._positions import block_offsets, from_offsets
 from ._registry import codec
 from ._words import decode_words, encode_words

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ...format_spec.codebooks import codebook_bytes, codebook_form
-from ...format_spec.codecs._huffman import canonical_codes, code_lengths, write_table
 from ...format_spec.coded_head import write_entry, write_head
 from ...format_spec.coding import MAX_BLOCK_POSITIONS, SPLIT_FROM, SUBSTREAMS, CodecId, substream_counts
+from ...format_spec.huffman import canonical_codes, code_lengths, write_table
 from ._kernels import encode_blocks, histogram
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...format_spec.codecs._huffman import code_lengths
 from ...format_spec.coding import MAX_CLASSES, MAX_PHRASES, MAX_TABLES, POSITION_CLASSES, SPLIT_FROM
+from ...format_spec.huffman import code_lengths
 from ...format_spec.word_models import Model, longest_word
 from ._word_kernels import count_pairs, count_words, merge_contexts
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ...format_spec.codecs._huffman import code_lengths, write_table
 from ...format_spec.coding import MAX_ALPHABET
+from ...format_spec.huffman import code_lengths, write_table
 from ._kernels import prefix_code_bits
 
 if TYPE_CHECKING:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ...format_spec.codebooks import codebook_bytes, codebook_form
-from ...format_spec.codecs._huffman import canonical_codes, write_table
 from ...format_spec.coded_head import write_entry, write_head
 from ...format_spec.coding import MAX_GROUP, MAX_GROUPED_CODEBOOK, SPLIT_FROM, SUBSTREAMS, CodecId, substream_counts
+from ...format_spec.huffman import canonical_codes, write_table
 from ...format_spec.word_models import Model, masks_by_symbol, sizes_by_symbol, write_model
 from ._assemble import Encoded, choose_block_majors
 from ._contexts import Structure, Symbols, better, choose_structure, finish, growth, plain_bits

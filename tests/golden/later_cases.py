@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from tersor.format_spec.codecs._huffman import code_lengths
 from tersor.format_spec.coding import COLUMNS_FLAG, HALF_FLAG, LINEAR_FLAG
+from tersor.format_spec.huffman import code_lengths
 from tersor.format_spec.mixed_head import MixedHead
 from tersor.format_spec.mixing import KERNEL_ZEROS_FLAG, REFERENCES_FLAG
 from tersor.format_spec.word_models import Model

@@ -153,7 +153,7 @@ def wide(good: Coded, entries: bytes) -> Coded:
 
 def one_of_two(alphabet: int, first: int, second: int) -> bytes:
     """A table in which two symbols of an alphabet have one bit each."""
-    from tersor.format_spec.codecs._huffman import write_table
+    from tersor.format_spec.huffman import write_table
 
     lengths = np.full(alphabet, -1, np.int64)
     lengths[[first, second]] = 1

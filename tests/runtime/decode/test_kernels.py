@@ -7,7 +7,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tersor.format_spec.codecs._huffman import canonical_codes, code_lengths
+from tersor.format_spec.huffman import canonical_codes, code_lengths
 from tersor.runtime.decode._bits import load_big_endian, store_big_endian, store_quad, trailing_zeros
 from tersor.runtime.decode._huffman import ALONE, MOST, SINGLES, TABLE, TABLE_BITS, fill_table
 from tersor.runtime.kernels._jit import jit
