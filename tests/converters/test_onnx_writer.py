@@ -129,6 +129,18 @@ def test_large_tensors_go_beside_the_model(tmp_path, monkeypatch, run):
         to_onnx(graph)
 
 
+def test_tensors_of_a_kibibyte_and_more_are_aligned_in_the_file_beside(tmp_path, monkeypatch):
+    monkeypatch.setattr(onnx_writer, "MOST_INLINE_BYTES", 1000)
+    sizes = {"a": 256, "b": 300, "c": 255, "d": 1025}
+    tensors = {name: DenseTensor.of(np.ones(size, np.float32)) for name, size in sizes.items()}
+    graph = weighted(np.ones(1, np.float32))
+    graph = Graph(graph.name, graph.inputs, graph.outputs, graph.nodes, {**graph.initializers, **tensors})
+    model = to_onnx(graph, tmp_path / "m.onnx")
+    stored = {tensor.name: {entry.key: entry.value for entry in tensor.external_data} for tensor in model.graph.initializer}
+    offsets = {name: int(facts["offset"]) for name, facts in stored.items() if facts}
+    assert offsets == {"a": 0, "b": 4096, "d": 8192}
+
+
 @pytest.mark.parametrize("complete", [0, 1], ids=["the first file", "the second file"])
 def test_a_model_and_its_data_are_replaced_together(complete, tmp_path, monkeypatch):
     monkeypatch.setattr(onnx_writer, "MOST_INLINE_BYTES", 1000)
