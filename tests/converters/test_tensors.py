@@ -9,6 +9,7 @@ import re
 import tempfile
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,7 @@ from safetensors.numpy import load_file, save_file
 from tersor.converters import from_npz, from_safetensors, tensors_writer, to_npz, to_safetensors
 from tersor.converters.tensors_writer import write_npz
 from tersor.format_spec.errors import ConversionError, PlanError, UnsupportedOperator
-from tersor.format_spec.graph import Graph
+from tersor.format_spec.graph import Graph, Node
 from tersor.format_spec.tensors import DenseTensor
 from tersor.packer import Layer, Recipe, pack
 from tersor.runtime import load, load_tensors
@@ -270,6 +271,30 @@ def test_a_header_that_safetensors_does_not_read_is_refused(tmp_path: Path, monk
     to_safetensors(graph_of({"a": np.ones(1)}), tmp_path / "w")
     with pytest.raises(ConversionError, match=r"names and metadata take 3.. bytes; safetensors reads 300"):
         to_safetensors(graph_of({"a" * 260: np.ones(1)}), tmp_path / "w")
+
+
+@pytest.mark.parametrize("write", [to_safetensors, to_npz])
+def test_two_tensors_of_one_name_are_refused(write: Callable[[Graph, Path], None], tmp_path: Path):
+    body = graph_of({"w": np.zeros(1)})
+    branch = Node("If", "", ("c",), ("y",), {"then_branch": body, "else_branch": replace(body, initializers={})})
+    with pytest.raises(ConversionError, match="two tensors are called 'w', in different subgraphs"):
+        write(replace(graph_of({"w": np.ones(1)}), nodes=(branch,)), tmp_path / "w")
+    assert not list(tmp_path.iterdir())
+
+
+def test_types_that_safetensors_lacks_are_refused(tmp_path: Path):
+    with pytest.raises(ConversionError, match="tensor 'a' is complex128, which safetensors does not hold"):
+        to_safetensors(graph_of({"a": np.ones(1, np.complex128)}), tmp_path / "w")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("version", [(1, 0), (2, 0), (3, 0)])
+def test_arrays_in_every_version_of_numpys_format_are_read(version: tuple[int, int], tmp_path: Path):
+    array, data = np.arange(6.0).reshape(2, 3), io.BytesIO()
+    np.lib.format.write_array(data, array, version)
+    with zipfile.ZipFile(tmp_path / "w.npz", "w") as archive:
+        archive.writestr("a.npy", data.getvalue())
+    assert same(from_npz(tmp_path / "w.npz").initializers["a"].dense(), array)
 
 
 def test_objects_are_refused(tmp_path: Path):
