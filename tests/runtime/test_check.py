@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tersor.format_spec.errors import InputError
-from tersor.format_spec.graph import Graph
+from tersor.format_spec.graph import Graph, Node, TensorType, Value
 from tersor.runtime.model import Model
 from tests.runtime.small import image, small
 
@@ -61,6 +61,14 @@ def test_shapes_to_plan_for_are_integers(graph, shape):
         assert model.plan({"image": (number(2), 3, 8, 5)}).steps
         with pytest.raises(InputError, match=r"'image' cannot have shape .*: a sequence of integers from 0 on is expected"):
             model.plan({"image": shape})
+
+
+def test_an_input_of_unknown_rank_has_to_be_given_a_shape():
+    x, y = (Value(name, TensorType("float32", None)) for name in "xy")
+    with Model(Graph("g", (x,), (y,), (Node("Relu", "", ("x",), ("y",)),)), threads=1) as model:
+        assert model.plan({"x": (2, 3)}).steps
+        with pytest.raises(InputError, match="input 'x' has no declared shape; give one"):
+            model.plan()
 
 
 @pytest.mark.parametrize(

@@ -42,3 +42,9 @@ def test_an_operator_that_the_runtime_lacks_is_named(memory: Memory):
             load(written(node), memory=memory)
     for node in (RELU, in_a_branch(RELU)):
         load(written(node), memory=memory).close()
+
+
+@pytest.mark.parametrize("memory", get_args(Memory))
+def test_a_model_has_the_threads_that_are_asked_for(memory: Memory):
+    with load(written(RELU), threads=3, memory=memory) as model:
+        assert model.threads == 3

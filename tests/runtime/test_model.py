@@ -164,6 +164,11 @@ def test_what_is_prepared_may_be_forgotten_meanwhile(graph):
             self.clear()
             return found
 
+        def get(self, key: Any, default: Any = None) -> Any:
+            found = super().get(key, default)
+            self.clear()
+            return found
+
     with Model(graph, threads=1) as model:
         model._prepared = Forgetting(known=1)
         assert model._prepare("known", lambda: 2) == 1

@@ -49,6 +49,7 @@ def test_a_run_before_the_traced_ones_prepares_them(model, monkeypatch):
     monkeypatch.setattr(Execution, "run", lambda *arguments: runs.append(1) or run(*arguments))
     assert len(model.trace({"x": np.ones((1, 64, 40, 40), np.float32)}, runs=2).runs) == 2
     assert len(runs) == 3
+    assert len(model.trace({"x": np.ones((1, 64, 40, 40), np.float32)}).runs) == 1
 
 
 def test_summary_adds_up(model):
