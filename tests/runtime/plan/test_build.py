@@ -139,10 +139,12 @@ def test_an_output_that_is_a_part_of_another_has_memory_of_its_own(outputs):
 
 
 def test_a_fused_convolution_without_kernel_runs_by_reference():
-    nodes = [node("Conv", "x w", "c"), node("Mul", "c k", "m"), node("Relu", "m", "y")]
-    g = graph(nodes, {"x": (1, 2, 3, 3, 3)}, ["y"], w=floats(4, 2, 2, 2, 2), k=floats(4, 1, 1, 1))
-    plan = check(g, {"x": floats(1, 2, 3, 3, 3)})
-    assert kernels(plan) == ["Conv + Mul + Relu: reference"]
+    nodes = [
+        node("Conv", "x w", "c"), node("BatchNormalization", "c s t m v", "n"), node("Add", "n r", "a"), node("Relu", "a", "y"),
+    ]  # fmt: skip
+    g = graph(nodes, {"x": (1, 2, 3, 3, 3), "r": (1, 4, 2, 2, 2)}, ["y"], w=floats(4, 2, 2, 2, 2), **BATCHNORM)
+    plan = check(g, {"x": floats(1, 2, 3, 3, 3), "r": floats(1, 4, 2, 2, 2)})
+    assert kernels(plan) == ["Conv + BatchNormalization + Add + Relu: reference"]
 
 
 def test_matmul_takes_bias_and_shortcut():
@@ -216,10 +218,10 @@ def test_concatenation_that_needs_copies(names, outputs, axis):
 def test_data_dependent_shapes_run_by_reference():
     nodes = [
         node("Relu", "x", "r"), node("NonZero", "r", "i"), node("Transpose", "i", "t"), node("Cast", "t", "f", to=1),
-        node("Exp", "f", "y"), node("Neg", "r", "z"),
+        node("Exp", "f", "y"), node("Neg", "r", "z"), node("Concat", "i i", "c", axis=0),
     ]  # fmt: skip
-    plan = check(graph(nodes, {"x": (3, 4)}, ["y", "z", "i"]), {"x": floats(3, 4)})
-    assert sum("dynamic" in name for name in kernels(plan)) == 4
+    plan = check(graph(nodes, {"x": (3, 4)}, ["y", "z", "i", "c"]), {"x": floats(3, 4)})
+    assert sum("dynamic" in name for name in kernels(plan)) == 5
 
 
 def test_shape_given_as_an_input():
