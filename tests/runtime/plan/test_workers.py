@@ -197,5 +197,8 @@ def test_a_forked_process_starts_threads_of_its_own():
     assert status == 0
 
 
-def test_there_is_a_core():
-    assert physical_cores() >= 1
+@pytest.mark.parametrize(("usable", "cores"), [(set(), 1), ({5}, 1), ({2, 3}, 1), ({0, 1, 2, 3}, 2), ({1, 2, 7}, 3)])
+def test_hardware_threads_of_one_core_count_once(usable: set[int], cores: int, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("tersor.runtime.plan.workers._core_of", lambda cpu: f"{cpu // 2}")
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: usable, raising=False)
+    assert physical_cores() == cores
