@@ -142,6 +142,17 @@ def test_other_element_types_are_named(kind):
         from_onnx(reading(initializer=[proto], output="odd"))
 
 
+def test_what_is_no_constant_is_refused():
+    node = NodeProto(op_type="Constant", name="both", output=["c"])
+    node.attribute.extend([helper.make_attribute("value_int", 1), helper.make_attribute("value_float", 1.0)])
+    with pytest.raises(ConversionError, match="node 'both': a Constant must have one attribute and one output"):
+        from_onnx(reading(node))
+    value = numpy_helper.from_array(np.zeros(2, np.float32))
+    node = helper.make_node("ConstantOfShape", ["shape"], ["c"], name="two", value=value)
+    with pytest.raises(ConversionError, match="node 'two': the value of ConstantOfShape must have one element"):
+        from_onnx(reading(node, initializer=[numpy_helper.from_array(np.array([3]), "shape")]))
+
+
 def test_string_constants_are_refused():
     node = helper.make_node("Constant", [], ["c"], name="words", value_strings=[b"a"])
     with pytest.raises(ConversionError, match="node 'words': a Constant given by 'value_strings'"):
@@ -153,6 +164,12 @@ def test_a_payload_of_the_wrong_length_is_refused():
     proto.raw_data = proto.raw_data[:-1]
     with pytest.raises(ConversionError, match="'short' of shape \\[4\\] and type float32 holds 15 bytes, not 16"):
         from_onnx(reading(initializer=[proto], output="short"))
+    proto = TensorProto(name="parts", data_type=TensorProto.FLOAT, dims=[4])
+    proto.segment.begin, proto.segment.end = 0, 2
+    with pytest.raises(ConversionError, match="tensor 'parts' is split in segments"):
+        from_onnx(reading(initializer=[proto], output="parts"))
+    with pytest.raises(ConversionError, match="tensor 'n' has 65 dimensions; the most is "):
+        from_tensor_proto(TensorProto(name="n", data_type=AttributeProto.FLOAT, dims=[1] * 65), None)
     with pytest.raises(ConversionError, match="negative dimension"):
         from_tensor_proto(TensorProto(name="n", data_type=AttributeProto.FLOAT, dims=[-1]), None)
 
