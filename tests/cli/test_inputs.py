@@ -117,6 +117,42 @@ def test_integers_get_the_pixels_as_they_are(tmp_path: Path):
             read_inputs([value], given, unfit)
 
 
+@pytest.mark.parametrize(
+    ("shape", "preprocessing", "message"),
+    [
+        (("N", 3, 2, 2), Preprocessing(mean=(1, 2)), "--mean has 2 values; the image has 3 channels"),
+        (("N", 3, 2, 2), Preprocessing(std=(1, 2, 3, 4)), "--std has 4 values; the image has 3 channels"),
+        (("N", 2, 2), Preprocessing(), r"p\.png: an image needs four dimensions, input 'x' is float32\[N, 2, 2\]"),
+        (None, Preprocessing(), r"p\.png: an image needs four dimensions, input 'x' is float32\[\.\.\.\]"),
+        (("N", 4, 2, 2), Preprocessing(), r"p\.png: only grey .* input 'x' has 4 channels"),
+    ],
+)
+def test_pictures_that_do_not_fit_the_input(
+    shape: tuple[int | str, ...] | None, preprocessing: Preprocessing, message: str, tmp_path: Path
+):
+    Image.fromarray(np.zeros((2, 2, 3), np.uint8)).save(tmp_path / "p.png")
+    with pytest.raises(InputError, match=message):
+        read_inputs([Value("x", TensorType("float32", shape))], [(None, tmp_path / "p.png")], preprocessing)
+
+
+def test_files_go_to_inputs_in_turn(tmp_path: Path):
+    values, x = [X, Value("z", TensorType("float32", (1,)))], np.ones((1, 1, 2, 2), np.float32)
+    for name, array in (("x", x), ("z", np.zeros(1, np.float32))):
+        np.save(tmp_path / f"{name}.npy", array)
+    files: list[tuple[str | None, Path]] = [(None, tmp_path / "x.npy"), (None, tmp_path / "z.npy")]
+    found = read_inputs(values, files, Preprocessing())
+    assert (found["x"].shape, found["z"].shape) == ((1, 1, 2, 2), (1,))
+    found = read_inputs(values, [("z", tmp_path / "z.npy"), files[0]], Preprocessing())
+    assert (found["x"].shape, found["z"].shape) == ((1, 1, 2, 2), (1,))
+    with pytest.raises(InputError, match="more files than inputs: name them, as in --input NAME=FILE"):
+        read_inputs(values, [*files, files[0]], Preprocessing())
+
+
+def test_an_input_of_unknown_rank_is_given_as_an_array():
+    with pytest.raises(InputError, match="input 'x' has no known rank: give it as an array"):
+        input_shapes([Value("x", TensorType("float32", None))])
+
+
 def test_what_is_neither_an_array_nor_a_picture(tmp_path: Path):
     (tmp_path / "notes.txt").write_text("nothing of the kind")
     with pytest.raises(InputError, match=r"notes\.txt: neither an array \(\.npy, \.npz\) nor a picture"):
