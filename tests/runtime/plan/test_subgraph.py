@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -160,6 +161,15 @@ def test_a_branch_may_be_a_captured_value_and_another_may_define_its_name():
             result = built.run({"c": np.array(c), "x": x})["y"]
             assert result.tolist() == expected.tolist()
             assert not np.shares_memory(result, x)
+
+
+def test_a_branch_may_define_the_name_that_another_reads_from_outside():
+    then = branch(Node("Neg", "", ("u",), ("z",)), output="z")
+    otherwise = branch(Node("Neg", "", ("x",), ("u",)), Node("Exp", "", ("u",), ("z",)), output="z")
+    graph, x = choose(then, otherwise), np.array([1, -2], np.float32)
+    with Model(replace(graph, nodes=(Node("Abs", "", ("x",), ("u",)), *graph.nodes)), threads=1) as built:
+        for c, expected in ((True, -np.abs(x)), (False, np.exp(-x))):
+            np.testing.assert_allclose(built.run({"c": np.array(c), "x": x})["y"], expected, rtol=1e-6)
 
 
 def test_reading_a_name_from_outside_and_defining_it_is_refused():
