@@ -159,6 +159,8 @@ def test_unpack_gives_the_same_weights(run: Run, packed: Path, model: Path, tmp_
     for tensor in onnx.load(model).graph.initializer:
         np.testing.assert_array_equal(back[tensor.name], numpy_helper.to_array(tensor))
     assert run("unpack", packed, packed).exit_code == 2
+    facts = json.loads(run("unpack", packed, target, "--json").stdout)
+    assert facts == {"file": str(packed), "output": str(target), "bytes": target.stat().st_size}
 
 
 def test_unpack_keeps_the_file_that_it_reads(run: Run, packed: Path, tmp_path: Path):

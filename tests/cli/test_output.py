@@ -13,7 +13,8 @@ import pytest
 from click.testing import Result
 from rich.table import Table
 
-from tersor.cli._output import fit, print_json, progress
+from tersor.cli._output import fit, print_json, progress, require
+from tersor.format_spec.errors import MissingExtra
 from tersor.format_spec.graph import Graph, Node, TensorType, Value
 from tersor.format_spec.tensors import DenseTensor
 from tersor.packer import pack
@@ -73,6 +74,17 @@ def test_json_has_no_constants_of_its_own(capsys: pytest.CaptureFixture[str]) ->
     print_json({"a": [nan, inf, (-inf, 1.5)], "b": None, "c": True})
     found = json.loads(capsys.readouterr().out, parse_constant=pytest.fail)
     assert found == {"a": ["NaN", "Infinity", ["-Infinity", 1.5]], "b": None, "c": True}
+
+
+def test_a_package_that_is_missing_is_told_by_its_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert require("json", "pack") is json
+    with pytest.raises(MissingExtra, match=r"this needs nowhere: pip install 'tersor\[images\]'"):
+        require("nowhere.at_all", "images")
+    (tmp_path / "half.py").write_text("import nowhere")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ModuleNotFoundError, match="No module named 'nowhere'") as found:
+        require("half", "images")
+    assert not isinstance(found.value, MissingExtra)
 
 
 @pytest.mark.parametrize(

@@ -96,6 +96,11 @@ def test_flags_offer_what_is_registered():
     assert set(_recipe.PROFILES) == set(_checks.PROFILES)
 
 
+def test_a_rule_of_no_value():
+    with pytest.raises(click.BadParameter, match="'four' is no value for 'bits'"):
+        made("--rule", "fc*=bits:four")
+
+
 def test_a_rule_sets_nothing_twice():
     with pytest.raises(click.BadParameter, match="sets one thing twice"):
         made("--rule", "fc*=bits:4,bits:5")

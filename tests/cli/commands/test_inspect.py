@@ -34,6 +34,7 @@ def test_inspect_accounts_for_every_byte(run: Run, packed: Path):
         (("--plan", "--size", "N=1000", "--max-decoded-bytes", "100k"), 4, "(Limits.activation_bytes)"),
         (("--plan", "--size", f"N={1 << 63}"), 4, "small.tersor: input 'x'"),
         (("--plan", "--size", "N=99999999999"), 4, "Limits.activation_bytes"),
+        (("--plan", "--size", "N=1", "--size", "N=2"), 2, "--size says the same dimension twice"),
     ],
 )
 def test_inspect_refuses_sizes(run: Run, packed: Path, arguments: tuple[str, ...], code: int, message: str):

@@ -66,6 +66,8 @@ def test_options_of_images_are_refused_for_arrays(run: Run, packed: Path, tmp_pa
 def test_a_named_input_needs_the_name_of_a_file(run: Run, packed: Path):
     result = run("run", packed, "--input", "x=")
     assert (result.exit_code, "the name is empty" in result.output) == (2, True), result.output
+    result = run("run", packed, "--input", "x.npy")
+    assert (result.exit_code, "'x.npy' is not NAME=FILE" in result.output) == (2, True), result.output
 
 
 @pytest.mark.parametrize("option", ["--std=0", "--scale=0", "--mean=inf", "--std=1,nan"])

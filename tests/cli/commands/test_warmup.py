@@ -56,6 +56,12 @@ def test_warmup_fails_when_a_kernel_is_not_kept(run: Run, packed: Path, tmp_path
     assert f"{tmp_path / 'file'}: kernels cannot be kept there: Not a directory" in result.output
 
 
+def test_warmup_needs_a_place(run: Run, packed: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(_cache, "cache_folder", lambda: None)
+    result = run("warmup", packed)
+    assert (result.exit_code, "say where, with --cache DIR" in result.output) == (8, True), result.output
+
+
 def test_warmup_refuses_a_batch_where_no_size_is_open(run: Run, model: Path, tmp_path: Path):
     fixed = onnx.load(model)
     fixed.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 1
