@@ -86,6 +86,24 @@ def test_an_output_that_no_memory_holds() -> None:
         run("Expand", (1, 1), [ints(1 << 40, 1 << 10)], Limits(activation_bytes=1 << 62))
 
 
+def test_a_value_between_steps_that_no_memory_holds() -> None:
+    nodes = Node("Expand", "", (X, "to"), ("large",)), Node("ReduceMax", "", ("large",), (Y,))
+    inputs, outputs = (Value(X, TensorType("float32", (1, 1))),), (Value(Y, TensorType("float32", None)),)
+    g = Graph("g", inputs, outputs, nodes, {"to": DenseTensor.of(ints(1 << 40, 1 << 10))})
+    told = r"intermediate values take 4,503,[0-9,]+ bytes: more memory than there is"
+    with Model(g, threads=1, limits=Limits(activation_bytes=1 << 62)) as model, pytest.raises(LimitError, match=told):
+        model.run({X: ones(1, 1)})
+
+
+def test_a_constant_that_no_memory_holds() -> None:
+    node = Node("Tile", LABEL, ("one", "times"), (Y,))
+    tensors = {"one": DenseTensor.of(ones(1)), "times": DenseTensor.of(ints(1 << 50))}
+    g = Graph("g", (), (Value(Y, TensorType("float32", None)),), (node,), tensors)
+    told = rf"node '{LABEL}' \(Tile\) asks for more memory than there is"
+    with Model(g, threads=1, limits=Limits(activation_bytes=1 << 62)) as model, pytest.raises(LimitError, match=told):
+        model.run({})
+
+
 @pytest.mark.parametrize("last", ["c", Y], ids=["an output", "read"])
 def test_a_value_that_an_operator_does_not_make(last: str) -> None:
     nodes = Node("Split", LABEL, (X, "sizes"), ("a", "b", "c"), {"axis": 0}), Node("Relu", "", ("c",), (Y,), {})
