@@ -40,6 +40,7 @@ def test_verify(run: Run, packed: Path, model: Path, tmp_path: Path):
         ("packed", 5, "ONNX Runtime does not read it"),
         ("wide.onnx", 8, "wide.onnx: does not run on the packed model's inputs"),
         ("other.onnx", 8, "other.onnx: has no output 'y'"),
+        ("turned.onnx", 8, "turned.onnx: output 'y' has the shape [10, 1], the packed model's [1, 10]"),
     ],
 )
 def test_verify_against_what_is_no_such_model(
@@ -55,6 +56,10 @@ def test_verify_against_what_is_no_such_model(
     proto = onnx.load(model)
     proto.graph.node[3].output[0] = proto.graph.output[0].name = "z"
     onnx.save(proto, tmp_path / "other.onnx")
+    proto.graph.node.append(onnx.helper.make_node("Transpose", ["z"], ["y"]))
+    proto.graph.output[0].name = "y"
+    proto.graph.output[0].type.tensor_type.ClearField("shape")
+    onnx.save(proto, tmp_path / "turned.onnx")
     result = run("verify", packed, "--against", packed if name == "packed" else tmp_path / name)
     assert (result.exit_code, message in result.output) == (code, True), result.output
 
