@@ -27,6 +27,9 @@ def node(op_type: str, inputs: str, output: str = "y", **attributes: object) -> 
 TWICE = node("Softmax", "x", axis=0)
 TWICE.attribute.append(helper.make_attribute("axis", 0))
 RELU = node("Relu", "x")
+SILENT = model(helper.make_node("RandomNormal", [], ["r"], shape=[1]))
+del SILENT.graph.output[:]
+del SILENT.graph.input[:]
 
 
 @pytest.mark.parametrize(
@@ -45,6 +48,7 @@ RELU = node("Relu", "x")
         (model(node("LayerNormalization", "x"), opsets=(17,)), "LayerNormalization has 1 inputs; it takes 2 to 3"),
         (model(helper.make_node("Sum", [], ["y"])), "Sum has 0 inputs; it takes at least 1"),
         (model(TWICE), "Softmax has an attribute twice"),
+        (SILENT, "the graph has no outputs, so that nothing of it would be computed"),
         (model(RELU, opsets=()), "the model imports no opset of the default domain; it must import one"),
         (model(RELU, opsets=(13, 14)), r"the model imports \[13, 14\] of the default domain"),
     ],
