@@ -53,7 +53,7 @@ arrays = st.builds(
         if few
         else (np.random.default_rng(seed).standard_normal(shape) * 50).astype(dtype)
     ),
-    st.sampled_from(["float32", "float16", "float64", "int64", "int8", "uint16", "bool"]),
+    st.sampled_from(["float32", "float16", "float64", "int64", "int8", "uint16", "bool", "complex128"]),
     st.lists(st.integers(0, 7), max_size=3).map(tuple),
     st.integers(0, 99),
     st.sampled_from([0, 1, 2, 5]),
@@ -61,7 +61,7 @@ arrays = st.builds(
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.lists(arrays, max_size=5), st.sampled_from(["compact", "paper"]))
+@given(st.lists(arrays, max_size=5), st.sampled_from(["compact", "paper", "max"]))
 def test_lossless_is_bitwise(tmp_path_factory: pytest.TempPathFactory, tensors: list[np.ndarray], profile: str):
     path = tmp_path_factory.mktemp("lossless") / "a.tersor"
     weights = np.array([[0.0, -0.0, np.nan, np.inf], [1.5, 1.5, 0.0, 0.0]], np.float32)
@@ -184,6 +184,8 @@ def test_unsupported_operators_are_named_before_anything_is_written(tmp_path: Pa
     with pytest.raises(ConversionError, match="opset 13"):
         pack(replace(graph, opset=13), tmp_path / "a")
     assert OPSET != 13
+    with pytest.raises(ConversionError, match="tensor 'words' has the type str32, which the format does not hold"):
+        pack(linear(normal(4, 4), words=np.array(["a"])), tmp_path / "a")
     assert not list(tmp_path.iterdir())
 
 
