@@ -48,6 +48,7 @@ del SILENT.graph.input[:]
         (model(node("LayerNormalization", "x"), opsets=(17,)), "LayerNormalization has 1 inputs; it takes 2 to 3"),
         (model(helper.make_node("Sum", [], ["y"])), "Sum has 0 inputs; it takes at least 1"),
         (model(TWICE), "Softmax has an attribute twice"),
+        (model(node("Conv", "x,x", name="first", auto_pad=b"\xff")), "node 'first': attribute 'auto_pad' is not UTF-8 text"),
         (SILENT, "the graph has no outputs, so that nothing of it would be computed"),
         (model(RELU, opsets=()), "the model imports no opset of the default domain; it must import one"),
         (model(RELU, opsets=(13, 14)), r"the model imports \[13, 14\] of the default domain"),
@@ -56,3 +57,9 @@ del SILENT.graph.input[:]
 def test_what_is_not_sound_is_named(source: ModelProto, message: str):
     with pytest.raises(ConversionError, match=message):
         from_onnx(source)
+
+
+def test_a_negative_size_is_an_unknown_one():
+    source = model(RELU)
+    source.graph.input[0].type.tensor_type.shape.dim[0].dim_value = -1
+    assert from_onnx(source).inputs[0].type.shape == (None,)
