@@ -37,13 +37,13 @@ def average_rows(kinds, order, member):
     while piece < number_at(order, PIECES):
         work = number_at(order, WORK) + 8 * piece
         for row in range(number_at(work, 0), number_at(work, 1)):
-            total = _sum(number_at(order, X) + 4 * row * count, count)
+            total = sum_of(number_at(order, X) + 4 * row * count, count)
             put_float(number_at(order, Y) + 4 * row, total / np.float32(count))
         piece = take(order, member)
 
 
 @jit(fastmath={"reassoc"})
-def _sum(place, count):
+def sum_of(place, count):
     """Sum of ``count`` elements at address ``place``."""
     row, total = floats_at(place, count), np.float32(0)
     for i in range(count):
@@ -77,7 +77,7 @@ def _softmax(source, target, count):
         top = max(top, row[i])
     for i in range(count):
         out[i] = exponential(row[i] - top)
-    total = _sum(target, count)
+    total = sum_of(target, count)
     for i in range(count):
         out[i] /= total
 
@@ -106,7 +106,12 @@ def lower_softmax(site: Site) -> Kernel | None:
     return _rowwise("softmax", normaliser_of_rows, prod(x[1][:axis]), x[1][axis], site.threads)
 
 
+def pieces_of_rows(rows: int, elements: int, threads: int) -> int:
+    """How many pieces of work ``rows`` of ``elements`` each are."""
+    return 1 if threads == 1 else max(1, min(MOST_PIECES * threads, rows, rows * elements // PIECE))
+
+
 def _rowwise(name: str, code: Callable[[tuple[()]], int], rows: int, elements: int, threads: int) -> Kernel:
-    pieces = 1 if threads == 1 else max(1, min(MOST_PIECES * threads, rows, rows * elements // PIECE))
+    pieces = pieces_of_rows(rows, elements, threads)
     shared = Shared(lambda: code(()), pieces, threads, evenly(rows, pieces), np.array([elements], np.int64))
     return Kernel.of_orders(name, one_order(shared), reads=(0,))

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import prod
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ...format_spec.errors import PlanError
 from ._dtypes import DTYPES, accumulator, onnx_dtype
-from ._registry import Shaped, operator
+from ._registry import Shaped, lowering, operator
 from ._shapes import Types, Values, given, infers, like_input, positive_axes, positive_axis
+
+if TYPE_CHECKING:
+    from ..plan.step import Kernel, Site
 
 
 def _layer_types(types: Types, values: Values, *, axis: int, stash_type: int, **_: Any) -> list[Shaped]:
@@ -52,6 +55,14 @@ def rms_normalization(
     wide = X.astype(onnx_dtype(stash_type))
     root = np.sqrt(np.square(wide).mean(axis=axes, keepdims=True) + wide.dtype.type(epsilon))
     return (wide / root).astype(X.dtype) * scale
+
+
+@lowering("LayerNormalization", "RMSNormalization", kernel="row by row")
+def lower(site: Site) -> Kernel | None:
+    """Normalise row by row."""
+    from ..kernels.standardise import lower_standardise
+
+    return lower_standardise(site)
 
 
 @operator("InstanceNormalization", infer=like_input)

@@ -1,0 +1,85 @@
+"""Rows normalised by their own statistics, then scaled and shifted: layer normalisation, and that by the root mean square."""
+
+from __future__ import annotations
+
+from math import prod, sqrt
+
+import numpy as np
+
+from ..plan.step import Kernel, Site
+from ._atomic import code_of, number_at
+from ._jit import jit
+from ._memory import floats_at
+from .order import FACTS, PIECES, WORK, X, Y
+from .rowwise import pieces_of_rows, sum_of
+from .shared import Shared, evenly, one_order
+from .team import take
+
+
+@jit
+def standardiser(kinds):
+    """Address of the code that normalises rows, see :func:`standardise_rows`; ``kinds`` is empty."""
+    return code_of(kinds, standardise_rows)
+
+
+@jit
+def standardise_rows(kinds, order, member):
+    """Take pieces of the rows of the order at address ``order`` until none is left: ``x`` and ``y`` are (rows, elements).
+
+    Facts are int64 (elements, whether the mean is subtracted, address of float32 (2 elements + 1,): scales, shifts, epsilon).
+    """
+    facts = number_at(order, FACTS)
+    count, centred, factors = number_at(facts, 0), number_at(facts, 1), number_at(facts, 2)
+    piece = take(order, member)
+    while piece < number_at(order, PIECES):
+        work = number_at(order, WORK) + 8 * piece
+        for row in range(number_at(work, 0), number_at(work, 1)):
+            source = number_at(order, X) + 4 * row * count
+            mean = sum_of(source, count) / np.float32(count) if centred != 0 else np.float32(0)
+            _standardise(source, number_at(order, Y) + 4 * row * count, count, mean, factors)
+        piece = take(order, member)
+
+
+@jit(fastmath={"reassoc", "contract"})
+def _squares(source, count, mean):
+    """Sum of the squared differences of ``count`` elements from their ``mean``."""
+    row, total = floats_at(source, count), np.float32(0)
+    for i in range(count):
+        total += (row[i] - mean) * (row[i] - mean)
+    return total
+
+
+@jit(fastmath={"contract"})
+def _standardise(source, target, count, mean, factors):
+    """``(x - mean) / sqrt(variance + epsilon) * scale + shift`` of one row."""
+    row, out, factor = floats_at(source, count), floats_at(target, count), floats_at(factors, 2 * count + 1)
+    variance = _squares(source, count, mean) / np.float32(count) + factor[2 * count]
+    inverse = np.float32(1) / np.float32(sqrt(variance))
+    for i in range(count):
+        out[i] = (row[i] - mean) * inverse * factor[i] + factor[count + i]
+
+
+def lower_standardise(site: Site) -> Kernel | None:
+    """A kernel for a float32 LayerNormalization or RMSNormalization with constant factors, whose statistics nobody reads."""
+    node, x = site.node, site.type(0)
+    if x is None or x[0] != np.float32 or 0 in x[1] or any(node.outputs[1:]) or node.attribute("stash_type", 1) != 1:
+        return None
+    axis = node.attribute("axis", -1) % len(x[1])
+    factors = _factors(site, x[1][axis:])
+    if factors is None:
+        return None
+    rows, elements = prod(x[1][:axis]), prod(x[1][axis:])
+    facts = np.array([elements, node.op_type == "LayerNormalization", factors.ctypes.data], np.int64)
+    pieces = pieces_of_rows(rows, elements, site.threads)
+    shared = Shared(lambda: standardiser(()), pieces, site.threads, evenly(rows, pieces), facts, (factors,))
+    return Kernel.of_orders("standardise rows", one_order(shared), reads=(0,))
+
+
+def _factors(site: Site, shape: tuple[int, ...]) -> np.ndarray | None:
+    """Scales and shifts of one row of ``shape``, and epsilon: float32 (2 elements + 1,); ``None`` unless they are constant."""
+    factors = [site.array(1), np.zeros(shape, np.float32) if site.type(2) is None else site.array(2)]
+    if any(a is None or a.shape != shape or a.dtype != np.float32 for a in factors):
+        return None
+    return np.concatenate(
+        [*(a.ravel() for a in factors if a is not None), [site.node.attribute("epsilon", 1e-5)]], dtype=np.float32
+    )
