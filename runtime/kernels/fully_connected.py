@@ -18,6 +18,7 @@ from .matrix import Matrix, matrix_of
 from .products import ByLines, ByRuns, ByWhole, Finish
 from .run_tile import LANES
 from .runs import block_width, make_runs
+from .stacks import lower_stacks
 from .streamed import ByBlocks
 from .whole import make_whole
 
@@ -193,7 +194,7 @@ def lower_matmul(site: Site) -> Kernel | None:
         return None
     if suits(site) and len(w[1]) == 2 and 0 not in site.constants:
         return fully_connected(site, prod(x[1][:-1]), (1,), 1.0, None)
-    return _numpy_matmul(site) if site.epilogue.empty else None
+    return (lower_stacks(site) or _numpy_matmul(site)) if site.epilogue.empty else None
 
 
 def _numpy_matmul(site: Site) -> Kernel:

@@ -47,9 +47,9 @@ def matmul(A: np.ndarray, B: np.ndarray) -> np.ndarray:
     return np.matmul(A.astype(wide, copy=False), B.astype(wide, copy=False)).astype(A.dtype, copy=False)
 
 
-@lowering("MatMul", kernel="product with packed weights")
+@lowering("MatMul", kernel="product with packed weights, or of packed stacks")
 def lower(site: Site) -> Kernel | None:
-    """Multiply from codebook indices."""
+    """Multiply from codebook indices, or both inputs as they come."""
     from ..kernels.fully_connected import lower_matmul
 
     return lower_matmul(site)
