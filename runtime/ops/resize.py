@@ -148,13 +148,13 @@ def _cubic(distance: np.ndarray, a: float) -> np.ndarray:
     return np.where(d <= 1, near, far)
 
 
-def _weights(
+def _taps(
     x: np.ndarray, resized: ResizedAxis, *, cubic_coeff_a: float | None, antialias: int, exclude_outside: int
-) -> np.ndarray:
-    """The matrix (output, length) that interpolates at ``x``; linear when ``cubic_coeff_a`` is ``None``."""
+) -> tuple[np.ndarray, np.ndarray]:
+    """The elements that count at ``x``, and their weights, (output, taps); linear when ``cubic_coeff_a`` is ``None``."""
     shrink = min(resized.scale, 1.0) if antialias else 1.0
     radius = math.ceil((1 if cubic_coeff_a is None else 2) / shrink)
-    check_room((resized.output, max(2 * radius, resized.length)))
+    check_room((resized.output, 2 * radius))
     taps = np.floor(x).astype(np.int64)[:, None] + np.arange(1 - radius, radius + 1)
     distance = np.abs(taps - x[:, None]) * shrink
     weights = _linear(distance) if cubic_coeff_a is None else _cubic(distance, cubic_coeff_a)
@@ -162,9 +162,18 @@ def _weights(
         weights = np.where((taps < 0) | (taps >= resized.length), 0, weights)
     if exclude_outside or antialias:
         weights = weights / weights.sum(axis=1, keepdims=True)
-    matrix = np.zeros((resized.output, resized.length))
-    np.add.at(matrix, (np.arange(resized.output)[:, None], np.clip(taps, 0, resized.length - 1)), weights)
-    return matrix
+    return np.clip(taps, 0, resized.length - 1), weights
+
+
+def _interpolated(data: np.ndarray, axis: int, taps: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Sums of weighted elements along ``axis``, tap after tap."""
+    along = (-1, *[1] * (data.ndim - axis - 1))
+    result = np.zeros((*data.shape[:axis], len(taps), *data.shape[axis + 1 :]))
+    for places, factors in zip(taps.T, weights.T, strict=True):
+        part = np.take(data, places, axis=axis)
+        part *= factors.reshape(along)
+        result += part
+    return result
 
 
 @operator(
@@ -214,8 +223,8 @@ def resize(
             result = np.take(result, taps, axis=resized.axis)
         else:
             a = cubic_coeff_a if mode == "cubic" else None
-            matrix = _weights(x, resized, cubic_coeff_a=a, antialias=antialias, exclude_outside=exclude_outside)
-            result = np.moveaxis(np.tensordot(matrix, result, (1, resized.axis)), 0, resized.axis)
+            taps, weights = _taps(x, resized, cubic_coeff_a=a, antialias=antialias, exclude_outside=exclude_outside)
+            result = _interpolated(result, resized.axis, taps, weights)
         if coordinate_transformation_mode == "tf_crop_and_resize":
             outside = ((x < 0) | (x > resized.length - 1)).reshape(-1, *[1] * (X.ndim - resized.axis - 1))
             result = np.where(outside, result.dtype.type(extrapolation_value), result)

@@ -33,7 +33,6 @@ def ones(*shape: int) -> np.ndarray:
 
 
 CASES: dict[str, tuple[str, tuple[int, ...], list[np.ndarray | None], dict[str, Any]]] = {
-    "a matrix of a resized axis": ("Resize", (1, 1, 1, 4000), [None, floats(1, 1, 1, 1.5)], {"mode": "linear"}),
     "taps of an antialiased axis": (
         "Resize",
         (4,),
