@@ -57,6 +57,8 @@ def _sum(out: np.ndarray, first: np.ndarray, *others: np.ndarray) -> None:
 def _power(out: np.ndarray, x: np.ndarray, exponent: np.ndarray) -> None:
     if exponent.size == 1 and exponent == 2:
         np.square(x, out=out)
+    elif exponent.size == 1 and exponent == 3:
+        np.multiply(np.square(x, out=out), x, out=out)
     elif exponent.size == 1 and exponent == 0.5:
         np.sqrt(x, out=out)
     else:

@@ -54,6 +54,12 @@ def test_clip_without_bounds_and_powers():
         compare(Node("Pow", "p", ("x", "e"), ("y",)), [x, np.array([exponent], np.float32)])
 
 
+def test_cubes_have_the_sign_of_what_they_are_of():
+    x = np.array([-2, -0.0, 0, 3, 1e-20, -1e13, np.inf, -np.inf, np.nan], np.float32)
+    with np.errstate(over="ignore", under="ignore"):
+        compare(Node("Pow", "p", ("x", "e"), ("y",)), [x, np.array(3, np.float32)])
+
+
 def test_other_types_are_declined():
     integer = (np.dtype(np.int64), (2,))
     assert lower_elementwise(Site(Node("Add", "a", ("x", "y"), ("z",)), (integer, integer), (integer,))) is None
