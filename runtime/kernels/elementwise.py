@@ -21,7 +21,10 @@ def _relu(out: np.ndarray, x: np.ndarray) -> None:
 
 def _leaky_relu(out: np.ndarray, x: np.ndarray, alpha: float = 0.01) -> None:
     np.multiply(x, np.float32(alpha), out=out)
-    np.copyto(out, x, where=np.greater_equal(x, 0))
+    if 0 < alpha <= 1:
+        np.maximum(out, x, out=out)
+    else:
+        np.copyto(out, x, where=np.greater_equal(x, 0))
 
 
 def _clip(out: np.ndarray, x: np.ndarray, low: np.ndarray | None = None, high: np.ndarray | None = None) -> None:

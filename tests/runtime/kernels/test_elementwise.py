@@ -54,6 +54,13 @@ def test_clip_without_bounds_and_powers():
         compare(Node("Pow", "p", ("x", "e"), ("y",)), [x, np.array([exponent], np.float32)])
 
 
+@pytest.mark.parametrize("alpha", [-0.5, 0.0, 0.01, 1.0, 2.0])
+def test_slopes_of_leaky_rectifiers(alpha):
+    x = np.array([-2, -0.0, 0, 3, np.inf, -np.inf, np.nan], np.float32)
+    with np.errstate(invalid="ignore"):
+        compare(Node("LeakyRelu", "r", ("x",), ("y",), {"alpha": alpha}), [x])
+
+
 def test_cubes_have_the_sign_of_what_they_are_of():
     x = np.array([-2, -0.0, 0, 3, 1e-20, -1e13, np.inf, -np.inf, np.nan], np.float32)
     with np.errstate(over="ignore", under="ignore"):
