@@ -121,7 +121,7 @@ def lower_batchnorm(site: Site) -> Kernel | None:
     """A scale and a shift per channel, for a float32 BatchNormalization with constant statistics."""
     statistics = [a for i in range(1, 5) if (a := site.array(i)) is not None]
     x = site.type(0)
-    if x is None or not site.all_float32 or len(statistics) < 4:
+    if x is None or not site.all_float32 or len(statistics) < 4 or site.node.attribute("training_mode", 0):
         return None
     along = (-1,) + (1,) * (len(x[1]) - 2)
     with np.errstate(invalid="ignore", over="ignore"):

@@ -1,4 +1,4 @@
-"""Batch normalisation with given statistics."""
+"""Batch normalisation, with given statistics or with those of the batch."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ def scale_and_shift(node: Node, statistics: Iterable[np.ndarray]) -> tuple[np.nd
         return scale, beta - mean * scale
 
 
-def _types(types: Types, values: Values, **_: Any) -> Shaped:
+def _types(types: Types, values: Values, *, training_mode: int, **_: Any) -> list[Shaped]:
     found = given(types, 0)
     channels = found[1][1:2] or (1,)  # a single axis has one channel
     for index, name in enumerate(("scale", "B", "mean", "var"), 1):
         check_shape(name, types, index, channels)
-    return found
+    return [found, given(types, 3), given(types, 4)] if training_mode else [found]
 
 
-@operator("BatchNormalization", infer=infers(_types), allowed={"training_mode": (0,)})
+@operator("BatchNormalization", infer=infers(_types), allowed={"training_mode": (0, 1)})
 def batch_normalization(
     X: np.ndarray,
     scale: np.ndarray,
@@ -44,8 +44,26 @@ def batch_normalization(
     epsilon: float = 1e-5,
     momentum: float = 0.9,
     training_mode: int = 0,
+) -> np.ndarray | tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """``scale * (X - mean) / sqrt(var + epsilon) + B`` for ``X`` (N, C, ...) and vectors (C,).
+
+    In training mode, which exporters also leave where weights are standardised, mean and variance are those of ``X``, and
+    ``mean`` and ``var``, moved towards them, are returned as well.
+    """
+    if not training_mode:
+        return _normalised(X, scale, B, mean, var, epsilon)
+    axes = tuple(axis for axis in range(X.ndim) if axis != 1)
+    own = [np.asarray(of(X, axis=axes, dtype=np.float64)) for of in (np.mean, np.var)]
+    moved = (old * momentum + new * (1 - momentum) for old, new in zip((mean, var), own, strict=True))
+    running_mean, running_var = (
+        np.reshape(new, old.shape).astype(old.dtype) for new, old in zip(moved, (mean, var), strict=True)
+    )
+    return _normalised(X, scale, B, *(a.astype(mean.dtype) for a in own), epsilon), running_mean, running_var
+
+
+def _normalised(
+    X: np.ndarray, scale: np.ndarray, B: np.ndarray, mean: np.ndarray, var: np.ndarray, epsilon: float
 ) -> np.ndarray:
-    """``scale * (X - mean) / sqrt(var + epsilon) + B`` for ``X`` (N, C, ...) and vectors (C,); ``momentum`` is for training."""
     per_channel = (-1, *[1] * (X.ndim - 2))
     factor = scale / np.sqrt(var + var.dtype.type(epsilon))
     shift = B - mean * factor

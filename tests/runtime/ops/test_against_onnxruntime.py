@@ -115,6 +115,12 @@ def test_lp_pool(geometry: Any, p: int) -> None:
 COORDINATES = st.sampled_from(["half_pixel", "pytorch_half_pixel", "align_corners", "asymmetric", "half_pixel_symmetric"])
 
 
+@pytest.mark.parametrize("shape", [(4, 3, 5, 6), (1, 8, 27), (6, 3)])
+def test_batch_normalization_by_statistics_of_the_batch(shape: tuple[int, ...]) -> None:
+    vectors = [np.abs(floats(seed, shape[1])) + np.float32(0.1) for seed in range(1, 5)]
+    check("BatchNormalization", [floats(0, *shape), *vectors], 3, opset=15, training_mode=1, momentum=0.7)
+
+
 def check_resize(size: tuple[int, int], wanted: tuple[int, int], **attributes: Any) -> None:
     check("Resize", [floats(0, 1, 2, *size), None, None, np.array([1, 2, *wanted], np.int64)], opset=19, **attributes)
 

@@ -43,8 +43,6 @@ REFUSED_OPERATORS = {
     "images": {"ImageDecoder"},
 }
 
-REFUSED_ATTRIBUTES = {"BatchNormalization: training_mode=1 is not supported"}
-
 REFUSED_CASES = {
     "test_training_dropout": "Dropout in training mode",
     "test_training_dropout_default": "Dropout in training mode",
@@ -195,7 +193,7 @@ def test_every_node_case_agrees_or_is_refused_by_name() -> None:
     assert not failed
     assert passed >= LEAST_PASSING
     known = {"another domain", "not in the pinned opset", "not a tensor", "not a numpy type", "another version of the operator"}
-    known |= {"newer than the operators are known", "a subgraph"} | REFUSED_ATTRIBUTES
+    known |= {"newer than the operators are known", "a subgraph"}
     known |= {f"operator {name}" for names in REFUSED_OPERATORS.values() for name in names}
     assert refused <= known
 
