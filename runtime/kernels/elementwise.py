@@ -33,13 +33,6 @@ def _clip(out: np.ndarray, x: np.ndarray, low: np.ndarray | None = None, high: n
         np.minimum(out, high, out=out)
 
 
-def _sigmoid(out: np.ndarray, x: np.ndarray) -> None:
-    np.negative(x, out=out)
-    np.exp(out, out=out)
-    np.add(out, 1, out=out)
-    np.reciprocal(out, out=out)
-
-
 def _hard_sigmoid(out: np.ndarray, x: np.ndarray, alpha: float = 0.2, beta: float = 0.5) -> None:
     np.multiply(x, np.float32(alpha), out=out)
     np.add(out, np.float32(beta), out=out)
@@ -94,7 +87,6 @@ FILLS: Mapping[str, Fill] = {
     "Pow": _power,
     "Reciprocal": _by(np.reciprocal),
     "Relu": _relu,
-    "Sigmoid": _sigmoid,
     "Softmax": _softmax,
     "Sqrt": _by(np.sqrt),
     "Sub": _by(np.subtract),

@@ -28,7 +28,7 @@ def lower_exponentials(site: Site) -> Kernel | None:
 @lowering("Erf", kernel="element by element")
 def lower_error_function(site: Site) -> Kernel | None:
     """Element by element."""
-    from ..kernels.normal import lower_erf
+    from ..kernels.activations import lower_erf
 
     return lower_erf(site)
 
@@ -36,9 +36,17 @@ def lower_error_function(site: Site) -> Kernel | None:
 @lowering("Gelu", kernel="element by element")
 def lower_gaussian(site: Site) -> Kernel | None:
     """Element by element."""
-    from ..kernels.normal import lower_gelu
+    from ..kernels.activations import lower_gelu
 
     return lower_gelu(site)
+
+
+@lowering("Sigmoid", kernel="element by element")
+def lower_logistic(site: Site) -> Kernel | None:
+    """Element by element."""
+    from ..kernels.activations import lower_sigmoid
+
+    return lower_sigmoid(site)
 
 
 @lowering("BatchNormalization", kernel="scale and shift in place")

@@ -1,4 +1,4 @@
-"""The error function, and what GELU makes of the normal distribution with it, element by element."""
+"""The error function, GELU, which is made of it, and the logistic function, element by element."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .order import PIECES, WORK, X, Y
 from .shared import Shared, evenly, one_order
 from .team import take
 
-ERF, GELU, GELU_THROUGH_TANH = range(3)
+ERF, GELU, GELU_THROUGH_TANH, SIGMOID = range(4)
 """The functions, as lengths of a tuple: what a kernel is compiled for."""
 
 MOST_PIECES, PIECE = 4, 4096
@@ -68,9 +68,11 @@ def _write(kinds, source, target, count):
             y[i] = error_function(v)
         elif len(kinds) == GELU:
             y[i] = HALF * v * (ONE + error_function(v * ROOT_HALF))
-        else:
+        elif len(kinds) == GELU_THROUGH_TANH:
             z = MINUS_INNER * (v + CUBE * v * v * v)
             y[i] = v / (ONE + exponential(MOST if z > MOST else z))
+        else:
+            y[i] = ONE / (ONE + exponential(MOST if -v > MOST else -v))
 
 
 @jit
@@ -101,6 +103,11 @@ def lower_gelu(site: Site) -> Kernel | None:
     if site.node.attribute("approximate", "none") == "tanh":
         return _elementwise("gelu through tanh", GELU_THROUGH_TANH, site)
     return _elementwise("gelu", GELU, site)
+
+
+def lower_sigmoid(site: Site) -> Kernel | None:
+    """A kernel for a float32 Sigmoid."""
+    return _elementwise("sigmoid", SIGMOID, site)
 
 
 def _elementwise(name: str, function: int, site: Site) -> Kernel | None:

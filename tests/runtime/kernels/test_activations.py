@@ -1,4 +1,4 @@
-"""The error function and GELU against the references."""
+"""The error function, GELU and the logistic function against the references."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tersor.format_spec.graph import Node
-from tersor.runtime.kernels.normal import lower_erf, lower_gelu
+from tersor.runtime.kernels.activations import lower_erf, lower_gelu, lower_sigmoid
 from tersor.runtime.plan.step import Site
 
 F32 = np.dtype(np.float32)
@@ -51,6 +51,18 @@ def test_gelu_of_edges(both, approximate):
     np.testing.assert_allclose(got, want, rtol=1e-6, atol=1e-7)
 
 
+@given(count=st.integers(1, 300), spread=st.sampled_from([1e-3, 1, 30]), seed=st.integers(0, 99))
+def test_sigmoid(both, count, spread, seed):
+    x = np.random.default_rng(seed).standard_normal(count).astype(np.float32) * np.float32(spread)
+    got, want = both(lower_sigmoid, node("Sigmoid"), x)
+    np.testing.assert_allclose(got, want, rtol=2e-6, atol=1e-37)
+
+
+def test_sigmoid_of_edges(both):
+    got, want = both(lower_sigmoid, node("Sigmoid"), np.append(EDGES, np.array([np.inf, -np.inf, 88, -88], np.float32)))
+    np.testing.assert_allclose(got, want, rtol=1e-6, atol=1e-37)
+
+
 def test_threads_share_elements(both):
     x = np.random.default_rng(0).standard_normal((3, 77, 301)).astype(np.float32)
     got, want = both(lower_gelu, node("Gelu"), x, threads=2)
@@ -63,7 +75,7 @@ def test_gelu_through_tanh_is_small_where_the_normal_distribution_is(both):
     np.testing.assert_allclose(got, -4.5 * 0.5 * (1 + math.tanh(inner)), rtol=1e-5)
 
 
-@pytest.mark.parametrize("lower", [lower_erf, lower_gelu])
+@pytest.mark.parametrize("lower", [lower_erf, lower_gelu, lower_sigmoid])
 @pytest.mark.parametrize("kind", [(np.dtype(np.float64), (2,)), (F32, (0, 3))], ids=["float64", "empty"])
 def test_others_are_declined(lower, kind):
     assert lower(Site(node("Gelu"), (kind,), (kind,))) is None
