@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -11,10 +12,12 @@ import click
 import numpy as np
 from numpy.lib.format import MAGIC_PREFIX
 
-from ..format_spec.errors import ConversionError, InputError, LimitError
+from ..format_spec.errors import ConversionError, InputError, LimitError, PlanError
 from ..format_spec.graph import Value
 from ..format_spec.limits import DEFAULT_LIMITS, Limits
+from ..format_spec.printable import printable
 from ._output import require
+from ._types import Sizes
 
 ZIP_MAGIC = b"PK"
 """What the file of several arrays begins with."""
@@ -52,15 +55,50 @@ class Preprocessing:
         return held
 
 
-def symbols(values: Sequence[Value]) -> list[str]:
-    """The symbolic dimensions of a model's inputs, each once."""
-    return list(dict.fromkeys(d for value in values for d in value.type.shape or () if isinstance(d, str)))
+def open_dimensions(values: Sequence[Value]) -> list[str]:
+    """The dimensions of a model's inputs that have no size, each once: by its symbol, or as ``x[1]`` where it has none."""
+    return list(dict.fromkeys(d for value in values for d in _named(value) if isinstance(d, str)))
+
+
+def _named(value: Value) -> tuple[int | str, ...]:
+    """The shape of an input, with names for the dimensions that have no size."""
+    return tuple(d if isinstance(d, int) else d or f"{value.name}[{axis}]" for axis, d in enumerate(value.type.shape or ()))
+
+
+def chosen_sizes(file: Path, values: Sequence[Value], given: Sizes, batch: int = 1) -> dict[str, int]:
+    """The size of every open dimension of the inputs of ``file``: what is ``given``, else ``batch``.
+
+    Raises:
+        click.UsageError: a dimension is given twice, or is none of these; or there is none for a batch of several.
+    """
+    known, sizes = open_dimensions(values), dict(given)
+    if batch > 1 and not known:
+        raise click.UsageError(f"--batch {batch}: no input of {file} has a size that is left open")
+    if len(sizes) < len(given):
+        raise click.UsageError("--size says the same dimension twice")
+    for name in sizes:
+        if name not in known:
+            there = ", ".join(map(printable, known)) or "none"
+            raise click.UsageError(f"{file} has no open dimension {name!r}; it has {there}")
+    return dict.fromkeys(known, batch) | sizes
+
+
+@contextmanager
+def naming_sizes(sizes: Mapping[str, int]) -> Iterator[None]:
+    """Errors of plans end with the sizes that open dimensions were given, which may be why there is no plan."""
+    try:
+        yield
+    except PlanError as error:
+        if sizes:
+            told = ", ".join(f"{printable(name)}={size}" for name, size in sizes.items())
+            error.args = (f"{error} (with {told}; --size gives other sizes)",)
+        raise
 
 
 def input_shapes(
     values: Sequence[Value], sizes: Mapping[str, int] | None = None, limits: Limits = DEFAULT_LIMITS
 ) -> dict[str, tuple[int, ...]]:
-    """A shape for each input; symbolic dimensions from ``sizes``, others 1.
+    """A shape for each input; open dimensions from ``sizes``, others 1.
 
     Raises:
         InputError: the rank of an input is not known.
@@ -70,7 +108,7 @@ def input_shapes(
     for value in values:
         if value.type.shape is None:
             raise InputError(f"input {value.name!r} has no known rank: give it as an array")
-        shape = tuple(d if isinstance(d, int) else (sizes or {}).get(d or "", 1) for d in value.type.shape)
+        shape = tuple(d if isinstance(d, int) else (sizes or {}).get(d, 1) for d in _named(value))
         size = prod(shape) * np.dtype(value.type.dtype).itemsize
         if size > limits.activation_bytes:
             raise LimitError(
@@ -90,19 +128,8 @@ def random_inputs(
     return {value.name: _random(rng, shapes[value.name], np.dtype(value.type.dtype)) for value in values}
 
 
-def batch_inputs(values: Sequence[Value], batch: int, limits: Limits = DEFAULT_LIMITS) -> dict[str, np.ndarray]:
-    """:func:`random_inputs` with every symbolic dimension of size ``batch``."""
-    return random_inputs(values, 0, dict.fromkeys(symbols(values), batch), limits)
-
-
 def _random(rng: np.random.Generator, shape: tuple[int, ...], kind: np.dtype) -> np.ndarray:
     return (rng.standard_normal(shape) if kind.kind == "f" else rng.integers(0, 2, shape)).astype(kind)
-
-
-def check_batch(file: Path, values: Sequence[Value], batch: int) -> None:
-    """Raise :class:`click.UsageError` for a batch of several where no size of the inputs of ``file`` is left open."""
-    if batch > 1 and not symbols(values):
-        raise click.UsageError(f"--batch {batch}: no input of {file} has a size that is left open")
 
 
 def is_image(path: Path) -> bool:

@@ -18,7 +18,7 @@ import click
 from ..format_spec.errors import MissingExtra
 from ..format_spec.limits import DEFAULT_LIMITS, MOST_THREADS, Limits
 from ..format_spec.printable import printable
-from ._types import ByteCount
+from ._types import ByteCount, DimensionSize
 
 if TYPE_CHECKING:
     from rich.table import Column, Table
@@ -33,8 +33,17 @@ threads_option = click.option(
     "--threads", type=click.IntRange(1, MOST_THREADS), metavar="N", help="Threads to use  [default: the physical cores]"
 )
 batch_option = click.option(
-    "--batch", type=click.IntRange(min=1), default=1, show_default=True, help="Size of every symbolic dimension."
+    "--batch", type=click.IntRange(min=1), default=1, show_default=True, help="Size of every open dimension."
 )
+size_option = click.option(
+    "--size",
+    "sizes",
+    type=DimensionSize(),
+    multiple=True,
+    metavar="DIM=N",
+    help="Size of an open dimension: of its symbol, or of x[1] where it has none.",
+)
+"""Gives a verb ``sizes``, pairs for :func:`~tersor.cli._inputs.chosen_sizes`."""
 
 
 def _use_cache(ctx: click.Context, param: click.Parameter, value: str | None) -> None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import isfinite
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import click
+
+Sizes: TypeAlias = "Sequence[tuple[str, int]]"
+"""Names of dimensions, each with its size."""
 
 
 class FilePath(click.Path):
@@ -38,6 +42,21 @@ class ByteCount(click.ParamType):
         if not number.isascii() or not number.isdecimal() or not int(number):
             self.fail(f"{value!r} is not a size such as 200000, 500M or 8G", param, ctx)
         return int(number) * 1000 ** ("kMGT".index(suffix.replace("K", "k")) + 1 if suffix else 0)
+
+
+class DimensionSize(click.ParamType):
+    """A dimension that a model leaves open and its size: ``DIM=N``."""
+
+    name = "dimension"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, int]:
+        """Name and size; fails with click's usage error."""
+        if isinstance(value, tuple):
+            return value
+        name, _, number = value.rpartition("=")
+        if not name or not number.isdecimal():
+            self.fail(f"{value!r} is not DIM=N, as in N=8", param, ctx)
+        return name, int(number)
 
 
 class Number(click.FloatRange):

@@ -22,6 +22,7 @@ from .._output import (
     print_json,
     print_table,
     require,
+    size_option,
     threads_option,
 )
 from .._sources import loaded, opened
@@ -30,6 +31,7 @@ from .._types import FilePath, Number
 if TYPE_CHECKING:
     from ...format_spec.limits import Limits
     from ...runtime.load import Memory
+    from .._types import Sizes
 
 TITLES = {"tersor": "Tersor", "tersor_streamed": "Tersor, streamed", "onnxruntime": "ONNX Runtime"}
 
@@ -38,6 +40,7 @@ TITLES = {"tersor": "Tersor", "tersor_streamed": "Tersor, streamed", "onnxruntim
 @click.argument("file", type=FilePath())
 @click.option("--against", type=click.Choice(["onnxruntime"]), help="Also run the dense model there, in turn with ours.")
 @batch_option
+@size_option
 @click.option("--rounds", type=click.IntRange(min=1), default=9, show_default=True, help="Turns that each engine takes.")
 @click.option("--seconds", type=Number(min=0), default=0.2, show_default=True, help="Length of a turn.")
 @threads_option
@@ -49,6 +52,7 @@ def command(
     file: Path,
     against: str | None,
     batch: int,
+    sizes: Sizes,
     rounds: int,
     seconds: float,
     threads: int | None,
@@ -62,17 +66,18 @@ def command(
     threads. Each engine has a process of its own; they take turns, and their outputs are compared.
     """
     from .._engines import Contestant, compete
-    from .._inputs import batch_inputs, check_batch
+    from .._inputs import chosen_sizes, naming_sizes, random_inputs
 
     with loaded(file, threads=threads, limits=limits) as model:
-        check_batch(file, model.inputs, batch)
-        inputs, used = batch_inputs(model.inputs, batch, limits), model.threads
+        chosen = chosen_sizes(file, model.inputs, sizes, batch)
+        inputs, used = random_inputs(model.inputs, 0, chosen, limits), model.threads
     with TemporaryDirectory() as folder:
         ours = "tersor" if memory == "expanded" else "tersor_streamed"
         contestants = [Contestant(ours, file, variables={"TERSOR_LIMITS": json.dumps(asdict(limits))})]
         if against is not None:
             contestants.append(Contestant(against, _unpacked(file, Path(folder), limits)))
-        found = compete(contestants, inputs, used, rounds, seconds)
+        with naming_sizes(chosen):
+            found = compete(contestants, inputs, used, rounds, seconds)
     result: dict[str, Any] = {"file": str(file), "threads": used, "batch": batch, "rounds": rounds}
     result["engines"] = {name: asdict(latency) for name, latency in found.items()}
     if against is not None:

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from ...format_spec.printable import printable
-from .._output import bytes_text, counted, echo, json_option, limits_option, memory_option, print_json, print_table
+from .._output import bytes_text, counted, echo, json_option, limits_option, memory_option, print_json, print_table, size_option
 from .._sources import loaded, opened
 from .._types import FilePath
 
@@ -20,30 +19,24 @@ if TYPE_CHECKING:
     from ...format_spec.limits import Limits
     from ...runtime.load import Memory
     from ...runtime.plan.plan import Row
+    from .._types import Sizes
 
 
 @click.command(name="inspect")
 @click.argument("file", type=FilePath())
 @click.option("--plan", "as_plan", is_flag=True, help="Show the steps that would be executed, with the kernel of each.")
-@click.option(
-    "--size", "sizes", multiple=True, metavar="DIM=N", help="With --plan: the size of a symbolic dimension  [default: 1]"
-)
+@size_option
 @memory_option
 @limits_option
 @json_option
 @click.pass_context
-def command(
-    ctx: click.Context, file: Path, as_plan: bool, sizes: tuple[str, ...], memory: Memory, limits: Limits, as_json: bool
-) -> None:
+def command(ctx: click.Context, file: Path, as_plan: bool, sizes: Sizes, memory: Memory, limits: Limits, as_json: bool) -> None:
     """Show the sections, inputs, outputs, metadata and tensors of FILE, and where its bytes go.
 
     Nothing is executed, and no weight is decoded: but the whole file is read once, to check that it is not damaged.
     """
     if as_plan:
-        named = dict(_size(s) for s in sizes)
-        if len(named) < len(sizes):
-            raise click.UsageError("--size says the same dimension twice")
-        _show_plan(file, named, memory, limits, as_json)
+        _show_plan(file, sizes, memory, limits, as_json)
         return
     if sizes:
         raise click.UsageError("--size needs --plan")
@@ -118,23 +111,13 @@ def _tensor_row(tensor: dict[str, Any]) -> tuple[str, ...]:
     return (tensor["name"], kind, tensor["codec"], f"{tensor['bytes']:,}", bits, items)
 
 
-def _size(text: str) -> tuple[str, int]:
-    name, _, number = text.rpartition("=")
-    if not name or not number.isdecimal():
-        raise click.BadParameter(f"{text!r} is not DIM=N, as in N=8", param_hint="--size")
-    return name, int(number)
-
-
-def _show_plan(file: Path, sizes: dict[str, int], memory: Memory, limits: Limits, as_json: bool) -> None:
-    from .._inputs import input_shapes, symbols
+def _show_plan(file: Path, given: Sizes, memory: Memory, limits: Limits, as_json: bool) -> None:
+    from .._inputs import chosen_sizes, input_shapes, naming_sizes
 
     with loaded(file, memory=memory, limits=limits) as model:
-        known = symbols(model.inputs)
-        for name in sizes.keys() - set(known):
-            raise click.UsageError(
-                f"{file} has no symbolic dimension {name!r}; it has {', '.join(map(printable, known)) or 'none'}"
-            )
-        plan = model.plan(input_shapes(model.inputs, sizes, limits))
+        sizes = chosen_sizes(file, model.inputs, given)
+        with naming_sizes(sizes):
+            plan = model.plan(input_shapes(model.inputs, sizes, limits))
     rows = list(plan.rows())
     if as_json:
         print_json({"steps": [asdict(row) for row in rows], "intermediate_bytes": plan.arena_bytes})

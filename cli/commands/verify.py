@@ -10,12 +10,13 @@ import click
 from click.core import ParameterSource
 
 from .._compare import relative_difference
-from .._output import bytes_text, counted, echo, json_option, limits_option, print_json
+from .._output import bytes_text, counted, echo, json_option, limits_option, print_json, size_option
 from .._sources import loaded, naming
 from .._types import FilePath, Number
 
 if TYPE_CHECKING:
     from ...format_spec.limits import Limits
+    from .._types import Sizes
 
 CHECK_FAILED = 11
 
@@ -33,6 +34,7 @@ CHECK_FAILED = 11
 @click.option(
     "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the random inputs for --against."
 )
+@size_option
 @click.option("--key", type=FilePath(), metavar="PUBLIC.pem", help="First check FILE's signature by this key's owner.")
 @click.option("--signature", type=FilePath(), help="Where the signature is, with --key.  [default: FILE.sig]")
 @limits_option
@@ -44,6 +46,7 @@ def command(
     against: Path | None,
     tolerance: float,
     seed: int,
+    sizes: Sizes,
     key: Path | None,
     signature: Path | None,
     limits: Limits,
@@ -54,19 +57,19 @@ def command(
     Checksums find damage, not malice: with --key, the detached signature that tersor sign wrote is checked before anything in
     FILE is believed, and a file that was changed since ends the command with exit code 9.
 
-    With --against, both models also run on the same random inputs (unknown dimensions are taken as 1, or as what the
-    model's operators need), and the command fails when an output differs by more than the tolerance. A model packed with
-    --lossless should pass at the default; a pruned or shared one differs by what packing cost it. Needs tersor[bench].
+    With --against, both models also run on the same random inputs (open dimensions are 1, or what the model's operators need,
+    unless --size says), and the command fails when an output differs by more than the tolerance. A model packed with --lossless
+    should pass at the default; a pruned or shared one differs by what packing cost it. Needs tersor[bench].
     """
     if signature is not None and key is None:
         raise click.UsageError("--signature needs --key")
-    for option in ("tolerance", "seed"):
+    for option, name in (("tolerance", "tolerance"), ("seed", "seed"), ("sizes", "size")):
         if against is None and ctx.get_parameter_source(option) == ParameterSource.COMMANDLINE:
-            raise click.UsageError(f"--{option} needs --against")
+            raise click.UsageError(f"--{name} needs --against")
     with naming(file):
         result: dict[str, Any] = check_file(file, limits, key, signature)
     if against is not None:
-        result["differences"] = compare(file, against, seed, limits)
+        result["differences"] = compare(file, against, seed, sizes, limits)
         result["ok"] = all(d["relative"] <= tolerance for d in result["differences"])
     if as_json:
         print_json(result)
@@ -147,7 +150,7 @@ def check_bytes(data: memoryview, limits: Limits) -> dict[str, Any]:
     return {"bytes": container.length, "sections": len(container.sections), "tensors": tensors}
 
 
-def compare(file: Path, against: Path, seed: int, limits: Limits) -> list[dict[str, Any]]:
+def compare(file: Path, against: Path, seed: int, given: Sizes, limits: Limits) -> list[dict[str, Any]]:
     """Run both models on random inputs; per output, the largest difference over the largest magnitude.
 
     Raises:
@@ -155,12 +158,14 @@ def compare(file: Path, against: Path, seed: int, limits: Limits) -> list[dict[s
         InputError: it does not take the packed model's inputs, or gives other outputs.
         OSError: it cannot be opened.
     """
-    from .._inputs import random_inputs
+    from .._inputs import chosen_sizes, naming_sizes, random_inputs
     from .._onnxruntime import Dense
 
     dense = Dense(against)
     with loaded(file, limits=limits) as model:
-        inputs = random_inputs(model.inputs, seed, limits=limits)
-        ours = model.run(inputs)
+        sizes = chosen_sizes(file, model.inputs, given)
+        inputs = random_inputs(model.inputs, seed, sizes, limits)
+        with naming_sizes(sizes):
+            ours = model.run(inputs)
     theirs = dense.run(inputs, ours)
     return [{"output": name, "relative": relative_difference(ours[name], value)} for name, value in theirs.items()]

@@ -19,6 +19,7 @@ from .._output import (
     limits_option,
     memory_option,
     print_json,
+    size_option,
     threads_option,
 )
 from .._sources import loaded
@@ -27,17 +28,21 @@ from .._types import FilePath
 if TYPE_CHECKING:
     from ...format_spec.limits import Limits
     from ...runtime.load import Memory
+    from .._types import Sizes
 
 
 @click.command(name="warmup")
 @click.argument("files", nargs=-1, type=FilePath())
 @batch_option
+@size_option
 @threads_option
 @memory_option
 @cache_option
 @limits_option
 @json_option
-def command(files: tuple[Path, ...], batch: int, threads: int | None, memory: Memory, limits: Limits, as_json: bool) -> None:
+def command(
+    files: tuple[Path, ...], batch: int, sizes: Sizes, threads: int | None, memory: Memory, limits: Limits, as_json: bool
+) -> None:
     """Compile the kernels that FILES need and keep them in the cache folder; without FILES, say where it is.
 
     \b
@@ -53,7 +58,7 @@ def command(files: tuple[Path, ...], batch: int, threads: int | None, memory: Me
     folder = cache_folder()
     if files and folder is None:
         raise InputError("there is no home directory to keep kernels in: say where, with --cache DIR")
-    times = {str(file): _warm(file, batch, threads, memory, limits) for file in files}
+    times = {str(file): _warm(file, batch, sizes, threads, memory, limits) for file in files}
     if failures := lost():
         first = next(iter(failures.values()))
         raise OSError(first.errno, f"kernels cannot be kept there: {first.strerror or first}", str(folder))
@@ -67,12 +72,14 @@ def command(files: tuple[Path, ...], batch: int, threads: int | None, memory: Me
     echo(f"{folder or 'no cache folder'}: {counted(len(kept), 'kernel')}, {bytes_text(sum(kept))}")
 
 
-def _warm(file: Path, batch: int, threads: int | None, memory: Memory, limits: Limits) -> float:
+def _warm(file: Path, batch: int, given: Sizes, threads: int | None, memory: Memory, limits: Limits) -> float:
     """Run the model once; the seconds that this took."""
-    from .._inputs import batch_inputs, check_batch
+    from .._inputs import chosen_sizes, naming_sizes, random_inputs
 
     begin = time.perf_counter()
     with loaded(file, threads=threads, memory=memory, limits=limits) as model:
-        check_batch(file, model.inputs, batch)
-        model.run(batch_inputs(model.inputs, batch, limits))
+        sizes = chosen_sizes(file, model.inputs, given, batch)
+        inputs = random_inputs(model.inputs, 0, sizes, limits)
+        with naming_sizes(sizes):
+            model.run(inputs)
     return time.perf_counter() - begin

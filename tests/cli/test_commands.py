@@ -212,3 +212,19 @@ def test_demo_tells_the_story_in_numbers(run: Run, tmp_path: Path):
     assert facts["packed_bytes"] == (tmp_path / "lenet5.tersor").stat().st_size
     assert facts["onnx_bytes"] / facts["packed_bytes"] > 10
     assert facts["before"]["accuracy"] - facts["after"]["accuracy"] <= 0.005
+
+
+def test_models_that_do_not_run_at_size_1_run_at_those_given(run: Run, model: Path, tmp_path: Path):
+    open_model, open_packed = tmp_path / "open.onnx", tmp_path / "open.tersor"
+    proto = onnx.load(model)
+    for axis, symbol in ((2, "H"), (3, "")):
+        proto.graph.input[0].type.tensor_type.shape.dim[axis].dim_param = symbol
+    onnx.save(proto, open_model)
+    run("pack", open_model, "--lossless", "--quiet")
+    fast = ("--rounds", 1, "--seconds", 0, "--threads", 1)
+    for verb in (("verify", "--against", open_model), ("inspect", "--plan"), ("bench", *fast), ("warmup",)):
+        refused = run(*verb, open_packed)
+        assert refused.exit_code == 7, refused.output
+        assert "(with N=1, H=1, x[3]=1; --size gives other sizes)" in refused.output
+        found = run(*verb, open_packed, "--size", "H=6", "--size", "x[3]=6")
+        assert found.exit_code == 0, found.output

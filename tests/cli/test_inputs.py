@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import click
 import numpy as np
 import pytest
 from PIL import Image
 
-from tersor.cli._inputs import Preprocessing, batch_inputs, input_shapes, read_inputs
+from tersor.cli._inputs import Preprocessing, chosen_sizes, input_shapes, random_inputs, read_inputs
 from tersor.format_spec.errors import InputError, LimitError
 from tersor.format_spec.graph import TensorType, Value
 from tersor.format_spec.limits import Limits
@@ -64,8 +65,19 @@ def test_shapes_need_no_memory_and_have_a_limit():
     with pytest.raises(LimitError, match="would take 32 bytes"):
         input_shapes([X], {"N": 2}, Limits(activation_bytes=16))
     with pytest.raises(LimitError):
-        batch_inputs([X], 1 << 63)
-    assert batch_inputs([X], 3)["x"].shape == (3, 1, 2, 2)
+        random_inputs([X], 0, {"N": 1 << 63})
+    assert random_inputs([X], 0, {"N": 3})["x"].shape == (3, 1, 2, 2)
+
+
+def test_open_dimensions_have_their_symbols_or_places_as_names():
+    values = [X, Value("y", TensorType("float32", ("N", None, 4, "W")))]
+    sizes = chosen_sizes(Path("net.tersor"), values, [("y[1]", 7), ("W", 5)], batch=2)
+    assert sizes == {"N": 2, "y[1]": 7, "W": 5}
+    assert input_shapes(values, sizes) == {"x": (2, 1, 2, 2), "y": (2, 7, 4, 5)}
+    with pytest.raises(click.UsageError, match=r"no open dimension 'y\[2\]'; it has N, y\[1\], W"):
+        chosen_sizes(Path("net.tersor"), values, [("y[2]", 7)])
+    with pytest.raises(click.UsageError, match="the same dimension twice"):
+        chosen_sizes(Path("net.tersor"), values, [("W", 5), ("W", 6)])
 
 
 @pytest.mark.parametrize("ending", [".npy", ".npz"])

@@ -50,7 +50,7 @@ def test_too_little_memory(packed: Path, monkeypatch: pytest.MonkeyPatch):
     def fail(*_: object) -> NoReturn:
         raise MemoryError("Unable to allocate 27 GiB")
 
-    monkeypatch.setattr("tersor.cli._inputs.batch_inputs", fail)
+    monkeypatch.setattr("tersor.cli._inputs.random_inputs", fail)
     result = CliRunner().invoke(cli, ["warmup", str(packed)])
     assert result.exit_code == 4
     assert "Unable to allocate 27 GiB" in result.stderr

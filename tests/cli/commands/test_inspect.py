@@ -28,7 +28,7 @@ def test_inspect_accounts_for_every_byte(run: Run, packed: Path):
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (("--plan", "--size", "Q=3"), 2, "no symbolic dimension 'Q'; it has N"),
+        (("--plan", "--size", "Q=3"), 2, "no open dimension 'Q'; it has N"),
         (("--size", "N=3"), 2, "--size needs --plan"),
         (("--memory", "expanded"), 2, "--memory needs --plan"),
         (("--plan", "--size", "N=1000", "--max-decoded-bytes", "100k"), 4, "(Limits.activation_bytes)"),

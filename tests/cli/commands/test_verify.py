@@ -68,9 +68,9 @@ def test_verify_takes_seeds_from_0_on(run: Run, packed: Path):
     assert run("verify", packed, "--seed", -1).exit_code == 2
 
 
-@pytest.mark.parametrize("option", ["--tolerance", "--seed"])
-def test_verify_takes_no_option_that_it_would_not_use(run: Run, packed: Path, option: str):
-    result = run("verify", packed, option, 1)
+@pytest.mark.parametrize(("option", "value"), [("--tolerance", 1), ("--seed", 1), ("--size", "N=1")])
+def test_verify_takes_no_option_that_it_would_not_use(run: Run, packed: Path, option: str, value: object):
+    result = run("verify", packed, option, value)
     assert (result.exit_code, f"{option} needs --against" in result.output) == (2, True), result.output
 
 
