@@ -21,7 +21,7 @@ def _relu(out: np.ndarray, x: np.ndarray) -> None:
 
 def _leaky_relu(out: np.ndarray, x: np.ndarray, alpha: float = 0.01) -> None:
     np.multiply(x, np.float32(alpha), out=out)
-    if 0 < alpha <= 1:
+    if 0 < np.float32(alpha) <= 1:
         np.maximum(out, x, out=out)
     else:
         np.copyto(out, x, where=np.greater_equal(x, 0))
@@ -42,12 +42,6 @@ def _hard_sigmoid(out: np.ndarray, x: np.ndarray, alpha: float = 0.2, beta: floa
 def _hard_swish(out: np.ndarray, x: np.ndarray) -> None:
     _hard_sigmoid(out, x, 1 / 6, 0.5)
     np.multiply(out, x, out=out)
-
-
-def _sum(out: np.ndarray, first: np.ndarray, *others: np.ndarray) -> None:
-    np.copyto(out, first)
-    for other in others:
-        np.add(out, other, out=out)
 
 
 def _power(out: np.ndarray, x: np.ndarray, exponent: np.ndarray) -> None:
@@ -71,6 +65,18 @@ def _by(ufunc: np.ufunc) -> Fill:
     return lambda out, *inputs: ufunc(*inputs, out=out)
 
 
+def _over(ufunc: np.ufunc) -> Fill:
+    """``ufunc`` of the first two inputs, of that and the third, and so on; one input is copied."""
+
+    def fill(out: np.ndarray, first: np.ndarray, *others: np.ndarray) -> None:
+        if not others:
+            np.copyto(out, first)
+        for other in others:
+            first = ufunc(first, other, out=out)
+
+    return fill
+
+
 FILLS: Mapping[str, Fill] = {
     "Abs": _by(np.abs),
     "Add": _by(np.add),
@@ -82,6 +88,8 @@ FILLS: Mapping[str, Fill] = {
     "HardSwish": _hard_swish,
     "LeakyRelu": _leaky_relu,
     "Log": _by(np.log),
+    "Max": _over(np.maximum),
+    "Min": _over(np.minimum),
     "Mul": _by(np.multiply),
     "Neg": _by(np.negative),
     "Pow": _power,
@@ -90,7 +98,7 @@ FILLS: Mapping[str, Fill] = {
     "Softmax": _softmax,
     "Sqrt": _by(np.sqrt),
     "Sub": _by(np.subtract),
-    "Sum": _sum,
+    "Sum": _over(np.add),
     "Tanh": _by(np.tanh),
     "Transpose": lambda out, x, perm=None: np.copyto(out, np.transpose(x, perm)),
 }

@@ -38,6 +38,7 @@ def test_fill_equals_reference(op):
     x = np.abs(x) + 0.1 if op in ("Log", "Sqrt") else x
     others = [rng.standard_normal((4, 1)).astype(np.float32)] if op in TWO else []
     others = [x + 1, x - 2] if op in ("Sum", "Concat") else others
+    others = [x[:1] - 0.5, x[:, :1], x] if op in ("Max", "Min") else others
     if op == "Clip":
         others = [np.float32(-0.5).reshape(()), np.float32(0.7).reshape(())]
     if op == "Pow":
@@ -54,7 +55,7 @@ def test_clip_without_bounds_and_powers():
         compare(Node("Pow", "p", ("x", "e"), ("y",)), [x, np.array([exponent], np.float32)])
 
 
-@pytest.mark.parametrize("alpha", [-0.5, 0.0, 0.01, 1.0, 2.0])
+@pytest.mark.parametrize("alpha", [-0.5, 0.0, 1e-60, 0.01, 1.0, 2.0])
 def test_slopes_of_leaky_rectifiers(alpha):
     x = np.array([-2, -0.0, 0, 3, np.inf, -np.inf, np.nan], np.float32)
     with np.errstate(invalid="ignore"):
@@ -65,6 +66,14 @@ def test_cubes_have_the_sign_of_what_they_are_of():
     x = np.array([-2, -0.0, 0, 3, 1e-20, -1e13, np.inf, -np.inf, np.nan], np.float32)
     with np.errstate(over="ignore", under="ignore"):
         compare(Node("Pow", "p", ("x", "e"), ("y",)), [x, np.array(3, np.float32)])
+
+
+@pytest.mark.parametrize("op", ["Max", "Min", "Sum"])
+def test_inputs_of_any_number_and_shape_are_combined(op: str):
+    arrays = [np.random.default_rng(i).standard_normal(s).astype(np.float32) for i, s in enumerate([(4,), (3, 1), (2, 3, 4)])]
+    arrays[1][0] = np.nan
+    for inputs in (arrays, arrays[:1], arrays[:2], arrays[::-1]):
+        compare(Node(op, op, tuple(f"i{i}" for i in range(len(inputs))), ("y",)), inputs)
 
 
 def test_other_types_are_declined():
