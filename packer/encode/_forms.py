@@ -8,6 +8,8 @@ import numpy as np
 
 from ...format_spec.coding import MAX_CODEBOOK
 from ...format_spec.tensors import LONGEST_PATTERN, SharedTensor, bit_patterns, zero_codes
+from ...runtime.decode.reorder import reorder
+from ..quantize.layout import memory_order
 from ._kernels import drop_zeros, histogram, place_codes
 
 
@@ -24,8 +26,11 @@ def code_type(k: int) -> type:
 
 
 def normalise(tensor: SharedTensor) -> SharedTensor:
-    """The same tensor with the array types that the decoders give, and a codebook as :func:`distinct` makes it."""
+    """The same tensor with the array types that the decoders give, and a codebook as :func:`distinct` makes it; listed as it
+    lies in memory where that is the other order, too, so that one tensor has one encoding."""
     tensor = distinct(tensor)
+    if min(tensor.rows, tensor.columns) == 1:
+        tensor = reorder(tensor, memory_order(len(tensor.shape), tensor.row_axes))
     codes = fixed(tensor.codes, code_type(len(tensor.codebook)))
     if tensor.starts is None or tensor.minors is None:
         return replace(tensor, codes=codes)

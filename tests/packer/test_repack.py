@@ -31,6 +31,7 @@ def packed(tmp_path: Path) -> Path:
     rng = np.random.default_rng(0)
     weights = np.round(rng.standard_normal((40, 60))).astype(np.float32) * np.float32(0.37)
     tensors = {"w": weights, "b": rng.standard_normal(60).astype(np.float32)[:40], "one": np.ones(5000, np.float32)}
+    tensors["pads"] = np.array([0, 0, 1, 1, 0, 0, 1, 1], np.int64)  # one row: rows and columns list it alike
     graph = Graph(
         name="small",
         opset=OPSET,
@@ -127,7 +128,7 @@ def test_a_tensor_is_decoded_once_and_let_go(packed: Path, tmp_path: Path, monke
     if work == "repack":
         repack(packed, tmp_path / "other", "max")
         # Twice, in the old file and in the new one; what is no weight is measured by its payload alone.
-        assert sorted(decoded) == ["b", "one", "w", "w"]
+        assert sorted(decoded) == ["b", "one", "pads", "w", "w"]
         return
     if work == "report":
         report_file(packed)
@@ -136,4 +137,4 @@ def test_a_tensor_is_decoded_once_and_let_go(packed: Path, tmp_path: Path, monke
     write = {"onnx": to_onnx, "safetensors": to_safetensors, "npz": to_npz}[work]
     with open_container(packed) as container:
         write(read_graph(container, decode), tmp_path / "out")
-    assert sorted(decoded) == ["b", "one", "w"]
+    assert sorted(decoded) == ["b", "one", "pads", "w"]
