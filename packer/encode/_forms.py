@@ -7,9 +7,8 @@ from dataclasses import replace
 import numpy as np
 
 from ...format_spec.coding import MAX_CODEBOOK
-from ...format_spec.tensors import LONGEST_PATTERN, SharedTensor, bit_patterns, zero_codes
+from ...format_spec.tensors import LONGEST_PATTERN, SharedTensor, bit_patterns, memory_order, zero_codes
 from ...runtime.decode.reorder import reorder
-from ..quantize.layout import memory_order
 from ._kernels import drop_zeros, histogram, place_codes
 
 
