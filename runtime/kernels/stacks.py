@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import prod
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..plan.step import Kernel, Shaped, Site
+from ..plan.step import Kernel, Site
 from . import multiply as product
 from ._atomic import call_at, code_of, number_at
 from ._jit import jit
@@ -24,6 +25,9 @@ from .order import CODE, FACTS, OTHER, PIECES, SCRATCH, SHARED, WORK, Ordered, X
 from .pieces import counts_of, register_tile
 from .shared import one_order
 from .team import take
+
+if TYPE_CHECKING:
+    from ..ops._registry import Shaped
 
 TOGETHER = 4
 """Rows of the left matrix multiplied at once: each is a load, which as many vectors as possible should share."""
@@ -203,5 +207,5 @@ def _stacks(x: Shaped, w: Shaped, y: Shaped, threads: int) -> Stacks:
     (*left, rows, inner), (*right, _, width) = x[1], w[1]
     if prod(right) == 1:
         return Stacks(np.zeros(1, np.int64), np.zeros(1, np.int64), prod(x[1][:-1]), inner, width, threads)
-    numbers = (np.broadcast_to(np.arange(prod(stack)).reshape(stack), y[1][:-2]).ravel() for stack in (left, right))
-    return Stacks(*numbers, rows, inner, width, threads)
+    of_left, of_right = (np.broadcast_to(np.arange(prod(stack)).reshape(stack), y[1][:-2]).ravel() for stack in (left, right))
+    return Stacks(of_left, of_right, rows, inner, width, threads)

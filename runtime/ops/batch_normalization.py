@@ -53,12 +53,13 @@ def batch_normalization(
     if not training_mode:
         return _normalised(X, scale, B, mean, var, epsilon)
     axes = tuple(axis for axis in range(X.ndim) if axis != 1)
-    own = [np.asarray(of(X, axis=axes, dtype=np.float64)) for of in (np.mean, np.var)]
-    moved = (old * momentum + new * (1 - momentum) for old, new in zip((mean, var), own, strict=True))
+    own_mean, own_var = (np.asarray(of(X, axis=axes, dtype=np.float64)) for of in (np.mean, np.var))
     running_mean, running_var = (
-        np.reshape(new, old.shape).astype(old.dtype) for new, old in zip(moved, (mean, var), strict=True)
+        np.reshape(old * momentum + own * (1 - momentum), old.shape).astype(old.dtype)
+        for old, own in ((mean, own_mean), (var, own_var))
     )
-    return _normalised(X, scale, B, *(a.astype(mean.dtype) for a in own), epsilon), running_mean, running_var
+    y = _normalised(X, scale, B, own_mean.astype(mean.dtype), own_var.astype(var.dtype), epsilon)
+    return y, running_mean, running_var
 
 
 def _normalised(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
@@ -20,7 +22,7 @@ def model(*nodes: NodeProto, initializers: tuple[str, ...] = (), opsets: tuple[i
     return made
 
 
-def node(op_type: str, inputs: str, output: str = "y", **attributes: object) -> NodeProto:
+def node(op_type: str, inputs: str, output: str = "y", **attributes: Any) -> NodeProto:
     return helper.make_node(op_type, inputs.split(","), [output], **attributes)
 
 

@@ -9,8 +9,8 @@ from tests.runtime.plan.test_build import BATCHNORM, CONV, WEIGHTS, check, float
 
 @pytest.mark.parametrize("first", [("Add", "c r"), ("Relu", "c")])
 @pytest.mark.parametrize("last", [("BatchNormalization", "f s t m v"), ("Mul", "f k"), ("Add", "f k"), ("Add", "f q")])
-def test_what_follows_a_shortcut_or_an_activation_is_a_step_of_its_own(first, last):
-    nodes = [CONV("c"), node(*first, "f"), node(*last, "y")]
+def test_what_follows_a_shortcut_or_an_activation_is_a_step_of_its_own(first: tuple[str, str], last: tuple[str, str]):
+    nodes = [CONV("c"), node(first[0], first[1], "f"), node(last[0], last[1], "y")]
     shapes = {"x": (1, 3, 6, 6), "r": (1, 4, 6, 6), "q": (1, 4, 6, 6)}
     g = graph(nodes, shapes, ["y"], k=floats(4, 1, 1), **WEIGHTS, **BATCHNORM)
     assert len(check(g, {name: floats(*shape) for name, shape in shapes.items()}).steps) == 2
