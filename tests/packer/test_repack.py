@@ -90,7 +90,7 @@ def test_what_is_there_stays_when_the_source_is_damaged(packed: Path, tmp_path: 
 def test_what_pack_takes_is_passed_on(packed: Path, tmp_path: Path) -> None:
     seen: list[str] = []
     repack(packed, tmp_path / "other", "max", progress=lambda name, *_: seen.append(name))
-    assert sorted(seen) == ["b", "one", "w"]
+    assert sorted(seen) == ["b", "one", "pads", "w"]
     with pytest.raises(RecipeError, match="threads = 0"):
         repack(packed, tmp_path / "other", "max", threads=0)
 
