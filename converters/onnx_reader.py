@@ -24,6 +24,7 @@ from .functions import expand
 from .identities import drop_identities, refuse_training
 from .normalise import check_operators, default_opset, normalise
 from .skeleton import strip
+from .unchanged import capture_unchanged
 
 
 def from_onnx(source: str | os.PathLike[str] | bytes | ModelProto) -> Graph:
@@ -31,8 +32,9 @@ def from_onnx(source: str | os.PathLike[str] | bytes | ModelProto) -> Graph:
 
     Every tensor of the source (initializer, sparse initializer, ``Constant``) is an initializer of the graph, under its name
     and with its bits, read when asked for; external data is memory-mapped and needs a path. Constants that small nodes
-    compute are folded, nodes that do nothing are dropped. Metadata properties are kept, with the source's opset and
-    producer as ``tersor.source_opset`` and ``tersor.producer`` unless the model has such keys. ``source`` is not changed.
+    compute are folded, nodes that do nothing are dropped, and what loops carry unchanged is read from around them. Metadata
+    properties are kept, with the source's opset and producer as ``tersor.source_opset`` and ``tersor.producer`` unless the
+    model has such keys. ``source`` is not changed.
 
     Raises:
         ConversionError: not a valid model, or one that has no equivalent at the pinned opset.
@@ -63,7 +65,7 @@ def from_onnx(source: str | os.PathLike[str] | bytes | ModelProto) -> Graph:
         opset=OPSET,
     )
     refuse_training(graph)
-    return drop_dead(drop_identities(graph), sources)
+    return drop_dead(drop_identities(capture_unchanged(graph)), sources)
 
 
 def files_read(path: str | os.PathLike[str]) -> set[Path]:

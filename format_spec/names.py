@@ -23,12 +23,13 @@ def names_defined(graph: Graph) -> set[str]:
 
 def renamed(node: Node, names: Mapping[str, str]) -> Node:
     """``node`` and what its subgraphs capture, renamed where ``names`` has another name."""
-    attributes = {n: _with_captures_renamed(v, names) if isinstance(v, Graph) else v for n, v in node.attributes.items()}
+    attributes = {n: with_captures_renamed(v, names) if isinstance(v, Graph) else v for n, v in node.attributes.items()}
     inputs = tuple(names.get(name, name) for name in node.inputs)
     return replace(node, inputs=inputs, outputs=tuple(names.get(name, name) for name in node.outputs), attributes=attributes)
 
 
-def _with_captures_renamed(graph: Graph, names: Mapping[str, str]) -> Graph:
+def with_captures_renamed(graph: Graph, names: Mapping[str, str]) -> Graph:
+    """``graph`` with what it reads from around it renamed where ``names`` has another name."""
     own = names_defined(graph)
     if not names.keys().isdisjoint(own):
         names = {name: new for name, new in names.items() if name not in own}
