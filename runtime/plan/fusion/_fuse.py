@@ -46,8 +46,6 @@ def _candidates(
     node: Node, drafts: dict[int, Draft], producer: dict[str, int], readers: Counter[str], facts: Facts
 ) -> list[int]:
     """Drafts that ``node`` could join: read by it alone, the latest first."""
-    if sum(bool(name) for name in node.outputs) != 1 or facts.type(node.outputs[0]) is None:
-        return []
     names = [name for name in node.inputs if name in producer and readers[name] == 1]
     return sorted((producer[name] for name in names if _fusable(drafts[producer[name]], facts)), reverse=True)
 
