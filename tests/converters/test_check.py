@@ -51,6 +51,8 @@ del SILENT.graph.input[:]
         (model(helper.make_node("Sum", [], ["y"])), "Sum has 0 inputs; it takes at least 1"),
         (model(TWICE), "Softmax has an attribute twice"),
         (model(node("Conv", "x,x", name="first", auto_pad=b"\xff")), "node 'first': attribute 'auto_pad' is not UTF-8 text"),
+        (model(helper.make_node("Constant", [], [""], value_int=1), RELU), "a Constant has no name"),
+        (model(helper.make_node("Constant", [], ["w"], value_int=1), RELU, initializers=("w",)), "'w' is defined twice"),
         (SILENT, "the graph has no outputs, so that nothing of it would be computed"),
         (model(RELU, opsets=()), "the model imports no opset of the default domain; it must import one"),
         (model(RELU, opsets=(13, 14)), r"the model imports \[13, 14\] of the default domain"),
