@@ -25,10 +25,10 @@ UNBOUNDED = np.array([-np.inf, np.inf], np.float32)
 
 
 @st.composite
-def geometries(draw: st.DrawFn) -> tuple[Shape2D, tuple[int, int]]:
-    """A convolution of at least one output, and its padding at the end."""
+def geometries(draw: st.DrawFn, rows_apart: int = 3) -> tuple[Shape2D, tuple[int, int]]:
+    """A convolution of at least one output, whose kernel's rows are at most so far apart, and its padding at the end."""
     pair = st.tuples(st.integers(1, 4), st.integers(1, 4))
-    kernel, strides, dilations = draw(pair), draw(pair), draw(st.tuples(st.integers(1, 3), st.integers(1, 3)))
+    kernel, strides, dilations = draw(pair), draw(pair), draw(st.tuples(st.integers(1, rows_apart), st.integers(1, 3)))
     begin, end = draw(st.tuples(st.integers(0, 3), st.integers(0, 3))), draw(st.tuples(st.integers(0, 3), st.integers(0, 3)))
     extent = [(k - 1) * d + 1 for k, d in zip(kernel, dilations, strict=True)]
     least = [max(1, e - b - z) for e, b, z in zip(extent, begin, end, strict=True)]

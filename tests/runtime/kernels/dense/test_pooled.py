@@ -42,7 +42,7 @@ def always(monkeypatch) -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(
-    geometry=geometries(),
+    geometry=geometries(rows_apart=1),
     average=st.booleans(),
     taps=st.tuples(st.integers(1, 5), st.integers(1, 5)),
     strides=st.tuples(st.integers(1, 3), st.integers(1, 2)),
@@ -57,7 +57,7 @@ def test_equals_one_after_the_other(
     share, pruned, carry_out, geometry, average, taps, strides, dilation, pads, ceil_mode, room, threads, seed
 ):
     (shape, _), rng = geometry, np.random.default_rng(seed)
-    assume(shape.dilations[0] == 1 and all(p < t for p, t in zip(pads, taps * 2, strict=True)))
+    pads = tuple(min(p, t - 1) for p, t in zip(pads, taps * 2, strict=True))
     tensor = share(pruned(rng, (shape.M, shape.C, *shape.kernel), 0.8), (0,), "rows", np.uint8)
     x = rng.standard_normal((shape.N, shape.C, shape.H, shape.W)).astype(np.float32)
     conv = made(tensor, shape, cut_dense(shape, host_registers()), Epilogue(), RECTIFIED, threads)
