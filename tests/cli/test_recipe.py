@@ -96,6 +96,12 @@ def test_flags_offer_what_is_registered():
     assert set(_recipe.PROFILES) == set(_checks.PROFILES)
 
 
+@pytest.mark.parametrize("rule", ["bits:4", "fc*=bits", "fc*=bits:4,init", ""])
+def test_a_rule_of_another_form(rule: str):
+    with pytest.raises(click.BadParameter, match="is not PATTERN=KEY:VALUE"):
+        made("--rule", rule)
+
+
 def test_a_rule_of_no_value():
     with pytest.raises(click.BadParameter, match="'four' is no value for 'bits'"):
         made("--rule", "fc*=bits:four")
