@@ -17,8 +17,9 @@ def test_inspect_accounts_for_every_byte(run: Run, packed: Path):
     manifest = sum(s["bytes"] for s in facts["sections"] if s["kind"] == "manifest")
     assert sum(t["bytes"] for t in facts["tensors"]) + manifest + facts["overhead"] == packed.stat().st_size
     assert facts["inputs"] == {"x": "float32[N, 1, 6, 6]"}
-    shown = run("inspect", packed).output
-    assert "fc.w" in shown
+    shown = [line.split() for line in run("inspect", packed).output.splitlines() if "fc.w" in line]
+    (stored,) = (t["bytes"] for t in facts["tensors"] if t["name"] == "fc.w")
+    assert {f"{stored:,}", f"{8 * stored / 1280:.2f}"} <= set(shown[0])
     plan = json.loads(run("inspect", packed, "--plan", "--size", "N=2", "--json").stdout)
     assert any(step["op"].startswith("Conv") for step in plan["steps"])
     assert plan["intermediate_bytes"] > 0
