@@ -211,6 +211,7 @@ def test_demo_tells_the_story_in_numbers(run: Run, tmp_path: Path):
     facts = json.loads(result.stdout)
     assert facts["packed_bytes"] == (tmp_path / "lenet5.tersor").stat().st_size
     assert facts["onnx_bytes"] / facts["packed_bytes"] > 10
+    assert facts["before"]["accuracy"] > 0.99
     assert facts["before"]["accuracy"] - facts["after"]["accuracy"] <= 0.005
 
 
