@@ -31,6 +31,9 @@ ACTIVE = 0.4
 ROW_CYCLES, COLUMN_CYCLES = 1.8, 2.2
 """Of one core for each weight that is multiplied: index, code, codebook entry, and activation or sum are a load each."""
 
+WHOLE_CYCLES = 0.8
+"""Of one core for each weight where none is left out: they are read in order, several at a time."""
+
 LINE_CYCLES = 20
 """Of one core for each line, whose end is mispredicted."""
 
@@ -63,6 +66,9 @@ def fully_connected(site: Site, batch: int, row_axes: tuple[int, ...], scale: fl
         "columns": batch * by_columns_cycles(nonzeros, K, active),
         "batch": together_cycles(batch, nonzeros, K, M),
     }
+    whole = nonzeros >= FULL_DENSITY * K * M
+    if whole and batch > 1:
+        costs["rows"] = costs["columns"] = batch * K * M * WHOLE_CYCLES
     kind = min(costs, key=lambda order: costs[order])
     parts = sharing(site.threads, costs[kind])
     density = nonzeros / (K * M) if K * M else 0.0
@@ -74,10 +80,10 @@ def fully_connected(site: Site, batch: int, row_axes: tuple[int, ...], scale: fl
         )
         product = ByRuns(runs, count, finish, (batch, K, M), parts)
         label, held = f"batch {count}x{LANES} {runs.code.dtype.name}", runs.bytes
-    elif nonzeros >= FULL_DENSITY * K * M:
-        whole = site.prepare(("whole", name, row_axes), lambda: make_whole(matrix()))
-        product = ByWhole(whole, (K, M), finish, parts)
-        label, held = f"{'rows' if whole.by_rows else 'columns'} {whole.code.dtype.name} whole", whole.bytes
+    elif whole:
+        listed = site.prepare(("whole", name, row_axes), lambda: make_whole(matrix()))
+        product = ByWhole(listed, (K, M), finish, parts)
+        label, held = f"{'rows' if listed.by_rows else 'columns'} {listed.code.dtype.name} whole", listed.bytes
     else:
         lines = site.prepare((kind, name, row_axes), lambda: make_sorted_lines(matrix(), by_rows=kind == "rows"))
         product = ByLines(lines, finish, parts)

@@ -178,6 +178,13 @@ def test_many_vectors_go_into_lanes_and_few_do_not(share, pruned, batch, kind):
     assert kernel.name.startswith(kind)
 
 
+@pytest.mark.parametrize(("batch", "kind"), [(1, "rows float32 whole"), (3, "rows float32 whole"), (33, "batch")])
+def test_a_few_vectors_meet_a_whole_matrix_one_after_another(batch, kind):
+    w = np.random.default_rng(0).standard_normal((60, 70)).astype(np.float32)
+    kernel = lower_gemm(gemm_site(DenseTensor.of(w), batch, 70, 60, 1, transB=1))
+    assert kernel.name.startswith(kind)
+
+
 def test_gemm_declines_what_it_cannot_do(share, pruned):
     tensor = share(pruned(np.random.default_rng(0), (8, 8), 0.5), (0,), "rows", np.uint8)
     assert lower_gemm(gemm_site(tensor, 2, 8, 8, 1, np.ones((2, 8), np.float32), transB=1)) is None
