@@ -182,6 +182,7 @@ def test_many_vectors_go_into_lanes_and_few_do_not(share, pruned, batch, kind):
 def test_a_few_vectors_meet_a_whole_matrix_one_after_another(batch, kind):
     w = np.random.default_rng(0).standard_normal((60, 70)).astype(np.float32)
     kernel = lower_gemm(gemm_site(DenseTensor.of(w), batch, 70, 60, 1, transB=1))
+    assert kernel is not None
     assert kernel.name.startswith(kind)
 
 
