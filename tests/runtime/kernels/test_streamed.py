@@ -37,7 +37,7 @@ def test_blocks_equal_product(share, pruned, opened, rows, columns, density, cod
     scale, shift = rng.standard_normal((2, rows)).astype(np.float32)
     residual = rng.standard_normal((batch, rows)).astype(np.float32)
     finish = Finish(scale, shift, np.float32(-1), np.float32(2))
-    product = ByBlocks(opened(tensor, codec, block_majors), order == "rows", rows, batch, finish, parts)
+    product = ByBlocks(opened(tensor, codec, block_majors), tensor.order == "rows", rows, batch, finish, parts)
     y = np.full((batch, rows), np.nan, np.float32)
     product(x, y, residual, aligned_bytes(product.scratch), Workers(parts))
     np.testing.assert_allclose(y, np.clip(x @ w.T * scale + shift + residual, -1, 2), rtol=1e-4, atol=1e-4)
