@@ -15,6 +15,7 @@ from .conv import affine
 from .cost_model import sharing
 from .lines import make_lines, make_sorted_lines
 from .matrix import Matrix, matrix_of
+from .panels import ByPanels, make_panels
 from .products import ByLines, ByRuns, ByWhole, Finish
 from .run_tile import LANES
 from .runs import block_width, make_runs
@@ -31,8 +32,8 @@ ACTIVE = 0.4
 ROW_CYCLES, COLUMN_CYCLES = 1.8, 2.2
 """Of one core for each weight that is multiplied: index, code, codebook entry, and activation or sum are a load each."""
 
-WHOLE_CYCLES = 0.8
-"""Of one core for each weight where none is left out: they are read in order, several at a time."""
+PANEL_CYCLES, LOOK_UP_CYCLES = 0.05, 0.8
+"""Of one core for each weight of a panel that a vector meets, and for each that is read, or looked up, for all of them."""
 
 LINE_CYCLES = 20
 """Of one core for each line, whose end is mispredicted."""
@@ -68,11 +69,15 @@ def fully_connected(site: Site, batch: int, row_axes: tuple[int, ...], scale: fl
     }
     whole = nonzeros >= FULL_DENSITY * K * M
     if whole and batch > 1:
-        costs["rows"] = costs["columns"] = batch * K * M * WHOLE_CYCLES
+        costs["panels"] = in_panels_cycles(batch, K, M)
     kind = min(costs, key=lambda order: costs[order])
     parts = sharing(site.threads, costs[kind])
     density = nonzeros / (K * M) if K * M else 0.0
-    if kind == "batch":
+    if kind == "panels":
+        panels = site.prepare(("panels", name, row_axes), lambda: make_panels(matrix()))
+        product = ByPanels(panels, (batch, K, M), finish, parts)
+        label, held = f"panels {panels.weights.dtype.name}", panels.bytes
+    elif kind == "batch":
         count = registers(batch)
         width, panels = block_width(count * LANES, density), parts * _panels(nonzeros, K, parts)
         runs = site.prepare(
@@ -128,6 +133,11 @@ def by_columns_cycles(nonzeros: int, K: int, active: float) -> float:
     return K + active * (nonzeros * COLUMN_CYCLES + K * LINE_CYCLES)
 
 
+def in_panels_cycles(batch: int, K: int, M: int) -> float:
+    """Estimated cycles of a batch with weights in the lanes of registers."""
+    return K * M * (batch * PANEL_CYCLES + LOOK_UP_CYCLES)
+
+
 def registers(batch: int) -> int:
     """Registers that the vectors of a batch are spread over."""
     return min(MOST_REGISTERS, -(-batch // LANES))
@@ -143,7 +153,7 @@ def together_cycles(batch: int, nonzeros: int, K: int, M: int) -> float:
     count, density = registers(batch), nonzeros / max(1, K * M)
     groups = -(-batch // (count * LANES))
     runs = min(nonzeros, M * -(-K // block_width(count * LANES, density)))
-    return groups * (nonzeros * (2 + 1.5 * count) + runs * (15 + 5 * count) + (K + 2 * M) * count * LANES / 2)
+    return groups * (nonzeros * (2.9 + 0.3 * count) + runs * (15 + 5 * count) + (K + 2 * M) * count * LANES / 2)
 
 
 Matrices: TypeAlias = "tuple[np.ndarray, np.ndarray, np.ndarray | None]"
@@ -165,7 +175,7 @@ def _run(product: ByBlocks, batch: int, K: int, M: int) -> Run:
     return run
 
 
-def _orders(product: ByLines | ByWhole | ByRuns, batch: int, K: int, M: int) -> Orders:
+def _orders(product: ByLines | ByWhole | ByPanels | ByRuns, batch: int, K: int, M: int) -> Orders:
     def orders(inputs: Arrays, outputs: Arrays, scratch: np.ndarray) -> np.ndarray:
         return product.orders(*_matrices(inputs, outputs, batch, K, M), scratch)
 
