@@ -16,6 +16,7 @@ class CodecId(IntEnum):
     SPARSE = 6
     MIXED = 7
     GROUPED = 8
+    PLAIN_ZSTD = 9
 
 
 MAX_CODEBOOK = 65536

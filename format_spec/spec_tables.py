@@ -69,6 +69,7 @@ CODEC_MEANINGS = {
     CodecId.SPARSE: "codebook indices of the nonzeros, gaps with an escape (5.9)",
     CodecId.MIXED: "codebook indices by context-mixed binary decisions (5.12)",
     CodecId.GROUPED: "masks of groups of positions, codebook indices of the nonzeros, contexts, phrases (5.11)",
+    CodecId.PLAIN_ZSTD: "the elements in a zstd frame (5.2)",
 }
 
 

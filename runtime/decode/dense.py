@@ -1,4 +1,4 @@
-"""Decoders of the dense codecs: raw, byte-shuffled zstd, fill."""
+"""Decoders of the dense codecs: raw, shuffled and plain zstd, fill."""
 
 from __future__ import annotations
 
@@ -51,18 +51,30 @@ def decode_fill(record: TensorRecord, data: np.ndarray, limits: Limits, executor
 @decoder(CodecId.SHUFFLED_ZSTD)
 def decode_shuffled_zstd(record: TensorRecord, data: np.ndarray, limits: Limits, executor: Executor | None) -> DenseTensor:
     """Decompress and interleave the byte planes."""
+    check_size(record, limits)
+    planes = _decompress(record, data)
+    interleaved = np.empty((record.size, record.dtype.itemsize), np.uint8)
+    for index, plane in enumerate(planes.reshape(record.dtype.itemsize, -1)):
+        interleaved[:, index] = plane
+    return DenseTensor.of(elements(record, interleaved.reshape(-1), record.size).reshape(record.shape))
+
+
+@decoder(CodecId.PLAIN_ZSTD)
+def decode_plain_zstd(record: TensorRecord, data: np.ndarray, limits: Limits, executor: Executor | None) -> DenseTensor:
+    """Decompress."""
+    check_size(record, limits)
+    return DenseTensor.of(elements(record, _decompress(record, data), record.size).reshape(record.shape))
+
+
+def _decompress(record: TensorRecord, data: np.ndarray) -> np.ndarray:
+    """The content of the frame, (``record.dense_bytes``,) uint8."""
     import zstandard
 
-    check_size(record, limits)
     try:
         declared = zstandard.frame_content_size(data.data)
         if declared != record.dense_bytes:
             stated = "does not state its size" if declared < 0 else f"declares {declared} bytes, not {record.dense_bytes}"
             raise FormatError(f"the zstd frame {stated}", offset=0, tensor=record.name)
-        planes = np.frombuffer(zstandard.ZstdDecompressor().decompress(data.data, allow_extra_data=False), np.uint8)
+        return np.frombuffer(zstandard.ZstdDecompressor().decompress(data.data, allow_extra_data=False), np.uint8)
     except zstandard.ZstdError as error:
         raise FormatError(str(error), tensor=record.name) from error
-    interleaved = np.empty((record.size, record.dtype.itemsize), np.uint8)
-    for index, plane in enumerate(planes.reshape(record.dtype.itemsize, -1)):
-        interleaved[:, index] = plane
-    return DenseTensor.of(elements(record, interleaved.reshape(-1), record.size).reshape(record.shape))

@@ -15,6 +15,7 @@ from tersor.format_spec.tensors import DenseTensor, Order, SharedTensor, bit_pat
 
 RAW, ZSTD, FILL, PAPER = CodecId.RAW, CodecId.SHUFFLED_ZSTD, CodecId.FILL, CodecId.PAPER
 SHARED, SPARSE, MIXED, GROUPED = CodecId.SHARED, CodecId.SPARSE, CodecId.MIXED, CodecId.GROUPED
+PLAIN_ZSTD = CodecId.PLAIN_ZSTD
 
 
 @dataclass(frozen=True, eq=False)

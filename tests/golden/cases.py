@@ -13,15 +13,16 @@ from tersor.format_spec.records import DTYPE_IDS
 from tersor.format_spec.tensors import Order
 
 from .arrays import elements_of, every_level, noise, special, weights
-from .case import FILL, PAPER, RAW, SHARED, SPARSE, ZSTD, Case
+from .case import FILL, PAPER, PLAIN_ZSTD, RAW, SHARED, SPARSE, ZSTD, Case
 from .later_cases import grouped_cases, mixed_cases
 
 
 def dense_cases() -> Iterator[Case]:
-    """Codecs 1 to 3."""
+    """Codecs 1 to 3, and 9."""
     for dtype in DTYPE_IDS:
         yield Case(f"raw-{dtype}", RAW, elements_of(dtype))
         yield Case(f"zstd-{dtype}", ZSTD, elements_of(dtype), parameters={"level": 3})
+        yield Case(f"plain-zstd-{dtype}", PLAIN_ZSTD, elements_of(dtype), parameters={"level": 3})
         yield Case(f"fill-{dtype}", FILL, np.full((2, 3), elements_of(dtype).reshape(-1)[1]))
     yield Case("raw-no-elements", RAW, np.zeros(0, np.float32))
     yield Case("raw-no-elements-three-axes", RAW, np.zeros((3, 0, 2), np.int64))
@@ -34,6 +35,10 @@ def dense_cases() -> Iterator[Case]:
     yield Case("zstd-odd-size", ZSTD, weights((7, 13), 91), parameters={"level": 19})
     noisy = (noise(1500) >> np.uint64(7)).astype(np.uint32).view(np.float32)
     yield Case("zstd-own-section", ZSTD, noisy, parameters={"level": 3})
+    yield Case("plain-zstd-scalar", PLAIN_ZSTD, np.array(1.5, np.float64), parameters={"level": 3})
+    yield Case("plain-zstd-special-values", PLAIN_ZSTD, special(), parameters={"level": 3})
+    yield Case("plain-zstd-periodic", PLAIN_ZSTD, np.tile(noisy[:64], (9, 1)), parameters={"level": 19})
+    yield Case("plain-zstd-own-section", PLAIN_ZSTD, noisy, parameters={"level": 3})
     yield Case("fill-zero", FILL, np.zeros((4, 5), np.float32))
     yield Case("fill-minus-zero", FILL, np.full((4, 5), -0.0, np.float32))
     yield Case("fill-not-a-number", FILL, np.full(3, special()[4]))

@@ -202,31 +202,34 @@ def paper_good() -> Coded:
     return replace(PAPER_GOOD, tables=[ONE_BIT, codes], data=bits("01010") + bits("10", "0", "11", "0", "10"))
 
 
+def dense_record(codec: int, dtype: str = "float32", shape: tuple[int, ...] = (3,)) -> TensorRecord:
+    """A record of three elements, unless said otherwise."""
+    return TensorRecord("w", np.dtype(dtype), shape, (), codec)
+
+
+def zstd_defects(name: str, codec: CodecId, content: bytes) -> Iterator[tuple[str, WrongPayload]]:
+    """Codecs 2 and 9; ``content`` is a good frame's."""
+    frame = zstandard.ZstdCompressor(level=3).compress(content)
+    unsized = zstandard.ZstdCompressor(level=3, write_content_size=False).compress(content)
+    record = dense_record(codec)
+    yield f"{name}-of-another-size", WrongPayload(dense_record(codec, shape=(4,)), frame, "declares 12 bytes, not 16")
+    yield f"{name}-without-size", WrongPayload(record, unsized, "does not state its size")
+    yield f"{name}-of-foreign-bytes", WrongPayload(record, b"\0" + frame, "content size")
+    yield f"{name}-cut", WrongPayload(record, frame[:-1], "decompress")
+    yield f"{name}-followed-by-a-byte", WrongPayload(record, frame + b"\0", "unused data")
+    bools = zstandard.ZstdCompressor().compress(b"\0\1\2")
+    yield f"{name}-bool-of-2", WrongPayload(dense_record(codec, "bool"), bools, "neither 0 nor 1")
+    yield f"{name}-no-elements", WrongPayload(dense_record(codec, shape=(0,)), frame, "must be raw")
+
+
 def dense_defects() -> Iterator[tuple[str, WrongPayload]]:
-    """Codecs 1 to 3."""
-
-    def record(codec: int, dtype: str = "float32", shape: tuple[int, ...] = (3,)) -> TensorRecord:
-        return TensorRecord("w", np.dtype(dtype), shape, (), codec)
-
-    planes = np.array([1, 2, 3], "<f4").view(np.uint8).reshape(3, 4).T.tobytes()
-    frame = zstandard.ZstdCompressor(level=3).compress(planes)
-    unsized = zstandard.ZstdCompressor(level=3, write_content_size=False).compress(planes)
-    zstd = record(CodecId.SHUFFLED_ZSTD)
+    """Codecs 1 and 3, and unknown ones."""
+    record = dense_record
     yield "codec-0", WrongPayload(record(0), bytes(12), "codec 0 is unknown")
     yield "codec-unknown", WrongPayload(record(1 << 20), bytes(12), "codec 1048576 is unknown")
     yield "raw-too-short", WrongPayload(record(CodecId.RAW), bytes(11), "needs 12 bytes")
     yield "raw-too-long", WrongPayload(record(CodecId.RAW), bytes(13), "needs 12 bytes")
     yield "raw-bool-of-2", WrongPayload(record(CodecId.RAW, "bool"), b"\0\1\2", "neither 0 nor 1")
-    yield "zstd-of-another-size", WrongPayload(record(CodecId.SHUFFLED_ZSTD, shape=(4,)), frame, "declares 12 bytes, not 16")
-    yield "zstd-without-size", WrongPayload(zstd, unsized, "does not state its size")
-    yield "zstd-of-foreign-bytes", WrongPayload(zstd, b"\0" + frame, "content size")
-    yield "zstd-cut", WrongPayload(zstd, frame[:-1], "decompress")
-    yield "zstd-followed-by-a-byte", WrongPayload(zstd, frame + b"\0", "unused data")
-    yield (
-        "zstd-bool-of-2",
-        WrongPayload(record(CodecId.SHUFFLED_ZSTD, "bool"), zstandard.ZstdCompressor().compress(b"\0\1\2"), "neither 0 nor 1"),
-    )
-    yield "zstd-no-elements", WrongPayload(record(CodecId.SHUFFLED_ZSTD, shape=(0,)), frame, "must be raw")
     yield "fill-of-two-elements", WrongPayload(record(CodecId.FILL), bytes(8), "needs 4 bytes")
     yield "fill-of-half-an-element", WrongPayload(record(CodecId.FILL), bytes(2), "needs 4 bytes")
     yield "fill-bool-of-3", WrongPayload(record(CodecId.FILL, "bool"), b"\3", "neither 0 nor 1")
@@ -235,7 +238,11 @@ def dense_defects() -> Iterator[tuple[str, WrongPayload]]:
 
 def payload_defects() -> dict[str, WrongPayload]:
     """Every defect of a payload, by name."""
+    elements = np.array([1, 2, 3], "<f4")
+    planes = elements.view(np.uint8).reshape(3, 4).T
     found = dict(dense_defects())
+    found |= zstd_defects("zstd", CodecId.SHUFFLED_ZSTD, planes.tobytes())
+    found |= zstd_defects("plain-zstd", CodecId.PLAIN_ZSTD, elements.tobytes())
     groups = [
         *coded_defects(SHARED_GOOD, "shared"),
         *coded_defects(SPARSE_GOOD, "sparse"),

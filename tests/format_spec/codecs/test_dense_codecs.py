@@ -17,6 +17,7 @@ from tersor.runtime.decode import decode as fast_decode
 
 DTYPES = ["f4", "f2", "f8", "i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8", "?", "c8", "c16"]
 BOTH = pytest.mark.parametrize("decoder", [decode, fast_decode], ids=["reference", "jitted"])
+ZSTD = (CodecId.SHUFFLED_ZSTD, CodecId.PLAIN_ZSTD)
 ARRAYS = st.sampled_from(DTYPES).flatmap(
     lambda d: hnp.arrays(d, hnp.array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=5))
 )
@@ -27,11 +28,11 @@ def record(array: np.ndarray, codec: int) -> TensorRecord:
 
 
 @settings(deadline=None, max_examples=60, derandomize=True)
-@given(ARRAYS, st.sampled_from([CodecId.RAW, CodecId.SHUFFLED_ZSTD]))
+@given(ARRAYS, st.sampled_from([CodecId.RAW, *ZSTD]))
 def test_round_trip_keeps_every_bit(array: np.ndarray, codec: CodecId) -> None:
     if not array.size and codec != CodecId.RAW:
         return
-    parameters = {"level": 1} if codec == CodecId.SHUFFLED_ZSTD else {}
+    parameters = {"level": 1} if codec in ZSTD else {}
     payload = find_codec(codec).encode(DenseTensor.of(array), **parameters)
     assert items(record(array, codec), payload) == {"values": len(payload)}
     for decoder in (decode, fast_decode):
@@ -57,7 +58,7 @@ def test_fill_refuses_more_than_one_value(values: list[float]) -> None:
         find_codec(CodecId.FILL).encode(DenseTensor.of(np.array(values)))
 
 
-def shuffled(content: bytes, *, sized: bool = True) -> bytes:
+def framed(content: bytes, *, sized: bool = True) -> bytes:
     return zstandard.ZstdCompressor(level=1, write_content_size=sized).compress(content)
 
 
@@ -74,13 +75,18 @@ def shuffled(content: bytes, *, sized: bool = True) -> bytes:
         (CodecId.FILL, "?", (2,), b"\2"),
         (CodecId.FILL, "f4", (0, 3), b"\0" * 4),
         (CodecId.SHUFFLED_ZSTD, "f4", (2,), b""),
-        (CodecId.SHUFFLED_ZSTD, "f4", (2,), shuffled(b"\0" * 7)),
-        (CodecId.SHUFFLED_ZSTD, "f4", (2,), shuffled(b"\0" * 8)[:-1]),
-        (CodecId.SHUFFLED_ZSTD, "f4", (2,), shuffled(b"\0" * 8) + b"\0"),
-        (CodecId.SHUFFLED_ZSTD, "f4", (2,), shuffled(b"\0" * 8) * 2),
-        (CodecId.SHUFFLED_ZSTD, "f4", (2,), shuffled(b"\0" * 8, sized=False)),
-        (CodecId.SHUFFLED_ZSTD, "f4", (0,), shuffled(b"")),
-        (CodecId.SHUFFLED_ZSTD, "?", (2,), shuffled(b"\1\3")),
+        (CodecId.SHUFFLED_ZSTD, "f4", (2,), framed(b"\0" * 7)),
+        (CodecId.SHUFFLED_ZSTD, "f4", (2,), framed(b"\0" * 8)[:-1]),
+        (CodecId.SHUFFLED_ZSTD, "f4", (2,), framed(b"\0" * 8) + b"\0"),
+        (CodecId.SHUFFLED_ZSTD, "f4", (2,), framed(b"\0" * 8) * 2),
+        (CodecId.SHUFFLED_ZSTD, "f4", (2,), framed(b"\0" * 8, sized=False)),
+        (CodecId.SHUFFLED_ZSTD, "f4", (0,), framed(b"")),
+        (CodecId.SHUFFLED_ZSTD, "?", (2,), framed(b"\1\3")),
+        (CodecId.PLAIN_ZSTD, "f4", (2,), b""),
+        (CodecId.PLAIN_ZSTD, "f4", (2,), framed(b"\0" * 7)),
+        (CodecId.PLAIN_ZSTD, "f4", (2,), framed(b"\0" * 8) + b"\0"),
+        (CodecId.PLAIN_ZSTD, "f4", (2,), framed(b"\0" * 8, sized=False)),
+        (CodecId.PLAIN_ZSTD, "?", (2,), framed(b"\1\3")),
         (CodecId.SHARED, "f4", (0, 3), b"\0" * 20),
         (7, "f4", (2,), b"\0" * 8),
     ],

@@ -15,7 +15,7 @@ fast_registry = importlib.import_module("tersor.runtime.decode._registry")
 
 
 def test_ids_never_change_meaning() -> None:
-    names = ("RAW", "SHUFFLED_ZSTD", "FILL", "PAPER", "SHARED", "SPARSE", "MIXED", "GROUPED")
+    names = ("RAW", "SHUFFLED_ZSTD", "FILL", "PAPER", "SHARED", "SPARSE", "MIXED", "GROUPED", "PLAIN_ZSTD")
     assert {c.name: int(c) for c in CodecId} == {name: index for index, name in enumerate(names, 1)}
 
 

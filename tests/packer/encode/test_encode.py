@@ -106,6 +106,23 @@ def test_dense_codecs_are_chosen_by_size() -> None:
     assert encode(DenseTensor.of(np.zeros((0, 2), np.float32))).codec == CodecId.RAW
 
 
+@settings(deadline=None, max_examples=30, derandomize=True)
+@given(st.sampled_from(["f4", "f2", "i8", "u2", "c8", "?"]), st.integers(1, 40), st.integers(1, 60), st.integers(0, 3))
+def test_periodic_tables_keep_every_bit(dtype: str, period: int, times: int, tail: int) -> None:
+    values = np.random.default_rng(period).integers(0, 256, (period, np.dtype(dtype).itemsize), np.uint8)
+    table = np.resize((values & 1 if dtype == "?" else values).view(dtype).reshape(-1), period * times + tail)
+    check(DenseTensor.of(table), encode(DenseTensor.of(table)))
+
+
+def test_elements_that_repeat_in_patterns_are_compressed_whole() -> None:
+    angles = np.outer(np.arange(129), np.arange(256)) % 256 * (2 * np.pi / 256)
+    basis = (np.cos(angles) * np.hanning(256)).astype(np.float32)
+    found = encode(DenseTensor.of(basis))
+    assert found.codec == CodecId.PLAIN_ZSTD
+    check(DenseTensor.of(basis), found)
+    assert len(found.payload) < len(codecs.find_codec(CodecId.SHUFFLED_ZSTD).encode(DenseTensor.of(basis), level=19))
+
+
 def test_arrays_that_are_not_contiguous() -> None:
     array = np.random.default_rng(0).integers(0, 3, (40, 30)).astype(np.int16)[::2, ::-3]
     check(DenseTensor.of(array), encode(DenseTensor.of(array)))
