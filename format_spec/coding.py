@@ -19,6 +19,10 @@ class CodecId(IntEnum):
     PLAIN_ZSTD = 9
 
 
+SAME = 10
+"""In the place of a codec's number: the tensor has the codec and the payload of an earlier one."""
+
+
 MAX_CODEBOOK = 65536
 """Entries of the largest codebook: its indices are at most uint16."""
 

@@ -11,7 +11,7 @@ import os
 import stat
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -219,13 +219,22 @@ class ContainerWriter:
         self._end = HEADER_BYTES
         file.write(bytes(HEADER_BYTES))
 
-    def add(self, kind: int, payload: bytes) -> None:
-        """Append one section; see SPEC.md, section 3.2, for the order of kinds."""
+    def add(self, kind: int, payload: bytes) -> Section:
+        """Append one section, and say where it lies; see SPEC.md, section 3.2, for the order of kinds."""
         offset = aligned_offset(self._end, len(payload))
         self._file.write(bytes(offset - self._end))
         self._file.write(payload)
-        self._sections.append(Section(kind, zlib.crc32(payload), offset, len(payload), offset - self._end))
+        section = Section(kind, zlib.crc32(payload), offset, len(payload), offset - self._end)
+        self._sections.append(section)
         self._end = offset + len(payload)
+        return section
+
+    def length_with(self, sections: Iterable[tuple[int, bytes]]) -> int:
+        """Bytes of the file if these sections, each a kind and its payload, were the last ones."""
+        end, count = self._end, len(self._sections)
+        for _, payload in sections:
+            end, count = aligned_offset(end, len(payload)) + len(payload), count + 1
+        return end + count * ENTRY.size + CRC.size
 
     def finish(self) -> int:
         """Complete the file; return its length in bytes."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from itertools import chain
 from typing import TypeAlias
 
 from .container import MANIFEST, POOL, TENSOR, Container
@@ -74,25 +75,41 @@ def read_graph(container: Container, decode: Decode) -> Graph:
 
 
 def locate(container: Container, placed: list[tuple[Placed, ...]]) -> list[dict[str, StoredTensor]]:
-    """Where each record's payload lies: the pool is filled, and sections are used, in record order."""
+    """Where each record's payload lies: where its own does, or that of the earlier record that it is the same as."""
+    own = iter(_take(container, (tensor for tensor in chain.from_iterable(placed) if tensor.same is None)))
+    located: list[StoredTensor] = []
+    for tensor in chain.from_iterable(placed):
+        located.append(next(own) if tensor.same is None else _same(tensor.record, located[tensor.same]))
+    in_order = iter(located)
+    return [{tensor.record.name: next(in_order) for tensor in tensors} for tensors in placed]
+
+
+def _take(container: Container, placed: Iterable[Placed]) -> list[StoredTensor]:
+    """Where the payloads of these records lie: the pool is filled, and sections are used, in their order."""
     pool, manifest = container.find(POOL), container.find(MANIFEST)
     sections = (i for i, s in enumerate(container.sections) if s.kind == TENSOR)
     pooled = 0
-    located: list[dict[str, StoredTensor]] = []
-    for tensors in placed:
-        located.append({})
-        for tensor in tensors:
-            if tensor.pooled is None:
-                section = next(sections, None)
-                offset, length = 0, container.sections[section].length if section is not None else 0
-            else:
-                section, offset, length = pool, pooled, tensor.pooled
-                pooled += length
-            if section is None and tensor.pooled == 0:
-                section = manifest  # no pool is written for empty payloads alone; nothing is read from here
-            if section is None:
-                raise FormatError(f"tensor {tensor.record.name!r} has no section", section="manifest")
-            located[-1][tensor.record.name] = StoredTensor(tensor.record, section, offset, length)
+    taken: list[StoredTensor] = []
+    for tensor in placed:
+        if tensor.pooled is None:
+            section = next(sections, None)
+            offset, length = 0, container.sections[section].length if section is not None else 0
+        else:
+            section, offset, length = pool, pooled, tensor.pooled
+            pooled += length
+        if section is None and tensor.pooled == 0:
+            section = manifest  # no pool is written for empty payloads alone; nothing is read from here
+        if section is None:
+            raise FormatError(f"tensor {tensor.record.name!r} has no section", section="manifest")
+        taken.append(StoredTensor(tensor.record, section, offset, length))
     if next(sections, None) is not None or pooled != (container.sections[pool].length if pool is not None else 0):
         raise FormatError("sections hold more or less than the manifest's tensors", section="manifest")
-    return located
+    return taken
+
+
+def _same(record: TensorRecord, first: StoredTensor) -> StoredTensor:
+    """``record`` with the payload of ``first``, which is no longer than the elements, so that their number bounds the work."""
+    if first.length > record.dense_bytes:
+        longer = f"whose payload of {first.length:,} bytes is longer than its {record.dense_bytes:,} bytes of elements"
+        raise FormatError(f"tensor {record.name!r} is the same as {first.record.name!r}, {longer}", section="manifest")
+    return replace(first, record=record, same_as=first.record.name)

@@ -97,17 +97,25 @@ def check_size(record: TensorRecord, limits: Limits) -> None:
 
 @dataclass(frozen=True)
 class StoredTensor:
-    """A record and its payload: ``length`` bytes at ``offset`` of section number ``section``."""
+    """A record and its payload: ``length`` bytes at ``offset`` of section number ``section``.
+
+    ``same_as`` names the tensor whose payload it is, when that is an earlier one.
+    """
 
     record: TensorRecord
     section: int
     offset: int
     length: int
+    same_as: str | None = None
 
 
 @dataclass(frozen=True)
 class Placed:
-    """A record and where its payload goes: ``pooled`` bytes of the pool, or (``None``) a section of its own."""
+    """A record and where its payload goes: ``pooled`` bytes of the pool, or (``None``) a section of its own.
+
+    ``same``: the number, in the manifest's order, of the earlier record whose payload it is; it goes nowhere then.
+    """
 
     record: TensorRecord
     pooled: int | None
+    same: int | None = None

@@ -75,7 +75,8 @@ CODEC_MEANINGS = {
 
 def codec_ids() -> str:
     """Numbers of the codecs."""
-    return table(("id", "codec", "meaning"), ((int(codec), codec.name, CODEC_MEANINGS[codec]) for codec in CodecId))
+    rows = [(int(codec), codec.name, CODEC_MEANINGS[codec]) for codec in CodecId]
+    return table(("id", "codec", "meaning"), [*rows, (coding.SAME, "SAME", "codec and payload of an earlier tensor (5.13)")])
 
 
 def codec_constants() -> str:

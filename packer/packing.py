@@ -12,7 +12,7 @@ from typing import BinaryIO, TypeAlias
 
 from ..format_spec.atomic import atomic_write
 from ..format_spec.coding import CodecId
-from ..format_spec.container import ALIGNED_FROM, MANIFEST, POOL, TENSOR, ContainerWriter, map_file
+from ..format_spec.container import map_file
 from ..format_spec.errors import ConversionError, RecipeError
 from ..format_spec.graph import OPSET, Graph, Tensor
 from ..format_spec.limits import DEFAULT_LIMITS, MOST_THREADS, Limits
@@ -25,6 +25,7 @@ from ._checks import check_integer
 from .encode import encode
 from .error import TensorError, measure_error
 from .fold_batch_norm import fold_batch_norm
+from .payloads import PayloadWriter
 from .recipe import KEEP, Layer, Recipe
 from .report import PackReport, report_file
 from .targets import find_targets
@@ -162,19 +163,9 @@ def _progressing(results: Iterator[_Done], jobs: list[_Job], progress: Progress 
 
 
 def _write(file: BinaryIO, graph: Graph, results: Iterator[_Done], errors: list[TensorError]) -> None:
-    """Large payloads as they come, then the pool, the manifest and the table (SPEC.md, section 3)."""
-    writer = ContainerWriter(file)
-    pool = bytearray()
-    placed: list[Placed] = []
+    """Payloads as they come, then what tells where they are."""
+    writer = PayloadWriter(file)
     for result in results:
-        pooled = len(result.payload) < ALIGNED_FROM
-        placed.append(Placed(result.record, len(result.payload) if pooled else None))
-        if pooled:
-            pool += result.payload
-        else:
-            writer.add(TENSOR, result.payload)
+        writer.add(result.record, result.payload)
         errors.append(result.error)
-    if pool:
-        writer.add(POOL, bytes(pool))
-    writer.add(MANIFEST, encode_manifest(graph, placed))
-    writer.finish()
+    writer.finish(graph)

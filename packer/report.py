@@ -29,7 +29,8 @@ class TensorReport:
 
     ``kind`` is ``conv``, ``fc`` or ``table`` for weights and ``other`` for the rest, which the paper does not count
     (``account`` is ``None``). ``items`` are its bytes in the file by category: ``codes``, ``gaps``, ``codebook``, ``tables``
-    (Huffman tables), and others by their own names. ``error`` is ``None`` where the source is not known.
+    (Huffman tables), and others by their own names; a tensor that is the same as an earlier one has none. ``error`` is ``None``
+    where the source is not known.
     """
 
     name: str
@@ -191,8 +192,9 @@ def _profile(used: set[int]) -> str:
 def _report_tensor(
     tensors: StoredTensors, name: str, weight: Weight | None, error: TensorError | None, index_bits: int
 ) -> TensorReport:
-    record = tensors.stored[name].record
-    counted = items(record, tensors.payload(name), tensors.container.limits)
+    stored = tensors.stored[name]
+    record = stored.record
+    counted = {} if stored.same_as is not None else items(record, tensors.payload(name), tensors.container.limits)
     account = _account(tensors, name, index_bits) if weight else None
     kind = weight.kind if weight else "other"
     return TensorReport(name, kind, record.dtype.name, record.shape, counted, account, error)

@@ -64,15 +64,17 @@ def describe(container: Container) -> dict[str, Any]:
         assert isinstance(part.initializers, StoredTensors)
         for name, stored in part.initializers.stored.items():
             record = stored.record
-            items = codecs.items(record, part.initializers.payload(name), container.limits)
+            own = stored.same_as is None
+            items = codecs.items(record, part.initializers.payload(name), container.limits) if own else {}
             tensors.append(
                 {
                     "name": name,
                     "dtype": record.dtype.name,
                     "shape": list(record.shape),
                     "codec": CodecId(record.codec).name.lower(),
-                    "bytes": stored.length,
+                    "bytes": stored.length if own else 0,
                     "items": items,
+                    "same_as": stored.same_as,
                 }
             )
     return {
@@ -105,7 +107,8 @@ def _show(file: Path, facts: dict[str, Any]) -> None:
 
 def _tensor_row(tensor: dict[str, Any]) -> tuple[str, ...]:
     elements = prod(tensor["shape"])
-    items = ", ".join(f"{name} {count:,}" for name, count in tensor["items"].items() if count)
+    own = ", ".join(f"{name} {count:,}" for name, count in tensor["items"].items() if count)
+    items = own if tensor["same_as"] is None else f"the same as {tensor['same_as']}"
     bits = f"{8 * tensor['bytes'] / elements:.2f}" if elements else "-"
     kind = f"{tensor['dtype']}{tensor['shape']}"
     return (tensor["name"], kind, tensor["codec"], f"{tensor['bytes']:,}", bits, items)

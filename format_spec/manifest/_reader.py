@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TypeVar
 
 import numpy as np
 
+from ..coding import SAME
 from ..cursor import Cursor
 from ..graph import OPSET, Attribute, Dimension, Graph, Node, TensorType, Value
 from ..limits import Limits
@@ -17,11 +19,12 @@ T = TypeVar("T")
 
 
 class Reader:
-    """Reads one manifest. ``tensors`` holds the records of each graph, in the order of :func:`~.graphs`."""
+    """Reads one manifest. ``tensors`` holds the records of each graph, in the order of :func:`~.graphs`; ``placed`` all."""
 
     def __init__(self, cursor: Cursor, limits: Limits) -> None:
         self.cursor, self.limits = cursor, limits
         self.tensors: list[tuple[Placed, ...]] = []
+        self.placed: list[Placed] = []
         self.items = self.nodes = self.decoded_bytes = 0
         # Strings may be megabytes long: equal ones become one object, and their order is found once, so that comparing names
         # costs the same however long they are.
@@ -117,8 +120,22 @@ class Reader:
         record = TensorRecord(name, dtype, shape, row_axes, self.cursor.varint())
         self.decoded_bytes += self.limits.check("tensor_bytes", record.limited_bytes)
         self.limits.check("decoded_bytes", self.decoded_bytes)
-        pooled = self.cursor.varint()
-        return Placed(record, pooled - 1 if pooled else None)
+        place = self.cursor.varint()
+        placed = self.same(record, place) if record.codec == SAME else Placed(record, place - 1 if place else None)
+        self.placed.append(placed)
+        return placed
+
+    def same(self, record: TensorRecord, number: int) -> Placed:
+        """``record``, its codec and payload those of the record of this number."""
+        if number >= len(self.placed):
+            raise self.cursor.fail(f"tensor {record.name!r} is the same as number {number}, which is not an earlier one")
+        first = self.placed[number]
+        if first.same is not None:
+            raise self.cursor.fail(f"tensor {record.name!r} is the same as one that is itself the same as another")
+        resolved = replace(record, codec=first.record.codec)
+        if resolved != replace(first.record, name=record.name):
+            raise self.cursor.fail(f"tensor {record.name!r} is the same as {first.record.name!r} of another type or shape")
+        return Placed(resolved, None, number)
 
     def shape(self) -> tuple[int, ...]:
         return tuple(self.cursor.varint() for _ in range(self.rank(self.cursor.varint())))

@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import numpy as np
 
+from ..coding import SAME
 from ..graph import Attribute, Graph, Node, TensorType
 from ..records import DTYPE_IDS, Placed
 from ..varint import write_varint
@@ -84,8 +85,12 @@ class Writer:
         self.out.append(DTYPE_IDS[record.dtype.name])
         self.shape(record.shape)
         self.varint(sum(1 << axis for axis in record.row_axes))
-        self.varint(record.codec)
-        self.varint(0 if placed.pooled is None else placed.pooled + 1)
+        if placed.same is not None:
+            self.varint(SAME)
+            self.varint(placed.same)
+        else:
+            self.varint(record.codec)
+            self.varint(0 if placed.pooled is None else placed.pooled + 1)
 
     def shape(self, shape: tuple[int, ...]) -> None:
         self.varint(len(shape))

@@ -33,9 +33,11 @@ from tersor.format_spec.limits import DEFAULT_LIMITS, Limits
 def build(*sections: tuple[int, bytes]) -> bytes:
     file = io.BytesIO()
     writer = ContainerWriter(file)
+    foreseen = writer.length_with(sections)
     for kind, payload in sections:
         writer.add(kind, payload)
-    assert writer.finish() == len(file.getvalue())
+    assert writer.length_with([]) == foreseen
+    assert writer.finish() == foreseen == len(file.getvalue())
     return file.getvalue()
 
 

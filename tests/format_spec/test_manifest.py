@@ -120,6 +120,17 @@ def test_limits_are_checked_before_allocation():
         decode_manifest(data, Limits(manifest_bytes=4))
 
 
+def test_the_record_of_a_tensor_that_is_the_same_has_the_earlier_ones_codec():
+    def placed(name: str, pooled: int | None, same: int | None = None) -> Placed:
+        return Placed(TensorRecord(name, np.dtype("float32"), (3, 2), (0,), 6), pooled, same)
+
+    inner = {"w": placed("w", None, 1), "v": placed("v", None, 0)}
+    node = Node("If", "", (), (), {"then_branch": Graph("", (), (), (), inner)})  # pyright: ignore
+    tensors = {"a": placed("a", None), "b": placed("b", 24)}
+    graph = Graph("g", (), (), (node,), tensors)  # pyright: ignore
+    assert decode_manifest(encoded(graph), DEFAULT_LIMITS)[1] == [tuple(tensors.values()), tuple(inner.values())]
+
+
 def test_well_known_strings_are_distinct_and_the_first_64_are_pinned():
     assert len(set(WELL_KNOWN)) == len(WELL_KNOWN)
     assert WELL_KNOWN[0] == "Conv"

@@ -28,6 +28,7 @@ from tersor.format_spec.errors import FormatError, LimitError, TersorError
 from tersor.format_spec.graph import OPSET, Graph, Node, TensorType, Value
 from tersor.format_spec.records import TensorRecord
 
+from .copies import wrong_copies
 from .graphs import tensors
 from .later_payloads import later_defects
 from .payloads import payload_defects, varints
@@ -260,6 +261,9 @@ def graph_defects() -> Iterator[tuple[str, Defect]]:
     yield "tensor-empty-with-an-endless-axis", bad(parts_of(GOOD, [(endless, b"\0")]).build(), "tensor bytes", LimitError)
     many = [(TensorRecord(n, np.dtype("u1"), (1 << 32,), (), CodecId.FILL), b"\0") for n in "abcde"]
     five = replace(GOOD, nodes=(), outputs=(), initializers=tensors(a=1, b=1, c=1, d=1, e=1))
+    again = [many[0], *((replace(many[0][0], name=n), 0) for n in "bcde")]
+    yield "copies-of-twenty-gigabytes", bad(parts_of(five, again).build(), "decoded bytes", LimitError)
+    yield from ((name, bad(data, message)) for name, data, message in wrong_copies())
     yield "tensors-of-twenty-gigabytes", bad(parts_of(five, many).build(), "decoded bytes", LimitError)
 
 

@@ -10,12 +10,11 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tersor.format_spec import codecs
-from tersor.format_spec.records import TensorRecord
 from tersor.packer import Recipe, pack
 
 from .case import Case
 from .cases import cases
+from .copies import branches_file, copied, stored, with_copy
 from .defects import defects
 from .graphs import GRAPHS, PROFILES, network
 from .writing import parts_of, raw_parts
@@ -26,10 +25,7 @@ SUMS = "SHA256SUMS"
 
 def file_of(case: Case) -> bytes:
     """The file of a single-tensor golden, its payload written by the reference encoder."""
-    tensor = case.tensor()
-    payload = codecs.find_codec(case.codec).encode(tensor, **case.parameters)
-    record = TensorRecord("w", tensor.dtype, tensor.shape, case.row_axes, case.codec)
-    return parts_of(case.graph(), [(record, payload)]).build()
+    return parts_of(case.graph(), [stored(case)]).build()
 
 
 def packed(profile: str) -> bytes:
@@ -43,6 +39,7 @@ def packed(profile: str) -> bytes:
 def valid() -> dict[str, bytes]:
     """Every valid golden, by name."""
     made = {name: file_of(case) for name, case in cases().items()}
+    made |= {name: with_copy(case) for name, case in copied().items()} | {"same-in-branches": branches_file()}
     made |= {name: raw_parts(graph()).build() for name, graph in GRAPHS.items()}
     return made | {f"profile-{profile}": packed(profile) for profile in PROFILES}
 

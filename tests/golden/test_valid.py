@@ -19,11 +19,13 @@ from tersor.runtime import load
 from tersor.runtime.decode import decode
 
 from .cases import cases
+from .copies import branches, copied
 from .graphs import GRAPHS, PROFILES, network
 from .make import SUMS
 
 FOLDER = Path(__file__).parent / "valid"
 CASES = cases()
+COPIED = copied()
 
 
 def path_of(name: str) -> Path:
@@ -51,7 +53,8 @@ def test_no_golden_has_changed() -> None:
     listed = dict(line.split("  ")[::-1] for line in (FOLDER / SUMS).read_text("utf-8").splitlines())
     found = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in FOLDER.glob("*.tersor")}
     assert found == listed
-    assert {Path(name).stem for name in found} == {*CASES, *GRAPHS, *(f"profile-{p}" for p in PROFILES)}
+    copies = {*COPIED, "same-in-branches"}
+    assert {Path(name).stem for name in found} == {*CASES, *copies, *GRAPHS, *(f"profile-{p}" for p in PROFILES)}
 
 
 def test_every_codec_and_element_type_has_goldens() -> None:
@@ -81,6 +84,25 @@ def test_the_record_says_the_codec(name: str) -> None:
         tensors = read_graph(container, decode).initializers
         assert isinstance(tensors, StoredTensors)
         assert tensors.stored["w"].record.codec == CASES[name].codec
+
+
+@pytest.mark.parametrize("reader", READERS)
+@pytest.mark.parametrize("name", COPIED)
+def test_a_tensor_is_the_same_as_an_earlier_one(name: str, reader: str) -> None:
+    for tensor in READERS[reader](path_of(name)).initializers.values():
+        assert bits(tensor.dense()) == bits(COPIED[name].array)
+    with open_container(path_of(name)) as container:
+        tensors = read_graph(container, decode).initializers
+        assert isinstance(tensors, StoredTensors)
+        first, copy = tensors.stored["w"], tensors.stored["v"]
+        assert (first.same_as, copy.same_as) == (None, "w")
+        assert first.record.codec == copy.record.codec == COPIED[name].codec
+        assert bytes(tensors.payload("w")) == bytes(tensors.payload("v"))
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_tensors_of_subgraphs_are_the_same_as_earlier_ones(reader: str) -> None:
+    assert_same_graph(READERS[reader](path_of("same-in-branches")), branches())
 
 
 def assert_same_graph(found: Graph, expected: Graph) -> None:

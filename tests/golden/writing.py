@@ -39,10 +39,16 @@ def container(sections: Iterable[tuple[int, bytes]]) -> bytes:
     return file.getvalue()
 
 
-def parts_of(graph: Graph, payloads: Sequence[tuple[TensorRecord, bytes]]) -> Parts:
-    """The parts of a file that holds ``graph`` and, for its tensors in the manifest's order, these records and payloads."""
+def parts_of(graph: Graph, payloads: Sequence[tuple[TensorRecord, bytes | int]]) -> Parts:
+    """The parts of a file that holds ``graph`` and, for its tensors in the manifest's order, these records and payloads.
+
+    A number instead of a payload is that of the record that has it.
+    """
     sections, pool, placed = [], b"", []
     for record, payload in payloads:
+        if isinstance(payload, int):
+            placed.append(Placed(record, None, payload))
+            continue
         pooled = len(payload) < ALIGNED_FROM
         placed.append(Placed(record, len(payload) if pooled else None))
         if pooled:

@@ -6,8 +6,13 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import Result
+
+from tersor.format_spec.graph import Graph
+from tersor.format_spec.tensors import DenseTensor
+from tersor.packer import pack
 
 Run = Callable[..., Result]
 
@@ -24,6 +29,19 @@ def test_inspect_accounts_for_every_byte(run: Run, packed: Path):
     assert any(step["op"].startswith("Conv") for step in plan["steps"])
     assert plan["intermediate_bytes"] > 0
     assert run("inspect", packed, "--plan", "--size", "N").exit_code == 2
+
+
+def test_inspect_names_the_tensor_that_another_is_the_same_as(run: Run, tmp_path: Path):
+    array = np.random.default_rng(0).standard_normal(100).astype(np.float32)
+    path = tmp_path / "twice.tersor"
+    pack(Graph("g", (), (), (), {name: DenseTensor.of(array) for name in ("one", "two")}), path)
+    facts = json.loads(run("inspect", path, "--json").stdout)
+    one, two = facts["tensors"]
+    assert one["same_as"] is None
+    assert two == one | {"name": "two", "bytes": 0, "items": {}, "same_as": "one"}
+    manifest = sum(s["bytes"] for s in facts["sections"] if s["kind"] == "manifest")
+    assert one["bytes"] + manifest + facts["overhead"] == path.stat().st_size
+    assert "the same as one" in run("inspect", path).output
 
 
 @pytest.mark.parametrize(
