@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from math import prod
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ...format_spec.errors import PlanError
 from ._dtypes import accumulator
-from ._registry import Shaped, operator
+from ._registry import Shaped, lowering, operator
 from ._room import check_room
 from ._shapes import Shape, Types, Values, check_rank, check_shape, given, infers
 from ._window import Window, per_axis
+
+if TYPE_CHECKING:
+    from ..plan.step import Kernel, Site
 
 
 def transposed_window(
@@ -110,3 +113,14 @@ def conv_transpose(
     if B is not None:
         result = result + B.reshape(-1, *[1] * len(spatial))
     return result.astype(X.dtype, copy=False)
+
+
+@lowering("ConvTranspose", kernel="convolution from packed weights, outputs interleaved")
+def lower(site: Site) -> Kernel | None:
+    """Convolve from codebook indices, and put outputs where they belong."""
+    from ..kernels.transposed import lower_transposed
+
+    x, w = site.type(0), site.type(1)
+    if x is None or w is None:
+        return None
+    return lower_transposed(site, transposed_window(x[1], w[1], **{**conv_transpose.defaults, **site.node.attributes}))

@@ -53,7 +53,7 @@ class Epilogue:
 
 PLAIN = Epilogue()
 
-CHANNEL_AXIS: Mapping[str, int] = {"Conv": 1, "Gemm": -1, "MatMul": -1}
+CHANNEL_AXIS: Mapping[str, int] = {"Conv": 1, "ConvTranspose": 1, "Gemm": -1, "MatMul": -1}
 """The operators whose kernels take an epilogue, and the output axis that its channels run along."""
 
 
