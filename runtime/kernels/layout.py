@@ -62,12 +62,15 @@ class Shape2D:
 
     def image(self, count: int, V: int) -> tuple[int, int]:
         """Rows of the padded copy of a channel from which ``count`` positions of the flattened output are packed, and elements
-        of a row's phases, of which there are as many as the stride; none where no copy is needed. ``V`` are a vector's."""
+        of a row's phases, of which there are as many as the stride; none where no copy is needed. ``V`` are a vector's.
+
+        Whole rows are copied, but of a single one, which may be long, what the positions meet."""
         if self.pointwise and self.H == 1:
             return 0, 0
         extent = [(k - 1) * d + 1 for k, d in zip(self.kernel, self.dilations, strict=True)]
         rows = min(self.OH, (count + self.OW - 2) // self.OW + 1)
-        length = self.OW + (extent[1] - 1) // self.strides[1]
+        across = min(self.OW, count) if self.OH == 1 else self.OW
+        length = across + (extent[1] - 1) // self.strides[1]
         return (rows - 1) * self.strides[0] + extent[0], -(-length // V) * V
 
     @property

@@ -103,8 +103,9 @@ def pack_rows(lanes, target, plane, oh, ow, geometry, spans):
 
 
 @jit
-def pack_image(lanes, image, plane, top_row, rows, length, geometry):
-    """Copy ``rows`` rows of a channel from ``top_row`` on, with zeros where the padding is.
+def pack_image(lanes, image, plane, top_row, first, rows, length, geometry):
+    """Copy ``rows`` rows of a channel from ``top_row`` on, with zeros where the padding is, from what output ``first`` of a row
+    meets on.
 
     A row is its *phases*, one behind the other: every ``stride_w``-th element from the first on, from the second on, and so on.
     Each has ``length`` elements, whole vectors. A phase that no column of the kernel meets is left as it is.
@@ -112,7 +113,8 @@ def pack_image(lanes, image, plane, top_row, rows, length, geometry):
     stride, apart = number_at(geometry, STRIDE_W), number_at(geometry, DILATION_W)
     for column in range(min(stride, number_at(geometry, KERNEL_W))):
         phase = column * apart % stride
-        _pack_copy(lanes, image + 4 * phase * length, 4 * length * stride, plane, top_row, rows, length, phase, geometry)
+        target, further = image + 4 * phase * length, first * stride + phase
+        _pack_copy(lanes, target, 4 * length * stride, plane, top_row, rows, length, further, geometry)
 
 
 @jit
@@ -237,16 +239,18 @@ def pack_positions(lanes, task):
     padded = max(top, number_at(geometry, LEFT)) > 0 or beyond
     reach = len(lanes) * stride_w // plane + 1
     in_place = 0 if taps > 1 or padded else min(channels, max(0, channels + after - reach))
-    ahead = 4 * plane * (PREFETCHED * LINE // (4 * rows * width) + 1)
+    lone = number_at(geometry, OH) == 1  # such a row may be long: not all of it is copied
+    skipped, met = (column, max(1, min(width - column * stride_w, count * stride_w))) if lone else (0, width)
+    ahead = 4 * plane * (PREFETCHED * LINE // (4 * rows * met) + 1)
     step, begin = stride_h if taps == 1 else 1, max(0, top - row * stride_h)
     lines = (min(rows, height + top - row * stride_h) - begin + step - 1) // step
     further = number_at(geometry, DILATION_W) % stride_w, number_at(geometry, DILATION_W) // stride_w  # divisions take long
     for c in range(channels):
         channel_at = source + 4 * c * plane
         read = channel_at + 4 * (row * stride_h - top + begin) * width
-        prefetch_rows(read + ahead, 4 * width * step, width, lines)
-        at, pitch, apart = read, width, stride_w
+        prefetch_rows(read + 4 * skipped * stride_w + ahead, 4 * width * step, met, lines)
+        at, pitch, apart, ow = read, width, stride_w, column
         if c >= in_place:
-            pack_image(lanes, image, channel_at, row * stride_h - top, rows, length, geometry)
-            at, pitch, apart = image, length * stride_w, 1
-        target = pack_flat(lanes, target, at, pitch, length, apart, further, column, bands, columns, geometry)
+            pack_image(lanes, image, channel_at, row * stride_h - top, skipped, rows, length, geometry)
+            at, pitch, apart, ow = image, length * stride_w, 1, column - skipped
+        target = pack_flat(lanes, target, at, pitch, length, apart, further, ow, bands, columns, geometry)

@@ -163,4 +163,4 @@ class PolyphaseConv(InPieces):
     def _image(self) -> tuple[int, int]:
         """Rows, and elements of a phase, of a channel's padded copy."""
         positions, V = self.cut.most * self.cut.V, self.cut.V
-        return _pairs(self.shape).image(positions, V)[0], self.shape.image(positions, V)[1]
+        return _pairs(self.shape).image(positions, V)[0], self.shape.image(max(positions, self.shape.OW), V)[1]

@@ -77,7 +77,7 @@ def _pack_pairs(lanes, order, geometry, packed, ends, n, first, last):
         ends[k] = ends[k - 1] + 4 * lines * number_at(geometry, ROOM)
     for c in range(channels):
         plane, top = number_at(order, X) + (n * channels + c) * size, row * down - number_at(geometry, TOP)
-        pack_image(lanes, image, plane, top, rows, length, geometry)
+        pack_image(lanes, image, plane, top, 0, rows, length, geometry)
         for kh in range(phases):
             begin = kh * apart % down
             line, count = image + pitch * begin, (rows - begin + down - 1) // down

@@ -34,9 +34,13 @@ def geometries(draw: st.DrawFn) -> tuple[Shape2D, tuple[int, int]]:
     pair = st.tuples(st.integers(1, 4), st.integers(1, 4))
     kernel, strides, dilations = draw(pair), draw(pair), draw(st.tuples(st.integers(1, 3), st.integers(1, 3)))
     begin, end = draw(st.tuples(st.integers(0, 3), st.integers(0, 3))), draw(st.tuples(st.integers(0, 3), st.integers(0, 3)))
+    row = draw(st.booleans())  # a single one, and longer
+    if row:
+        kernel, begin, end = (1, kernel[1]), (0, begin[1]), (0, end[1])
     extent = [(k - 1) * d + 1 for k, d in zip(kernel, dilations, strict=True)]
     least = [max(1, e - b - z) for e, b, z in zip(extent, begin, end, strict=True)]
     size = [draw(st.integers(n, n + draw(st.sampled_from([3, 20])))) for n in least]
+    size = [1, size[1] + draw(st.integers(0, 300))] if row else size
     out = [(n + b + z - e) // s + 1 for n, b, z, e, s in zip(size, begin, end, extent, strides, strict=True)]
     groups = draw(st.integers(1, 3))
     shape = Shape2D(
@@ -161,7 +165,7 @@ def test_inputs_read_in_place_need_not_be_aligned(share, pruned, carry_out, T):
 
 @pytest.mark.skipif(sys.platform == "win32", reason="guard pages are made with mmap and mprotect")
 @pytest.mark.parametrize("strides", [(1, 1), (2, 2), (1, 3), (4, 4), (3, 1)])
-@pytest.mark.parametrize("size", [(1, 5), (7, 7), (14, 33)])
+@pytest.mark.parametrize("size", [(1, 5), (1, 301), (7, 7), (14, 33)])
 @pytest.mark.parametrize("kind", ["rows", "flat"])
 def test_whole_vectors_are_read_and_written_within_arrays(share, pruned, carry_out, strides, size, kind):
     from tests.fuzz.guard import guarded, guarded_copy

@@ -11,17 +11,22 @@ from tersor.format_spec.tensors import DenseTensor
 from tersor.runtime.kernels.lower_conv import lower_conv
 from tersor.runtime.ops.conv import conv
 from tersor.runtime.plan.arena import aligned_bytes
-from tersor.runtime.plan.step import Site
+from tersor.runtime.plan.step import Kernel, Site
 from tersor.runtime.plan.workers import Workers
 
 F32 = np.dtype(np.float32)
 
 
-def run(x, w, **attributes) -> np.ndarray:
-    want = conv.reference(x, w, **attributes)
-    types = ((F32, x.shape), (F32, w.shape)), ((F32, want.shape),)
+def lowered(x, w, shape, **attributes) -> Kernel:
+    types = ((F32, x.shape), (F32, w.shape)), ((F32, shape),)
     kernel = lower_conv(Site(Node("Conv", "c", ("x", "w"), ("y",), attributes), *types, {1: DenseTensor.of(w)}))
     assert kernel is not None
+    return kernel
+
+
+def run(x, w, **attributes) -> np.ndarray:
+    want = conv.reference(x, w, **attributes)
+    kernel = lowered(x, w, want.shape, **attributes)
     y = np.full(want.shape, np.nan, np.float32)
     kernel.run([x], [y], aligned_bytes(kernel.scratch), Workers(1))
     np.testing.assert_allclose(y, want, rtol=1e-4, atol=1e-4)
@@ -64,3 +69,12 @@ def test_paddings_that_no_kernel_could_count_are_refused():
     types = ((F32, (1, 8, 16, 32)), (F32, w.shape)), ((F32, (1, 8, 16, 32)),)
     with pytest.raises(PlanError, match=r"want a padding of .*, which may be 2,147,483,647 at most"):
         lower_conv(Site(node, *types, {1: DenseTensor.of(w)}))
+
+
+@pytest.mark.parametrize("given", [{"pads": (1, 1)}, {"pads": (4, 0), "dilations": (2,)}, {"strides": (2,)}, {"group": 8}])
+def test_of_a_long_row_a_tile_copies_what_it_meets(given):
+    rng, group = np.random.default_rng(0), given.get("group", 1)
+    x, w = rng.standard_normal((1, 8, 5000)).astype(np.float32), rng.standard_normal((8, 8 // group, 3)).astype(np.float32)
+    run(x, w, **given)
+    longer = np.tile(x, 30)
+    assert lowered(longer, w, conv.reference(longer, w, **given).shape, **given).scratch < longer[0, 0].nbytes

@@ -25,14 +25,19 @@ UNBOUNDED = np.array([-np.inf, np.inf], np.float32)
 
 
 @st.composite
-def geometries(draw: st.DrawFn, rows_apart: int = 3) -> tuple[Shape2D, tuple[int, int]]:
-    """A convolution of at least one output, whose kernel's rows are at most so far apart, and its padding at the end."""
+def geometries(draw: st.DrawFn, rows_apart: int = 3, lines: bool = False) -> tuple[Shape2D, tuple[int, int]]:
+    """A convolution of at least one output, whose kernel's rows are at most so far apart, and its padding at the end; with
+    ``lines`` half of them over a long row."""
     pair = st.tuples(st.integers(1, 4), st.integers(1, 4))
     kernel, strides, dilations = draw(pair), draw(pair), draw(st.tuples(st.integers(1, rows_apart), st.integers(1, 3)))
     begin, end = draw(st.tuples(st.integers(0, 3), st.integers(0, 3))), draw(st.tuples(st.integers(0, 3), st.integers(0, 3)))
+    line = lines and draw(st.booleans())
+    if line:
+        kernel, begin, end = (1, kernel[1]), (0, begin[1]), (0, end[1])
     extent = [(k - 1) * d + 1 for k, d in zip(kernel, dilations, strict=True)]
     least = [max(1, e - b - z) for e, b, z in zip(extent, begin, end, strict=True)]
     size = [draw(st.integers(n, n + draw(st.sampled_from([3, 20])))) for n in least]
+    size = [1, size[1] + draw(st.integers(0, 300))] if line else size
     out = [(n + b + z - e) // s + 1 for n, b, z, e, s in zip(size, begin, end, extent, strides, strict=True)]
     shape = Shape2D(
         N=draw(st.integers(1, 2)), C=draw(st.integers(1, 9)), H=size[0], W=size[1], M=draw(st.integers(1, 35)),
@@ -49,7 +54,7 @@ def made(tensor, shape: Shape2D, chosen: Cut, epilogue: Epilogue = PLAIN, bounds
 
 @settings(max_examples=60, deadline=None)
 @given(
-    geometry=geometries(),
+    geometry=geometries(lines=True),
     registers=st.sampled_from(list(REGISTERS.values())),
     code=st.sampled_from([np.uint8, np.uint16, np.float32]),
     order=st.sampled_from(["rows", "columns"]),
