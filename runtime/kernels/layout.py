@@ -60,16 +60,22 @@ class Shape2D:
         """Positions in the kernel."""
         return self.kernel[0] * self.kernel[1]
 
+    @property
+    def lines(self) -> bool:
+        """Whether each position of a kernel of one row meets consecutive inputs of the only one."""
+        return self.H == self.OH == self.kernel[0] == self.strides[1] == 1 and self.begin[0] == 0
+
     def image(self, count: int, V: int) -> tuple[int, int]:
         """Rows of the padded copy of a channel from which ``count`` positions of the flattened output are packed, and elements
-        of a row's phases, of which there are as many as the stride; none where no copy is needed. ``V`` are a vector's.
+        of a row's phases; none where no copy is needed. Whole rows are copied, but of a single one, which may be long, what the
+        positions meet."""
+        return (0, 0) if self.lines else self.copy(count, min(self.OW, count) if self.OH == 1 else self.OW, V)
 
-        Whole rows are copied, but of a single one, which may be long, what the positions meet."""
-        if self.pointwise and self.H == 1:
-            return 0, 0
+    def copy(self, count: int, across: int, V: int) -> tuple[int, int]:
+        """Rows of the inputs that ``count`` positions of the flattened output meet, and elements of each of a row's phases that
+        ``across`` outputs do, whole vectors of ``V``; there are as many phases as the stride."""
         extent = [(k - 1) * d + 1 for k, d in zip(self.kernel, self.dilations, strict=True)]
         rows = min(self.OH, (count + self.OW - 2) // self.OW + 1)
-        across = min(self.OW, count) if self.OH == 1 else self.OW
         length = across + (extent[1] - 1) // self.strides[1]
         return (rows - 1) * self.strides[0] + extent[0], -(-length // V) * V
 

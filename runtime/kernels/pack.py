@@ -202,6 +202,30 @@ def _pack_lines(lanes, target, line, plane, channels, count, room):
         line += 4 * plane
 
 
+@jit
+def _pack_taps(lanes, target, row, first, count, room, geometry):
+    """Pack a channel of a convolution over a single row: for each kernel column, the inputs of ``count`` outputs from ``first``
+    on, zeros where the padding is, and up to ``room`` elements. Returns where the next channel is packed."""
+    V, apart = len(lanes), number_at(geometry, DILATION_W)
+    ahead = 4 * number_at(geometry, W) * (PREFETCHED * LINE // (4 * count) + 1)
+    for kw in range(number_at(geometry, KERNEL_W)):
+        column = first - number_at(geometry, LEFT) + kw * apart
+        line, low, high = row + 4 * column, max(0, -column), max(0, min(count, number_at(geometry, W) - column))
+        fresh = min(count, apart) if kw > 0 else count  # the column before has asked for others
+        prefetch_rows(line + 4 * (count - fresh) + ahead, 0, fresh, 1)
+        whole, end, number = (low + V - 1) // V * V, high // V * V, 0
+        while number < room:
+            if whole <= number < end:
+                copy_band(lanes, target + 4 * number, line + 4 * number, 0, end - number, 1)
+                number = end
+            else:
+                begin, stop = max(0, min(V, low - number)), max(0, min(V, high - number))
+                copy_lanes(lanes, target + 4 * number, line + 4 * number, begin, stop)
+                number += V
+        target += 4 * room
+    return target
+
+
 @cache
 def packing_code(V: int) -> int:
     """The address of the code of :func:`pack_positions` for vectors of ``V`` elements, good as long as the process."""
@@ -218,8 +242,8 @@ def packer(lanes):
 def pack_positions(lanes, task):
     """Pack the inputs that some positions of the flattened output meet, of some channels, as the task at address ``task`` says.
 
-    Where a kernel of one position needs no padding, inputs are read where they are, but for the last ones: whole vectors reach
-    over a channel's end.
+    Lines of a single row are copied from it. Where a kernel of one position needs no padding, inputs are read where they are,
+    but for the last ones: whole vectors reach over a channel's end.
     """
     target, image, source = number_at(task, TARGET), number_at(task, IMAGE), number_at(task, SOURCE)
     channels, after, geometry = number_at(task, CHANNELS), number_at(task, AFTER), number_at(task, GEOMETRY)
@@ -228,8 +252,12 @@ def pack_positions(lanes, task):
     stride_h, stride_w, top = number_at(geometry, STRIDE_H), number_at(geometry, STRIDE_W), number_at(geometry, TOP)
     kernel_h, length, plane = number_at(geometry, KERNEL_H), number_at(geometry, PHASE), height * width
     taps, count = kernel_h * number_at(geometry, KERNEL_W), min(columns, number_at(geometry, OH) * across - first)
-    if length == 0:
+    if length == 0 and taps == 1 and across == width:
         _pack_lines(lanes, target, source + 4 * first, plane, channels, count, columns)
+        return
+    if length == 0:
+        for c in range(channels):
+            target = _pack_taps(lanes, target, source + 4 * c * plane, first, count, columns, geometry)
         return
     row, column = first // across, first % across
     head = min(across - column, count) if column > 0 else 0

@@ -162,5 +162,5 @@ class PolyphaseConv(InPieces):
     @made_once
     def _image(self) -> tuple[int, int]:
         """Rows, and elements of a phase, of a channel's padded copy."""
-        positions, V = self.cut.most * self.cut.V, self.cut.V
-        return _pairs(self.shape).image(positions, V)[0], self.shape.image(max(positions, self.shape.OW), V)[1]
+        positions, across, V = self.cut.most * self.cut.V, self.shape.OW, self.cut.V
+        return _pairs(self.shape).copy(positions, across, V)[0], self.shape.copy(positions, across, V)[1]

@@ -167,19 +167,22 @@ def test_inputs_read_in_place_need_not_be_aligned(share, pruned, carry_out, T):
 @pytest.mark.parametrize("strides", [(1, 1), (2, 2), (1, 3), (4, 4), (3, 1)])
 @pytest.mark.parametrize("size", [(1, 5), (1, 301), (7, 7), (14, 33)])
 @pytest.mark.parametrize("kind", ["rows", "flat"])
-def test_whole_vectors_are_read_and_written_within_arrays(share, pruned, carry_out, strides, size, kind):
+@pytest.mark.parametrize("taps", [1, 4])
+def test_whole_vectors_are_read_and_written_within_arrays(share, pruned, carry_out, taps, strides, size, kind):
     from tests.fuzz.guard import guarded, guarded_copy
 
     rng, (H, W), channels = np.random.default_rng(0), size, 5
     out = [(n - 1) // s + 1 for n, s in zip(size, strides, strict=True)]
-    shape = Shape2D(N=2, C=channels, H=H, W=W, M=3, OH=out[0], OW=out[1], strides=strides)
-    tiling = Tiling(1, 3, 8, kind, 2, stride_h=strides[0])
-    w, x = pruned(rng, (3, channels, 1, 1), 0.7), rng.standard_normal((2, channels, H, W)).astype(np.float32)
+    begin, end, kernel = (0, taps // 2), (0, (taps - 1) // 2), (1, taps)
+    shape = Shape2D(2, channels, H, W, 3, out[0], out[1], kernel, strides, begin=begin)
+    tiling = Tiling(1, 3, 8, kind, 2, kernel, strides[0])
+    w, x = pruned(rng, (3, channels, *kernel), 0.7), rng.standard_normal((2, channels, H, W)).astype(np.float32)
     stream = make_stream(matrix_of(share(w, (0,), "rows", np.uint8), (0,), "w"), channels, 1, tiling, 1)
     kernel = Conv(shape, tiling, stream, *affine(Epilogue(), 3, None), np.array([-np.inf, np.inf], np.float32), 1)
     y, residual = guarded((2, 3, *out), np.float32), rng.standard_normal((2, 3, *out)).astype(np.float32)
     carry_out(kernel, guarded_copy(x), y, guarded_copy(residual))
-    np.testing.assert_allclose(y, conv.reference(x, w, strides=strides) + residual, rtol=1e-5, atol=1e-5)
+    want = conv.reference(x, w, strides=strides, pads=(*begin, *end)) + residual
+    np.testing.assert_allclose(y, want, rtol=1e-5, atol=1e-5)
 
 
 STRIDED = Shape2D(N=1, C=256, H=1, W=32, M=256, OH=1, OW=16, strides=(1, 2))
