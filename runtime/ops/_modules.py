@@ -116,7 +116,7 @@ MODULES: Mapping[str, tuple[str, ...]] = {
     "Not": ("logical",),
     "OneHot": ("generate",),
     "Or": ("logical",),
-    "PRelu": ("arithmetic",),
+    "PRelu": ("arithmetic", "lower_elementwise"),
     "Pad": ("pad",),
     "Pow": ("arithmetic", "lower_elementwise"),
     "QLinearConv": ("integer_product", "lower_quantized"),

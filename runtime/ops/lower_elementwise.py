@@ -49,6 +49,14 @@ def lower_logistic(site: Site) -> Kernel | None:
     return lower_sigmoid(site)
 
 
+@lowering("PRelu", kernel="element by element")
+def lower_slopes(site: Site) -> Kernel | None:
+    """Element by element, where slopes are those of channels."""
+    from ..kernels.prelu import lower_prelu
+
+    return lower_prelu(site)
+
+
 @lowering("BatchNormalization", kernel="scale and shift in place")
 def lower_normalization(site: Site) -> Kernel | None:
     """Scale and shift in place."""
