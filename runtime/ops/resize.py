@@ -5,15 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ...format_spec.errors import PlanError
 from ._dtypes import saturate
-from ._registry import Shaped, operator
+from ._registry import Shaped, lowering, operator
 from ._room import check_room
 from ._shapes import Shape, Types, Values, constant, given, infers, positive_axes
+
+if TYPE_CHECKING:
+    from ..plan.step import Kernel, Site
 
 MIDDLE = 1e-6
 """What two distances to the nearest elements may differ by and still count as equal: ONNX Runtime's number."""
@@ -136,6 +139,12 @@ def _nearest(x: np.ndarray, mode: str) -> np.ndarray:
     return np.where(in_the_middle, below + (mode == "round_prefer_ceil"), np.floor(x + 0.5))
 
 
+def nearest_taps(resized: ResizedAxis, coordinates: str, nearest_mode: str) -> np.ndarray:
+    """The input element, int64, that each output element is."""
+    x = resized.coordinates(coordinates)
+    return np.clip(_nearest(x, nearest_mode), 0, resized.length - 1).astype(np.int64)
+
+
 def _linear(distance: np.ndarray) -> np.ndarray:
     return np.maximum(0, 1 - distance)
 
@@ -219,8 +228,7 @@ def resize(
             continue
         x = resized.coordinates(coordinate_transformation_mode)
         if mode == "nearest":
-            taps = np.clip(_nearest(x, nearest_mode), 0, resized.length - 1).astype(np.int64)
-            result = np.take(result, taps, axis=resized.axis)
+            result = np.take(result, nearest_taps(resized, coordinate_transformation_mode, nearest_mode), axis=resized.axis)
         else:
             a = cubic_coeff_a if mode == "cubic" else None
             taps, weights = _taps(x, resized, cubic_coeff_a=a, antialias=antialias, exclude_outside=exclude_outside)
@@ -229,3 +237,17 @@ def resize(
             outside = ((x < 0) | (x > resized.length - 1)).reshape(-1, *[1] * (X.ndim - resized.axis - 1))
             result = np.where(outside, result.dtype.type(extrapolation_value), result)
     return saturate(result, X.dtype)
+
+
+@lowering("Resize", kernel="planes to their nearest elements")
+def lower(site: Site) -> Kernel | None:
+    """Choose the nearest elements plane by plane."""
+    from ..kernels.nearest import lower_nearest
+
+    x, given = site.type(0), {**resize.defaults, **site.node.attributes}
+    coordinates, policy = given["coordinate_transformation_mode"], given["keep_aspect_ratio_policy"]
+    if x is None or given["mode"] != "nearest" or coordinates == "tf_crop_and_resize":
+        return None
+    axes = {"axes": given["axes"], "coordinate_transformation_mode": coordinates, "keep_aspect_ratio_policy": policy}
+    plan = resized_axes(x[1], None, site.array(2), site.array(3), **axes)
+    return lower_nearest(site, plan, coordinates, given["nearest_mode"])
