@@ -95,6 +95,20 @@ def lower_global_average(site: Site) -> Kernel | None:
     return mean_of_rows(prod(x[1][:2]), prod(x[1][2:]), site.threads)
 
 
+def lower_mean(site: Site) -> Kernel | None:
+    """A kernel for a float32 ReduceMean over the last axes."""
+    from ..ops.reduction import reduced_axes
+
+    x, axes = site.type(0), site.array(1)
+    if x is None or x[0] != np.float32 or 0 in x[1] or (site.type(1) is not None and axes is None):
+        return None
+    gone, rank = reduced_axes(len(x[1]), axes, site.node.attribute("noop_with_empty_axes", 0)), len(x[1])
+    kept = rank - len(gone)
+    if not gone or sorted(gone) != [*range(kept, rank)]:
+        return None
+    return mean_of_rows(prod(x[1][:kept]), prod(x[1][kept:]), site.threads)
+
+
 def lower_softmax(site: Site) -> Kernel | None:
     """A kernel for a float32 Softmax along elements that follow one another."""
     x = site.type(0)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ._registry import lowering
-from .global_pooling import averages_planes
 
 if TYPE_CHECKING:
     from ..plan.step import Kernel, Site
@@ -27,12 +26,12 @@ def lower_global(site: Site) -> Kernel | None:
     return lower_global_average(site)
 
 
-@lowering("ReduceMean", kernel="planes row by row")
+@lowering("ReduceMean", kernel="row by row")
 def lower_mean(site: Site) -> Kernel | None:
-    """Average plane by plane, where it is planes that are averaged: so torch exports its pools over everything."""
-    from ..kernels.rowwise import lower_global_average
+    """Average row by row, where rows lie in memory one after another."""
+    from ..kernels.rowwise import lower_mean
 
-    return lower_global_average(site) if averages_planes(site) else None
+    return lower_mean(site)
 
 
 @lowering("LRN", kernel="runs of positions")

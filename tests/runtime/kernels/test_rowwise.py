@@ -8,8 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tersor.format_spec.graph import Node
-from tersor.runtime.kernels.rowwise import lower_global_average, lower_softmax
-from tersor.runtime.plan.step import Site
+from tersor.format_spec.tensors import DenseTensor
+from tersor.runtime.kernels.rowwise import lower_global_average, lower_mean, lower_softmax
+from tersor.runtime.ops.reduction import reduce_mean
+from tersor.runtime.plan.step import Kernel, Site
 from tersor.runtime.plan.workers import Workers
 
 F32 = np.dtype(np.float32)
@@ -21,6 +23,32 @@ def test_mean_of_planes(both, shape, threads):
     x = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
     got, want = both(lower_global_average, Node("GlobalAveragePool", "mean", ("x",), ("y",)), x, threads)
     np.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-6)
+
+
+def mean_of(x: np.ndarray, axes: tuple[int, ...] | None, **given: int) -> tuple[Kernel | None, np.ndarray]:
+    """The kernel of a ReduceMean, and what the reference gives."""
+    listed = None if axes is None else np.array(axes, np.int64)
+    want = reduce_mean.reference(x, listed, **given)
+    types = [(F32, x.shape)] if listed is None else [(F32, x.shape), (np.dtype(np.int64), listed.shape)]
+    constants = {} if listed is None else {1: DenseTensor.of(listed)}
+    node = Node("ReduceMean", "mean", ("x", "axes")[: len(types)], ("y",), given)
+    return lower_mean(Site(node, tuple(types), ((F32, want.shape),), constants)), want
+
+
+@pytest.mark.parametrize("keepdims", [0, 1])
+@pytest.mark.parametrize("axes", [None, (-1,), (3,), (2, 3), (3, 1, 2), (0, 1, 2, 3)])
+def test_means_over_the_last_axes(axes, keepdims):
+    x = np.random.default_rng(0).standard_normal((2, 3, 5, 70)).astype(np.float32)
+    kernel, want = mean_of(x, axes, keepdims=keepdims)
+    assert kernel is not None
+    got = np.full(want.shape, np.nan, np.float32)
+    kernel.run([x], [got], np.zeros(0, np.uint8), Workers(1))
+    np.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(("axes", "noop"), [((1,), 0), ((0, 2), 0), ((), 1)])
+def test_other_means_are_left_to_the_reference(axes, noop):
+    assert mean_of(np.ones((2, 3, 4), np.float32), axes, noop_with_empty_axes=noop)[0] is None
 
 
 @given(rows=st.integers(1, 5), elements=st.integers(1, 300), spread=st.sampled_from([0.1, 3, 300]), seed=st.integers(0, 99))
