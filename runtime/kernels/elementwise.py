@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -13,6 +13,9 @@ from ..plan.workers import Workers
 
 Fill: TypeAlias = "Callable[..., Any]"
 """(output, *inputs, **attributes): computes into the output."""
+
+Slices: TypeAlias = "tuple[slice, ...]"
+"""A part of an array, axis by axis."""
 
 
 def _relu(out: np.ndarray, x: np.ndarray) -> None:
@@ -133,5 +136,19 @@ def lower_batchnorm(site: Site) -> Kernel | None:
         assert out is not None
         np.multiply(value, scale, out=out)
         np.add(out, shift, out=out)
+
+    return Kernel("numpy", run, (0,))
+
+
+def fill_around(inner: Slices, outer: Slices, borders: Sequence[Slices], filler: np.ndarray) -> Kernel:
+    """What copies a part of an array, ``inner``, to a part of a larger one, ``outer``, and ``filler`` to its ``borders``."""
+
+    def run(inputs: Arrays, outputs: Arrays, scratch: np.ndarray, workers: Workers) -> None:
+        x, out = inputs[0], outputs[0]
+        assert x is not None
+        assert out is not None
+        for border in borders:
+            out[border] = filler
+        out[outer] = x[inner]
 
     return Kernel("numpy", run, (0,))

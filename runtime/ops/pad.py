@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from ...format_spec.errors import PlanError
 from ._padding import pad_axes
-from ._registry import Shaped, operator
+from ._registry import Shaped, lowering, operator
 from ._shapes import Shape, Types, Values, constant, given, infers, positive_axes
+
+if TYPE_CHECKING:
+    from ..plan.step import Kernel, Site
 
 MODES = ("constant", "reflect", "edge", "wrap")
 
@@ -65,3 +68,19 @@ def pad(
         filler = data.dtype.type(0) if constant_value is None or constant_value.size == 0 else constant_value.reshape(())
         return pad_axes(cropped, added, constant_values=filler)
     return pad_axes(cropped, added, mode=mode)
+
+
+@lowering("Pad", kernel="numpy in place")
+def lower(site: Site) -> Kernel | None:
+    """Fill the borders of the output, and copy what is between them, where everything but the input is constant."""
+    from ..kernels.elementwise import fill_around
+
+    x, pads, value, axes = site.type(0), site.array(1), site.array(2), site.array(3)
+    known = all(site.type(index) is None or index in site.constants for index in (1, 2, 3))
+    if x is None or x[0] != np.float32 or pads is None or not known or site.node.attribute("mode", "constant") != "constant":
+        return None
+    parts = [_parts(size, *width) for size, width in zip(x[1], _widths(len(x[1]), pads, axes), strict=True)]
+    outer = tuple(slice(before, n - after) for n, (_, (before, after)) in zip(site.outputs[0][1], parts, strict=True))
+    edges = [(axis, edge) for axis, part in enumerate(outer) for edge in (slice(0, part.start), slice(part.stop, None))]
+    filler = np.zeros((), np.float32) if value is None or value.size == 0 else value.reshape(())
+    return fill_around(tuple(stays for stays, _ in parts), outer, [(*outer[:axis], edge) for axis, edge in edges], filler)

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
 
+from tersor.format_spec.errors import PlanError
 from tersor.format_spec.graph import Node
 from tersor.format_spec.tensors import DenseTensor
 from tersor.runtime.kernels.elementwise import FILLS, lower_batchnorm, lower_elementwise
 from tersor.runtime.ops._registry import find_operator
+from tersor.runtime.ops.pad import lower as pad_lower
+from tersor.runtime.ops.pad import pad
 from tersor.runtime.plan.step import Site
 from tersor.runtime.plan.workers import Workers
 
@@ -88,3 +93,39 @@ def test_batch_normalization(shape):
     statistics = [rng.random(3).astype(np.float32) + 0.5 for _ in range(4)]
     node = Node("BatchNormalization", "bn", ("x", "s", "b", "m", "v"), ("y",), {"epsilon": 1e-3})
     compare(node, [x, *statistics], constants=(1, 2, 3, 4))
+
+
+def padded(x: np.ndarray, pads: np.ndarray, value: np.ndarray | None, axes: np.ndarray | None, **given: str):
+    """The kernel of a Pad, and what the reference gives."""
+    want = pad.reference(x, pads, value, axes, **given)
+    inputs = (x, pads, value, axes)
+    names = tuple("" if a is None else f"i{i}" for i, a in enumerate(inputs))
+    types = tuple(None if a is None else (a.dtype, a.shape) for a in inputs)
+    constants = {i: DenseTensor.of(a) for i, a in enumerate(inputs) if i and a is not None}
+    return pad_lower(Site(Node("Pad", "p", names, ("y",), given), types, ((want.dtype, want.shape),), constants)), want
+
+
+@settings(max_examples=100)
+@given(
+    size=st.lists(st.integers(0, 4), min_size=1, max_size=4),
+    data=st.data(),
+    value=st.sampled_from([None, np.array(2, np.float32), np.array([np.nan], np.float32), np.zeros(0, np.float32)]),
+)
+def test_padding(size, data, value):
+    axes = data.draw(st.permutations(range(len(size))))[: data.draw(st.integers(1, len(size)))]
+    widths = st.lists(st.integers(-3, 4), min_size=2 * len(axes), max_size=2 * len(axes))
+    pads = np.array(data.draw(widths), np.int64)
+    x = np.random.default_rng(0).standard_normal(size).astype(np.float32)
+    try:
+        kernel, want = padded(x, pads, value, np.array(axes, np.int64))
+    except PlanError:
+        assume(False)  # more is cropped than there is
+    assert kernel is not None
+    got = np.full(want.shape, 7, np.float32)
+    kernel.run([x], [got], np.zeros(0, np.uint8), Workers(1))
+    np.testing.assert_array_equal(got, want)
+
+
+def test_padding_by_what_is_there_is_declined():
+    kernel, _ = padded(np.ones((2, 3), np.float32), np.ones(4, np.int64), None, None, mode="edge")
+    assert kernel is None
