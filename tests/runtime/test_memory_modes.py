@@ -20,6 +20,8 @@ from tersor.runtime import load
 from tersor.runtime.encoded import KEPT_ENCODED, least_encoded
 from tersor.runtime.kernels import lower_conv
 from tersor.runtime.kernels.stream import Arrangement
+from tersor.runtime.ops.conv import conv
+from tersor.runtime.ops.conv_transpose import conv_transpose
 
 SHAPE = (2, 3, 9, 9)
 
@@ -68,6 +70,31 @@ def test_same_answers(monkeypatch, network, tmp_path: Path, profile, threads):
     assert kernels["b"].startswith("decoded for conv")
     assert all(kernels[node].startswith("streamed") for node in "cde")
     assert kernels["m"] == "reference"
+
+
+@pytest.mark.parametrize("memory", ["expanded", "streamed"])
+@pytest.mark.parametrize("threads", [1, 2])
+def test_transposed_convolutions_of_a_convolutions_weights(monkeypatch, pruned, tmp_path: Path, threads, memory):
+    monkeypatch.setattr("tersor.runtime.encoded.KEPT_ENCODED", 1)
+    monkeypatch.setattr("tersor.runtime.encoded.DECODED_SHARE", 0)
+    rng, path = np.random.default_rng(0), tmp_path / "net.tersor"
+    strides = ((2, 2), (3, 3), (1, 1))
+    nodes = [Node("Conv", "c", ("x", "w"), ("c",), {"pads": (1, 1, 1, 1)})]
+    for k, steps in enumerate(strides):
+        nodes.append(Node("ConvTranspose", f"t{k}", ("c", "w", "b"), (f"t{k}",), {"strides": steps, "pads": (1, 1, 1, 1)}))
+        nodes.append(Node("Relu", f"y{k}", (f"t{k}",), (f"y{k}",)))
+    x, w, b = (rng.standard_normal(SHAPE) * 2).astype(np.float32), pruned(rng, (8, 3, 3, 3), 0.5), np.ones(3, np.float32)
+    outputs = tuple(Value(f"y{k}", TensorType("float32", ("N", 3, "H", "W"))) for k in range(len(strides)))
+    tensors = {"w": DenseTensor.of(w), "b": DenseTensor.of(b)}
+    graph = Graph("net", (Value("x", TensorType("float32", SHAPE)),), outputs, tuple(nodes), tensors, {}, OPSET)
+    pack(graph, path, Recipe.lossless())
+    hidden = conv.reference(x, w, pads=(1, 1, 1, 1))
+    with load(path, threads=threads, memory=memory) as model:
+        got = model.run({"x": x})
+        assert all("transposed conv" in row.kernel for row in model.plan().rows() if "Transpose" in row.op)
+    for k, steps in enumerate(strides):
+        want = np.maximum(0, conv_transpose.reference(hidden, w, b, strides=steps, pads=(1, 1, 1, 1)))
+        np.testing.assert_allclose(got[f"y{k}"], want, rtol=1e-4, atol=1e-4)
 
 
 def test_a_convolution_that_decodes_its_weights_takes_in_no_pool(monkeypatch, tmp_path: Path):
