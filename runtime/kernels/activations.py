@@ -1,4 +1,4 @@
-"""The error function, GELU, which is made of it, and the logistic function, element by element."""
+"""The error function, GELU, which is made of it, the logistic function and the hyperbolic tangent, element by element."""
 
 from __future__ import annotations
 
@@ -33,6 +33,14 @@ MOST = np.float32(88)
 MINUS_INNER, CUBE = np.float32(-2 * sqrt(2 / pi)), np.float32(0.044715)
 """GELU through tanh is x / (1 + exp(MINUS_INNER * (x + CUBE * x^3)))."""
 
+ALMOST, MINUS_TWO = np.float32(0.625), np.float32(-2)
+"""Up to the first, the hyperbolic tangent is a series; beyond, it is made of an exponential."""
+
+T4, T3, T2, T1, T0 = (
+    np.float32(value) for value in (-5.70498872745e-3, 2.06390887954e-2, -5.37397155531e-2, 1.33314422036e-1, -3.33332819422e-1)
+)
+"""Coefficients of (tanh(x) - x) / x^3 in powers of x^2, near 0, as in the Cephes library's ``tanhf``."""
+
 N5, N4, N3, N2, N1, N0 = (
     np.float32(value) for value in (-5.96761703e-4, 4.99119423e-3, -2.67681349e-2, 1.12819925e-1, -3.76125336e-1, 1.28379166e-1)
 )
@@ -59,6 +67,22 @@ def error_function(x):
 
 
 @jit(fastmath={"contract"})
+def sigmoid(x):
+    """``1 / (1 + exp(-x))`` of a float32, good to three units in the last place; NaN stays NaN."""
+    return ONE / (ONE + exponential(MOST if -x > MOST else -x))
+
+
+@jit(fastmath={"contract"})
+def hyperbolic_tangent(x):
+    """``tanh(x)`` of a float32, good to three units in the last place; NaN stays NaN."""
+    t, s = abs(x), x * x
+    near = ((((T4 * s + T3) * s + T2) * s + T1) * s + T0) * s * x + x
+    falling = exponential(MINUS_TWO * t)
+    beyond = copysign((ONE - falling) / (ONE + falling), x)
+    return beyond if t > ALMOST else near
+
+
+@jit(fastmath={"contract"})
 def _write(kinds, source, target, count):
     """``target`` becomes the function of ``source`` that the length of ``kinds`` says, see :data:`ERF`."""
     x, y = floats_at(source, count), floats_at(target, count)
@@ -72,7 +96,7 @@ def _write(kinds, source, target, count):
             z = MINUS_INNER * (v + CUBE * v * v * v)
             y[i] = v / (ONE + exponential(MOST if z > MOST else z))
         else:
-            y[i] = ONE / (ONE + exponential(MOST if -v > MOST else -v))
+            y[i] = sigmoid(v)
 
 
 @jit

@@ -1,8 +1,8 @@
-"""LSTM, GRU and RNN layers from packed weights: columns of nonzeros, or whole columns, as codebook indices or values."""
+"""LSTM, GRU and RNN layers from packed weights: panels of values, or columns of codebook indices, of nonzeros or whole."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,8 +11,11 @@ from ...format_spec.graph import Node, Tensor
 from ...format_spec.tensors import SharedTensor, from_scan
 from ..plan.step import Arrays, Kernel, Run, Site
 from ..plan.workers import Workers
-from .cells import GRU, GRU_LINEAR, LSTM, RNN, RNN_RELU, Pack, run_direction
+from ._property import made_once
+from .cells import Pack, run_direction
+from .gates import GRU, GRU_LINEAR, LSTM, RNN, RNN_RELU
 from .matrix import check_shared
+from .row_panels import Kinds, lanes_and_many, make_panels, panel_rows
 
 X, W, R, B, LENGTHS, INITIAL_H, INITIAL_C, PEEPHOLES = range(8)
 
@@ -23,8 +26,20 @@ KNOWN = frozenset({"activations", "direction", "hidden_size", "layout", "linear_
 """Attributes that the kernel follows; it leaves layers with others to the reference."""
 
 
+CACHED, MOST_EXPANDED = 2 << 20, 32 << 20
+"""Bytes of float32 values of a matrix that a second-level cache holds, and that shared weights may become, at most: as codes,
+which are looked up one by one, they take five times as long."""
+
+SPARSE = 1 / 24, 1 / 8
+"""Where fewer of the weights are listed, only these are multiplied: of a matrix that a cache holds, and of a larger one, whose
+panels come from further away."""
+
+NO_STARTS, NO_ROWS, NO_CODES, NO_VALUES = (np.empty(0, dtype) for dtype in (np.int64, np.uint32, np.uint8, np.float32))
+NO_PANELS = np.empty((0, 0, 0, 0), np.float32)
+
+
 @dataclass(frozen=True, eq=False)
-class Columns:
+class Packed:
     """Matrices (directions, rows, columns) laid out for :mod:`.cells`, and how many of their ``size`` elements are listed."""
 
     pack: Pack
@@ -38,12 +53,12 @@ class Columns:
 
     @property
     def form(self) -> str:
-        """What the columns hold."""
-        _, rows, codes, _ = self.pack
-        return "sparse" if len(rows) else "shared" if len(codes) else "dense"
+        """What they are."""
+        _, rows, codes, _, _ = self.pack
+        return "columns, sparse" if len(rows) else "columns, shared" if len(codes) else "panels"
 
 
-def pack_columns(tensor: Tensor, name: str, first: int, last: int) -> Columns:
+def pack_matrices(tensor: Tensor, name: str, first: int, last: int) -> Packed:
     """Lay out rows ``first`` to ``last`` of each of the weights (directions, rows, columns) called ``name``.
 
     Raises:
@@ -51,17 +66,18 @@ def pack_columns(tensor: Tensor, name: str, first: int, last: int) -> Columns:
     """
     directions, _, columns = tensor.shape
     size = directions * (last - first) * columns
-    starts = np.arange(directions * columns + 1, dtype=np.int64) * (last - first)
-    no_rows, no_codes = np.empty(0, np.uint32), np.empty(0, np.uint8)
     if isinstance(tensor, SharedTensor):
         check_shared(tensor, name)
-        if tensor.starts is None:
-            codes = from_scan(tensor.codes, tensor.shape, tensor.row_axes, tensor.order)
-            return Columns((starts, no_rows, _by_column(codes, first, last), tensor.codebook), size, size)
-        if tensor.row_axes == (0, 1):
+        expanded = 4 * size // max(1, directions)
+        large, few = expanded > MOST_EXPANDED, SPARSE[expanded > CACHED] * tensor.size
+        if tensor.starts is not None and tensor.row_axes == (0, 1) and (large or len(tensor.codes) < few):
             pack = _pack_sparse(tensor, first, last)
-            return Columns(pack, int(pack[0][-1]), size)
-    return Columns((starts, no_rows, no_codes, _by_column(tensor.dense(), first, last)), size, size)
+            return Packed(pack, int(pack[0][-1]), size)
+        if tensor.starts is None and large:
+            codes = from_scan(tensor.codes, tensor.shape, tensor.row_axes, tensor.order)
+            starts = np.arange(directions * columns + 1, dtype=np.int64) * (last - first)
+            return Packed((starts, NO_ROWS, _by_column(codes, first, last), tensor.codebook, NO_PANELS), size, size)
+    return Packed((NO_STARTS, NO_ROWS, NO_CODES, NO_VALUES, make_panels(tensor.dense()[:, first:last])), size, size)
 
 
 def _by_column(array: np.ndarray, first: int, last: int) -> np.ndarray:
@@ -81,18 +97,18 @@ def _pack_sparse(tensor: SharedTensor, first: int, last: int) -> Pack:
     starts = np.concatenate([[0], np.cumsum(np.bincount(place[order], minlength=directions * columns))]).astype(np.int64)
     # One row more than is read: no rows at all would mean whole columns.
     rows = np.append(within[order] - first, 0).astype(np.uint32)
-    return starts, rows, tensor.codes[order], tensor.codebook
+    return starts, rows, tensor.codes[order], tensor.codebook, NO_PANELS
 
 
 @dataclass(frozen=True, eq=False)
 class Layer:
-    """``bias`` (directions, n) as :func:`run_direction` takes it; ``backwards`` says it of each direction.
+    """``bias`` (directions, 2, n) as :func:`run_direction` takes it; ``backwards`` says it of each direction.
 
     ``layout`` 1 has the batch before the time, and before the directions.
     """
 
     kind: int
-    weights: tuple[Columns, Columns, Columns]
+    weights: tuple[Packed, Packed, Packed]
     bias: np.ndarray
     backwards: Sequence[bool]
     hidden: int
@@ -107,18 +123,25 @@ class Layer:
         for place, index in enumerate((INITIAL_H, INITIAL_C)):
             if index in given:
                 states[:, place] = given[index].swapaxes(0, 1) if self.layout else given[index]
-        outputs = np.empty((len(self.bias), time, batch, self.hidden), np.float32)
-        packs = tuple(columns.pack for columns in self.weights)
+        y, *lasts = results
+        shape = time, len(self.bias), batch, self.hidden
+        outputs = np.empty(shape, np.float32) if y is None or self.layout else y
+        run_direction, kinds, packs = self._kernel
 
         def work(d: int) -> None:
-            run_direction(self.kind, x, packs, self.bias[d], d, self.backwards[d], lengths, states[d], outputs[d])
+            run_direction(kinds, self.kind, x, packs, self.bias[d], d, self.backwards[d], lengths, states[d], outputs)
 
         workers.each(work, len(self.bias))
-        lasts = states.transpose(1, 2, 0, 3) if self.layout else states.swapaxes(0, 1)
-        axes = (2, 1, 0, 3) if self.layout else (1, 0, 2, 3)
-        for value, result in zip((outputs.transpose(axes), *lasts), results, strict=False):
+        if y is not None and y is not outputs:
+            np.copyto(y, outputs.transpose(2, 0, 1, 3))
+        for value, result in zip(states.transpose(1, 2, 0, 3) if self.layout else states.swapaxes(0, 1), lasts, strict=False):
             if result is not None:
                 np.copyto(result, value)
+
+    @made_once
+    def _kernel(self) -> tuple[Callable[..., None], Kinds, tuple[Pack, ...]]:
+        """What runs a direction, and arguments that are always the same."""
+        return run_direction.once(), lanes_and_many(), tuple(weights.pack for weights in self.weights)
 
 
 def lower_recurrent(site: Site) -> Kernel | None:
@@ -136,9 +159,9 @@ def lower_recurrent(site: Site) -> Kernel | None:
     directions, height, hidden = r.shape
     gated = 2 * hidden if node.op_type == "GRU" else height
 
-    def pack(index: int, tensor: Tensor, first: int, last: int) -> Columns:
+    def pack(index: int, tensor: Tensor, first: int, last: int) -> Packed:
         name = node.inputs[index]
-        return site.prepare(("recurrent", name, first, last), lambda: pack_columns(tensor, name, first, last))
+        return site.prepare(("recurrent", name, first, last), lambda: pack_matrices(tensor, name, first, last))
 
     weights = pack(W, w, 0, height), pack(R, r, 0, gated), pack(R, r, gated, height)
     backwards = [node.attribute("direction", "forward") == "reverse", True][:directions]
@@ -146,7 +169,7 @@ def lower_recurrent(site: Site) -> Kernel | None:
     layer = Layer(kind, weights, joined, backwards, hidden, node.attribute("layout", 0))
     reads = tuple(index for index in (X, LENGTHS, INITIAL_H, INITIAL_C) if site.type(index) is not None)
     return Kernel(
-        f"{node.op_type.lower()} from columns, {weights[1].form}",
+        f"{node.op_type.lower()} from {weights[1].form}",
         _runner(layer, reads),
         reads=reads,
         macs=x[1][0] * x[1][1] * (w.size + r.size),
@@ -170,14 +193,14 @@ def _kind(node: Node) -> int | None:
 
 
 def _join_bias(op_type: str, bias: np.ndarray | None, directions: int, height: int, hidden: int) -> np.ndarray:
-    """Both biases of the gates added up; a GRU's candidate keeps its recurrent one, (directions, H), behind the others."""
-    if bias is None:
-        bias = np.zeros((directions, 2 * height), np.float32)
-    inner, recurrent = bias[:, :height], bias[:, height:]
-    if op_type != "GRU":
-        return inner + recurrent
-    gates, apart = recurrent[:, : 2 * hidden], recurrent[:, 2 * hidden :]
-    return np.concatenate([inner[:, : 2 * hidden] + gates, inner[:, 2 * hidden :], apart], axis=1)
+    """(directions, 2, rows of panels): both biases of the gates added up; of a GRU's candidate, the recurrent one is behind."""
+    joined = np.zeros((directions, 2, -(-height // panel_rows()) * panel_rows()), np.float32)
+    if bias is not None:
+        apart = height - hidden if op_type == "GRU" else height
+        joined[:, 0, :height] = bias[:, :height]
+        joined[:, 0, :apart] += bias[:, height : height + apart]
+        joined[:, 1, : height - apart] = bias[:, height + apart :]
+    return joined
 
 
 def _runner(layer: Layer, reads: Sequence[int]) -> Run:

@@ -7,9 +7,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tersor.format_spec.graph import Graph, Node, Tensor, TensorType, Value
-from tersor.format_spec.tensors import DenseTensor
+from tersor.format_spec.tensors import DenseTensor, SharedTensor
+from tersor.runtime.kernels import recurrent
 from tersor.runtime.model import Model
 from tersor.runtime.ops._registry import operators
 
@@ -44,7 +47,7 @@ FORMS = [("LSTM", {}), ("GRU", {}), ("GRU", {"linear_before_reset": 1}), ("RNN",
 
 
 @pytest.mark.parametrize("direction", ["forward", "reverse", "bidirectional"])
-@pytest.mark.parametrize("kind", ["dense", "shared", "sparse rows", "sparse columns"])
+@pytest.mark.parametrize("kind", ["dense", "shared", "sparse rows", "sparse columns", "shared, in panels", "sparse, in panels"])
 @pytest.mark.parametrize(("op_type", "attributes"), FORMS)
 def test_every_form_of_weights(
     op_type: str,
@@ -53,13 +56,15 @@ def test_every_form_of_weights(
     direction: str,
     share: Callable[..., Tensor],
     pruned: Callable[..., np.ndarray],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(recurrent, *(("SPARSE", (0, 0)) if "panels" in kind else ("MOST_EXPANDED", 0)))
     count = 2 if direction == "bidirectional" else 1
-    for time, batch, inputs, size in [(1, 1, 1, 1), (5, 3, 7, 6), (3, 1, 4, 17)]:
+    for time, batch, inputs, size in [(1, 1, 1, 1), (5, 3, 7, 6), (3, 1, 4, 17), (30, 1, 2, 33), (2, 27, 3, 22)]:
         rng = np.random.default_rng(time + size)
 
         def weight(*shape: int, rng: np.random.Generator = rng) -> Tensor:
-            array = pruned(rng, shape, 0.4 if "sparse" in kind else 1.0) / 2
+            array = pruned(rng, shape, 0.4 if "sparse" in kind else 1.0) / 4
             if kind == "dense":
                 return DenseTensor.of(array)
             return share(array, (0, 1), "columns" if "columns" in kind else "rows", np.uint8, sparse="sparse" in kind)
@@ -70,8 +75,8 @@ def test_every_form_of_weights(
         given = {"x": rng.standard_normal((time, batch, inputs)).astype(np.float32)}
         names = "x w r b  h0 c0" if op_type == "LSTM" else "x w r b  h0"
         given |= {name: rng.standard_normal((count, batch, size)).astype(np.float32) for name in names.split()[4:]}
-        form = kind.split()[0]
-        compare(op_type, tensors, given, names, f"{op_type.lower()} from columns, {form}", direction=direction, **attributes)
+        form = "panels" if kind == "dense" or "panels" in kind else f"columns, {kind.split()[0]}"
+        compare(op_type, tensors, given, names, f"{op_type.lower()} from {form}", direction=direction, **attributes)
 
 
 def layer(op_type: str, rng: np.random.Generator, count: int = 1) -> tuple[Tensors, Inputs]:
@@ -82,11 +87,46 @@ def layer(op_type: str, rng: np.random.Generator, count: int = 1) -> tuple[Tenso
     return tensors, {"x": rng.standard_normal((4, 2, 3)).astype(np.float32)}
 
 
+@given(
+    form=st.sampled_from(FORMS),
+    direction=st.sampled_from(["forward", "reverse", "bidirectional"]),
+    sizes=st.tuples(st.integers(0, 60), st.integers(0, 9), st.integers(0, 20), st.integers(1, 70)),
+    lengths=st.booleans(),
+    layout=st.integers(0, 1),
+    seed=st.integers(0, 99),
+)
+@settings(max_examples=60, deadline=None)
+def test_any_geometry(
+    form: tuple[str, dict[str, Any]], direction: str, sizes: tuple[int, ...], lengths: bool, layout: int, seed: int
+) -> None:
+    (op_type, attributes), (time, batch, inputs, size) = form, sizes
+    rng, count, rows = np.random.default_rng(seed), 2 if direction == "bidirectional" else 1, GATES[form[0]] * sizes[3]
+    shapes = {"w": (count, rows, inputs), "r": (count, rows, size), "b": (count, 2 * rows)}
+    tensors: Tensors = {n: DenseTensor.of(rng.standard_normal(s).astype(np.float32) / 8) for n, s in shapes.items()}
+    given = {"x": rng.standard_normal((batch, time, inputs) if layout else (time, batch, inputs)).astype(np.float32)}
+    if lengths:
+        given["n"] = rng.integers(0, time + 1, batch).astype(np.int32)
+    names = "x w r b n" if lengths else "x w r b"
+    kernel = f"{op_type.lower()} from panels"
+    compare(op_type, tensors, given, names, kernel, direction=direction, layout=layout, **attributes)
+
+
+def test_large_and_sparse_weights_stay_codes(share: Callable[..., Tensor], pruned: Callable[..., np.ndarray]) -> None:
+    rng = np.random.default_rng(6)
+    few = share(pruned(rng, (1, 64, 64), 0.02), (0, 1), "rows", np.uint8, sparse=True)
+    assert recurrent.pack_matrices(few, "r", 0, 64).form == "columns, sparse"
+    many = share(pruned(rng, (1, 64, 64), 0.5), (0, 1), "rows", np.uint8, sparse=True)
+    assert recurrent.pack_matrices(many, "r", 0, 64).form == "panels"
+    codes, codebook = np.zeros(4096 * 2049, np.uint8), np.ones(1, np.float32)
+    large = SharedTensor(codebook.dtype, (1, 4096, 2049), (0, 1), "rows", None, None, codes, codebook)
+    assert recurrent.pack_matrices(large, "r", 0, 4096).form == "columns, shared"
+
+
 @pytest.mark.parametrize(("op_type", "attributes"), FORMS)
 def test_states_and_bias_may_be_left_out(op_type: str, attributes: dict[str, Any]) -> None:
     tensors, inputs = layer(op_type, np.random.default_rng(0))
     del tensors["p"]
-    compare(op_type, tensors, inputs, "x w r", f"{op_type.lower()} from columns", **attributes)
+    compare(op_type, tensors, inputs, "x w r", f"{op_type.lower()} from panels", **attributes)
 
 
 @pytest.mark.parametrize(("op_type", "attributes"), FORMS)
@@ -94,7 +134,7 @@ def test_sequences_end_where_their_lengths_say(op_type: str, attributes: dict[st
     tensors, inputs = layer(op_type, np.random.default_rng(2), 2)
     del tensors["p"]
     inputs["n"] = np.array([4, 1], np.int32)
-    kernel = f"{op_type.lower()} from columns"
+    kernel = f"{op_type.lower()} from panels"
     compare(op_type, tensors, inputs, "x w r  n", kernel, direction="bidirectional", **attributes)
 
 
@@ -103,14 +143,14 @@ def test_the_batch_may_come_first(op_type: str, attributes: dict[str, Any]) -> N
     tensors, inputs = layer(op_type, np.random.default_rng(3))
     del tensors["p"]
     inputs["h0"] = np.random.default_rng(4).standard_normal((4, 1, 2)).astype(np.float32)
-    compare(op_type, tensors, inputs, "x w r   h0", f"{op_type.lower()} from columns", layout=1, **attributes)
+    compare(op_type, tensors, inputs, "x w r   h0", f"{op_type.lower()} from panels", layout=1, **attributes)
 
 
 @pytest.mark.parametrize(("op_type", "activations"), [("RNN", ("Relu",)), ("RNN", ("tanh",)), ("GRU", ("Sigmoid", "Tanh"))])
 def test_activations_may_be_spelt_out(op_type: str, activations: tuple[str, ...]) -> None:
     tensors, inputs = layer(op_type, np.random.default_rng(5))
     del tensors["p"]
-    compare(op_type, tensors, inputs, "x w r", f"{op_type.lower()} from columns", activations=activations)
+    compare(op_type, tensors, inputs, "x w r", f"{op_type.lower()} from panels", activations=activations)
 
 
 @pytest.mark.parametrize(
