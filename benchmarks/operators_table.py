@@ -18,7 +18,7 @@ from tersor.converters.normalise import NEWEST, OLDEST
 from tersor.format_spec.graph import OPSET
 from tersor.format_spec.records import DTYPE_IDS
 from tersor.runtime.ops._registry import Operator, find_lowering, operators
-from tersor.runtime.plan.storage import VIEWS
+from tersor.runtime.plan.storage import PARTS, VIEWS
 
 _FAMILIES = (
     ("float", ("float16", "float32", "float64")),
@@ -37,7 +37,7 @@ Models of opset {OLDEST} to {NEWEST} are read; graphs are kept at opset {OPSET} 
 that defined the operator as it is at {OPSET}. *Elements* are the types of its main input that run: those of the definition that
 numpy has. `float` is 16, 32 and 64 bits wide, `int` and `uint` 8 to 64, `complex` 64 and 128. A *kernel* serves the elements
 in brackets where the shapes are known before the run and its own conditions hold; everything else, and every operator without
-one, runs on the numpy reference. A *view* takes no step where it leaves the order of the elements alone.
+one, runs on the numpy reference. A *view* takes no step where its elements lie together in its input, in order.
 `tersor inspect --plan FILE` names what each step of a model runs on. *Refused* are attributes of the definition, or all but one
 value of them.
 
@@ -100,7 +100,7 @@ def kernels(name: str) -> str:
     """What may run instead of the reference."""
     lowered = find_lowering(name)
     found = [f"{lowered.kernel} ({lowered.elements})"] if lowered else []
-    return ", ".join((["view"] if name in VIEWS else []) + found)
+    return ", ".join((["view"] if name in VIEWS | PARTS else []) + found)
 
 
 def elements(schema: defs.OpSchema) -> str:

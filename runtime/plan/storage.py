@@ -1,5 +1,5 @@
-"""Where values live: views share their source's memory, the parts of a concatenation are produced inside it, and a convolution
-that adds a value nobody needs afterwards writes over it."""
+"""Where values live: views and parts share their source's memory, the parts of a concatenation are produced inside it, and a
+convolution that adds a value nobody needs afterwards writes over it."""
 
 from __future__ import annotations
 
@@ -8,12 +8,19 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from math import prod
 
+import numpy as np
+from numpy.lib.stride_tricks import as_strided
+
 from ...format_spec.graph import Node
+from ..ops._registry import find_operator
 from .facts import Facts
 from .fusion import Draft
 
 VIEWS = frozenset({"Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity", "Dropout", "Transpose"})
 """Operators whose output can be its input's elements, in the same order."""
+
+PARTS = frozenset({"Slice", "Split"})
+"""Operators whose outputs can be some of their input's elements, that lie together."""
 
 
 @dataclass
@@ -46,6 +53,9 @@ def place(drafts: Sequence[Draft], outputs: Collection[str], facts: Facts) -> St
         if _is_view(draft.node, readers, facts):
             storage.places[draft.outputs[0]] = (draft.node.inputs[0], 0)
             storage.vanished.add(position)
+        elif draft.node.op_type in PARTS and (starts := _parts_of_input(draft.node, facts)) is not None:
+            storage.places.update({name: (draft.node.inputs[0], start) for name, start in starts.items()})
+            storage.vanished.add(position)
         elif _overwrites_residual(position, drafts, storage, producer, outputs, facts):
             storage.places[draft.outputs[0]] = (draft.epilogue.residual, 0)
         elif draft.node.op_type == "Concat":
@@ -64,6 +74,23 @@ def _is_view(node: Node, readers: Counter[str], facts: Facts) -> bool:
     if node.op_type == "Dropout":
         return not any(node.inputs[2:])
     return node.op_type != "Transpose" or _keeps_order(node, facts)
+
+
+def _parts_of_input(node: Node, facts: Facts) -> dict[str, int] | None:
+    """The element of its input at which each output begins, or ``None`` when the elements of one do not lie together."""
+    source, *others = node.inputs
+    given, made = facts.type(source), [facts.type(name) for name in node.outputs if name]
+    if given is None or not all(shaped is not None and prod(shaped[1]) for shaped in made):
+        return None
+    if not all(facts.constant(name) for name in others if name):
+        return None
+    shape = given[1]
+    strides = [prod(shape[axis + 1 :]) for axis in range(len(shape))]
+    whole = as_strided(np.zeros(1, np.uint8), shape, strides)  # a byte an element, of which none is read
+    found = find_operator(node)(whole, *(facts.array(name) if name else None for name in others), **node.attributes)
+    if not all(part.flags.c_contiguous for part in found):
+        return None
+    return {name: part.ctypes.data - whole.ctypes.data for name, part in zip(node.outputs, found, strict=False) if name}
 
 
 def _overwrites_residual(
