@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from contextvars import ContextVar
 from math import prod
 
@@ -12,14 +11,19 @@ from ...format_spec.limits import DEFAULT_LIMITS, Limits
 _limits: ContextVar[Limits] = ContextVar("limits of references", default=DEFAULT_LIMITS)
 
 
-@contextmanager
-def room_within(limits: Limits) -> Iterator[None]:
+class room_within:  # noqa: N801  # read as a function; a generator takes several times as long to enter and leave
     """References that run in the block have the room that ``limits`` leave."""
-    token = _limits.set(limits)
-    try:
-        yield
-    finally:
-        _limits.reset(token)
+
+    __slots__ = ("_limits", "_token")
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+
+    def __enter__(self) -> None:
+        self._token = _limits.set(self._limits)
+
+    def __exit__(self, *error: object) -> None:
+        _limits.reset(self._token)
 
 
 def check_room(shape: Sequence[int], itemsize: int = 8) -> None:

@@ -78,8 +78,9 @@ class Execution:
         """
         values = self._values.copy()
         self._bind(values, inputs, out)
-        for part in self._parts:
-            part.run(values, workers)
+        with np.errstate(all="ignore"):  # once: it takes as long as a small step
+            for part in self._parts:
+                part.run(values, workers)
         results = {}
         for name, index, handed in self._outputs:
             value = values[index]

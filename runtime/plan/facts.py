@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from math import prod
 from operator import index
+from types import TracebackType
 
 import numpy as np
 
@@ -215,18 +216,25 @@ def apply(found: Operator, node: Node, inputs: Sequence[np.ndarray | None], limi
         raise LimitError(f"node {node.label!r} ({node.op_type}) asks for more memory than there is") from error
 
 
-@contextmanager
-def misfits(node: Node) -> Iterator[None]:
+class misfits:  # noqa: N801  # read as a function; a generator takes several times as long to enter and leave
     """Say of ``node`` what goes wrong in the block.
 
     Raises:
         PlanError: its inputs, or its attributes, do not fit together.
     """
-    try:
-        yield
-    except PlanError as error:
-        if str(error).startswith("node "):
-            raise
-        raise PlanError(f"node {node.label!r} ({node.op_type}): {error}") from error
-    except NUMPY_ERRORS as error:
-        raise PlanError(f"node {node.label!r} ({node.op_type}) cannot run: {error}") from error
+
+    __slots__ = ("_node",)
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+
+    def __enter__(self) -> None:
+        """Begin the block."""
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        """End it."""
+        node = self._node
+        if isinstance(error, PlanError) and not str(error).startswith("node "):
+            raise PlanError(f"node {node.label!r} ({node.op_type}): {error}") from error
+        if isinstance(error, NUMPY_ERRORS):
+            raise PlanError(f"node {node.label!r} ({node.op_type}) cannot run: {error}") from error

@@ -11,7 +11,7 @@ from ...format_spec.graph import Node
 from ...format_spec.limits import Limits
 from ..ops._registry import find_operator
 from ..ops._subgraph import Closure
-from .facts import apply, apply_within, misfits
+from .facts import apply, apply_within
 from .step import CHANNEL_AXIS, Arrays, Epilogue, Kernel
 from .workers import Workers
 
@@ -34,8 +34,7 @@ def reference_kernel(node: Node, outputs: Sequence[str], epilogue: Epilogue, lim
                 if value.shape != result.shape:
                     made = f"an output of shape {value.shape}, where {result.shape} is due"
                     raise PlanError(f"node {node.label!r} ({node.op_type}) makes {made}")
-                with misfits(node):
-                    np.copyto(result, apply_epilogue(value, node, epilogue, residual))
+                np.copyto(result, apply_epilogue(value, node, epilogue, residual))
 
     return Kernel("subgraph" if _calls(node) else "reference", run, reads=tuple(range(inputs)))
 

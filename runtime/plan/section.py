@@ -28,15 +28,18 @@ class Placed:
 
     def arrays(self, values: Values) -> tuple[Values, Values]:
         """(inputs, outputs)."""
-        read, written = ([values[i] if i >= 0 else None for i in slots] for slots in (self.step.inputs, self.step.outputs))
-        return read, written
+        step = self.step
+        return [values[i] if i >= 0 else None for i in step.inputs], [values[i] if i >= 0 else None for i in step.outputs]
 
     def run(self, values: Values, workers: Workers) -> None:
-        """Run the step by its kernel, without numpy's warnings; arrays that it makes become values."""
-        with np.errstate(all="ignore"), misfits(self.step.node):
-            made = self.step.kernel.run(*self.arrays(values), self.scratch, workers)
-        for index, value in zip(self.step.outputs, made or (), strict=False):
-            _keep(values, index, value)
+        """Run the step by its kernel; arrays that it makes become values."""
+        step = self.step
+        read, written = self.arrays(values)
+        with misfits(step.node):
+            made = step.kernel.run(read, written, self.scratch, workers)
+        if made is not None:
+            for index, value in zip(step.outputs, made, strict=False):
+                _keep(values, index, value)
         workers.finished(self.number)
 
 
