@@ -15,8 +15,8 @@ TOGETHER = 24
 """Vectors of inputs that are multiplied at once, about: what becomes of them stays in a cache until their steps come."""
 
 Pack: TypeAlias = "tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]"
-"""(starts, rows, codes, codebook, panels) of matrices (directions, rows, columns): panels as :mod:`.row_panels` has them, unless
-they are empty. Then columns are walked: column c of direction d is at ``starts[d * columns + c]`` to the next start. Where
+"""(starts, rows, codes, codebook, panels) of matrices (directions, rows, columns): panels as :mod:`.row_panels` has them,
+unless they are empty. Then columns are walked: column c of direction d is at ``starts[d * columns + c]`` to the next start. Where
 ``rows`` is empty every row is there."""
 
 
