@@ -16,8 +16,8 @@ TOGETHER = 24
 
 Pack: TypeAlias = "tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]"
 """(starts, rows, codes, codebook, panels) of matrices (directions, rows, columns): panels as :mod:`.row_panels` has them,
-unless they are empty. Then columns are walked: column c of direction d is at ``starts[d * columns + c]`` to the next start. Where
-``rows`` is empty every row is there."""
+unless they are empty. Then columns are walked: column c of direction d is at ``starts[d * columns + c]`` to the next start.
+Where ``rows`` is empty every row is there."""
 
 
 @jit

@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from ..ops.batch_normalization import scale_and_shift
+from ..ops.slice import slice_index
 from ..plan.step import Arrays, Kernel, Site
 from ..plan.workers import Workers
 
@@ -118,6 +119,23 @@ def lower_elementwise(site: Site) -> Kernel | None:
         fill(outputs[0], *inputs, **attributes)
 
     return Kernel("numpy", run, tuple(range(len(site.inputs))))
+
+
+def lower_slice(site: Site) -> Kernel | None:
+    """A copy of what lies within constant bounds."""
+    data, places = site.type(0), [i for i in range(1, 5) if site.type(i) is not None]
+    bounds = {i: array for i in places if (array := site.array(i)) is not None}
+    if data is None or len(bounds) < len(places):
+        return None
+    index = slice_index(data[1], bounds[1], bounds[2], bounds.get(3), bounds.get(4))
+
+    def run(inputs: Arrays, outputs: Arrays, scratch: np.ndarray, workers: Workers) -> None:
+        value, out = inputs[0], outputs[0]
+        assert value is not None
+        assert out is not None
+        np.copyto(out, value[index])
+
+    return Kernel("numpy", run, (0,))
 
 
 def lower_batchnorm(site: Site) -> Kernel | None:

@@ -155,7 +155,7 @@ MODULES: Mapping[str, tuple[str, ...]] = {
     "Sin": ("trigonometry",),
     "Sinh": ("trigonometry",),
     "Size": ("shape",),
-    "Slice": ("slice",),
+    "Slice": ("lower_elementwise", "slice"),
     "Softmax": ("lower_elementwise", "softmax"),
     "SoftmaxCrossEntropyLoss": ("loss",),
     "Softplus": ("activation",),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..kernels.elementwise import FILLS, lower_batchnorm, lower_elementwise
+from ..kernels.elementwise import FILLS, lower_batchnorm, lower_elementwise, lower_slice
 from ._registry import lowering
 
 if TYPE_CHECKING:
@@ -61,3 +61,9 @@ def lower_slopes(site: Site) -> Kernel | None:
 def lower_normalization(site: Site) -> Kernel | None:
     """Scale and shift in place."""
     return lower_batchnorm(site)
+
+
+@lowering("Slice", kernel="numpy in place", elements="all")
+def lower_part(site: Site) -> Kernel | None:
+    """Copy what lies within bounds that are known."""
+    return lower_slice(site)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tersor.format_spec.errors import PlanError
 from tersor.format_spec.graph import Node
 from tersor.format_spec.tensors import DenseTensor
-from tersor.runtime.kernels.elementwise import FILLS, lower_batchnorm, lower_elementwise
+from tersor.runtime.kernels.elementwise import FILLS, lower_batchnorm, lower_elementwise, lower_slice
 from tersor.runtime.ops._registry import find_operator
 from tersor.runtime.ops.pad import lower as pad_lower
 from tersor.runtime.ops.pad import pad
@@ -126,6 +126,36 @@ def test_padding(size, data, value):
     np.testing.assert_array_equal(got, want)
 
 
+@given(
+    shape=st.lists(st.integers(0, 5), min_size=1, max_size=3),
+    bounds=st.lists(
+        st.tuples(st.integers(-7, 7), st.integers(-7, 7), st.sampled_from([-2, -1, 1, 2, 9])), min_size=3, max_size=3
+    ),
+    dtype=st.sampled_from(["f4", "f8", "i8", "?", "u1"]),
+    count=st.sampled_from([2, 3, 4]),
+)
+def test_slices_within_known_bounds(shape, bounds, dtype, count):
+    x = np.arange(np.prod(shape)).reshape(shape).astype(dtype)
+    starts, ends, steps = (np.array(column[: len(shape)], np.int64) for column in zip(*bounds, strict=True))
+    inputs = [x, starts, ends, np.arange(len(shape))[::-1].copy(), steps][: count + 1]
+    node = Node("Slice", "s", ("x", "s", "e", "a", "d")[: count + 1], ("y",))
+    want = find_operator(node)(*inputs)[0]
+    types = tuple((a.dtype, a.shape) for a in inputs)
+    constants = {i: DenseTensor.of(a) for i, a in enumerate(inputs) if i}
+    kernel, got = lower_slice(Site(node, types, ((want.dtype, want.shape),), constants)), np.empty_like(want)
+    assert kernel is not None
+    kernel.run([x], [got], np.zeros(0, np.uint8), Workers(1))
+    np.testing.assert_array_equal(got, want)
+
+
 def test_padding_by_what_is_there_is_declined():
     kernel, _ = padded(np.ones((2, 3), np.float32), np.ones(4, np.int64), None, None, mode="edge")
     assert kernel is None
+    kernel.run([x], [got], np.zeros(0, np.uint8), Workers(1))
+    np.testing.assert_array_equal(got, want)
+
+
+def test_slices_within_bounds_that_come_with_a_run_are_declined():
+    node, one = Node("Slice", "s", ("x", "s", "e"), ("y",)), (np.dtype(np.int64), (1,))
+    constants = {1: DenseTensor.of(np.array([0]))}
+    assert lower_slice(Site(node, ((F32, (3,)), one, one), ((F32, (2,)),), constants)) is None
