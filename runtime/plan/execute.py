@@ -21,12 +21,14 @@ from .workers import Workers
 class Execution:
     """The memory of one run at a time of ``plan``: an arena, and views into it made once.
 
+    ``lends`` says that outputs which are inputs, or parts of them, are these same arrays: the caller writes to neither.
+
     Raises:
         LimitError: the system has not so much memory.
     """
 
-    def __init__(self, plan: Plan) -> None:
-        self._plan = plan
+    def __init__(self, plan: Plan, *, lends: bool = False) -> None:
+        self._plan, self._lends = plan, lends
         try:
             self._arena = aligned_bytes(plan.arena_bytes)
         except MemoryError as error:
@@ -53,7 +55,10 @@ class Execution:
                 roots[root] = name
         self._handed = [(name, root, shape_of(slots[root]), slots[root].dtype) for root, name in roots.items()]
         owners = set(roots.values())
-        self._outputs = [(name, index, name in owners) for name, index in plan.outputs.items()]
+        self._outputs = [
+            (name, index, name in owners or (self._lends and slots[index].kind == "input"))
+            for name, index in plan.outputs.items()
+        ]
         late = (i for i, slot in enumerate(slots) if slot.root != i and slot.kind in ("input", "output"))
         self._late = [(i, slots[i].root, shape_of(slots[i]), _part_of(slots[i], slots[slots[i].root])) for i in late]
 

@@ -131,7 +131,7 @@ class Body:
         self._lock = RLock()
 
     def __call__(self, arguments: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """The outputs for a value of each input.
+        """The outputs for a value of each input, which they may be, or parts of it.
 
         Raises:
             PlanError: the values do not fit the graph.
@@ -140,7 +140,7 @@ class Body:
         try:
             execution = planned.idle.pop()
         except IndexError:
-            execution = Execution(planned.plan)
+            execution = Execution(planned.plan, lends=True)  # what a loop hands on is not copied in every turn
         names = (value.name for value in self._graph.inputs)
         results = execution.run(dict(zip(names, arguments, strict=True)), {}, self._workers)
         planned.idle.append(execution)

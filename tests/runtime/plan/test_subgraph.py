@@ -120,6 +120,27 @@ def test_a_view_of_a_carried_value_sees_it_though_the_scan_has_no_type(tmp_path)
     check(VIEWED, tmp_path, {"n": np.array(3), "x": x}, {"n": np.array(5), "x": -x})
 
 
+@pytest.mark.parametrize("start", ["x", "r"])
+def test_what_a_loop_hands_on_unchanged_is_the_callers_in_the_end(start, tmp_path):
+    body = """g (int64 n, float[3] x) => (float[3] kept, float[3] last, float[K,3] all) {
+        r = Relu(x)
+        go = Constant <value = bool {1}> ()
+        kept, last, all = Loop(n, go, START, x) <
+          body = b (int64 i, bool c, float[3] h, float[3] s) => (bool co, float[3] ho, float[3] so, float[3] out) {
+            co = Identity(c) ho = Identity(h) so = Add(s, h) out = Identity(s)
+          }
+        >
+    }"""
+    x = np.array([1, -2, 3], np.float32)
+    feed = {"n": np.array(4), "x": x}
+    ready = check(body.replace("START", start), tmp_path, feed)
+    first = ready.run(feed)
+    before = {name: array.copy() for name, array in first.items()}
+    assert not any(np.may_share_memory(array, x) for array in first.values())
+    ready.run({"n": np.array(3), "x": -x})
+    assert all(np.array_equal(first[name], array) for name, array in before.items())
+
+
 def test_a_carried_value_may_change_its_shape(tmp_path):
     check(GROWING, tmp_path, *({"n": np.array(n, np.int64)} for n in (0, 1, 5)))
 
