@@ -86,7 +86,7 @@ def multiply_panels(kinds, order, member):
         work = number_at(order, WORK) + 32 * piece
         first, count = number_at(work, 0), number_at(work, 1) - number_at(work, 0)
         if first != packed:
-            pack_left(kinds[0], number_at(order, X) + 4 * first * K, count, K, place)
+            pack_left(kinds[0], number_at(order, X) + 4 * first * K, K, count, K, place)
             packed = first
         for panel in range(number_at(work, 2), number_at(work, 3)):
             _multiply_panel(kinds, order, task, place, panel, first, count)

@@ -58,7 +58,7 @@ def multiply_stacks(kinds, order, member):
     while piece < number_at(order, PIECES):
         work = number_at(order, WORK) + 40 * piece
         first, rows, K = number_at(work, 3), number_at(work, 4) - number_at(work, 3), number_at(facts, INNER)
-        pack_left(kinds[0], number_at(order, X) + 4 * (number_at(work, 0) + first * K), rows, K, place)
+        pack_left(kinds[0], number_at(order, X) + 4 * (number_at(work, 0) + first * K), K, rows, K, place)
         right = number_at(order, OTHER) + 4 * number_at(work, 1)
         target = number_at(order, Y) + 4 * (number_at(work, 2) + first * number_at(facts, WIDTH))
         _multiply(kinds, facts, task, place, right, target, rows)
@@ -66,12 +66,12 @@ def multiply_stacks(kinds, order, member):
 
 
 @jit
-def pack_left(together, source, rows, K, target):
-    """Pack ``rows`` rows of ``K`` elements as (units, ``K``, ``len(together)``); the last row stands for those that are not
-    there."""
+def pack_left(together, source, pitch, rows, K, target):
+    """Pack ``rows`` rows of ``K`` elements, ``pitch`` apart, as (units, ``K``, ``len(together)``); the last row stands for
+    those that are not there."""
     T = len(together)
     for row in range((rows + T - 1) // T * T):
-        begin, end = source + 4 * min(row, rows - 1) * K, target + 4 * (row // T * K * T + row % T)
+        begin, end = source + 4 * min(row, rows - 1) * pitch, target + 4 * (row // T * K * T + row % T)
         for k in range(K):
             put_float(end + 4 * k * T, float_at(begin + 4 * k))
 

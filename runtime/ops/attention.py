@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ...format_spec.errors import PlanError
 from ._dtypes import accumulator, onnx_dtype
 from ._padding import pad_axes
-from ._registry import Shaped, operator
+from ._registry import Shaped, lowering, operator
 from ._shapes import Shape, Types, Values, given, infers
+
+if TYPE_CHECKING:
+    from ..plan.step import Kernel, Site
 
 
 def _split_heads(x: np.ndarray, heads: int | None) -> np.ndarray:
@@ -32,7 +35,7 @@ def _bias(mask: np.ndarray | None, total: int, dtype: np.dtype) -> np.ndarray:
     return pad_axes(values, [(0, 0)] * (values.ndim - 1) + [(0, missing)], constant_values=-np.inf)
 
 
-def _visible(
+def visible_keys(
     queries: int, keys: int, offset: np.ndarray, lengths: np.ndarray | None, *, causal: bool, left: int, right: int
 ) -> np.ndarray:
     """Which keys each query may see, boolean (batch or 1, 1, queries, keys).
@@ -56,7 +59,7 @@ def _softmax(scores: np.ndarray) -> np.ndarray:
     return powers / powers.sum(axis=-1, keepdims=True)
 
 
-def _head_shape(shape: Shape, heads: int | None) -> Shape:
+def head_shape(shape: Shape, heads: int | None) -> Shape:
     """What :func:`_split_heads` makes of a shape."""
     if len(shape) == 4:
         return shape
@@ -67,8 +70,8 @@ def _head_shape(shape: Shape, heads: int | None) -> Shape:
 
 def _types(types: Types, values: Values, *, q_num_heads: int | None, kv_num_heads: int | None, **_: Any) -> list[Shaped]:
     dtype, q = given(types, 0)
-    queries = _head_shape(q, q_num_heads)
-    keys, results = (_head_shape(given(types, i)[1], kv_num_heads) for i in (1, 2))
+    queries = head_shape(q, q_num_heads)
+    keys, results = (head_shape(given(types, i)[1], kv_num_heads) for i in (1, 2))
     past = types[4] if len(types) > 4 else None
     total = keys[2] + (past[1][2] if past else 0)
     output = (*queries[:3], results[3])
@@ -118,7 +121,7 @@ def attention(
     left, right = (queries * root).astype(wide), (np.repeat(keys, repeats, 1) * root).astype(wide)
     raw = (left @ right.swapaxes(2, 3)).astype(Q.dtype)
     capped = Q.dtype.type(softcap) * np.tanh(raw / Q.dtype.type(softcap)) if softcap else raw
-    visible = _visible(
+    visible = visible_keys(
         raw.shape[2],
         raw.shape[3],
         offset,
@@ -136,3 +139,11 @@ def attention(
     if Q.ndim == 3:
         result = result.swapaxes(1, 2).reshape(*Q.shape[:2], result.shape[1] * result.shape[3])
     return result, keys, values, (raw, capped, masked, weights)[qk_matmul_output_mode]
+
+
+@lowering("Attention", kernel="head by head")
+def lower(site: Site) -> Kernel | None:
+    """Head by head."""
+    from ..kernels.lower_attention import lower_attention
+
+    return lower_attention(site)
