@@ -47,3 +47,15 @@ def exponential(x):
     series = ((((FIFTH * r + FOURTH) * r + THIRD) * r + SECOND) * r + FIRST) * r + ZEROTH
     value = (series * (r * r) + r + np.float32(1)) * _power_of_two(shifted)
     return np.float32(0) if x < LEAST else value
+
+
+@jit(fastmath={"contract"})
+def exponential_less_one(x):
+    """``exp(x) - 1`` of a float32 that is not positive, good to three units in the last place; NaN stays NaN."""
+    shifted = x * LOG2_E + SHIFT
+    power = shifted - SHIFT
+    r = x - power * LN_2_HIGH - power * LN_2_LOW
+    series = ((((FIFTH * r + FOURTH) * r + THIRD) * r + SECOND) * r + FIRST) * r + ZEROTH
+    two = _power_of_two(shifted)
+    value = (series * (r * r) + r) * two + (two - np.float32(1))
+    return np.float32(-1) if x < LEAST else value

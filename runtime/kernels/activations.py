@@ -1,23 +1,27 @@
-"""The error function, GELU, which is made of it, the logistic function and the hyperbolic tangent, element by element."""
+"""Functions of one element that are made of exponentials: the error function, GELU, the logistic function and their kin, the
+hyperbolic tangent."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from functools import partial
 from math import copysign, pi, prod, sqrt
 
 import numpy as np
 
+from ...format_spec.graph import Node
 from ..plan.step import Kernel, Site
 from ._atomic import code_of, number_at
-from ._exponential import exponential
+from ._exponential import exponential, exponential_less_one
 from ._jit import jit
-from ._memory import floats_at
-from .order import PIECES, WORK, X, Y
+from ._memory import float_at, floats_at
+from .order import FACTS, PIECES, WORK, X, Y
 from .shared import Shared, evenly, one_order
 from .team import take
 
-ERF, GELU, GELU_THROUGH_TANH, SIGMOID = range(4)
-"""The functions, as lengths of a tuple: what a kernel is compiled for."""
+ERF, GELU, GELU_THROUGH_TANH, SIGMOID, SWISH, LINEAR_UNIT, SOFTPLUS, MISH = range(8)
+"""The functions, as lengths of a tuple: what a kernel is compiled for. Two have factors: Swish is
+``x / (1 + exp(-first * x))``, a linear unit ``first * x`` of positive numbers, ``second * (exp(x) - 1)`` of others."""
 
 MOST_PIECES, PIECE = 4, 4096
 """Pieces of work for each thread, at most, and the elements of one, at least."""
@@ -25,10 +29,19 @@ MOST_PIECES, PIECE = 4, 4096
 NEAR = np.float32(0.927734375)
 """Up to here the error function is a series; beyond, 1 less an exponential."""
 
-HALF, ONE, ROOT_HALF = (np.float32(value) for value in (0.5, 1, sqrt(0.5)))
+ZERO, HALF, ONE, TWO, ROOT_HALF = (np.float32(value) for value in (0, 0.5, 1, 2, sqrt(0.5)))
 
 MOST = np.float32(88)
 """The largest argument of an exponential that float32 holds, near enough."""
+
+ALPHA, GAMMA = 1.67326319217681884765625, 1.05070102214813232421875
+"""Selu's attributes, unless they are given."""
+
+LARGE = np.float32(20)
+"""From here on, the hyperbolic tangent of a softplus is 1."""
+
+P1, P2, P3, P4, P5, P6 = (np.float32(1 / (2 * k + 1)) for k in range(1, 7))
+"""Coefficients of the inverse hyperbolic tangent, of the powers 3 to 13."""
 
 MINUS_INNER, CUBE = np.float32(-2 * sqrt(2 / pi)), np.float32(0.044715)
 """GELU through tanh is x / (1 + exp(MINUS_INNER * (x + CUBE * x^3)))."""
@@ -83,9 +96,33 @@ def hyperbolic_tangent(x):
 
 
 @jit(fastmath={"contract"})
-def _write(kinds, source, target, count):
+def softplus(x):
+    """``log(1 + exp(x))`` of a float32, good to four units in the last place; NaN stays NaN.
+
+    With ``t = exp(-|x|)``, ``log(1 + t)`` is twice the inverse hyperbolic tangent of ``t / (2 + t)``, which is at most 1/3.
+    """
+    t = exponential(-abs(x))
+    s = t / (TWO + t)
+    q = s * s
+    series = (((((P6 * q + P5) * q + P4) * q + P3) * q + P2) * q + P1) * q * s + s
+    return (x if x > ZERO else ZERO) + TWO * series
+
+
+@jit(fastmath={"contract"})
+def mish(x):
+    """``x * tanh(log(1 + exp(x)))`` of a float32, good to four units in the last place; NaN stays NaN.
+
+    With ``e = exp(x)``, the hyperbolic tangent is ``(e^2 + 2 e) / (e^2 + 2 e + 2)``, and 1 where ``x`` is large.
+    """
+    e = exponential(LARGE if x > LARGE else x)
+    n = e * (e + TWO)
+    return x * (n / (n + TWO))
+
+
+@jit(fastmath={"contract"})
+def _write(kinds, source, target, count, factors):
     """``target`` becomes the function of ``source`` that the length of ``kinds`` says, see :data:`ERF`."""
-    x, y = floats_at(source, count), floats_at(target, count)
+    x, y, first, second = floats_at(source, count), floats_at(target, count), float_at(factors), float_at(factors + 4)
     for i in range(count):
         v = x[i]
         if len(kinds) == ERF:
@@ -95,8 +132,17 @@ def _write(kinds, source, target, count):
         elif len(kinds) == GELU_THROUGH_TANH:
             z = MINUS_INNER * (v + CUBE * v * v * v)
             y[i] = v / (ONE + exponential(MOST if z > MOST else z))
-        else:
+        elif len(kinds) == SIGMOID:
             y[i] = sigmoid(v)
+        elif len(kinds) == SWISH:
+            z = -first * v
+            y[i] = v * (ZERO if z > MOST else ONE / (ONE + exponential(z)))
+        elif len(kinds) == LINEAR_UNIT:
+            y[i] = first * v if v > ZERO else second * exponential_less_one(v)
+        elif len(kinds) == SOFTPLUS:
+            y[i] = softplus(v)
+        else:
+            y[i] = mish(v)
 
 
 @jit
@@ -108,38 +154,47 @@ def function_of_elements(kinds):
 @jit
 def write_elements(kinds, order, member):
     """Take pieces of the elements of the order at address ``order`` until none is left: ``y`` is a function of ``x``, see
-    :func:`_write`."""
-    piece = take(order, member)
+    :func:`_write`. Facts are int64 (address of two factors, float32,)."""
+    factors, piece = number_at(number_at(order, FACTS), 0), take(order, member)
     while piece < number_at(order, PIECES):
         work = number_at(order, WORK) + 8 * piece
         first, offset = number_at(work, 0), 4 * number_at(work, 0)
-        _write(kinds, number_at(order, X) + offset, number_at(order, Y) + offset, number_at(work, 1) - first)
+        _write(kinds, number_at(order, X) + offset, number_at(order, Y) + offset, number_at(work, 1) - first, factors)
         piece = take(order, member)
 
 
-def lower_erf(site: Site) -> Kernel | None:
-    """A kernel for a float32 Erf."""
-    return _elementwise("erf", ERF, site)
+def _gelu(node: Node) -> tuple[str, int, tuple[float, ...]]:
+    if node.attribute("approximate", "none") == "tanh":
+        return "gelu through tanh", GELU_THROUGH_TANH, ()
+    return "gelu", GELU, ()
 
 
-def lower_gelu(site: Site) -> Kernel | None:
-    """A kernel for a float32 Gelu, exact or through tanh."""
-    if site.node.attribute("approximate", "none") == "tanh":
-        return _elementwise("gelu through tanh", GELU_THROUGH_TANH, site)
-    return _elementwise("gelu", GELU, site)
+def _selu(node: Node) -> tuple[str, int, tuple[float, ...]]:
+    alpha, gamma = node.attribute("alpha", ALPHA), node.attribute("gamma", GAMMA)
+    return "selu", LINEAR_UNIT, (gamma, gamma * alpha)
 
 
-def lower_sigmoid(site: Site) -> Kernel | None:
-    """A kernel for a float32 Sigmoid."""
-    return _elementwise("sigmoid", SIGMOID, site)
+FUNCTIONS: Mapping[str, Callable[[Node], tuple[str, int, tuple[float, ...]]]] = {
+    "Elu": lambda node: ("elu", LINEAR_UNIT, (1, node.attribute("alpha", 1.0))),
+    "Erf": lambda node: ("erf", ERF, ()),
+    "Gelu": _gelu,
+    "Mish": lambda node: ("mish", MISH, ()),
+    "Selu": _selu,
+    "Sigmoid": lambda node: ("sigmoid", SIGMOID, ()),
+    "Softplus": lambda node: ("softplus", SOFTPLUS, ()),
+    "Swish": lambda node: ("swish", SWISH, (node.attribute("alpha", 1.0),)),
+}
+"""For each operator, the name of its kernel, the function, and its factors."""
 
 
-def _elementwise(name: str, function: int, site: Site) -> Kernel | None:
+def lower_activation(site: Site) -> Kernel | None:
+    """A kernel for one of :data:`FUNCTIONS` of float32."""
     x = site.type(0)
     if x is None or x[0] != np.float32 or 0 in x[1]:
         return None
+    name, function, factors = FUNCTIONS[site.node.op_type](site.node)
     count = prod(x[1])
     pieces = 1 if site.threads == 1 else max(1, min(MOST_PIECES * site.threads, count // PIECE))
-    code = partial(function_of_elements, ((),) * function)
-    shared = Shared(code, pieces, site.threads, evenly(count, pieces), np.zeros(1, np.int64))
+    code, kept = partial(function_of_elements, ((),) * function), np.array([*factors, 0, 0], np.float32)
+    shared = Shared(code, pieces, site.threads, evenly(count, pieces), np.array([kept.ctypes.data], np.int64), (kept,))
     return Kernel.of_orders(name, one_order(shared), reads=(0,))

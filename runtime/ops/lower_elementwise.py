@@ -25,28 +25,12 @@ def lower_exponentials(site: Site) -> Kernel | None:
     return lower_softmax(site) or lower_elementwise(site)
 
 
-@lowering("Erf", kernel="element by element")
-def lower_error_function(site: Site) -> Kernel | None:
+@lowering("Elu", "Erf", "Gelu", "Mish", "Selu", "Sigmoid", "Softplus", "Swish", kernel="element by element")
+def lower_functions(site: Site) -> Kernel | None:
     """Element by element."""
-    from ..kernels.activations import lower_erf
+    from ..kernels.activations import lower_activation
 
-    return lower_erf(site)
-
-
-@lowering("Gelu", kernel="element by element")
-def lower_gaussian(site: Site) -> Kernel | None:
-    """Element by element."""
-    from ..kernels.activations import lower_gelu
-
-    return lower_gelu(site)
-
-
-@lowering("Sigmoid", kernel="element by element")
-def lower_logistic(site: Site) -> Kernel | None:
-    """Element by element."""
-    from ..kernels.activations import lower_sigmoid
-
-    return lower_sigmoid(site)
+    return lower_activation(site)
 
 
 @lowering("PRelu", kernel="element by element")
