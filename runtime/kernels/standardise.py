@@ -1,4 +1,5 @@
-"""Rows normalised by their own statistics, then scaled and shifted: layer normalisation, and that by the root mean square."""
+"""Rows normalised by their own statistics, then scaled and shifted: normalisation of layers, also by the root mean square, of
+instances and of groups."""
 
 from __future__ import annotations
 
@@ -18,7 +19,8 @@ from .team import take
 
 @jit
 def standardiser(kinds):
-    """Address of the code that normalises rows, see :func:`standardise_rows`; ``kinds`` is empty."""
+    """Address of the code that normalises rows, see :func:`standardise_rows`; ``kinds`` is empty where each element of a row
+    has factors of its own, else channels have them."""
     return code_of(kinds, standardise_rows)
 
 
@@ -26,7 +28,8 @@ def standardiser(kinds):
 def standardise_rows(kinds, order, member):
     """Take pieces of the rows of the order at address ``order`` until none is left: ``x`` and ``y`` are (rows, elements).
 
-    Facts are int64 (elements, whether the mean is subtracted, address of float32 (2 elements + 1,): scales, shifts, epsilon).
+    Facts are int64 (elements, whether the mean is subtracted, address of float32 factors, channels, channels of a row). Factors
+    are scales, as many shifts, and epsilon.
     """
     facts = number_at(order, FACTS)
     count, centred, factors = number_at(facts, 0), number_at(facts, 1), number_at(facts, 2)
@@ -36,7 +39,11 @@ def standardise_rows(kinds, order, member):
         for row in range(number_at(work, 0), number_at(work, 1)):
             source = number_at(order, X) + 4 * row * count
             mean = sum_of(source, count) / np.float32(count) if centred != 0 else np.float32(0)
-            _standardise(source, number_at(order, Y) + 4 * row * count, count, mean, factors)
+            target = number_at(order, Y) + 4 * row * count
+            if len(kinds) == 0:
+                _standardise(source, target, count, mean, factors)
+            else:
+                _standardise_channels(source, target, facts, mean, row)
         piece = take(order, member)
 
 
@@ -59,6 +66,20 @@ def _standardise(source, target, count, mean, factors):
         out[i] = (row[i] - mean) * inverse * factor[i] + factor[count + i]
 
 
+@jit(fastmath={"contract"})
+def _standardise_channels(source, target, facts, mean, row):
+    """As :func:`_standardise`, of row number ``row``, where all elements of a channel have the same factors."""
+    count, factors, channels, own = number_at(facts, 0), number_at(facts, 2), number_at(facts, 3), number_at(facts, 4)
+    factor, size, first = floats_at(factors, 2 * channels + 1), count // own, row * own % channels
+    variance = _squares(source, count, mean) / np.float32(count) + factor[2 * channels]
+    inverse = np.float32(1) / np.float32(sqrt(variance))
+    for channel in range(own):
+        values, out = floats_at(source + 4 * channel * size, size), floats_at(target + 4 * channel * size, size)
+        scale, shift = inverse * factor[first + channel], factor[channels + first + channel]
+        for i in range(size):
+            out[i] = (values[i] - mean) * scale + shift
+
+
 def lower_standardise(site: Site) -> Kernel | None:
     """A kernel for a float32 LayerNormalization or RMSNormalization with constant factors, whose statistics nobody reads."""
     node, x = site.node, site.type(0)
@@ -70,13 +91,31 @@ def lower_standardise(site: Site) -> Kernel | None:
         return None
     rows, elements = prod(x[1][:axis]), prod(x[1][axis:])
     facts = np.array([elements, node.op_type == "LayerNormalization", factors.ctypes.data], np.int64)
-    pieces = pieces_of_rows(rows, elements, site.threads)
-    shared = Shared(lambda: standardiser(()), pieces, site.threads, evenly(rows, pieces), facts, (factors,))
+    return _kernel((), rows, facts, factors, site.threads)
+
+
+def lower_standardise_channels(site: Site) -> Kernel | None:
+    """A kernel for a float32 InstanceNormalization or GroupNormalization with constant factors."""
+    x = site.type(0)
+    if x is None or x[0] != np.float32 or 0 in x[1] or site.node.attribute("stash_type", 1) != 1:
+        return None
+    batch, channels, *spatial = x[1]
+    factors, groups = _factors(site, (channels,)), site.node.attribute("num_groups", channels)
+    if factors is None or channels % groups:
+        return None
+    own = channels // groups
+    facts = np.array([own * prod(spatial), 1, factors.ctypes.data, channels, own], np.int64)
+    return _kernel(((),), batch * groups, facts, factors, site.threads)
+
+
+def _kernel(kinds: tuple[tuple[()], ...], rows: int, facts: np.ndarray, factors: np.ndarray, threads: int) -> Kernel:
+    pieces = pieces_of_rows(rows, int(facts[0]), threads)
+    shared = Shared(lambda: standardiser(kinds), pieces, threads, evenly(rows, pieces), facts, (factors,))
     return Kernel.of_orders("standardise rows", one_order(shared), reads=(0,))
 
 
 def _factors(site: Site, shape: tuple[int, ...]) -> np.ndarray | None:
-    """Scales and shifts of one row of ``shape``, and epsilon: float32 (2 elements + 1,); ``None`` unless they are constant."""
+    """Scales and shifts of ``shape``, and epsilon: float32 (2 elements + 1,); ``None`` unless they are constant."""
     factors = [site.array(1), np.zeros(shape, np.float32) if site.type(2) is None else site.array(2)]
     if any(a is None or a.shape != shape or a.dtype != np.float32 for a in factors):
         return None

@@ -87,6 +87,14 @@ def group_normalization(
     return normal * scale.reshape(per_channel) + bias.reshape(per_channel)
 
 
+@lowering("InstanceNormalization", "GroupNormalization", kernel="row by row")
+def lower_channels(site: Site) -> Kernel | None:
+    """Normalise planes, or groups of them, as rows."""
+    from ..kernels.standardise import lower_standardise_channels
+
+    return lower_standardise_channels(site)
+
+
 @operator("MeanVarianceNormalization", infer=like_input)
 def mean_variance_normalization(X: np.ndarray, *, axes: Sequence[int] = (0, 2, 3)) -> np.ndarray:
     """Standardise over ``axes``; 1e-9 is added to the standard deviation."""

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tersor.format_spec.graph import Node
 from tersor.format_spec.tensors import DenseTensor
-from tersor.runtime.kernels.standardise import lower_standardise
+from tersor.runtime.kernels.standardise import lower_standardise, lower_standardise_channels
 from tersor.runtime.ops._registry import find_operator
 from tersor.runtime.plan.step import Site
 from tersor.runtime.plan.workers import Workers
@@ -87,3 +87,59 @@ def test_others_are_declined():
     assert lower_standardise(site_of(node, *(a.astype(np.float64) for a in inputs))) is None
     assert lower_standardise(site_of(node_of("LayerNormalization", ("y", "mean")), *inputs)) is None
     assert lower_standardise(site_of(node_of("LayerNormalization", stash_type=11), *inputs)) is None
+
+
+def check_channels(node: Node, x: np.ndarray, threads: int = 1) -> None:
+    """Random factors of channels."""
+    inputs = x, *np.random.default_rng(1).standard_normal((2, x.shape[1])).astype(np.float32)
+    kernel = lower_standardise_channels(site_of(node, *inputs, threads=threads))
+    assert kernel is not None
+    got = np.full_like(x, np.nan)
+    kernel.run([x], [got], np.zeros(0, np.uint8), Workers(threads))
+    want = find_operator(node)(*inputs, **node.attributes)[0]
+    np.testing.assert_allclose(got, want, rtol=1e-4, atol=2e-5)
+
+
+INSTANCES = Node("InstanceNormalization", "node", ("x", "scale", "shift"), ("y",), {"epsilon": 1e-3})
+
+
+def groups_of(count: int, **attributes: Any) -> Node:
+    """A node that normalises ``count`` groups."""
+    return Node("GroupNormalization", "node", ("x", "scale", "shift"), ("y",), {"num_groups": count, **attributes})
+
+
+@given(
+    batch=st.integers(1, 3),
+    channels=st.integers(1, 4),
+    groups=st.integers(0, 3),
+    spatial=st.lists(st.integers(1, 20), min_size=1, max_size=3),
+    offset=st.sampled_from([0, 10]),
+    threads=st.sampled_from([1, 2]),
+)
+def test_instances_and_groups(batch, channels, groups, spatial, offset, threads):
+    node = groups_of(groups, epsilon=1e-3) if groups else INSTANCES
+    shape = batch, channels * max(1, groups), *spatial
+    check_channels(node, np.random.default_rng(0).standard_normal(shape).astype(np.float32) + np.float32(offset), threads)
+
+
+def test_threads_share_planes():
+    check_channels(INSTANCES, np.random.default_rng(0).standard_normal((2, 8, 70, 71)).astype(np.float32), threads=2)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("node", [INSTANCES, groups_of(2)], ids=["instances", "groups"])
+@pytest.mark.filterwarnings("ignore:.*encountered in:RuntimeWarning")
+def test_what_is_no_number_spoils_its_row_alone(node, value):
+    x = np.random.default_rng(0).standard_normal((2, 4, 5, 6)).astype(np.float32)
+    x[1, 2, 3, 4] = value
+    check_channels(node, x)
+
+
+def test_other_instances_and_groups_are_declined():
+    x, scale, shift = drawn("LayerNormalization", (2, 4, 5), (4,))
+    assert lower_standardise_channels(site_of(INSTANCES, x, scale, shift)) is not None
+    assert lower_standardise_channels(site_of(INSTANCES, x, scale, shift, constant=False)) is None
+    assert lower_standardise_channels(site_of(INSTANCES, x[:0], scale, shift)) is None
+    assert lower_standardise_channels(site_of(INSTANCES, *(a.astype(np.float64) for a in (x, scale, shift)))) is None
+    assert lower_standardise_channels(site_of(groups_of(3), x, scale, shift)) is None
+    assert lower_standardise_channels(site_of(groups_of(2, stash_type=11), x, scale, shift)) is None
