@@ -199,8 +199,8 @@ def _codes(tensor: SharedTensor, absent: int) -> np.ndarray:
 def _in_phases(array: np.ndarray, phases: Phases, groups: int, absent: int) -> np.ndarray:
     """Elements (C, M / groups, \\*kernel) as (M * phases, C / groups, \\*taps), ``absent`` where a phase has a tap less."""
     rank, (inputs, outputs) = len(phases.taps), array.shape[:2]
-    missing = [(0, j * s - k) for j, s, k in zip(phases.taps, phases.strides, array.shape[2:], strict=True)]
-    whole = np.pad(array, [(0, 0), (0, 0), *missing], constant_values=absent)
+    missing = [(0, j * s - int(k)) for j, s, k in zip(phases.taps, phases.strides, array.shape[2:], strict=True)]
+    whole = np.pad(array, np.array([(0, 0), (0, 0), *missing]), constant_values=absent)
     pairs = [n for pair in zip(phases.taps, phases.strides, strict=True) for n in pair]
     split = whole.reshape(groups, inputs // groups, outputs, *pairs)
     axes = (0, 2, *range(4, 4 + 2 * rank, 2), 1, *range(3, 3 + 2 * rank, 2))

@@ -103,7 +103,9 @@ def test_any_geometry(
     rng, count, rows = np.random.default_rng(seed), 2 if direction == "bidirectional" else 1, GATES[form[0]] * sizes[3]
     shapes = {"w": (count, rows, inputs), "r": (count, rows, size), "b": (count, 2 * rows)}
     tensors: Tensors = {n: DenseTensor.of(rng.standard_normal(s).astype(np.float32) / 8) for n, s in shapes.items()}
-    given = {"x": rng.standard_normal((batch, time, inputs) if layout else (time, batch, inputs)).astype(np.float32)}
+    given: dict[str, np.ndarray] = {
+        "x": rng.standard_normal((batch, time, inputs) if layout else (time, batch, inputs)).astype(np.float32)
+    }
     if lengths:
         given["n"] = rng.integers(0, time + 1, batch).astype(np.int32)
     names = "x w r b n" if lengths else "x w r b"
