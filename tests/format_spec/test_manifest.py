@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tersor.format_spec.coding import SAME
 from tersor.format_spec.errors import FormatError, LimitError
 from tersor.format_spec.graph import Graph, Node, TensorType, Value, graphs
 from tersor.format_spec.limits import DEFAULT_LIMITS, Limits
@@ -59,7 +60,7 @@ def graph_strategy(depth: int) -> st.SearchStrategy[Graph]:
         names,
         dtypes,
         st.lists(st.integers(0, 9), max_size=3),
-        st.integers(1, 300),
+        st.integers(1, 300).filter(lambda number: number != SAME),
         st.none() | st.integers(0, 5000),
     )
     return st.builds(
