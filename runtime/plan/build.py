@@ -15,7 +15,7 @@ from ..ops._registry import Shaped, find_lowering
 from .arena import Lifetime, assign, assign_scratch
 from .dead import drop_dead
 from .facts import Facts, analyse, misfits
-from .fusion import Draft, fuse
+from .fusion import Draft, fuse, recognise
 from .plan import Kind, Plan, Slot
 from .rectified import rectified
 from .reference import dynamic_kernel, reference_kernel
@@ -54,7 +54,8 @@ def build_plan(graph: Graph, shapes: Mapping[str, tuple[int, ...]], common: Comm
     """
     facts = analyse(graph, shapes, common.folded, common.declared, common.limits)
     outputs = [value.name for value in graph.outputs]
-    drafts = fuse(drop_dead(graph, facts), outputs, facts)
+    nodes = recognise(drop_dead(graph, facts), outputs, facts)
+    drafts = fuse(nodes, outputs, facts)
     storage = place(drafts, outputs, facts)
     plan = _Builder(graph, facts, drafts, storage, common).plan()
     common.limits.check("activation_bytes", plan.arena_bytes)

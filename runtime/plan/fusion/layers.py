@@ -1,0 +1,161 @@
+"""Normalisation of layers that an exporter wrote out, read as the operator that it is."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ....format_spec.graph import Node
+from ..facts import Facts
+
+
+def recognise(nodes: Sequence[Node], outputs: Iterable[str], facts: Facts) -> list[Node]:
+    """``nodes`` (in topological order) with a LayerNormalization or an RMSNormalization in the place of the last of those that
+    compute one of float32 over the last axis, where nobody else reads what is between; ``outputs`` are the graph's."""
+    surroundings = _Surroundings.of(nodes, outputs, facts)
+    taken: set[Node] = set()
+    kept = []
+    for node in reversed(nodes):
+        if node in taken:
+            continue
+        found = _layer(node, surroundings)
+        if found is not None and surroundings.closed(found.nodes, node):
+            taken.update(found.nodes)
+            node = found.made(node)
+        kept.append(node)
+    return kept[::-1]
+
+
+@dataclass(frozen=True, eq=False)
+class _Normal:
+    """What ``nodes`` compute of ``x``: divided by its deviation, or by its root mean square unless it is ``centred``, then
+    scaled and shifted by the values called ``factors``."""
+
+    x: str
+    centred: bool
+    epsilon: float
+    nodes: tuple[Node, ...]
+    factors: tuple[str, ...] = ()
+
+    def made(self, last: Node) -> Node:
+        """The node for it, with the output of the ``last`` one."""
+        op_type = "LayerNormalization" if self.centred else "RMSNormalization"
+        attributes = {"axis": -1, "epsilon": self.epsilon}
+        return Node(op_type, last.name, (self.x, *self.factors), last.outputs, attributes)
+
+    def followed(self, node: Node, factor: str) -> _Normal:
+        """The same, and ``node``, which takes a ``factor``."""
+        return _Normal(self.x, self.centred, self.epsilon, (*self.nodes, node), (*self.factors, factor))
+
+
+@dataclass(frozen=True, eq=False)
+class _Surroundings:
+    """Who computes a value, how often it is read, and what is known of it."""
+
+    producer: dict[str, Node]
+    readers: Counter[str]
+    facts: Facts
+
+    @classmethod
+    def of(cls, nodes: Sequence[Node], outputs: Iterable[str], facts: Facts) -> _Surroundings:
+        """Those of ``nodes``."""
+        readers = Counter(outputs)
+        for node in nodes:
+            readers.update(node.inputs)
+        return cls({name: node for node in nodes for name in node.outputs if name}, readers, facts)
+
+    def by(self, name: str, *op_types: str) -> Node | None:
+        """The node of one of some types that computes ``name``."""
+        node = self.producer.get(name)
+        return node if node is not None and node.op_type in op_types else None
+
+    def number(self, name: str) -> float | None:
+        """The value called ``name``, if that is one number, and known."""
+        shaped = self.facts.type(name) if self.facts.constant(name) else None
+        array = self.facts.array(name) if shaped is not None and shaped[1] in ((), (1,)) else None
+        return None if array is None else float(array.reshape(()))
+
+    def closed(self, nodes: Collection[Node], last: Node) -> bool:
+        """Whether only ``nodes`` read what they compute, but for the ``last`` one's."""
+        read = Counter(name for node in nodes for name in node.inputs)
+        return all(self.readers[name] == read[name] for node in nodes if node is not last for name in node.outputs if name)
+
+
+def _layer(node: Node, around: _Surroundings) -> _Normal | None:
+    """What ends with ``node``, if that is a normalisation, scaled, and perhaps shifted where it is centred."""
+    if node.op_type == "Add":
+        for value, shift in (node.inputs, node.inputs[::-1]):
+            scaled = around.by(value, "Mul")
+            normal = None if scaled is None else _scaled(scaled, around)
+            if normal is not None and normal.centred and _is_factor(shift, normal, around):
+                return normal.followed(node, shift)
+    return _scaled(node, around) if node.op_type == "Mul" else None
+
+
+def _scaled(node: Node, around: _Surroundings) -> _Normal | None:
+    for value, scale in (node.inputs, node.inputs[::-1]):
+        normal = _normal(value, around) if around.facts.constant(scale) else None
+        if normal is not None and _is_factor(scale, normal, around):
+            return normal.followed(node, scale)
+    return None
+
+
+def _is_factor(name: str, normal: _Normal, around: _Surroundings) -> bool:
+    """Whether a value is known, and has one float32 for each element of the last axis."""
+    shaped, facts = around.facts.type(normal.x), around.facts
+    return facts.constant(name) and shaped is not None and facts.type(name) == (np.float32, shaped[1][-1:]) and bool(shaped[1])
+
+
+def _normal(name: str, around: _Surroundings) -> _Normal | None:
+    """The normalisation that computes ``name``: a quotient, or a product with the reciprocal."""
+    divided = around.by(name, "Div", "Mul")
+    if divided is None:
+        return None
+    value, root = divided.inputs
+    inverse = around.by(root, "Reciprocal")
+    if (divided.op_type == "Mul") != (inverse is not None):
+        return None
+    square_root = around.by(root if inverse is None else inverse.inputs[0], "Sqrt")
+    sum_ = None if square_root is None else around.by(square_root.inputs[0], "Add")
+    if square_root is None or sum_ is None:
+        return None
+    above = (divided, square_root, sum_) if inverse is None else (divided, inverse, square_root, sum_)
+    for mean, epsilon in (sum_.inputs, sum_.inputs[::-1]):
+        added, squares = around.number(epsilon), _mean_of_squares(mean, value, around)
+        if added is not None and squares is not None:
+            return _centred(value, added, (*above, *squares), around)
+    return None
+
+
+def _mean_of_squares(name: str, value: str, around: _Surroundings) -> tuple[Node, Node] | None:
+    """The nodes that compute ``name`` if it is the mean of the squares of ``value`` along the last axis."""
+    mean = _mean(name, around)
+    square = None if mean is None else around.by(mean.inputs[0], "Pow", "Mul")
+    if mean is None or square is None or square.inputs[0] != value:
+        return None
+    squared = square.inputs[1] == value if square.op_type == "Mul" else around.number(square.inputs[1]) == 2
+    return (mean, square) if squared else None
+
+
+def _centred(value: str, epsilon: float, nodes: tuple[Node, ...], around: _Surroundings) -> _Normal | None:
+    """The normalisation of what ``value`` is the difference of and from its mean, else of itself."""
+    shaped = around.facts.type(value)
+    if shaped is None or shaped[0] != np.float32:
+        return None
+    difference = around.by(value, "Sub")
+    mean = None if difference is None else _mean(difference.inputs[1], around)
+    if difference is None or mean is None or mean.inputs[0] != difference.inputs[0]:
+        return _Normal(value, False, epsilon, nodes)
+    return _Normal(difference.inputs[0], True, epsilon, (*nodes, difference, mean))
+
+
+def _mean(name: str, around: _Surroundings) -> Node | None:
+    """The node that computes ``name`` if that is a mean along the last axis, which is kept."""
+    node = around.by(name, "ReduceMean")
+    if node is None or not node.attribute("keepdims", 1) or len(node.inputs) < 2 or not around.facts.constant(node.inputs[1]):
+        return None
+    axes, shaped = around.facts.array(node.inputs[1]), around.facts.type(node.inputs[0])
+    return node if axes is not None and shaped is not None and axes.tolist() in ([-1], [len(shaped[1]) - 1]) else None
