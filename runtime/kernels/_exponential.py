@@ -39,23 +39,24 @@ def _power_of_two(typingctx: Any, shifted: Any) -> Any:
 
 
 @jit(fastmath={"contract"})
-def exponential(x):
-    """``exp(x)`` of a float32 that is at most 88, good to two units in the last place; NaN stays NaN."""
+def _reduced(x):
+    """(exp(r) - 1, 2 to the power n) where ``x`` is n ln 2 + r, for \\|r\\| <= ln(2) / 2."""
     shifted = x * LOG2_E + SHIFT
     power = shifted - SHIFT
     r = x - power * LN_2_HIGH - power * LN_2_LOW
     series = ((((FIFTH * r + FOURTH) * r + THIRD) * r + SECOND) * r + FIRST) * r + ZEROTH
-    value = (series * (r * r) + r + np.float32(1)) * _power_of_two(shifted)
-    return np.float32(0) if x < LEAST else value
+    return series * (r * r) + r, _power_of_two(shifted)
+
+
+@jit(fastmath={"contract"})
+def exponential(x):
+    """``exp(x)`` of a float32 that is at most 88, good to two units in the last place; NaN stays NaN."""
+    rest, two = _reduced(x)
+    return np.float32(0) if x < LEAST else (rest + np.float32(1)) * two
 
 
 @jit(fastmath={"contract"})
 def exponential_less_one(x):
     """``exp(x) - 1`` of a float32 that is not positive, good to three units in the last place; NaN stays NaN."""
-    shifted = x * LOG2_E + SHIFT
-    power = shifted - SHIFT
-    r = x - power * LN_2_HIGH - power * LN_2_LOW
-    series = ((((FIFTH * r + FOURTH) * r + THIRD) * r + SECOND) * r + FIRST) * r + ZEROTH
-    two = _power_of_two(shifted)
-    value = (series * (r * r) + r) * two + (two - np.float32(1))
-    return np.float32(-1) if x < LEAST else value
+    rest, two = _reduced(x)
+    return np.float32(-1) if x < LEAST else rest * two + (two - np.float32(1))

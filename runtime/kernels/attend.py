@@ -19,11 +19,10 @@ from ._memory import address, float_at, floats_at, put_float
 from ._property import made_once
 from .host import host_registers
 from .layout import balanced
-from .multiply import multiplier
-from .order import CODE, FACTS, OTHER, PIECES, SCRATCH, SHARED, WORK, Ordered, X, Y, order_of
-from .pieces import counts_of, register_tile
+from .order import FACTS, OTHER, PIECES, SCRATCH, WORK, Ordered, X, Y
+from .pieces import multipliers, register_tile
 from .products import MOST_PIECES
-from .shared import evenly
+from .shared import evenly, order_of_pieces
 from .stacks import TOGETHER, pack_left
 from .team import take
 
@@ -184,9 +183,8 @@ class Heads(Ordered):
     def blank(self) -> np.ndarray:
         """As :meth:`Ordered.blank`."""
         T, _, V = self._tile
-        pieces, code = len(self._work), attender(((),) * T, ((),) * V)
-        tables = {WORK: self._work.ctypes.data, FACTS: self._facts.ctypes.data}
-        return order_of({CODE: code, SHARED: min(pieces, self.parts) > 1, PIECES: pieces, **tables})
+        code = attender(((),) * T, ((),) * V)
+        return order_of_pieces(code, len(self._work), self.parts, self._work, self._facts)
 
     @made_once
     def _tile(self) -> tuple[int, int, int]:
@@ -230,9 +228,4 @@ class Heads(Ordered):
 
     @made_once
     def _multipliers(self) -> np.ndarray:
-        """The addresses of the code that multiplies as many vectors as the index says, 0 where none is needed."""
-        T, R, V = self._tile
-        codes = np.zeros(R + 1, np.int64)
-        for count in counts_of({int(self._starts[-1])}, R):
-            codes[count] = multiplier(((),) * T, ((),) * count, ((),) * V, (), (), ())
-        return codes
+        return multipliers(self._tile, int(self._starts[-1]))

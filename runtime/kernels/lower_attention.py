@@ -101,6 +101,8 @@ def _hidden(site: Site, queries: int, keys: int) -> np.ndarray | None:
     """Which keys queries do not see whatever the mask says, boolean (keys, queries)."""
     causal, sides = site.node.attribute("is_causal", 0), ("left_window_size", "right_window_size")
     left, right = (site.node.attribute(side, -1) for side in sides)
+    if not causal and left < 0 and right < 0:
+        return None
     seen = visible_keys(queries, keys, np.zeros(1, np.int64), None, causal=bool(causal), left=left, right=right)
     return None if seen.all() else np.ascontiguousarray(~seen[0, 0].T)
 

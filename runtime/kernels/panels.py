@@ -16,9 +16,8 @@ from .finish import LANES, finish_line
 from .host import host_registers
 from .layout import balanced
 from .matrix import Layout, Matrix
-from .multiply import multiplier
 from .order import FACTS, OTHER, PIECES, SCRATCH, WORK, X, Y
-from .pieces import counts_of, register_tile
+from .pieces import multipliers, register_tile
 from .products import MOST_PIECES, Finish
 from .shared import Shared, evenly
 from .stacks import TOGETHER, pack_left
@@ -202,9 +201,4 @@ class ByPanels:
 
     @made_once
     def _multipliers(self) -> np.ndarray:
-        """The addresses of the code that multiplies as many registers as the index says, 0 where none is needed."""
-        T, R, V = self._tile
-        codes = np.zeros(R + 1, np.int64)
-        for count in counts_of({int(self.panels.starts[-1])}, R):
-            codes[count] = multiplier(((),) * T, ((),) * count, ((),) * V, (), (), ())
-        return codes
+        return multipliers(self._tile, int(self.panels.starts[-1]))

@@ -13,6 +13,7 @@ import numpy as np
 from ._jit import Kernel
 from ._property import made_once
 from .layout import Shape2D
+from .multiply import multiplier
 from .order import CODE, FACTS, PIECES, SHARED, WORK, Ordered, order_of
 
 GEOMETRY, WEIGHTS, CODEBOOK, SCALE, SHIFT, BOUNDS, MULTIPLIERS, PACKER = range(FACTS, FACTS + 8)
@@ -61,6 +62,16 @@ def counts_of(sizes: Collection[int], R: int) -> frozenset[int]:
     """Numbers of vectors, at most ``R``, that are multiplied at once in pieces of some sizes."""
     parts = {(n, -(-n // R)) for n in sizes}
     return frozenset(count for n, among in parts for count in (n // among, -(-n // among)))
+
+
+def multipliers(tile: tuple[int, int, int], vectors: int) -> np.ndarray:
+    """The addresses of the code that multiplies as many vectors as the index says, (R + 1,) int64, for float32 in a ``tile``
+    (T, R, V): those that ``vectors`` are cut into, 0 elsewhere."""
+    T, R, V = tile
+    codes = np.zeros(R + 1, np.int64)
+    for count in counts_of({vectors}, R):
+        codes[count] = multiplier(((),) * T, ((),) * count, ((),) * V, (), (), ())
+    return codes
 
 
 def register_tile(registers: tuple[int, int], together: int) -> tuple[int, int, int]:

@@ -28,8 +28,13 @@ class Shared(Ordered):
 
     def blank(self) -> np.ndarray:
         """As :meth:`Ordered.blank`; a single piece stays on one thread, and so do all where scratch memory is for one."""
-        addresses = {WORK: self.work.ctypes.data, FACTS: self.facts.ctypes.data}
-        return order_of({CODE: self.compiled(), SHARED: min(self.pieces, self.parts) > 1, PIECES: self.pieces, **addresses})
+        return order_of_pieces(self.compiled(), self.pieces, self.parts, self.work, self.facts)
+
+
+def order_of_pieces(code: int, pieces: int, parts: int, work: np.ndarray, facts: np.ndarray) -> np.ndarray:
+    """An order, but for its arrays, as :class:`Shared` has it: ``code`` is the address of what carries it out."""
+    addresses = {WORK: work.ctypes.data, FACTS: facts.ctypes.data}
+    return order_of({CODE: code, SHARED: min(pieces, parts) > 1, PIECES: pieces, **addresses})
 
 
 def one_order(work: Ordered) -> Orders:

@@ -20,10 +20,9 @@ from ._memory import address, copy_lanes, copy_vector, float_at, put_float
 from ._property import made_once
 from .host import host_registers
 from .layout import balanced
-from .multiply import multiplier
-from .order import CODE, FACTS, OTHER, PIECES, SCRATCH, SHARED, WORK, Ordered, X, Y, order_of
-from .pieces import counts_of, register_tile
-from .shared import one_order
+from .order import FACTS, OTHER, PIECES, SCRATCH, WORK, Ordered, X, Y
+from .pieces import multipliers, register_tile
+from .shared import one_order, order_of_pieces
 from .team import take
 
 if TYPE_CHECKING:
@@ -135,9 +134,8 @@ class Stacks(Ordered):
     def blank(self) -> np.ndarray:
         """As :meth:`Ordered.blank`."""
         T, _, V = self._tile
-        pieces, code = len(self._work), stack_multiplier(((),) * T, ((),) * V)
-        tables = {WORK: self._work.ctypes.data, FACTS: self._facts.ctypes.data}
-        return order_of({CODE: code, SHARED: min(pieces, self.parts) > 1, PIECES: pieces, **tables})
+        code = stack_multiplier(((),) * T, ((),) * V)
+        return order_of_pieces(code, len(self._work), self.parts, self._work, self._facts)
 
     @made_once
     def _tile(self) -> tuple[int, int, int]:
@@ -181,12 +179,7 @@ class Stacks(Ordered):
 
     @made_once
     def _multipliers(self) -> np.ndarray:
-        """The addresses of the code that multiplies as many vectors as the index says, 0 where none is needed."""
-        T, R, V = self._tile
-        codes = np.zeros(R + 1, np.int64)
-        for count in counts_of({-(-self.width // V)}, R):
-            codes[count] = multiplier(((),) * T, ((),) * count, ((),) * V, (), (), ())
-        return codes
+        return multipliers(self._tile, -(-self.width // self._tile[2]))
 
 
 def lower_stacks(site: Site) -> Kernel | None:

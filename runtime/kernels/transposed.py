@@ -17,6 +17,7 @@ import numpy as np
 from ...format_spec.graph import Node, Tensor
 from ...format_spec.tensors import DenseTensor, SharedTensor, from_scan
 from ..encoded import EncodedTensor
+from ..ops._shapes import given
 from ..ops._window import Window
 from ..plan.step import Arrays, Epilogue, Kernel, Orders, Site
 from .interleave import Interleaved
@@ -123,7 +124,7 @@ def _before(epilogue: Epilogue, count: int) -> Epilogue:
 
 def _as_conv(site: Site, phases: Phases, epilogue: Epilogue) -> Site:
     """The site of the ordinary convolution."""
-    (_, x), (_, w), groups = site.inputs[0], site.inputs[1], site.node.attribute("group", 1)  # type: ignore[misc]
+    (_, x), (_, w), groups = given(site.inputs, 0), given(site.inputs, 1), site.node.attribute("group", 1)
     outputs, name = w[1] * groups * phases.count, site.node.inputs[1]
     attributes = {"group": groups, "dilations": phases.dilations, "pads": phases.pads}
     node = Node("Conv", site.node.name, site.node.inputs, site.node.outputs, attributes)

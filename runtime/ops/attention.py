@@ -17,13 +17,25 @@ if TYPE_CHECKING:
     from ..plan.step import Kernel, Site
 
 
+def head_shape(shape: Shape, heads: int | None) -> Shape:
+    """(batch, heads, sequence, size) of an input of that shape, or of (batch, sequence, heads * size).
+
+    Raises:
+        PlanError: it is of neither form.
+    """
+    if len(shape) == 4:
+        return shape
+    if heads is None or len(shape) != 3:
+        raise PlanError(f"an input of shape {shape} needs 4 axes, or 3 and its number of heads")
+    if heads < 1 or shape[2] % heads:
+        raise PlanError(f"{shape[2]} elements do not divide into {heads} heads")
+    return shape[0], heads, shape[1], shape[2] // heads
+
+
 def _split_heads(x: np.ndarray, heads: int | None) -> np.ndarray:
-    """(batch, sequence, heads * size) as (batch, heads, sequence, size); rank 4 is that already."""
-    if x.ndim == 4:
-        return x
-    if not heads:
-        raise PlanError("inputs of rank 3 need q_num_heads and kv_num_heads")
-    return x.reshape(*x.shape[:2], heads, x.shape[2] // heads).swapaxes(1, 2)
+    """``x`` as :func:`head_shape` says."""
+    batch, count, sequence, size = head_shape(x.shape, heads)
+    return x if x.ndim == 4 else x.reshape(batch, sequence, count, size).swapaxes(1, 2)
 
 
 def _bias(mask: np.ndarray | None, total: int, dtype: np.dtype) -> np.ndarray:
@@ -42,30 +54,21 @@ def visible_keys(
 
     ``offset`` (batch or 1,) is the number of keys before the first query; ``lengths`` (batch,) the number of valid keys.
     """
-    ahead = np.arange(keys) - (np.arange(queries)[:, None] + offset.reshape(-1, 1, 1, 1))
-    allowed = np.ones_like(ahead, bool)
+    key, place = np.arange(keys), np.arange(queries)[:, None] + offset.reshape(-1, 1, 1, 1)
+    allowed = np.ones((len(place), 1, queries, keys), bool)
     if causal:
-        allowed &= ahead <= 0
+        allowed &= key <= place
     if left >= 0:
-        allowed &= ahead >= -left
+        allowed &= key >= place - left
     if right >= 0:
-        allowed &= ahead <= right
-    return allowed if lengths is None else allowed & (np.arange(keys) < lengths.reshape(-1, 1, 1, 1))
+        allowed &= key <= place + right
+    return allowed if lengths is None else allowed & (key < lengths.reshape(-1, 1, 1, 1))
 
 
 def _softmax(scores: np.ndarray) -> np.ndarray:
     top = scores.max(axis=-1, keepdims=True)
     powers = np.exp(scores - np.where(np.isneginf(top), scores.dtype.type(0), top))
     return powers / powers.sum(axis=-1, keepdims=True)
-
-
-def head_shape(shape: Shape, heads: int | None) -> Shape:
-    """What :func:`_split_heads` makes of a shape."""
-    if len(shape) == 4:
-        return shape
-    if not heads or len(shape) != 3:
-        raise PlanError(f"an input of shape {shape} needs 4 axes, or 3 and its number of heads")
-    return shape[0], heads, shape[1], shape[2] // heads
 
 
 def _types(types: Types, values: Values, *, q_num_heads: int | None, kv_num_heads: int | None, **_: Any) -> list[Shaped]:

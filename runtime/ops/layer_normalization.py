@@ -24,6 +24,21 @@ def _layer_types(types: Types, values: Values, *, axis: int, stash_type: int, **
     return [(dtype, shape), statistics, statistics]
 
 
+def _rms_types(types: Types, values: Values, *, axis: int, **_: Any) -> list[Shaped]:
+    dtype, shape = given(types, 0)
+    positive_axis(axis, len(shape))
+    return [(dtype, shape)]
+
+
+def _channel_types(types: Types, values: Values, *, num_groups: int = 1, **_: Any) -> list[Shaped]:
+    dtype, shape = given(types, 0)
+    if len(shape) < 2:
+        raise PlanError(f"an input of shape {shape} has no axis of channels")
+    if num_groups < 1 or shape[1] % num_groups:
+        raise PlanError(f"{shape[1]} channels do not divide into {num_groups} groups")
+    return [(dtype, shape)]
+
+
 def _standardise(X: np.ndarray, axes: tuple[int, ...], epsilon: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """``X`` with mean 0 and variance 1 over ``axes``; the mean; the inverse of the standard deviation."""
     mean = X.mean(axis=axes, keepdims=True)
@@ -46,7 +61,7 @@ def layer_normalization(
     return (scaled if B is None else scaled + B), mean, inverse
 
 
-@operator("RMSNormalization", infer=like_input, allowed={"stash_type": DTYPES})
+@operator("RMSNormalization", infer=infers(_rms_types), allowed={"stash_type": DTYPES})
 def rms_normalization(
     X: np.ndarray, scale: np.ndarray, *, axis: int = -1, epsilon: float = 1e-5, stash_type: int = 1
 ) -> np.ndarray:
@@ -65,7 +80,7 @@ def lower(site: Site) -> Kernel | None:
     return lower_standardise(site)
 
 
-@operator("InstanceNormalization", infer=like_input)
+@operator("InstanceNormalization", infer=infers(_channel_types))
 def instance_normalization(X: np.ndarray, scale: np.ndarray, B: np.ndarray, *, epsilon: float = 1e-5) -> np.ndarray:
     """Standardise each plane of ``X`` (N, C, \\*spatial), then scale and shift it by vectors (C,)."""
     normal, _, _ = _standardise(X.astype(accumulator(X.dtype), copy=False), tuple(range(2, X.ndim)), epsilon)
@@ -73,13 +88,11 @@ def instance_normalization(X: np.ndarray, scale: np.ndarray, B: np.ndarray, *, e
     return (normal * scale.reshape(per_channel) + B.reshape(per_channel)).astype(X.dtype, copy=False)
 
 
-@operator("GroupNormalization", infer=like_input, allowed={"stash_type": DTYPES})
+@operator("GroupNormalization", infer=infers(_channel_types), allowed={"stash_type": DTYPES})
 def group_normalization(
     X: np.ndarray, scale: np.ndarray, bias: np.ndarray, *, num_groups: int, epsilon: float = 1e-5, stash_type: int = 1
 ) -> np.ndarray:
     """Standardise each of ``num_groups`` groups of channels of ``X`` (N, C, ...), then scale and shift by vectors (C,)."""
-    if X.shape[1] % num_groups:
-        raise PlanError(f"{X.shape[1]} channels do not divide into {num_groups} groups")
     wide = X.astype(onnx_dtype(stash_type))
     grouped = wide.reshape(X.shape[0], num_groups, prod(X.shape[1:]) // num_groups)
     normal = _standardise(grouped, (2,), epsilon)[0].reshape(X.shape).astype(X.dtype)

@@ -163,3 +163,29 @@ def test_a_window_of_many_positions_over_nothing_takes_no_time() -> None:
 def test_phases_that_no_column_of_a_kernel_meets_are_not_packed() -> None:
     stride, w = 20_000_000, np.arange(6000, dtype=np.float32).reshape(1, 2000, 3)
     assert run("Conv", (1, 2000, 3), [w], Limits(), strides=(stride,), pads=(1, 0)) == w[..., 1:].sum()
+
+
+@pytest.mark.parametrize(
+    "heads", [{"q_num_heads": 20, "kv_num_heads": 20}, {"q_num_heads": 3, "kv_num_heads": 3}, {"q_num_heads": -2}]
+)
+def test_elements_divide_into_heads(heads: dict[str, int]) -> None:
+    with pytest.raises(PlanError, match=f"{LABEL}.*8 elements do not divide into"):
+        run("Attention", (2, 5, 8), [ones(2, 6, 8), ones(2, 6, 8)], Limits(), **heads)
+
+
+@pytest.mark.parametrize("groups", [-1, 0, 3, 9])
+def test_channels_divide_into_groups(groups: int) -> None:
+    with pytest.raises(PlanError, match=f"{LABEL}.*4 channels do not divide into {groups} groups"):
+        run("GroupNormalization", (2, 4, 5), [ones(4), ones(4)], Limits(), num_groups=groups)
+
+
+def test_instances_have_channels() -> None:
+    with pytest.raises(PlanError, match=f"{LABEL}.*no axis of channels"):
+        run("InstanceNormalization", (4,), [ones(4), ones(4)], Limits())
+
+
+@pytest.mark.parametrize("op_type", ["LayerNormalization", "RMSNormalization"])
+@pytest.mark.parametrize("axis", [-4, 3])
+def test_normalised_axes_are_there(op_type: str, axis: int) -> None:
+    with pytest.raises(PlanError, match=f"{LABEL}.*axis {axis} is out of range for 3 axes"):
+        run(op_type, (2, 4, 5), [ones(5)], Limits(), axis=axis)
