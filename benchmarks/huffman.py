@@ -25,7 +25,7 @@ from tersor.format_spec.records import TensorRecord
 from tersor.format_spec.tensors import SharedTensor
 from tersor.packer.encode import Encoded, encode
 from tersor.runtime.decode.coded import CodedTensor, open_coded
-from tersor.runtime.plan.workers import Workers
+from tersor.runtime.orders.workers import Workers
 
 BITARRAY_SYMBOLS = 500_000
 

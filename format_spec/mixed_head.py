@@ -10,14 +10,7 @@ import numpy as np
 from .codebooks import read_codebook
 from .coding import COLUMNS_FLAG, HALF_FLAG, LINEAR_FLAG, MAX_BLOCK_POSITIONS, MAX_CODEBOOK
 from .errors import FormatError
-from .mixing import (
-    KERNEL_ZEROS_FLAG,
-    LEAST_COST,
-    MAX_KERNEL,
-    MAX_LOW_BITS,
-    MAX_STEPS,
-    REFERENCES_FLAG,
-)
+from .mixing import KERNEL_ZEROS_FLAG, LEAST_COST, MAX_KERNEL, MAX_LOW_BITS, MAX_STEPS, REFERENCES_FLAG
 from .tensors import bit_patterns
 from .varint import read_varint, write_varint
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..runtime.kernels._jit import jit
+from ..runtime.jit.jitted import jit
 
 
 @jit

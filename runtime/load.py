@@ -11,7 +11,7 @@ from ..format_spec.graph import Tensor
 from ..format_spec.limits import DEFAULT_LIMITS, Limits
 from ..format_spec.model_file import read_graph
 from ..format_spec.records import TensorRecord
-from .encoded import check_streamable, keep_encoded, least_encoded
+from .decode.encoded import check_streamable, keep_encoded, least_encoded
 from .model import Model
 from .ops._registry import check_supported
 

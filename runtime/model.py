@@ -15,15 +15,16 @@ from ..format_spec.errors import InputError, PlanError
 from ..format_spec.graph import Graph, Value, signatures
 from ..format_spec.limits import DEFAULT_LIMITS, MOST_THREADS, Limits
 from ..format_spec.printable import printable
-from .check import Arrays, Shapes, check_inputs, check_out, complete_shapes
-from .kernels._ahead import expecting
+from .jit.ahead import expecting
+from .plan.check import Arrays, Shapes, check_inputs, check_out, complete_shapes
 
 if TYPE_CHECKING:
+    from .jit.aside import Task
+    from .orders.workers import Workers
     from .plan.build import Common
     from .plan.plan import Plan
     from .plan.planned import Planned
     from .plan.trace import Trace
-    from .plan.workers import Workers
 
 
 MOST_IDLE = 16
@@ -47,7 +48,7 @@ class Model:
         limits: Limits = DEFAULT_LIMITS,
         on_close: Callable[[], None] | None = None,
     ) -> None:
-        from .plan.workers import Workers, physical_cores
+        from .orders.workers import Workers, physical_cores
 
         if threads is not None and (
             isinstance(threads, bool) or not isinstance(threads, Integral) or not 1 <= threads <= MOST_THREADS
@@ -233,9 +234,14 @@ class Model:
                 raise PlanError("the model has been closed")
             found = self._plans.get(shapes)
             if found is None:
-                with expecting(self._graph, self.threads):
+                with expecting(self._likely, self.threads):
                     found = self._build(shapes)
             return found
+
+    def _likely(self) -> list[Task]:
+        from .kernels.likely import likely
+
+        return likely(self._graph)
 
     def _build(self, shapes: Shapes) -> Planned:
         from .plan.build import Common, build_plan

@@ -38,6 +38,17 @@ ALLOWED = {
     "packer/training": arrows("format_spec runtime converters", "numpy numba torch"),
     "cli": Arrows(frozenset({"format_spec", "runtime", "converters", "packer"}), None),
 }
+# Rooms of the runtime, and those that each may import; none imports what lies beside them. Operators pick kernels, whose site
+# and attributes are the operators'.
+ROOMS = {
+    "jit": set(),
+    "emit": {"jit"},
+    "orders": {"jit", "emit"},
+    "decode": {"jit", "emit", "orders"},
+    "kernels": {"jit", "emit", "orders", "decode", "ops"},
+    "ops": {"kernels"},
+    "plan": {"orders", "decode", "kernels", "ops"},
+}
 FOLDERS = sorted({path.split("/")[0] for path in ALLOWED})
 # The device's side never loads the codecs' slow references.
 FORBIDDEN_MODULES = {"runtime": "tersor.format_spec.codecs"}
@@ -111,6 +122,9 @@ def verdict(path: Path, module: str, level: int) -> str | None:
         return "imports between folders are relative"
     if rest and rest[0] != folder and rest[0] not in allowed.folders:
         return f"{folder} must not import {rest[0]}"
+    room = relative.split("/")[1]
+    if folder == "runtime" and room in ROOMS and rest[0] == folder and rest[1] not in {room, *ROOMS[room]}:
+        return f"{room} must not import {rest[1]}"
     forbidden = FORBIDDEN_MODULES.get(folder)
     return f"{folder} must not import {forbidden}" if forbidden and starts_with(module, forbidden) else None
 
@@ -132,6 +146,8 @@ def test_imports_follow_the_table(folder: str) -> None:
         ("runtime/x.py", "import onnx"),
         ("runtime/ops/x.py", "def f():\n    import torch.nn"),
         ("runtime/ops/x.py", "from ...packer.recipe import Recipe"),
+        ("runtime/kernels/conv/x.py", "from ...plan.step import Step"),
+        ("runtime/jit/x.py", "from ..model import Model"),
         ("runtime/x.py", "from ..format_spec import codecs"),
         ("runtime/x.py", "from ..format_spec.codecs import raw"),
         ("runtime/x.py", "import importlib\nimportlib.import_module('onnx.helper')"),
@@ -153,6 +169,7 @@ def test_the_check_sees_forbidden_imports(path: str, text: str) -> None:
     [
         ("runtime/ops/x.py", "from ...format_spec.graph import Graph"),
         ("runtime/x.py", "import os\nimport numba\nfrom . import plan"),
+        ("runtime/kernels/conv/x.py", "from ..site import Site\nfrom ...orders.order import address_of"),
         ("format_spec/x.py", "from .codecs import raw"),
         ("packer/training/x.py", "import torch\nfrom ...converters import from_torch"),
         ("cli/x.py", "import rich\nfrom ..packer import pack"),

@@ -34,8 +34,8 @@ def pretend() -> None:
 
 def serve(requests: Path) -> None:
     """Compile what is asked for; a request that was served is deleted."""
-    from tersor.runtime.kernels import _cache, _compile
-    from tersor.runtime.kernels._jit import example_of, kind_of
+    from tersor.runtime.jit import cache, compile
+    from tersor.runtime.jit.jitted import example_of, kind_of
 
     while True:
         for path in sorted(requests.glob("*.request")):
@@ -44,10 +44,10 @@ def serve(requests: Path) -> None:
             if tuple(map(kind_of, arguments)) != kinds:
                 raise SystemExit(f"{name}: no example of {kinds}")
             kernel, begin = getattr(import_module(module), name), time.perf_counter()
-            made = _compile.compile_for(kernel.py_func, kernel.flags, arguments)
+            made = compile.compile_for(kernel.py_func, kernel.flags, arguments)
             if not made.everywhere:
                 raise SystemExit(f"{name}: its code cannot be kept")
-            _cache.write(_cache.name_of(kernel.py_func, kernel.flags, kinds), made.code)
+            cache.write(cache.name_of(kernel.py_func, kernel.flags, kinds), made.code)
             path.unlink()
             print(f"{name}: {time.perf_counter() - begin:.1f} s", flush=True)
         time.sleep(0.1)

@@ -126,9 +126,9 @@ def check_nodes(folder: Path, step: int) -> bool:
 
 def compile_elsewhere(requests: Path) -> None:
     """Leave a request for each kernel that must be compiled, and wait for the code to be in the cache."""
-    from tersor.runtime.kernels._jit import Kernel, kind_of
+    from tersor.runtime.jit.jitted import Jitted, kind_of
 
-    def compiled(self: Kernel, name: str, arguments: tuple[Any, ...]) -> Callable[..., Any]:
+    def compiled(self: Jitted, name: str, arguments: tuple[Any, ...]) -> Callable[..., Any]:
         function, kinds = self.py_func, tuple(map(kind_of, arguments))
         part, request = requests / f"{name}.part", requests / f"{name}.request"
         part.write_bytes(pickle.dumps((function.__module__, function.__qualname__, kinds)))
@@ -140,7 +140,7 @@ def compile_elsewhere(requests: Path) -> None:
             raise SystemExit(f"{name}: what was compiled elsewhere does not fit")
         return entry
 
-    Kernel._compiled = compiled
+    Jitted._compiled = compiled
 
 
 def main() -> None:

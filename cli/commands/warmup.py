@@ -53,7 +53,7 @@ def command(
     with other sizes, numbers of threads or --memory may need kernels besides: warm up once for each. Fails when a kernel cannot
     be kept.
     """
-    from ...runtime.kernels._cache import cache_folder, environments, lost
+    from ...runtime.jit.cache import cache_folder, environments, lost
 
     folder = cache_folder()
     if files and folder is None:

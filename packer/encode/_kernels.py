@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ...runtime.decode._bits import store_big_endian
-from ...runtime.kernels._jit import jit
+from ...runtime.jit.jitted import jit
 
 
 @jit

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from ...format_spec.mixing import WINDOW
-from ...runtime.kernels._jit import jit
+from ...runtime.jit.jitted import jit
 
 CLIPPED = 8
 """Levels count as at most this, so that a few large ones do not decide."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...runtime.kernels._jit import jit
+from ...runtime.jit.jitted import jit
 
 _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
 """2^64 over the golden ratio: Fibonacci hashing spreads patterns that differ in few bits."""

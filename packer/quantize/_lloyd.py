@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...runtime.kernels._jit import jit
+from ...runtime.jit.jitted import jit
 
 _BLOCK = 64
 _RADIX = 2048

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..kernels._jit import jit
+from ..jit.jitted import jit
 
 SHARED, SPARSE, PAPER, GROUPED = 0, 1, 2, 3
 """Kinds of coded payloads, as kernels know them."""

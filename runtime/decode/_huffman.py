@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..kernels._jit import jit
+from ..jit.jitted import jit
 from ._bits import load_big_endian, store_quad, trailing_zeros
 
 TABLE_BITS = 11

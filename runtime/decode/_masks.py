@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..kernels._jit import jit
+from ..jit.jitted import jit
 from ._bits import store_sums, store_word
 from ._blocks import MISCOUNTED, OUTSIDE
 from ._huffman import decode_sequence

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..kernels._jit import jit
+from ..jit.jitted import jit
 
 FIRST_LEVEL = -128
 """Level of entry 0 of a table by level."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from ...format_spec.mixing import LOGARITHMS, RECIPROCALS
-from ..kernels._jit import jit
+from ..jit.jitted import jit
 
 LEFT, ABOVE, LEFT2, ABOVE_RIGHT = 192, 48, 12, 3
 """Bits of the first size context that a neighbour takes."""

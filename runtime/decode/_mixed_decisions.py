@@ -22,7 +22,7 @@ from ...format_spec.mixing import (
     STRETCH,
     SURE,
 )
-from ..kernels._jit import jit
+from ..jit.jitted import jit
 from ._mixed_vectors import settled, train_counters, train_weights
 
 TOP = 0xFFFFFFFF

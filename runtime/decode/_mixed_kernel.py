@@ -30,20 +30,8 @@ from ...format_spec.mixing import (
     WINDOW,
     ZERO_PLANE,
 )
-from ..kernels._jit import jit
-from ._mixed_contexts import (
-    ABOVE,
-    ABOVE_RIGHT,
-    LEFT,
-    LEFT2,
-    clip,
-    lean,
-    level_at,
-    log_of,
-    mean_of,
-    places_of,
-    sign_of,
-)
+from ..jit.jitted import jit
+from ._mixed_contexts import ABOVE, ABOVE_RIGHT, LEFT, LEFT2, clip, lean, level_at, log_of, mean_of, places_of, sign_of
 from ._mixed_decisions import PLANE, ROW, TOP, code_bit, decide_alone, decide_by_two, foresee, settle
 
 VALID, BAD_REFERENCE, BAD_RANK, BAD_LENGTH = 0, 1, 2, 3

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..kernels._jit import jit
+from ..jit.jitted import jit
 from ._blocks import CODE_RANGE, MISCOUNTED, OUTSIDE
 from ._huffman import decode_sequence
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..kernels._jit import jit
+from ..jit.jitted import jit
 from ._bits import store_word
 from ._huffman import (
     LOOKUPS,

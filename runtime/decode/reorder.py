@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from ...format_spec.tensors import Order, SharedTensor
-from ..kernels._jit import jit
+from ..jit.jitted import jit
 
 
 def reorder(shared: SharedTensor, order: Order) -> SharedTensor:

@@ -10,14 +10,14 @@ from math import copysign, pi, prod, sqrt
 import numpy as np
 
 from ...format_spec.graph import Node
-from ..plan.step import Kernel, Site
-from ._atomic import code_of, number_at
-from ._exponential import exponential, exponential_less_one
-from ._jit import jit
-from ._memory import float_at, floats_at
-from .order import FACTS, PIECES, WORK, X, Y
-from .shared import Shared, evenly, one_order
-from .team import take
+from ..emit.exponential import exponential, exponential_less_one
+from ..emit.memory import float_at, floats_at
+from ..jit.jitted import jit
+from ..orders.atomic import code_of, number_at
+from ..orders.order import FACTS, PIECES, WORK, X, Y
+from ..orders.shared import Shared, evenly, one_order
+from ..orders.team import take
+from .site import Kernel, Site
 
 ERF, GELU, GELU_THROUGH_TANH, SIGMOID, SWISH, LINEAR_UNIT, SOFTPLUS, MISH = range(8)
 """The functions, as lengths of a tuple: what a kernel is compiled for. Two have factors: Swish is

@@ -9,8 +9,9 @@ import numpy as np
 
 from ..ops.batch_normalization import scale_and_shift
 from ..ops.slice import slice_index
-from ..plan.step import Arrays, Kernel, Site
-from ..plan.workers import Workers
+from ..orders.order import Arrays
+from ..orders.workers import Workers
+from .site import Kernel, Site
 
 Fill: TypeAlias = "Callable[..., Any]"
 """(output, *inputs, **attributes): computes into the output."""

@@ -14,18 +14,18 @@ from ...format_spec.model_file import StoredTensors
 from ..decode._blocks import decode_blocks
 from ..decode._masks import decode_grouped
 from ..decode._words import PLAIN
-from ._aside import Task
-from ._jit import Kernel, kind_of
-from .convolve import convolver
-from .host import host_registers
+from ..jit.aside import Task
+from ..jit.host import host_registers
+from ..jit.jitted import Jitted, kind_of
+from ..orders.team import carry_out, follow, make_team, none_joined
+from .conv.pack import packer
+from .conv.sparse.convolve import convolver
+from .conv.winograd.transforms import TAPS
 from .lrn import normaliser
-from .pack import packer
 from .pool import pooler_of
 from .rowwise import averager, normaliser_of_rows
-from .team import carry_out, follow, make_team, none_joined
-from .winograd.transforms import TAPS
 
-Call: TypeAlias = "tuple[Kernel, tuple[Any, ...]]"
+Call: TypeAlias = "tuple[Jitted, tuple[Any, ...]]"
 """A kernel and arguments of the types that it will be called with."""
 
 _users: dict[str, Callable[[Node], Iterator[Call]]] = {}

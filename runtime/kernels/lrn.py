@@ -8,15 +8,15 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 
-from ..plan.step import Kernel, Site
-from ._atomic import code_of, number_at
-from ._deferred import cgutils, intrinsic, types
-from ._jit import jit
-from ._memory import floats_at, pointer
-from ._vector import F32, I32, I64, call, fma, load_vector, prefetch_line, splat, store_vector
-from .order import FACTS, PIECES, WORK, X, Y
-from .shared import Shared, evenly, one_order
-from .team import take
+from ..emit.intrinsic import cgutils, intrinsic, types
+from ..emit.memory import floats_at, pointer
+from ..emit.vector import F32, I32, I64, call, fma, load_vector, prefetch_line, splat, store_vector
+from ..jit.jitted import jit
+from ..orders.atomic import code_of, number_at
+from ..orders.order import FACTS, PIECES, WORK, X, Y
+from ..orders.shared import Shared, evenly, one_order
+from ..orders.team import take
+from .site import Kernel, Site
 
 CHUNK = 512
 """Positions normalised together: the lines of channels that meet stay in the second-level cache."""

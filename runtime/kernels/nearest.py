@@ -6,15 +6,15 @@ from math import prod
 
 import numpy as np
 
+from ..emit.memory import float_at, floats_at
+from ..jit.jitted import jit
 from ..ops.resize import ResizedAxis, nearest_taps
-from ..plan.step import Kernel, Site
-from ._atomic import code_of, number_at
-from ._jit import jit
-from ._memory import float_at, floats_at
-from .order import FACTS, PIECES, WORK, X, Y
+from ..orders.atomic import code_of, number_at
+from ..orders.order import FACTS, PIECES, WORK, X, Y
+from ..orders.shared import Shared, evenly, one_order
+from ..orders.team import take
 from .rowwise import pieces_of_rows
-from .shared import Shared, evenly, one_order
-from .team import take
+from .site import Kernel, Site
 
 HEIGHT, WIDTH, OH, OW, ROWS, COLUMNS = range(6)
 """Facts of an order: the size of a plane, before and after; addresses of the row, and of the column, int64, that each of the

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..plan.step import Site
+from .site import Site
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,14 +6,14 @@ from math import prod
 
 import numpy as np
 
-from ..plan.step import Kernel, Site
-from ._atomic import code_of, number_at
-from ._jit import jit
-from ._memory import float_at, floats_at
-from .order import FACTS, OTHER, PIECES, WORK, X, Y
+from ..emit.memory import float_at, floats_at
+from ..jit.jitted import jit
+from ..orders.atomic import code_of, number_at
+from ..orders.order import FACTS, OTHER, PIECES, WORK, X, Y
+from ..orders.shared import Shared, evenly, one_order
+from ..orders.team import take
 from .rowwise import pieces_of_rows
-from .shared import Shared, evenly, one_order
-from .team import take
+from .site import Kernel, Site
 
 
 @jit

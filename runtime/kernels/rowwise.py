@@ -7,14 +7,14 @@ from math import prod
 
 import numpy as np
 
-from ..plan.step import Kernel, Site
-from ._atomic import code_of, number_at
-from ._exponential import exponential
-from ._jit import jit
-from ._memory import floats_at, put_float
-from .order import FACTS, PIECES, WORK, X, Y
-from .shared import Shared, evenly, one_order
-from .team import take
+from ..emit.exponential import exponential
+from ..emit.memory import floats_at, put_float
+from ..jit.jitted import jit
+from ..orders.atomic import code_of, number_at
+from ..orders.order import FACTS, PIECES, WORK, X, Y
+from ..orders.shared import Shared, evenly, one_order
+from ..orders.team import take
+from .site import Kernel, Site
 
 MOST_PIECES, PIECE = 4, 20_000
 """Pieces of work for each thread, at most, and the elements of one, at least."""

@@ -21,7 +21,7 @@ from ...format_spec.graph import Graph, Node, graphs
 from ._modules import MODULES
 
 if TYPE_CHECKING:
-    from ..plan.step import Kernel, Site
+    from ..kernels.site import Kernel, Site
 
 Shaped: TypeAlias = "tuple[np.dtype, tuple[int, ...]]"
 """Element type and static shape of a value."""

@@ -14,7 +14,7 @@ from ._registry import Shaped, lowering, operator
 from ._shapes import Shape, Types, Values, given, infers
 
 if TYPE_CHECKING:
-    from ..plan.step import Kernel, Site
+    from ..kernels.site import Kernel, Site
 
 
 def head_shape(shape: Shape, heads: int | None) -> Shape:
@@ -147,6 +147,6 @@ def attention(
 @lowering("Attention", kernel="head by head")
 def lower(site: Site) -> Kernel | None:
     """Head by head."""
-    from ..kernels.lower_attention import lower_attention
+    from ..kernels.attention.lower import lower_attention
 
     return lower_attention(site)

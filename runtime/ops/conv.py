@@ -16,7 +16,7 @@ from ._shapes import Shape, Types, Values, check_rank, check_shape, given, infer
 from ._window import Window, window
 
 if TYPE_CHECKING:
-    from ..plan.step import Kernel, Site
+    from ..kernels.site import Kernel, Site
 
 
 @dataclass(frozen=True)
@@ -80,6 +80,6 @@ def conv(X: np.ndarray, W: np.ndarray, B: np.ndarray | None = None, **family: An
 @lowering("Conv", kernel="convolution from packed weights")
 def lower(site: Site) -> Kernel | None:
     """Convolve from codebook indices."""
-    from ..kernels.lower_conv import lower_conv
+    from ..kernels.conv.lower import lower_conv
 
     return lower_conv(site)

@@ -17,7 +17,7 @@ from ._shapes import Shape, Types, Values, check_rank, check_shape, given, infer
 from ._window import Window, per_axis
 
 if TYPE_CHECKING:
-    from ..plan.step import Kernel, Site
+    from ..kernels.site import Kernel, Site
 
 
 def transposed_window(
@@ -118,7 +118,7 @@ def conv_transpose(
 @lowering("ConvTranspose", kernel="convolution from packed weights, outputs interleaved")
 def lower(site: Site) -> Kernel | None:
     """Convolve from codebook indices, and put outputs where they belong."""
-    from ..kernels.transposed import lower_transposed
+    from ..kernels.conv.transposed import lower_transposed
 
     x, w = site.type(0), site.type(1)
     if x is None or w is None:

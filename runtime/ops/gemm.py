@@ -13,7 +13,7 @@ from ._registry import Shaped, lowering, operator
 from ._shapes import Types, Values, broadcast, check_rank, given, infers
 
 if TYPE_CHECKING:
-    from ..plan.step import Kernel, Site
+    from ..kernels.site import Kernel, Site
 
 
 def _types(types: Types, values: Values, *, transA: int, transB: int, **_: Any) -> Shaped:
@@ -57,6 +57,6 @@ def gemm(
 @lowering("Gemm", kernel="product with packed weights")
 def lower(site: Site) -> Kernel | None:
     """Multiply from codebook indices."""
-    from ..kernels.fully_connected import lower_gemm
+    from ..kernels.matrices.fully_connected import lower_gemm
 
     return lower_gemm(site)

@@ -11,7 +11,7 @@ from ._registry import Shaped, operator
 from ._shapes import Types, Values, check_rank, given, infers
 
 if TYPE_CHECKING:
-    from ..plan.step import Site
+    from ..kernels.site import Site
 
 
 def _types(types: Types, values: Values, **_: Any) -> Shaped:

@@ -14,7 +14,7 @@ from ._registry import Shaped, lowering, operator
 from ._shapes import Types, Values, given, infers, like_input, positive_axes, positive_axis
 
 if TYPE_CHECKING:
-    from ..plan.step import Kernel, Site
+    from ..kernels.site import Kernel, Site
 
 
 def _layer_types(types: Types, values: Values, *, axis: int, stash_type: int, **_: Any) -> list[Shaped]:

@@ -8,7 +8,7 @@ from ..kernels.elementwise import FILLS, lower_batchnorm, lower_elementwise, low
 from ._registry import lowering
 
 if TYPE_CHECKING:
-    from ..plan.step import Kernel, Site
+    from ..kernels.site import Kernel, Site
 
 
 @lowering(*(op_type for op_type in FILLS if op_type != "Softmax"), kernel="numpy in place")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ._registry import lowering
 
 if TYPE_CHECKING:
-    from ..plan.step import Kernel, Site
+    from ..kernels.site import Kernel, Site
 
 
 @lowering("MaxPool", "AveragePool", kernel="pooling by planes")

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 from ._registry import lowering
 
 if TYPE_CHECKING:
-    from ..plan.step import Kernel, Site
+    from ..kernels.site import Kernel, Site
 
 
 @lowering("MatMulInteger", "QLinearMatMul", kernel="integer product", elements="int8, uint8")
 def lower_products(site: Site) -> Kernel | None:
     """Multiply 8-bit matrices, sums in int32."""
-    from ..kernels.integer_matmul import lower_matmul
+    from ..kernels.quantized.matmul import lower_matmul
 
     return lower_matmul(site)
 
@@ -21,7 +21,7 @@ def lower_products(site: Site) -> Kernel | None:
 @lowering("ConvInteger", "QLinearConv", kernel="integer product of patches or planes", elements="int8, uint8")
 def lower_convolutions(site: Site) -> Kernel | None:
     """Convolve 8-bit images, sums in int32."""
-    from ..kernels.integer_conv import lower_conv
+    from ..kernels.quantized.conv import lower_conv
 
     return lower_conv(site)
 
@@ -30,6 +30,6 @@ def lower_convolutions(site: Site) -> Kernel | None:
 @lowering("DequantizeLinear", kernel="element by element", elements="int8, int16, int32, uint8, uint16")
 def lower_conversions(site: Site) -> Kernel | None:
     """Convert element by element."""
-    from ..kernels.quantize import lower_conversion
+    from ..kernels.quantized.quantize import lower_conversion
 
     return lower_conversion(site)

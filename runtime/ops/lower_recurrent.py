@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 from ._registry import lowering
 
 if TYPE_CHECKING:
-    from ..plan.step import Kernel, Site
+    from ..kernels.site import Kernel, Site
 
 
 @lowering("LSTM", "GRU", "RNN", kernel="steps from packed weights")
 def lower(site: Site) -> Kernel | None:
     """Step by step from packed weights where the layer is plain."""
-    from ..kernels.recurrent import lower_recurrent
+    from ..kernels.recurrent.layer import lower_recurrent
 
     return lower_recurrent(site)

@@ -13,7 +13,7 @@ from ._registry import Shaped, lowering, operator
 from ._shapes import Shape, Types, Values, broadcast, check_rank, given, infers
 
 if TYPE_CHECKING:
-    from ..plan.step import Kernel, Site
+    from ..kernels.site import Kernel, Site
 
 
 def matmul_shape(a: Shape, b: Shape) -> Shape:
@@ -50,6 +50,6 @@ def matmul(A: np.ndarray, B: np.ndarray) -> np.ndarray:
 @lowering("MatMul", kernel="product with packed weights, or of packed stacks")
 def lower(site: Site) -> Kernel | None:
     """Multiply from codebook indices, or both inputs as they come."""
-    from ..kernels.fully_connected import lower_matmul
+    from ..kernels.matrices.fully_connected import lower_matmul
 
     return lower_matmul(site)

@@ -12,7 +12,7 @@ from ._registry import Shaped, lowering, operator
 from ._shapes import Shape, Types, Values, constant, given, infers, positive_axes
 
 if TYPE_CHECKING:
-    from ..plan.step import Kernel, Site
+    from ..kernels.site import Kernel, Site
 
 MODES = ("constant", "reflect", "edge", "wrap")
 

@@ -16,7 +16,7 @@ from ._room import check_room
 from ._shapes import Shape, Types, Values, constant, given, infers, positive_axes
 
 if TYPE_CHECKING:
-    from ..plan.step import Kernel, Site
+    from ..kernels.site import Kernel, Site
 
 MIDDLE = 1e-6
 """What two distances to the nearest elements may differ by and still count as equal: ONNX Runtime's number."""

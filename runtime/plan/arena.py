@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-ALIGNMENT = 64
+from ..orders.order import ALIGNMENT
 
 PLACE_BYTES = 1 << 20
 """Scratch memory of one thread that stays in a second-level cache of its core, at most."""
@@ -65,10 +65,3 @@ def _best_gap(busy: Sequence[tuple[int, int]], size: int) -> int:
 
 def _aligned(size: int) -> int:
     return -(-size // ALIGNMENT) * ALIGNMENT
-
-
-def aligned_bytes(size: int) -> np.ndarray:
-    """Uninitialised memory, (size,) uint8, starting on a 64-byte boundary."""
-    block = np.empty(size + ALIGNMENT, np.uint8)
-    first = -block.ctypes.data % ALIGNMENT
-    return block[first : first + size]

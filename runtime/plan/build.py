@@ -11,6 +11,7 @@ import numpy as np
 
 from ...format_spec.graph import Graph, Node, Tensor
 from ...format_spec.limits import Limits
+from ..kernels.site import Kernel, Site
 from ..ops._registry import Shaped, find_lowering
 from .arena import Lifetime, assign, assign_scratch
 from .dead import drop_dead
@@ -19,7 +20,7 @@ from .fusion import Draft, fuse, recognise
 from .plan import Kind, Plan, Slot
 from .rectified import rectified
 from .reference import dynamic_kernel, reference_kernel
-from .step import Kernel, Site, Step
+from .step import Step
 from .storage import Storage, place
 from .streamed import decoding_kernel
 
@@ -32,7 +33,7 @@ class Common:
 
     ``folded``   values of :func:`~tersor.runtime.plan.facts.fold_constants`
     ``declared`` types of the initializers, filled in by the first plan
-    ``prepare``  keeps prepared weights, see :class:`~tersor.runtime.plan.step.Site`
+    ``prepare``  keeps prepared weights, see :class:`~tersor.runtime.kernels.site.Site`
     ``threads``  over how many threads a kernel may split its work
     ``limits``   what a step, and what all share, may take
     """

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 
 from ...format_spec.errors import InputError, LimitError, PlanError
-from ..check import described
-from .arena import aligned_bytes
+from ..orders.order import aligned_bytes
+from ..orders.workers import Workers
+from .check import described
 from .plan import Plan, Slot
 from .repeat import Outside, Repeat, make_repeat
 from .section import Placed, Section, parts_of
-from .workers import Workers
 
 
 class Execution:

@@ -11,10 +11,10 @@ from weakref import WeakSet
 import numpy as np
 
 from ...format_spec.errors import InputError
-from ..check import Arrays, described
+from ..orders.workers import Workers
+from .check import Arrays, described
 from .execute import Execution
 from .plan import Plan
-from .workers import Workers
 
 MOST_EXECUTIONS = 8
 """Arenas of a plan: as many threads run it at once, others wait. More would take memory, and no core would be free for them."""

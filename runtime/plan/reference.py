@@ -9,11 +9,12 @@ import numpy as np
 from ...format_spec.errors import PlanError
 from ...format_spec.graph import Node
 from ...format_spec.limits import Limits
+from ..kernels.site import CHANNEL_AXIS, Epilogue, Kernel
 from ..ops._registry import find_operator
 from ..ops._subgraph import Closure
+from ..orders.order import Arrays
+from ..orders.workers import Workers
 from .facts import apply, apply_within
-from .step import CHANNEL_AXIS, Arrays, Epilogue, Kernel
-from .workers import Workers
 
 
 def reference_kernel(node: Node, outputs: Sequence[str], epilogue: Epilogue, limits: Limits) -> Kernel:

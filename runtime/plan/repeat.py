@@ -12,10 +12,10 @@ from typing import TypeAlias
 
 import numpy as np
 
-from ..check import Arrays
-from ..kernels.order import HEAD
+from ..orders.order import HEAD
+from ..orders.workers import Workers
+from .check import Arrays
 from .section import Section
-from .workers import Workers
 
 Outside: TypeAlias = "tuple[str, tuple[int, ...], np.dtype, tuple[tuple[int, int], ...]]"
 """Name, shape and element type of an array that comes with each run, and its places among the numbers of the orders, each with

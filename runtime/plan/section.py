@@ -9,10 +9,10 @@ from typing import TypeAlias
 
 import numpy as np
 
-from ..kernels.order import ORDER, OTHER, SHARED, X, address_of
+from ..orders.order import ORDER, OTHER, SHARED, X, address_of
+from ..orders.workers import Workers
 from .facts import misfits
 from .step import Step
-from .workers import Workers
 
 Values: TypeAlias = "list[np.ndarray | None]"
 """The array of each slot of a plan."""

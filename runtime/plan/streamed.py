@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 
 from ...format_spec.graph import Tensor
-from ..encoded import EncodedTensor
-from ..kernels.stream import check_fitting
-from .step import Arrays, Kernel, Site
-from .workers import Workers
+from ..decode.encoded import EncodedTensor
+from ..kernels.conv.sparse.stream import check_fitting
+from ..kernels.site import Kernel, Site
+from ..orders.order import Arrays
+from ..orders.workers import Workers
 
 
 def is_encoded(site: Site) -> bool:

@@ -16,11 +16,11 @@ from ...format_spec.limits import Limits
 from ...format_spec.names import names_defined
 from ..ops._registry import Shaped
 from ..ops._subgraph import Closure
+from ..orders.workers import Workers
 from .build import Common, build_plan
 from .execute import Execution
 from .facts import analyse, fold_constants
 from .plan import Plan
-from .workers import Workers
 
 PLANS = 16
 """Plans kept per body, for arguments of different types."""

@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from ..kernels.order import CODE, COUNTED, FAILED, SHARED, TAKEN
-from ..kernels.team import alone
+from ..orders.order import CODE, COUNTED, FAILED, SHARED, TAKEN
+from ..orders.team import alone
+from ..orders.workers import NO_MEMORY, Workers
 from .plan import Row
-from .workers import NO_MEMORY, Workers
 
 STEPS = "steps"
 """The lane of a trace that shows whole steps; other lanes are threads."""

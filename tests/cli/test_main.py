@@ -40,7 +40,7 @@ def test_interrupted(arguments: list[str], monkeypatch: pytest.MonkeyPatch):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(click.Group, "get_help", interrupt)
-    monkeypatch.setattr("tersor.runtime.kernels._cache.cache_folder", interrupt)
+    monkeypatch.setattr("tersor.runtime.jit.cache.cache_folder", interrupt)
     result = CliRunner().invoke(cli, arguments)
     assert result.exit_code == 130
     assert result.stderr.strip() == "tersor: interrupted"

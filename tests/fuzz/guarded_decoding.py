@@ -22,7 +22,7 @@ from numba import njit
 
 from tersor.runtime import decode as decoders
 from tersor.runtime.decode import _bits
-from tersor.runtime.kernels._jit import Kernel, jit
+from tersor.runtime.jit.jitted import Jitted, jit
 
 from .guard import GuardedNumpy, guarded, guarded_copy
 from .mutate import mutate
@@ -67,7 +67,7 @@ def guard_modules() -> list[str]:
     names = []
     for module in pkgutil.iter_modules(decoders.__path__):
         loaded = importlib.import_module(f"{decoders.__name__}.{module.name}")
-        has_kernels = any(isinstance(v, Kernel) and v.__module__ == loaded.__name__ for v in vars(loaded).values())
+        has_kernels = any(isinstance(v, Jitted) and v.__module__ == loaded.__name__ for v in vars(loaded).values())
         if hasattr(loaded, "np") and not has_kernels:
             vars(loaded)["np"] = GuardedNumpy()
             names.append(module.name)

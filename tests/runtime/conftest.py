@@ -18,12 +18,12 @@ from tersor.format_spec.tensors import Order, SharedTensor, to_scan
 from tersor.packer.encode._sample import sample_of
 from tersor.packer.encode.grouped import encode_grouped, plan_grouped
 from tersor.runtime.decode.coded import CodedTensor, open_coded
-from tersor.runtime.kernels.conv import Conv
-from tersor.runtime.kernels.pieces import InPieces
+from tersor.runtime.kernels.conv.pieces import InPieces
+from tersor.runtime.kernels.conv.sparse.conv import Conv
+from tersor.runtime.kernels.site import Kernel, Site
 from tersor.runtime.ops._registry import find_operator
-from tersor.runtime.plan.arena import aligned_bytes
-from tersor.runtime.plan.step import Kernel, Site
-from tersor.runtime.plan.workers import Workers
+from tersor.runtime.orders.order import aligned_bytes
+from tersor.runtime.orders.workers import Workers
 
 Share: TypeAlias = Callable[..., SharedTensor]
 

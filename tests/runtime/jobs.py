@@ -7,10 +7,10 @@ import sys
 
 import numpy as np
 
-from tersor.runtime.kernels._atomic import add_at, code_of, number_at
-from tersor.runtime.kernels._jit import jit
-from tersor.runtime.kernels.order import CODE, PIECES, SHARED, WORK, order_of
-from tersor.runtime.kernels.team import take
+from tersor.runtime.jit.jitted import jit
+from tersor.runtime.orders.atomic import add_at, code_of, number_at
+from tersor.runtime.orders.order import CODE, PIECES, SHARED, WORK, order_of
+from tersor.runtime.orders.team import take
 
 ONE_PROCESSOR = len(os.sched_getaffinity(0) if sys.platform == "linux" else range(os.cpu_count() or 1)) < 2
 

@@ -9,8 +9,8 @@ import pytest
 
 from tersor.format_spec.errors import LimitError
 from tersor.format_spec.limits import Limits
-from tersor.runtime.check import check_inputs
 from tersor.runtime.model import Model
+from tersor.runtime.plan.check import check_inputs
 from tersor.runtime.plan.execute import Execution
 from tersor.runtime.plan.planned import Planned
 from tests.runtime.small import image, small

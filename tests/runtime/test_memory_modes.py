@@ -17,9 +17,9 @@ from tersor.format_spec.graph import OPSET, Graph, Node, TensorType, Value
 from tersor.format_spec.tensors import DenseTensor
 from tersor.packer import Recipe, pack
 from tersor.runtime import load
-from tersor.runtime.encoded import KEPT_ENCODED, least_encoded
-from tersor.runtime.kernels import lower_conv
-from tersor.runtime.kernels.stream import Arrangement
+from tersor.runtime.decode.encoded import KEPT_ENCODED, least_encoded
+from tersor.runtime.kernels.conv import lower
+from tersor.runtime.kernels.conv.sparse.stream import Arrangement
 from tersor.runtime.ops.conv import conv
 from tersor.runtime.ops.conv_transpose import conv_transpose
 
@@ -56,8 +56,8 @@ def network(pruned) -> Graph:
 @pytest.mark.parametrize("profile", ["compact", "paper"])
 @pytest.mark.parametrize("threads", [1, 2])
 def test_same_answers(monkeypatch, network, tmp_path: Path, profile, threads):
-    monkeypatch.setattr("tersor.runtime.encoded.KEPT_ENCODED", 1)
-    monkeypatch.setattr("tersor.runtime.encoded.DECODED_SHARE", 0)
+    monkeypatch.setattr("tersor.runtime.decode.encoded.KEPT_ENCODED", 1)
+    monkeypatch.setattr("tersor.runtime.decode.encoded.DECODED_SHARE", 0)
     path = tmp_path / "net.tersor"
     pack(network, path, Recipe.lossless(profile=profile))
     x = np.random.default_rng(1).standard_normal(SHAPE).astype(np.float32)
@@ -75,8 +75,8 @@ def test_same_answers(monkeypatch, network, tmp_path: Path, profile, threads):
 @pytest.mark.parametrize("memory", ["expanded", "streamed"])
 @pytest.mark.parametrize("threads", [1, 2])
 def test_transposed_convolutions_of_a_convolutions_weights(monkeypatch, pruned, tmp_path: Path, threads, memory):
-    monkeypatch.setattr("tersor.runtime.encoded.KEPT_ENCODED", 1)
-    monkeypatch.setattr("tersor.runtime.encoded.DECODED_SHARE", 0)
+    monkeypatch.setattr("tersor.runtime.decode.encoded.KEPT_ENCODED", 1)
+    monkeypatch.setattr("tersor.runtime.decode.encoded.DECODED_SHARE", 0)
     rng, path = np.random.default_rng(0), tmp_path / "net.tersor"
     strides = ((2, 2), (3, 3), (1, 1))
     nodes = [Node("Conv", "c", ("x", "w"), ("c",), {"pads": (1, 1, 1, 1)})]
@@ -98,7 +98,11 @@ def test_transposed_convolutions_of_a_convolutions_weights(monkeypatch, pruned, 
 
 
 def test_a_convolution_that_decodes_its_weights_takes_in_no_pool(monkeypatch, tmp_path: Path):
-    for name, number in (("encoded.KEPT_ENCODED", 1), ("encoded.DECODED_SHARE", 0), ("kernels.dense.pooled.FAR", 0)):
+    for name, number in (
+        ("decode.encoded.KEPT_ENCODED", 1),
+        ("decode.encoded.DECODED_SHARE", 0),
+        ("kernels.conv.dense.pooled.FAR", 0),
+    ):
         monkeypatch.setattr(f"tersor.runtime.{name}", number)
     rng, path = np.random.default_rng(0), tmp_path / "net.tersor"
     nodes = (
@@ -158,8 +162,8 @@ def test_unknown_mode(tmp_path: Path, network):
 
 @pytest.mark.parametrize(("levels", "listings"), [(40, 1), (4000, 4)], ids=["block by block", "decoded whole"])
 def test_of_a_streamed_convolution_only_the_arrangement_is_kept(monkeypatch, pruned, tmp_path: Path, levels, listings):
-    monkeypatch.setattr("tersor.runtime.encoded.KEPT_ENCODED", 1)
-    monkeypatch.setattr("tersor.runtime.encoded.DECODED_SHARE", 0)
+    monkeypatch.setattr("tersor.runtime.decode.encoded.KEPT_ENCODED", 1)
+    monkeypatch.setattr("tersor.runtime.decode.encoded.DECODED_SHARE", 0)
     path, weights = tmp_path / "net.tersor", pruned(np.random.default_rng(0), (64, 64, 3, 3), 0.3, levels)
     shape = (1, 64, 8, 8)
     kind = TensorType("float32", shape)
@@ -176,7 +180,7 @@ def test_of_a_streamed_convolution_only_the_arrangement_is_kept(monkeypatch, pru
         return call
 
     for name in ("matrix_of", "list_entries"):
-        monkeypatch.setattr(lower_conv, name, noting(getattr(lower_conv, name)))
+        monkeypatch.setattr(lower, name, noting(getattr(lower, name)))
     with load(path, memory="streamed") as model:
         model.run({"x": np.ones(shape, np.float32)})
         gc.collect()
@@ -208,8 +212,8 @@ def test_weights_that_would_need_another_kernel_are_refused(tmp_path: Path):
 
 @pytest.mark.parametrize("op_type", ["LSTM", "GRU", "RNN"])
 def test_recurrent_layers_give_the_same_answers(monkeypatch, pruned, tmp_path: Path, op_type):
-    monkeypatch.setattr("tersor.runtime.encoded.KEPT_ENCODED", 1)
-    monkeypatch.setattr("tersor.runtime.encoded.DECODED_SHARE", 0)
+    monkeypatch.setattr("tersor.runtime.decode.encoded.KEPT_ENCODED", 1)
+    monkeypatch.setattr("tersor.runtime.decode.encoded.DECODED_SHARE", 0)
     rng, path, gates = np.random.default_rng(0), tmp_path / "net.tersor", {"LSTM": 4, "GRU": 3, "RNN": 1}[op_type]
     tensors = {"w": pruned(rng, (1, gates * 8, 5), 0.4), "r": pruned(rng, (1, gates * 8, 8), 0.4)}
     values = (Value("x", TensorType("float32", (7, 2, 5))),), (Value("y", TensorType("float32", (7, 1, 2, 8))),)

@@ -9,8 +9,8 @@ from typing import TypeAlias
 import numpy as np
 
 from ....format_spec.graph import Node
+from ...kernels.site import CHANNEL_AXIS, PLAIN, Epilogue
 from ..facts import Facts
-from ..step import CHANNEL_AXIS, PLAIN, Epilogue
 
 
 @dataclass(frozen=True, eq=False)

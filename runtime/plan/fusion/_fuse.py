@@ -8,8 +8,8 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from ....format_spec.graph import Node
+from ...kernels.site import CHANNEL_AXIS, Epilogue
 from ..facts import Facts
-from ..step import CHANNEL_AXIS, Epilogue
 from ._draft import Draft, Rule
 from .activation import absorb_activation
 from .affine import absorb_affine

@@ -6,8 +6,8 @@ from dataclasses import replace
 from math import inf
 
 from ....format_spec.graph import Node
+from ...kernels.site import Epilogue
 from ..facts import Facts
-from ..step import Epilogue
 from ._draft import Draft
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from ....format_spec.graph import Node
+from ...kernels.site import Epilogue
 from ...ops.batch_normalization import scale_and_shift
 from ..facts import Facts
-from ..step import Epilogue
 from ._draft import Draft, channels, scaled
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ....format_spec.graph import Node
+from ...kernels.site import Epilogue
 from ..facts import Facts
-from ..step import Epilogue
 from ._draft import Draft
 
 

@@ -11,8 +11,8 @@ import pytest
 from click.testing import Result
 
 from tersor.runtime import load
-from tersor.runtime.kernels import _cache
-from tersor.runtime.kernels._link import Code
+from tersor.runtime.jit import cache
+from tersor.runtime.jit.link import Code
 
 Run = Callable[..., Result]
 
@@ -32,7 +32,7 @@ def test_warmup_counts_kernels_and_nothing_else(run: Run, tmp_path: Path, monkey
     for name in ("notes", "photos/one"):
         (tmp_path / name).write_bytes(b"123")
     monkeypatch.setenv("TERSOR_CACHE_DIR", str(tmp_path))
-    _cache.write("kernel", Code("", "", (), b"1"))
+    cache.write("kernel", Code("", "", (), b"1"))
     facts = json.loads(run("warmup", "--json").stdout)
     (kernel,) = tmp_path.glob("*/kernel")
     assert (facts["kernels"], facts["bytes"]) == (1, kernel.stat().st_size)
@@ -49,15 +49,15 @@ def test_warmup_covers_streamed_memory(run: Run, packed: Path, tmp_path: Path, m
 def test_warmup_fails_when_a_kernel_is_not_kept(run: Run, packed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     (tmp_path / "file").touch()
     monkeypatch.setenv("TERSOR_CACHE_DIR", str(tmp_path / "file"))
-    monkeypatch.setattr(_cache, "_lost", {})
-    _cache.write("kernel", Code("", "", (), b""))  # those of the model have been compiled in this process already
+    monkeypatch.setattr("tersor.runtime.jit.cache._lost", {})
+    cache.write("kernel", Code("", "", (), b""))  # those of the model have been compiled in this process already
     result = run("warmup", packed)
     assert result.exit_code == 1
     assert f"{tmp_path / 'file'}: kernels cannot be kept there: Not a directory" in result.output
 
 
 def test_warmup_needs_a_place(run: Run, packed: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(_cache, "cache_folder", lambda: None)
+    monkeypatch.setattr("tersor.runtime.jit.cache.cache_folder", lambda: None)
     result = run("warmup", packed)
     assert (result.exit_code, "say where, with --cache DIR" in result.output) == (8, True), result.output
 

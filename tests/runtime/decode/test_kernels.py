@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tersor.format_spec.huffman import canonical_codes, code_lengths
 from tersor.runtime.decode._bits import load_big_endian, store_big_endian, store_quad, trailing_zeros
 from tersor.runtime.decode._huffman import ALONE, MOST, SINGLES, TABLE, TABLE_BITS, fill_table
-from tersor.runtime.kernels._jit import jit
+from tersor.runtime.jit.jitted import jit
 
 
 @jit

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tersor.format_spec.graph import Node
 from tersor.runtime.kernels.activations import FUNCTIONS, lower_activation
-from tersor.runtime.plan.step import Site
+from tersor.runtime.kernels.site import Site
 
 F32 = np.dtype(np.float32)
 EDGES = np.array([0, -0.0, 1e-45, -1e-30, 0.927734375, 0.92773443, -0.92773443, 4, -6, 1e30, -1e30, np.nan], np.float32)

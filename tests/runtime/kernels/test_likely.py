@@ -11,11 +11,11 @@ from tersor.format_spec.graph import OPSET, Graph, Node, TensorType, Value
 from tersor.format_spec.tensors import DenseTensor
 from tersor.packer import Recipe, pack
 from tersor.runtime import load
-from tersor.runtime.kernels import _cache, conv
-from tersor.runtime.kernels import pack as packing
-from tersor.runtime.kernels._jit import Kernel, kind_of
+from tersor.runtime.jit.jitted import Jitted, kind_of
+from tersor.runtime.kernels.conv import pack as packing
+from tersor.runtime.kernels.conv.sparse import conv
 from tersor.runtime.kernels.likely import likely
-from tersor.runtime.plan import workers
+from tersor.runtime.orders import workers
 
 SHAPE = (1, 16, 20, 20)
 
@@ -42,13 +42,13 @@ def network(pruned) -> Graph:
 @pytest.fixture
 def called(monkeypatch) -> set[tuple[str, ...]]:
     """(module, name, *kinds) of every kernel that is looked up."""
-    found, bind = set(), Kernel.bind
+    found, bind = set(), Jitted.bind
 
     def note(self, *arguments):
         found.add((self.py_func.__module__, self.py_func.__name__, *map(kind_of, arguments)))
         return bind(self, *arguments)
 
-    monkeypatch.setattr(Kernel, "bind", note)
+    monkeypatch.setattr(Jitted, "bind", note)
     for known in (conv._convolver, packing.packing_code, workers._patience):  # what other tests looked up
         known.cache_clear()
     return found
@@ -60,7 +60,7 @@ def test_everything_that_is_foreseen_is_used(network, tmp_path, monkeypatch, cal
     called.clear()
     with load(path, threads=2) as model:
         with monkeypatch.context() as context:
-            context.setattr(Kernel, "has", lambda *_: False)
+            context.setattr(Jitted, "has", lambda *_: False)
             tasks = likely(model._graph)
         model.run({"x": np.ones(SHAPE, np.float32)})
     foreseen = {(task.module, task.kernel, *task.kinds) for task in tasks}
@@ -74,7 +74,7 @@ def test_everything_that_is_foreseen_is_used(network, tmp_path, monkeypatch, cal
 
 
 def test_of_convolutions_that_may_be_made_by_winograds_method_little_is_foreseen(network, monkeypatch):
-    monkeypatch.setattr(Kernel, "has", lambda *_: False)
+    monkeypatch.setattr(Jitted, "has", lambda *_: False)
     convolution = replace(network.nodes[3], attributes={})
     assert [task.kernel for task in likely(replace(network, nodes=(convolution,)))] == ["carry_out", "follow"]
     for attributes in ({"strides": (2, 1)}, {"group": 2}, {"kernel_shape": (1, 1)}):
@@ -88,7 +88,7 @@ def test_of_convolutions_that_may_be_made_by_winograds_method_little_is_foreseen
     {"kernel_shape": (2, 2), "dilations": (1.5,)},
 ])  # fmt: skip
 def test_nothing_is_foreseen_of_a_pool_that_will_be_refused(network, monkeypatch, attributes):
-    monkeypatch.setattr(Kernel, "has", lambda *_: False)
+    monkeypatch.setattr(Jitted, "has", lambda *_: False)
     node = Node("MaxPool", "pool", ("x",), ("y",), attributes)
     assert [task.kernel for task in likely(replace(network, nodes=(node,)))] == []
 
@@ -103,7 +103,7 @@ def test_nothing_is_foreseen_of_what_is_there(network, tmp_path, monkeypatch):
 
 def test_decoders_that_are_needed_later_come_first(monkeypatch):
     monkeypatch.setattr("tersor.runtime.kernels.likely._codecs", lambda graph: iter([6, 1, 8, 6, 5]))
-    monkeypatch.setattr(Kernel, "has", lambda *_: False)
-    monkeypatch.setattr(_cache, "cache_folder", lambda: None)
+    monkeypatch.setattr(Jitted, "has", lambda *_: False)
+    monkeypatch.setattr("tersor.runtime.jit.cache.cache_folder", lambda: None)
     tasks = likely(Graph("empty", (), (), (), {}, {}, OPSET))
     assert [task.kernel for task in tasks] == ["decode_grouped", "decode_blocks"]

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from tersor.format_spec.graph import Node
 from tersor.format_spec.tensors import DenseTensor
+from tersor.runtime.kernels.site import Kernel, Site
 from tersor.runtime.ops.resize import COORDINATES, NEAREST_MODES, lower, resize
-from tersor.runtime.plan.step import Kernel, Site
-from tersor.runtime.plan.workers import Workers
+from tersor.runtime.orders.workers import Workers
 
 F32, I64 = np.dtype(np.float32), np.dtype(np.int64)
 

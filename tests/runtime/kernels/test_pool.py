@@ -14,9 +14,9 @@ from tersor.format_spec.errors import PlanError
 from tersor.format_spec.graph import Node
 from tersor.runtime.kernels.lrn import CHUNK, lower_lrn
 from tersor.runtime.kernels.pool import lower_pool
+from tersor.runtime.kernels.site import Site
 from tersor.runtime.ops._registry import find_operator
-from tersor.runtime.plan.step import Site
-from tersor.runtime.plan.workers import Workers
+from tersor.runtime.orders.workers import Workers
 
 F32 = np.dtype(np.float32)
 

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from tersor.format_spec.graph import Node
 from tersor.runtime.kernels.prelu import lower_prelu
+from tersor.runtime.kernels.site import Kernel, Site
 from tersor.runtime.ops.arithmetic import prelu
-from tersor.runtime.plan.step import Kernel, Site
-from tersor.runtime.plan.workers import Workers
+from tersor.runtime.orders.workers import Workers
 
 F32 = np.dtype(np.float32)
 

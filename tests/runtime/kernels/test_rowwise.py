@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from tersor.format_spec.graph import Node
 from tersor.format_spec.tensors import DenseTensor
 from tersor.runtime.kernels.rowwise import lower_global_average, lower_mean, lower_softmax
+from tersor.runtime.kernels.site import Kernel, Site
 from tersor.runtime.ops.reduction import reduce_mean
-from tersor.runtime.plan.step import Kernel, Site
-from tersor.runtime.plan.workers import Workers
+from tersor.runtime.orders.workers import Workers
 
 F32 = np.dtype(np.float32)
 

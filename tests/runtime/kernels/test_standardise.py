@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from tersor.format_spec.graph import Node
 from tersor.format_spec.tensors import DenseTensor
+from tersor.runtime.kernels.site import Site
 from tersor.runtime.kernels.standardise import lower_standardise, lower_standardise_channels
 from tersor.runtime.ops._registry import find_operator
-from tersor.runtime.plan.step import Site
-from tersor.runtime.plan.workers import Workers
+from tersor.runtime.orders.workers import Workers
 
 OPERATORS = ["LayerNormalization", "RMSNormalization"]
 

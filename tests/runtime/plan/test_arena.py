@@ -5,7 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tersor.runtime.plan.arena import ALIGNMENT, PLACE_BYTES, Lifetime, aligned_bytes, assign, assign_scratch
+from tersor.runtime.orders.order import ALIGNMENT, aligned_bytes
+from tersor.runtime.plan.arena import PLACE_BYTES, Lifetime, assign, assign_scratch
 
 LIFETIMES = st.lists(
     st.builds(

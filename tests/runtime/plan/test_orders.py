@@ -11,10 +11,10 @@ from threading import enumerate as enumerate_threads
 import numpy as np
 import pytest
 
-from tersor.runtime.kernels.order import SHARED
-from tersor.runtime.kernels.team import BUSY, LED
+from tersor.runtime.orders.order import SHARED
+from tersor.runtime.orders.team import BUSY, LED
+from tersor.runtime.orders.workers import Workers
 from tersor.runtime.plan.trace import STEPS, Recorder
-from tersor.runtime.plan.workers import Workers
 from tests.runtime.jobs import ONE_PROCESSOR, Job, marker, wanter
 
 

@@ -11,8 +11,8 @@ import pytest
 from tersor.format_spec.graph import Graph, Node, TensorType, Value
 from tersor.format_spec.tensors import DenseTensor
 from tersor.runtime.model import Model
+from tersor.runtime.orders.workers import _Crew
 from tersor.runtime.plan.planned import MOST_EXECUTIONS
-from tersor.runtime.plan.workers import _Crew
 from tests.runtime.small import W, image
 
 X, Y = (Value(name, TensorType("float32", shape)) for name, shape in (("x", (1, 3, 8, 10)), ("y", (1, 4, 8, 10))))

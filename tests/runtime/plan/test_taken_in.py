@@ -24,7 +24,7 @@ from tests.runtime.plan.test_build import check, floats, graph, interpret, node
     ids=["maximum", "average", "output", "two-readers", "indices", "view", "other"],
 )
 def test_a_dense_convolution_takes_in_the_pool_that_alone_reads_it(monkeypatch, nodes, outputs, ops):
-    monkeypatch.setattr("tersor.runtime.kernels.dense.pooled.FAR", 0)
+    monkeypatch.setattr("tersor.runtime.kernels.conv.dense.pooled.FAR", 0)
     first = [node("Conv", "x w", "c", strides=(2, 2)), node("Relu", "c", "r")]
     g = graph([*first, *nodes], {"x": (2, 3, 63, 63)}, outputs.split(), w=floats(32, 3, 3, 3))
     plan = check(g, {"x": floats(2, 3, 63, 63)}, threads=2)
@@ -97,7 +97,7 @@ def test_winograds_method_takes_in_maxima_of_two_by_two(window, residual, ops):
 
 
 def test_a_value_that_a_body_reads_is_not_taken_in(monkeypatch):
-    monkeypatch.setattr("tersor.runtime.kernels.dense.pooled.FAR", 0)
+    monkeypatch.setattr("tersor.runtime.kernels.conv.dense.pooled.FAR", 0)
     values = [(Value(name, TensorType("float32", None)),) for name in ("o", "a")]
     inner = Graph("inner", (), values[0], (node("Neg", "r", "o"),), {})
     choice = {"then_branch": inner, "else_branch": inner}

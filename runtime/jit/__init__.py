@@ -1,0 +1,1 @@
+"""Python functions made into machine code, by Numba, and that kept between processes. Nothing here knows of models."""

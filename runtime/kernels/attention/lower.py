@@ -1,0 +1,127 @@
+"""Which attention runs on a kernel, where its heads lie in memory, and what is added to their scores."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod, sqrt
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ...ops._shapes import given
+from ...ops.attention import head_shape, visible_keys
+from ...orders.order import Arrays, address_of
+from ...orders.workers import Workers
+from ..site import Kernel, Site
+from .attend import BIAS, VALUES, Heads
+
+if TYPE_CHECKING:
+    from ...ops._registry import Shaped
+
+Shape = tuple[int, ...]
+
+
+def lower_attention(site: Site) -> Kernel | None:
+    """A kernel for a float32 Attention without caches, nor caps of scores, of which nothing but the result is read."""
+    node, (q, k, v, mask, *caches) = site.node, [site.type(i) for i in range(7)]
+    if any(caches) or any(node.outputs[1:]) or node.attribute("softcap", 0.0) or node.attribute("softmax_precision", 1) != 1:
+        return None
+    if q is None or k is None or v is None or any(t[0] != np.float32 or 0 in t[1] for t in (q, k, v)):
+        return None
+    of_queries, of_keys = node.attribute("q_num_heads", None), node.attribute("kv_num_heads", None)
+    heads = [head_shape(t[1], count) for t, count in zip((q, k, v), (of_queries, of_keys, of_keys), strict=True)]
+    scores = (*heads[0][:3], heads[1][2])
+    if not _meet(*heads) or not (mask is None or _masks(mask, scores)) or node.attribute("scale", 1.0) < 0:
+        return None
+    hidden = _hidden(site, *scores[2:])
+    shape = () if mask is None and hidden is None else _bias_shape(() if mask is None else mask[1], scores)
+    return _kernel(site, _work(site, heads, shape), hidden, shape)
+
+
+def _kernel(site: Site, work: Heads, hidden: np.ndarray | None, shape: Shape) -> Kernel:
+    """The kernel; what it adds to scores, of ``shape``, if anything, is made in each run unless it is constant."""
+    masked, mask, own = site.type(3) is not None, site.array(3), work.scratch_bytes
+    constant = _bias(np.empty(shape, np.float32), mask, hidden) if shape and (mask is not None or not masked) else None
+    made = 4 * prod(shape) if shape and constant is None else 0
+
+    def run(inputs: Arrays, outputs: Arrays, scratch: np.ndarray, workers: Workers) -> None:
+        q, k, v, *masks = inputs
+        y = outputs[0]
+        assert q is not None
+        assert y is not None
+        order = work.order(q, y, k, scratch)
+        bias = constant
+        if made:
+            room = scratch[own : own + made].view(np.float32)
+            bias = _bias(room.reshape(shape), masks[0], hidden)
+        order[VALUES], order[BIAS] = address_of(v), address_of(bias)
+        workers.carry_out(order[None])
+
+    macs = len(work.places) * work.queries * work.keys * (work.size + work.width)
+    return Kernel("attention", run, (0, 1, 2, 3) if made else (0, 1, 2), macs, scratch=own + made)
+
+
+def _work(site: Site, heads: Sequence[Shape], bias: Shape) -> Heads:
+    """Where heads of queries, keys and values (batch, heads, sequence, size) lie, and a bias (batch or 1, heads or 1, keys,
+    queries), unless it is ``()``."""
+    (batch, count, queries, size), _, (_, _, keys, width) = heads
+    shapes = *heads, (batch, count, queries, width)
+    ranks = [len(given(site.inputs, i)[1]) for i in range(3)] + [len(site.outputs[0][1])]
+    found = [_places(shape, count, apart=rank == 4) for shape, rank in zip(shapes, ranks, strict=True)]
+    of_bias = np.arange(prod(bias[:2])).reshape(bias[:2]) * prod(bias[2:]) if bias else np.zeros((1, 1), np.int64)
+    places = [np.broadcast_to(place, (batch, count)).ravel() for place in (*(place for place, _ in found), of_bias)]
+    scale = site.node.attribute("scale", None)
+    return Heads(
+        size, width, queries, keys, 1 / sqrt(size) if scale is None else scale,
+        [pitch for _, pitch in found], np.column_stack(places), site.threads,
+    )  # fmt: skip
+
+
+def _places(shape: Shape, heads: int, *, apart: bool) -> tuple[np.ndarray, int]:
+    """Elements before each of ``heads`` (batch, heads) int64, and from a row to the next: of those of ``shape`` (batch, heads,
+    sequence, size), which several may share, and which are ``apart`` or side by side."""
+    batch, count, rows, size = shape
+    steps, pitch = (rows * size, size) if apart else (size, count * size)
+    return np.arange(batch)[:, None] * (count * rows * size) + np.arange(heads) // (heads // count) * steps, pitch
+
+
+def _meet(q: Shape, k: Shape, v: Shape) -> bool:
+    """Whether queries, keys and values (batch, heads, sequence, size) are as many, but for queries that share keys."""
+    return q[0] == k[0] == v[0] and k[1:3] == v[1:3] and q[3] == k[3] and q[1] % k[1] == 0
+
+
+def _masks(mask: Shaped, scores: Shape) -> bool:
+    """Whether a mask, boolean or float32, has a number for each key, and is as large as ``scores`` or broadcast to them."""
+    dtype, shape = mask
+    known = dtype in (np.float32, np.bool_) and 2 <= len(shape) <= 4 and shape[-1] == scores[-1]
+    return known and all(a in (1, b) for a, b in zip(shape[::-1], scores[::-1], strict=False))
+
+
+def _hidden(site: Site, queries: int, keys: int) -> np.ndarray | None:
+    """Which keys queries do not see whatever the mask says, boolean (keys, queries)."""
+    causal, sides = site.node.attribute("is_causal", 0), ("left_window_size", "right_window_size")
+    left, right = (site.node.attribute(side, -1) for side in sides)
+    if not causal and left < 0 and right < 0:
+        return None
+    seen = visible_keys(queries, keys, np.zeros(1, np.int64), None, causal=bool(causal), left=left, right=right)
+    return None if seen.all() else np.ascontiguousarray(~seen[0, 0].T)
+
+
+def _bias_shape(mask: Shape, scores: Shape) -> Shape:
+    """The shape of what is added to ``scores`` (batch, heads, queries, keys) because of a mask: (batch or 1, heads or 1, keys,
+    queries)."""
+    return *(1,) * (4 - max(2, len(mask))), *mask[:-2], scores[3], scores[2]
+
+
+def _bias(out: np.ndarray, mask: np.ndarray | None, hidden: np.ndarray | None) -> np.ndarray:
+    """Fill ``out`` (batch or 1, heads or 1, keys, queries): the mask, or 0 and -inf for a boolean one, and -inf where keys are
+    ``hidden``."""
+    if mask is None or mask.dtype == np.bool_:
+        out.fill(0)
+    else:
+        np.copyto(out, mask.swapaxes(-1, -2))
+    if mask is not None and mask.dtype == np.bool_:
+        np.copyto(out, -np.inf, where=~mask.swapaxes(-1, -2))
+    if hidden is not None:
+        np.copyto(out, -np.inf, where=hidden)
+    return out

@@ -1,0 +1,1 @@
+"""Convolution: geometry, costs, packing, and which of four ways runs one."""

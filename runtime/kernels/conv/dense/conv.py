@@ -1,0 +1,139 @@
+"""A dense convolution: how it is cut, what it costs, and the weights in its order."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from ....jit.jitted import Jitted
+from ....orders.made_once import made_once
+from ...matrices.matrix import Matrix
+from ...matrices.whole import whole_rows
+from ...tiles.cut import Cut, balanced, in_units, register_tile
+from ...tiles.multiply import multiplier
+from ..cost_model import STORED, spread, stored_line
+from ..geometry import geometry_of
+from ..layout import Shape2D
+from ..pack import packing_code
+from ..pieces import InPieces, kept
+from .convolve import dense_convolver
+
+VECTORS, PIECE_BYTES = 28, 256 << 10
+"""Vectors of a piece, at most, and its packed inputs where more vectors than are multiplied at once would take more: each chunk
+of output channels reads them."""
+
+INPUT_BYTES, SUM_BYTES = 600 << 10, 400 << 10
+"""Packed inputs of a block, and sums of a piece, at most: both stay in a second-level cache of 1 MiB."""
+
+TOGETHER = 4
+"""Output channels multiplied at once: looking up a code takes two loads, which as many vectors as possible should share."""
+
+FEW_BYTES = 160 << 10
+"""Weights that are looked up when they are prepared where they take no more: they stay in a second-level cache beside inputs
+and sums, and looking them up where they are multiplied takes nearly as many loads as the inputs."""
+
+CHUNK = 16
+"""Output channels whose sums are finished while they are in the first-level cache."""
+
+
+def cut_dense(shape: Shape2D, registers: tuple[int, int], parts: int = 1) -> Cut:
+    """How a convolution is cut for ``parts`` threads of a processor, ``registers`` being those of :func:`host_registers`: the
+    quickest of the larger pieces whose sums, of a chunk where all their inputs are one block, else of all output channels, are
+    few enough, or of as many more as give each thread the same number."""
+    T, R, V = register_tile(registers, TOGETHER)
+    total, chunk = -(-shape.OH * shape.OW // V), min(CHUNK, -(-shape.M // T) * T)
+
+    def of(vectors: int) -> Cut:
+        block = balanced(shape.C, max(1, INPUT_BYTES // (4 * vectors * V * shape.taps)))
+        return Cut(T, R, V, total, -(-total // vectors), chunk, block)
+
+    def cycles(cut: Cut) -> float:
+        return cost_dense(shape, cut, registers[1], parts)
+
+    most = max(R, min(VECTORS, PIECE_BYTES // (4 * V * shape.C * shape.taps)))
+    cuts = [of(vectors) for vectors in range(min(most, total), 0, -1)]
+    fitting = [cut for cut in cuts if 4 * kept(shape, cut) * cut.most * V <= SUM_BYTES] or cuts[-1:]
+    largest = [cut for cut in fitting if 2 * cut.most > fitting[0].most]
+    evenly = [replace(cut, pieces=min(total, -(-cut.pieces // parts) * parts)) for cut in largest]
+    return min(*largest, *evenly, key=cycles)
+
+
+def cost_dense(shape: Shape2D, cut: Cut, width: int, parts: int = 1) -> float:
+    """Estimated cycles of ``parts`` threads on cores whose vectors have ``width`` lanes, on the scale of
+    :func:`tersor.runtime.kernels.conv.cost_model.cost`. Packing takes longer where rows of outputs are short, storing where
+    sums are kept first, or outputs do not stay near."""
+    vectors = cut.V // width * cut.total / cut.pieces
+    packed = (10 if shape.strides[1] == 1 else 15) + 5 * cut.V / shape.OW
+    stored = (10 if cut.block >= shape.C else 15) + (stored_line(shape) > STORED[0]) * 3
+    divided, repeated = 1.1 * cut.cycles * shape.dense + stored * shape.M, packed * shape.C * shape.taps
+    shares = min(parts, -(-shape.M // cut.chunk))
+    return spread(shape.N * cut.pieces, parts, shares, vectors * divided, vectors * repeated + 2000)
+
+
+def dense_weights(matrix: Matrix, T: int) -> tuple[np.ndarray, np.ndarray | None]:
+    """Weights whose rows are output channels: (units, columns, T), uint8 codes for the codebook, or float32, which few weights
+    are too. A unit is ``T`` output channels."""
+    rows, codebook = whole_rows(matrix)
+    if codebook is not None and 4 * rows.size <= FEW_BYTES:
+        rows, codebook = codebook[rows], None
+    return in_units(rows, T), codebook
+
+
+class Multiplied(InPieces):
+    """A convolution as a product of matrices, zeros included."""
+
+    @property
+    def density(self) -> float:
+        """Zeros are multiplied too."""
+        return 1.0
+
+    def multiplier(self, count: int) -> int:
+        """Codes are looked up where they are multiplied, and sums become outputs there."""
+        sizes = (self.cut.T, count, self.cut.V, self.codebook is not None, True, False)
+        return multiplier(*(((),) * size for size in sizes))
+
+
+class DenseConv(Multiplied):
+    """Pieces are of positions of the flattened output."""
+
+    @property
+    def elements(self) -> int:
+        """Outputs of a channel."""
+        return self.shape.OH * self.shape.OW
+
+    @property
+    def place_bytes(self) -> int:
+        """Packed inputs, sums, and the image of a channel with what vectors reach over its end."""
+        rows, length = self._image
+        image = rows * length * self.shape.strides[1] + self.cut.V
+        return 4 * (sum(self._floats) + -(-image // 16) * 16)
+
+    def geometry(self) -> np.ndarray:
+        """In the order of :mod:`.convolve`."""
+        s, cut = self.shape, self.cut
+        own = (s.taps, cut.block, cut.chunk, cut.T, cut.R, *self._floats, self.place_bytes)
+        return geometry_of(s, self._image[1], *own)
+
+    @property
+    def kernel(self) -> tuple[Jitted, tuple[Any, ...]]:
+        """As :attr:`InPieces.kernel`."""
+        return dense_convolver, (((),) * self.cut.V,)
+
+    @property
+    def packer(self) -> int:
+        """The address of the code that packs a block."""
+        return packing_code(self.cut.V)
+
+    @made_once
+    def _floats(self) -> tuple[int, int]:
+        """Elements of packed inputs and of sums, whole cache lines."""
+        s, cut = self.shape, self.cut
+        lanes = cut.most * cut.V
+        return -(-(cut.block * s.taps * lanes + cut.V) // 16) * 16, kept(s, cut) * lanes
+
+    @made_once
+    def _image(self) -> tuple[int, int]:
+        """Rows, and elements of a phase, of a channel's padded copy."""
+        return self.shape.image(self.cut.most * self.cut.V, self.cut.V)

@@ -1,0 +1,1 @@
+"""Convolution by the nonzero weights alone."""

@@ -1,0 +1,174 @@
+"""The register tile of dense products: sums for ``T`` output channels and ``R`` vectors, over inputs that lie row after row."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import ir
+
+from ...emit.intrinsic import cgutils, intrinsic, types
+from ...emit.memory import opaque
+from ...emit.vector import F32, I8, I64, either, fma, load_vectors, prefetch_line, splat, store_vectors, vector_pointer
+from ...jit.jitted import jit
+from ...orders.atomic import emitted
+from .tile import Tile
+
+INPUTS, WEIGHTS, SUMS, STEP, ROWS, PITCH, UNITS, UNIT, FIRST, CODEBOOK = range(10)
+OUTPUTS, RESIDUAL, SCALE, SHIFT, BOUNDS, PLANE, CHANNELS = range(10, 17)
+"""Numbers of a task, int64: addresses of inputs, weights and sums; elements from one row of inputs to the next, or, where rows
+are listed, the address of the bytes, int64, from the inputs to each; how many rows there are; elements from the sums of one
+output channel to those of the next; units of ``T`` output channels; elements from the weights of one unit, (rows, T), to those
+of the next; whether sums start from zero (else from what they are); the address of the codebook that weights are codes of 8
+bits for, where they are.
+
+Where sums become outputs: addresses of these (0 when sums are kept instead), of a residual (0 when there is none), of scales,
+shifts and (low, high); elements from the outputs of one channel to those of the next; how many channels there are."""
+
+TASK = 17
+"""Length of a task."""
+
+
+class _Outputs:
+    """Emits how sums become outputs."""
+
+    def __init__(self, builder: Any, fields: Any, tile: Tile) -> None:
+        self.b, self.tile = builder, tile
+        numbers = [builder.load(builder.gep(fields, [ir.Constant(I64, i)])) for i in range(OUTPUTS, TASK)]
+        self.wanted, self.added = (builder.icmp_signed("!=", number, ir.Constant(I64, 0)) for number in numbers[:2])
+        self.outputs, self.residual, *self.affine = (builder.inttoptr(number, F32.as_pointer()) for number in numbers[:5])
+        self.plane, self.channels = numbers[5:]
+
+    def ask_for(self, m: Any) -> None:
+        """Ask for the cache lines of the channels from ``m`` on."""
+        with self.b.if_then(self.wanted):
+            self._prefetch(self.outputs, m, write=True)
+            with self.b.if_then(self.added):
+                self._prefetch(self.residual, m, write=False)
+
+    def store(self, m: Any, totals: list[list[Any]]) -> None:
+        """Write the outputs of the channels from ``m`` on that there are."""
+        with self.b.if_else(self.added) as choices:
+            for choice, added in zip(choices, (True, False), strict=True):
+                with choice:
+                    for t, sums in enumerate(totals):
+                        self._store(self.b.add(m, ir.Constant(I64, t)), sums, added=added)
+
+    def _store(self, m: Any, sums: list[Any], *, added: bool) -> None:
+        b, (scale, shift, bounds) = self.b, self.affine
+        with b.if_then(b.icmp_signed("<", m, self.channels)):
+            at = b.mul(m, self.plane)
+            residual = b.gep(self.residual, [at]) if added else None
+            affine, pitch = self.tile.affine(scale, shift, bounds, m), ir.Constant(I64, self.tile.lanes)
+            self.tile.store(sums, b.gep(self.outputs, [at]), residual, pitch, affine)
+
+    def _prefetch(self, base: Any, m: Any, *, write: bool) -> None:
+        for t in range(self.tile.channels):
+            plane = self.b.gep(base, [self.b.mul(self.b.add(m, ir.Constant(I64, t)), self.plane)])
+            for r in range(self.tile.rows):
+                prefetch_line(self.b, self.b.gep(plane, [ir.Constant(I64, r * self.tile.lanes)]), write=write)
+
+
+def emit_units(b: Any, task: Any, T: int, R: int, V: int, *, coded: bool, finishes: bool, listed: bool) -> None:
+    """Emit the loop over the units of a task."""
+    fields = b.inttoptr(task, I64.as_pointer())
+    inputs, weights, sums, step, rows, pitch, units, unit, first, codebook = (
+        b.load(b.gep(fields, [ir.Constant(I64, i)])) for i in range(OUTPUTS)
+    )
+    made = _Outputs(b, fields, Tile(b, T, R, V)) if finishes else None
+    inputs, sums, codebook = (b.inttoptr(place, F32.as_pointer()) for place in (inputs, sums, codebook))
+    weights = b.inttoptr(weights, (I8 if coded else F32).as_pointer())
+    vector, together = ir.VectorType(F32, V), ir.Constant(I64, T)
+    with cgutils.for_range(b, units, intp=I64) as loop:
+        m = b.mul(loop.index, together)
+        target = b.gep(sums, [b.mul(m, pitch)])
+        channels = [b.gep(target, [b.mul(ir.Constant(I64, t), pitch)]) for t in range(T)]
+        if made is not None:
+            made.ask_for(m)
+        fresh, zeros = b.icmp_signed("!=", first, ir.Constant(I64, 0)), [ir.Constant(vector, None)] * (T * R)
+        start = either(b, fresh, lambda: zeros, lambda: [v for place in channels for v in load_vectors(b, place, R, vector)])
+        source, of_unit = _Rows(b, inputs, step, listed=listed), b.gep(weights, [b.mul(loop.index, unit)])
+        totals = _walk(b, source, of_unit, codebook if coded else None, rows, [start[t * R : (t + 1) * R] for t in range(T)])
+        if made is None:
+            _keep(b, channels, totals)
+        else:
+            with b.if_else(made.wanted) as (wanted, unfinished):
+                with wanted:
+                    made.store(m, totals)
+                with unfinished:
+                    _keep(b, channels, totals)
+
+
+def _keep(b: Any, channels: list[Any], totals: list[list[Any]]) -> None:
+    """Write sums where they are kept."""
+    for place, values in zip(channels, totals, strict=True):
+        store_vectors(b, values, place)
+
+
+class _Rows:
+    """Emits where rows of inputs are: ``step`` elements apart, and aligned as vectors are, or where a list says, ``listed``."""
+
+    def __init__(self, b: Any, inputs: Any, step: Any, *, listed: bool) -> None:
+        self.b, self.inputs, self.step, self.listed = b, inputs, step, listed
+
+    def row(self, number: Any) -> Any:
+        """Where a row begins."""
+        b = self.b
+        if not self.listed:
+            return b.gep(self.inputs, [b.mul(number, self.step)])
+        offset = b.load(b.gep(b.inttoptr(self.step, I64.as_pointer()), [number]))
+        return opaque(b, b.inttoptr(b.add(b.ptrtoint(self.inputs, I64), offset), F32.as_pointer()))
+
+    def load(self, source: Any, number: int, vector: Any) -> Any:
+        """Vector ``number`` of the row at ``source``."""
+        value = self.b.load(vector_pointer(self.b, source, ir.Constant(I64, number * vector.count), vector))
+        value.align = 4 if self.listed else 4 * vector.count
+        return value
+
+
+def _walk(b: Any, inputs: _Rows, weights: Any, codebook: Any, rows: Any, start: list[list[Any]]) -> list[list[Any]]:
+    """Emit the loop over rows of inputs, of which there is one at least; returns the sums."""
+    T, R, vector = len(start), len(start[0]), start[0][0].type
+    before, walk, walked = b.block, b.append_basic_block("walk"), b.append_basic_block("walked")
+    b.branch(walk)
+    b.position_at_end(walk)
+    number = b.phi(I64)
+    number.add_incoming(ir.Constant(I64, 0), before)
+    totals = [[b.phi(vector) for _ in range(R)] for _ in range(T)]
+    source = inputs.row(number)
+    values = [inputs.load(source, r, vector) for r in range(R)]
+    first = b.mul(number, ir.Constant(I64, T))
+    for t in range(T):
+        weight = b.load(b.gep(weights, [b.add(first, ir.Constant(I64, t))]))
+        if codebook is not None:
+            weight = b.load(b.gep(codebook, [b.zext(weight, I64)]))
+        weight = splat(b, weight, vector.count)
+        for r, phi in enumerate(totals[t]):
+            totals[t][r] = fma(b, weight, values[r], phi)
+            phi.add_incoming(start[t][r], before)
+            phi.add_incoming(totals[t][r], walk)
+    following = b.add(number, ir.Constant(I64, 1))
+    number.add_incoming(following, walk)
+    b.cbranch(b.icmp_signed("<", following, rows), walk, walked)
+    b.position_at_end(walked)
+    return totals
+
+
+@intrinsic
+def _address(typingctx: Any, together: Any, rows: Any, lanes: Any, coded: Any, finishes: Any, listed: Any) -> Any:
+    """The address of the function that carries out tasks."""
+    T, R, V = len(together), len(rows), len(lanes)
+    kinds = {"coded": bool(len(coded)), "finishes": bool(len(finishes)), "listed": bool(len(listed))}
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        name = f"tersor_products_{T}_{R}_{V}_{len(coded)}_{len(finishes)}_{len(listed)}"
+        return emitted(builder, name, lambda b, task: emit_units(b, task, T, R, V, **kinds))
+
+    return types.intp(together, rows, lanes, coded, finishes, listed), codegen
+
+
+@jit
+def multiplier(together, rows, lanes, coded, finishes, listed):
+    """Address of a function that carries out a task, given by its address: for ``len(together)`` output channels at once and
+    ``len(rows)`` vectors of ``len(lanes)`` elements. ``coded`` is empty where weights are float32, ``finishes`` where all sums
+    are kept, ``listed`` where rows of inputs lie evenly. The address is good as long as the process."""
+    return _address(together, rows, lanes, coded, finishes, listed)

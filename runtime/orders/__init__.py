@@ -1,0 +1,1 @@
+"""Orders that machine code carries out, and the threads that share them."""

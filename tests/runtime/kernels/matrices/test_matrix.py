@@ -1,0 +1,80 @@
+"""Weights as matrices, and the checks that keep kernels inside their arrays."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from tersor.format_spec.errors import FormatError
+from tersor.format_spec.tensors import DenseTensor
+from tersor.runtime.kernels.matrices.matrix import matrix_of
+
+
+def rebuilt(matrix):
+    weights = matrix.codes if matrix.codes.dtype == np.float32 else matrix.codebook[matrix.codes]
+    grid = np.zeros((matrix.majors, matrix.minor_length), np.float32)
+    if matrix.starts is None:
+        grid[:] = weights.reshape(grid.shape)
+    else:
+        grid[np.repeat(np.arange(matrix.majors), np.diff(matrix.starts)), matrix.minors] = weights
+    return grid if matrix.by_rows else grid.T
+
+
+@pytest.mark.parametrize("order", ["rows", "columns"])
+@pytest.mark.parametrize("sparse", [True, False])
+@pytest.mark.parametrize("stored", [(0,), (1,)])
+@pytest.mark.parametrize("wanted", [(0,), (1,)])
+def test_rows_run_over_the_axes_asked_for(share, pruned, order, sparse, stored, wanted):
+    w = pruned(np.random.default_rng(0), (5, 7), 0.5)
+    matrix = matrix_of(share(w, stored, order, np.uint8, sparse=sparse), wanted, "w")
+    np.testing.assert_array_equal(rebuilt(matrix), w if wanted == (0,) else w.T)
+    assert matrix.codes.dtype == np.uint8
+    assert matrix.nonzeros == np.count_nonzero(w)
+
+
+def test_axes_that_cross_are_read_densely(share, pruned):
+    w = pruned(np.random.default_rng(0), (2, 3, 4), 0.5)
+    matrix = matrix_of(share(w, (0, 1), "rows", np.uint8), (0,), "w")
+    np.testing.assert_array_equal(rebuilt(matrix), w.reshape(2, 12))
+
+
+def test_unshared_weights_keep_their_values(pruned):
+    w = pruned(np.random.default_rng(0), (3, 4), 0.5)
+    matrix = matrix_of(DenseTensor.of(w), (1,), "w")
+    np.testing.assert_array_equal(rebuilt(matrix), w.T)
+    assert matrix.nonzeros == np.count_nonzero(w)
+
+
+@pytest.mark.parametrize(
+    ("part", "change"),
+    [
+        ("codes", lambda a: a + 200),
+        ("minors", lambda a: a + 7),
+        ("minors", lambda a: a[:-1]),
+        ("starts", lambda a: a[::-1].copy()),
+        ("starts", lambda a: a[:-1]),
+        ("starts", lambda a: a + 1),
+        ("starts", lambda a: np.where(np.arange(len(a)) == 1, -1, a)),
+    ],
+)
+def test_contradictions_are_found(share, pruned, part, change):
+    tensor = share(pruned(np.random.default_rng(0), (5, 7), 0.5), (0,), "rows", np.uint8)
+    with pytest.raises(FormatError, match="'w'"):
+        matrix_of(replace(tensor, **{part: change(getattr(tensor, part))}), (0,), "w")
+
+
+def test_too_few_codes_are_found(share, pruned):
+    tensor = share(pruned(np.random.default_rng(0), (5, 7), 0.5), (0,), "rows", np.uint8, sparse=False)
+    with pytest.raises(FormatError, match="codes for"):
+        matrix_of(replace(tensor, codes=tensor.codes[:-1]), (0,), "w")
+
+
+@pytest.mark.parametrize("axes", [(0,), (1,)])
+def test_memory_of_others_is_copied(axes):
+    w = np.random.default_rng(0).standard_normal((5, 7)).astype(np.float32)
+    for theirs in (np.frombuffer(bytearray(w), np.float32).reshape(5, 7), w.view()):
+        matrix = matrix_of(DenseTensor.of(theirs), axes, "w")
+        assert np.may_share_memory(matrix.codes, theirs) == (axes == (0,) and theirs.base is w)
+        np.testing.assert_array_equal(rebuilt(matrix), w if axes == (0,) else w.T)
