@@ -30,6 +30,9 @@ VARIABLE = "TERSOR_CACHE_DIR"
 ENVIRONMENTS = 16
 """Environments whose code is kept: making one more drops those that have gone longest without a new kernel."""
 
+ROOMS = ("jit", "emit", "orders", "kernels", "decode")
+"""Rooms of the runtime whose code is in kernels."""
+
 DIGEST_BYTES = 12
 
 _lost: dict[str, OSError] = {}
@@ -52,10 +55,11 @@ def name_of(function: Callable[..., Any], flags: dict[str, Any], kinds: Iterable
     """The file for ``function`` compiled with ``flags`` for arguments of ``kinds``, see :func:`.jitted.kind_of`."""
     settings = {name: sorted(value) if isinstance(value, set) else value for name, value in flags.items()}  # sets have no order
     text = f"{function.__module__} {sorted(settings.items(), key=str)!r} {' '.join(map(_describe, kinds))}"
-    runtime = Path(__file__).parents[1]
-    shared = [runtime / room for room in ("jit", "emit", "orders", "kernels", "decode")]
-    sources = {Path(function.__code__.co_filename).parent, *shared, runtime.with_name("format_spec")}
-    return f"{function.__qualname__}-{_digest(text, *map(_contents, sorted(sources)))}"
+    own, runtime = Path(function.__code__.co_filename).parent, Path(__file__).parents[1]
+    sources = [runtime.with_name("format_spec"), *(runtime / room for room in ROOMS)]
+    if not own.is_relative_to(runtime):
+        sources.append(own)
+    return f"{function.__qualname__}-{_digest(text, *map(_contents, sources))}"
 
 
 def read(name: str) -> Code | None:
@@ -145,8 +149,8 @@ def _make(folder: Path) -> None:
 @cache
 def _contents(folder: Path) -> str:
     """Digest of every source file below ``folder``: a kernel inlines code of its neighbours, and constants of the format."""
-    files = sorted(folder.rglob("*.py"))
-    return _digest(*(part for file in files for part in (file.relative_to(folder).as_posix(), file.read_bytes())))
+    found = ((place, name) for place, _, names in os.walk(folder) for name in names if name.endswith(".py"))
+    return _digest(*(part for place, name in sorted(found) for part in (name, Path(place, name).read_bytes())))
 
 
 def _describe(kind: Hashable) -> str:

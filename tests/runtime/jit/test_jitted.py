@@ -142,7 +142,7 @@ def test_names_depend_on_the_sources_beside_the_kernel_and_on_those_that_kernels
     sources = []
     monkeypatch.setattr("tersor.runtime.jit.cache._contents", lambda folder: sources.append(folder.name) or "")
     cache.name_of(add, {}, ())
-    assert sorted(sources) == ["decode", "emit", "format_spec", "jit", "jit", "kernels", "orders"]  # one has this file
+    assert sorted(sources) == ["decode", "emit", "format_spec", "jit", "jit", "kernels", "orders"]  # one "jit" has this file
     monkeypatch.undo()
     names = {cache.name_of(add, flags, (int, kind)) for flags in ({}, {"nogil": True}) for kind in (int, float)}
     assert len(names) == 4
