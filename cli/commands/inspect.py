@@ -10,7 +10,18 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from .._output import bytes_text, counted, echo, json_option, limits_option, memory_option, print_json, print_table, size_option
+from .._output import (
+    bytes_text,
+    counted,
+    echo,
+    json_option,
+    limits_option,
+    memory_option,
+    print_json,
+    print_table,
+    size_option,
+    threads_option,
+)
 from .._sources import loaded, opened
 from .._types import FilePath
 
@@ -26,22 +37,31 @@ if TYPE_CHECKING:
 @click.argument("file", type=FilePath())
 @click.option("--plan", "as_plan", is_flag=True, help="Show the steps that would be executed, with the kernel of each.")
 @size_option
+@threads_option
 @memory_option
 @limits_option
 @json_option
 @click.pass_context
-def command(ctx: click.Context, file: Path, as_plan: bool, sizes: Sizes, memory: Memory, limits: Limits, as_json: bool) -> None:
+def command(
+    ctx: click.Context,
+    file: Path,
+    as_plan: bool,
+    sizes: Sizes,
+    threads: int | None,
+    memory: Memory,
+    limits: Limits,
+    as_json: bool,
+) -> None:
     """Show the sections, inputs, outputs, metadata and tensors of FILE, and where its bytes go.
 
     Nothing is executed, and no weight is decoded: but the whole file is read once, to check that it is not damaged.
     """
     if as_plan:
-        _show_plan(file, sizes, memory, limits, as_json)
+        _show_plan(file, sizes, threads, memory, limits, as_json)
         return
-    if sizes:
-        raise click.UsageError("--size needs --plan")
-    if ctx.get_parameter_source("memory") is not ParameterSource.DEFAULT:
-        raise click.UsageError("--memory needs --plan")
+    for name, option in (("sizes", "--size"), ("threads", "--threads"), ("memory", "--memory")):
+        if ctx.get_parameter_source(name) is not ParameterSource.DEFAULT:
+            raise click.UsageError(f"{option} needs --plan")
     with opened(file, limits) as container:
         facts = describe(container)
     if as_json:
@@ -114,22 +134,22 @@ def _tensor_row(tensor: dict[str, Any]) -> tuple[str, ...]:
     return (tensor["name"], kind, tensor["codec"], f"{tensor['bytes']:,}", bits, items)
 
 
-def _show_plan(file: Path, given: Sizes, memory: Memory, limits: Limits, as_json: bool) -> None:
+def _show_plan(file: Path, given: Sizes, threads: int | None, memory: Memory, limits: Limits, as_json: bool) -> None:
     from .._inputs import chosen_sizes, input_shapes, naming_sizes
 
-    with loaded(file, memory=memory, limits=limits) as model:
+    with loaded(file, threads=threads, memory=memory, limits=limits) as model:
         sizes = chosen_sizes(file, model.inputs, given)
         with naming_sizes(sizes):
-            plan = model.plan(input_shapes(model.inputs, sizes, limits))
+            plan, used = model.plan(input_shapes(model.inputs, sizes, limits)), model.threads
     rows = list(plan.rows())
     if as_json:
-        print_json({"steps": [asdict(row) for row in rows], "intermediate_bytes": plan.arena_bytes})
+        print_json({"threads": used, "steps": [asdict(row) for row in rows], "intermediate_bytes": plan.arena_bytes})
         return
     macs, executed = sum(row.macs for row in rows), sum(row.macs * row.density for row in rows)
     weights = f"{sum(row.weight_bytes for row in rows):,}"
     columns = (">step", "node", "operator", "kernel", "output", ">MACs", ">density", ">weight bytes")
     total = ("", "all", "", "", "", f"{macs:,}", f"{executed / macs:.0%}" if macs else "", weights)
-    print_table("Plan", columns, map(_plan_row, rows), total)
+    print_table(f"Plan for {counted(used, 'thread')}", columns, map(_plan_row, rows), total)
     echo(f"memory for intermediate values: {bytes_text(plan.arena_bytes)}")
 
 

@@ -28,6 +28,10 @@ def test_inspect_accounts_for_every_byte(run: Run, packed: Path):
     plan = json.loads(run("inspect", packed, "--plan", "--size", "N=2", "--json").stdout)
     assert any(step["op"].startswith("Conv") for step in plan["steps"])
     assert plan["intermediate_bytes"] > 0
+    for threads in (1, 2):
+        given = ("inspect", packed, "--plan", "--size", "N=2", "--threads", threads)
+        assert json.loads(run(*given, "--json").stdout)["threads"] == threads
+        assert f"Plan for {threads} thread" in run(*given).output
     assert run("inspect", packed, "--plan", "--size", "N").exit_code == 2
 
 
@@ -50,6 +54,7 @@ def test_inspect_names_the_tensor_that_another_is_the_same_as(run: Run, tmp_path
         (("--plan", "--size", "Q=3"), 2, "no open dimension 'Q'; it has N"),
         (("--size", "N=3"), 2, "--size needs --plan"),
         (("--memory", "expanded"), 2, "--memory needs --plan"),
+        (("--threads", "1"), 2, "--threads needs --plan"),
         (("--plan", "--size", "N=1000", "--max-decoded-bytes", "100k"), 4, "(Limits.activation_bytes)"),
         (("--plan", "--size", f"N={1 << 63}"), 4, "small.tersor: input 'x'"),
         (("--plan", "--size", "N=99999999999"), 4, "Limits.activation_bytes"),
