@@ -17,6 +17,7 @@ class CodecId(IntEnum):
     MIXED = 7
     GROUPED = 8
     PLAIN_ZSTD = 9
+    PLANES = 11
 
 
 SAME = 10
@@ -40,6 +41,15 @@ SPLIT_FROM = 1024
 
 MAX_BLOCK_POSITIONS = (1 << 31) - 1
 """Positions of the largest block, so that offsets inside a block fit a signed 32-bit integer."""
+
+MAX_PLANES_BLOCK = 1 << 20
+"""Positions of the largest block of the planes codec: what a decoder keeps beside the tensor is bounded."""
+
+GAPS_FLAG = 1
+"""Flag bit of the planes codec: zeros are left out."""
+
+SIGNS_FLAG = 2
+"""Flag bit of the planes codec: zeros that are left out have signs."""
 
 COLUMNS_FLAG = 1
 """Flag bit: the scan order is columns-major."""

@@ -70,13 +70,15 @@ CODEC_MEANINGS = {
     CodecId.MIXED: "codebook indices by context-mixed binary decisions (5.12)",
     CodecId.GROUPED: "masks of groups of positions, codebook indices of the nonzeros, contexts, phrases (5.11)",
     CodecId.PLAIN_ZSTD: "the elements in a zstd frame (5.2)",
+    CodecId.PLANES: "byte planes of floating-point elements, gaps of the nonzeros (5.14)",
 }
 
 
 def codec_ids() -> str:
     """Numbers of the codecs."""
     rows = [(int(codec), codec.name, CODEC_MEANINGS[codec]) for codec in CodecId]
-    return table(("id", "codec", "meaning"), [*rows, (coding.SAME, "SAME", "codec and payload of an earlier tensor (5.13)")])
+    rows.append((coding.SAME, "SAME", "codec and payload of an earlier tensor (5.13)"))
+    return table(("id", "codec", "meaning"), sorted(rows))
 
 
 def codec_constants() -> str:
@@ -90,6 +92,7 @@ def codec_constants() -> str:
             ("substreams of a long sequence", coding.SUBSTREAMS),
             ("long: symbols from", coding.SPLIT_FROM),
             ("most positions in a block", coding.MAX_BLOCK_POSITIONS),
+            ("most positions in a block of planes", coding.MAX_PLANES_BLOCK),
         ],
     )
 

@@ -93,9 +93,13 @@ class Opened:
 
     def check_blocks(self, payload: bytes, at: int) -> None:
         """Raise :class:`FormatError` when the entry table at ``at`` cannot fit the payload."""
-        blocks = -(-self.majors // self.head.block_majors)
-        if blocks > len(payload) - at:
-            raise FormatError(f"the data is too short for the entries of {blocks} blocks", offset=at)
+        check_block_count(-(-self.majors // self.head.block_majors), payload, at)
+
+
+def check_block_count(blocks: int, payload: bytes, at: int) -> None:
+    """Raise :class:`FormatError` when the entries of so many blocks cannot lie behind ``at``."""
+    if blocks > len(payload) - at:
+        raise FormatError(f"the data is too short for the entries of {blocks} blocks", offset=at)
 
 
 def open_payload(record: TensorRecord, payload: bytes, limits: Limits) -> Opened:
@@ -123,7 +127,7 @@ def _read_structure(record: TensorRecord, payload: bytes, limits: Limits) -> tup
     opened.check_blocks(payload, at)
     start, entries = at, []
     for positions in opened.positions:
-        entry, at = _read_entry(codec, payload, at, positions, len(lengths))
+        entry, at = read_entry(codec, payload, at, positions, len(lengths))
         entries.append(entry)
     items["entries"] = at - start
     if codec != CodecId.SHARED:
@@ -149,7 +153,9 @@ def read(record: TensorRecord, payload: bytes, limits: Limits) -> Coded:
     return coded
 
 
-def _read_entry(codec: int, payload: bytes, at: int, positions: int, sequences: int) -> tuple[tuple, int]:
+def read_entry(
+    codec: int, payload: bytes, at: int, positions: int, sequences: int, *, signed: bool = False
+) -> tuple[tuple, int]:
     """((nonzeros, symbols of each sequence, byte lengths of each sequence's substreams), offset after the entry)."""
     start, nonzeros, symbols = at, positions, [positions] * sequences
     if codec != CodecId.SHARED:
@@ -158,6 +164,8 @@ def _read_entry(codec: int, payload: bytes, at: int, positions: int, sequences: 
         if not nonzeros <= gaps <= positions or (gaps and not nonzeros):
             raise FormatError(f"a block of {positions} positions with {nonzeros} nonzeros and {gaps} gaps", offset=start)
         symbols = [gaps] + [gaps if codec == CodecId.PAPER else nonzeros] * (sequences - 1)
+        if signed:  # the second sequence has eight zeros' signs to a symbol
+            symbols[1] = (positions - nonzeros + 7) // 8
     lengths = []
     for count in symbols:
         parts = []
@@ -170,13 +178,7 @@ def _read_entry(codec: int, payload: bytes, at: int, positions: int, sequences: 
 
 def _read_data(codec: int, payload: bytes, at: int, coded: Coded, entries: list, tables: list[np.ndarray]) -> None:
     for _, symbols, lengths in entries:
-        decoded = []
-        for count, parts, table in zip(symbols, lengths, tables, strict=True):
-            pieces = [np.zeros(0, np.int64)]
-            for part, share in zip(parts, substream_counts(count), strict=True):
-                pieces.append(_decode(payload, at, part, table, share))
-                at += part
-            decoded.append(np.concatenate(pieces))
+        decoded, at = read_sequences(payload, at, symbols, lengths, tables)
         gaps = [] if codec == CodecId.SHARED else [decoded.pop(0)]
         codes = decoded[0] if len(decoded) == 1 else decoded[0] | decoded[1] << 8
         alphabet = len(coded.codebook) + (codec == CodecId.PAPER)
@@ -184,6 +186,20 @@ def _read_data(codec: int, payload: bytes, at: int, coded: Coded, entries: list,
             raise FormatError(f"a code of {codes.max()} in an alphabet of {alphabet}", offset=at)
         coded.gaps.extend(gaps)
         coded.codes.append(codes)
+
+
+def read_sequences(
+    payload: bytes, at: int, symbols: Sequence[int], lengths: Sequence[Sequence[int]], tables: Sequence[np.ndarray]
+) -> tuple[list[np.ndarray], int]:
+    """A block's sequences, whose substreams begin at ``at``, and the offset after them."""
+    decoded = []
+    for count, parts, table in zip(symbols, lengths, tables, strict=True):
+        pieces = [np.zeros(0, np.int64)]
+        for part, share in zip(parts, substream_counts(count), strict=True):
+            pieces.append(_decode(payload, at, part, table, share))
+            at += part
+        decoded.append(np.concatenate(pieces))
+    return decoded, at
 
 
 def _decode(payload: bytes, at: int, length: int, table: np.ndarray, count: int) -> np.ndarray:

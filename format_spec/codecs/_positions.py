@@ -24,6 +24,24 @@ def block_offsets(tensor: SharedTensor, block_majors: int) -> tuple[list[np.ndar
     return np.split(offsets, cuts), np.split(tensor.codes.astype(np.int64), cuts)
 
 
+def gap_symbols_of(offsets: np.ndarray, gap_symbols: int) -> np.ndarray:
+    """The gaps of nonzeros at ascending ``offsets``, int64, the last of the ``gap_symbols`` being the escape."""
+    escape, zeros = gap_symbols - 1, np.diff(offsets, prepend=-1) - 1
+    return np.array([s for gap in zeros.tolist() for s in (*[escape] * (gap // escape), gap % escape)], np.int64)
+
+
+def offsets_of(gaps: np.ndarray, nonzeros: int, gap_symbols: int, at: int) -> np.ndarray:
+    """The offsets, ascending int64, whose gaps are these; ``at`` is where a defect is reported.
+
+    Raises:
+        FormatError: there are not as many ``nonzeros``, or an escape is the last.
+    """
+    is_entry = gaps != gap_symbols - 1
+    if np.count_nonzero(is_entry) != nonzeros or (len(gaps) and not is_entry[-1]):
+        raise FormatError(f"a block's gaps do not end in its {nonzeros} nonzeros", offset=at)
+    return (np.cumsum(gaps + is_entry) - 1)[is_entry]
+
+
 def from_offsets(record: TensorRecord, coded: Coded, blocks: list[np.ndarray], codes: list[np.ndarray]) -> SharedTensor:
     """The tensor whose blocks have nonzeros at these offsets.
 

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from ..coding import CodecId
-from ..errors import FormatError
 from . import _coded
-from ._positions import block_offsets, from_offsets
+from ._positions import block_offsets, from_offsets, gap_symbols_of, offsets_of
 from ._registry import codec
 
 if TYPE_CHECKING:
@@ -26,12 +23,7 @@ class Sparse:
     def encode(tensor: SharedTensor, *, block_majors: int, gap_symbols: int, form: int = 0) -> bytes:
         """Code a tensor that leaves its zeros out, with a gap alphabet of ``gap_symbols``."""
         blocks, codes = block_offsets(tensor, block_majors)
-        escape = gap_symbols - 1
-        gaps = []
-        for offsets in blocks:
-            zeros = np.diff(offsets, prepend=-1) - 1
-            symbols = [s for gap in zeros.tolist() for s in (*[escape] * (gap // escape), gap % escape)]
-            gaps.append(np.array(symbols, np.int64))
+        gaps = [gap_symbols_of(offsets, gap_symbols) for offsets in blocks]
         nonzeros = [len(offsets) for offsets in blocks]
         coded = _coded.Coded(tensor.codebook, tensor.order, form, block_majors, gap_symbols, nonzeros, gaps, codes)
         return _coded.write(CodecId.SPARSE, coded)
@@ -40,13 +32,8 @@ class Sparse:
     def decode(record: TensorRecord, payload: bytes, limits: Limits) -> SharedTensor:
         """Starts, minors, codes and codebook."""
         coded = _coded.read(record, payload, limits)
-        escape = coded.gap_width - 1
-        blocks = []
-        for gaps, nonzeros in zip(coded.gaps, coded.nonzeros, strict=True):
-            is_entry = gaps != escape
-            if np.count_nonzero(is_entry) != nonzeros or (len(gaps) and not is_entry[-1]):
-                raise FormatError(f"a block's gaps do not end in its {nonzeros} nonzeros", offset=len(payload))
-            blocks.append((np.cumsum(gaps + is_entry) - 1)[is_entry])
+        listed = zip(coded.gaps, coded.nonzeros, strict=True)
+        blocks = [offsets_of(gaps, nonzeros, coded.gap_width, len(payload)) for gaps, nonzeros in listed]
         return from_offsets(record, coded, blocks, coded.codes)
 
     @staticmethod

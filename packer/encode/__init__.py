@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
+from ...format_spec.codebooks import codebook_bytes, codebook_form
 from ...format_spec.coding import MAX_ALPHABET, MAX_BLOCK_POSITIONS, MAX_CODEBOOK
 from ...format_spec.tensors import LONGEST_PATTERN, DenseTensor, SharedTensor, bit_patterns
 from ._assemble import Encoded
+from ._forms import distinct
 from .dense import encode_dense
 
 if TYPE_CHECKING:
@@ -34,6 +36,9 @@ def encode(tensor: Tensor, profile: str = "compact", *, index_bits: int = INDEX_
         raise ValueError(f"profile {profile!r} with {index_bits} index bits: choose compact, paper or max, and 1 to 8 bits")
     if isinstance(tensor, DenseTensor) or _is_better_dense(tensor):
         return encode_dense(tensor)
+    dense = encode_dense(tensor) if _may_repeat(tensor) else None
+    if dense and _codebook_size(tensor) >= len(dense.payload):
+        return dense
     from .compact import encode_compact
     from .paper import encode_paper
 
@@ -43,9 +48,15 @@ def encode(tensor: Tensor, profile: str = "compact", *, index_bits: int = INDEX_
         from .mixed import encode_mixed
 
         found = min(found, encode_mixed(tensor) or found, key=lambda encoded: len(encoded.payload))
-    if len(found.payload) < tensor.size * tensor.dtype.itemsize and not _may_repeat(tensor):
+    if dense is None and len(found.payload) < tensor.size * tensor.dtype.itemsize:
         return found
-    return min(found, encode_dense(tensor), key=lambda encoded: len(encoded.payload))
+    return min(found, dense or encode_dense(tensor), key=lambda encoded: len(encoded.payload))
+
+
+def _codebook_size(tensor: SharedTensor) -> int:
+    """Bytes of the tensor's codebook alone, but for entries that are twice in it or not in use."""
+    codebook = distinct(tensor).codebook
+    return len(codebook_bytes(codebook, codebook_form(codebook)))
 
 
 def _may_repeat(tensor: SharedTensor) -> bool:

@@ -39,6 +39,45 @@ class Sequence8:
     alphabet: int
 
 
+@dataclass(frozen=True, eq=False)
+class PrefixCodes:
+    """A Huffman code for each kind of symbols.
+
+    ``tables`` as the file has them; ``words`` (sequences, 256) uint64: code << 4 | length; ``coded`` (sequences,) bool: false
+    where the only symbol takes no bits; ``bits`` of all symbols.
+    """
+
+    tables: bytes
+    words: np.ndarray
+    coded: np.ndarray
+    bits: int
+
+    def room(self, cuts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Zeros, uint8 and int64: as many as the substreams' bytes and 8 more at most, and as many as substreams at most."""
+        substreams = np.zeros(cuts.size * SUBSTREAMS, np.int64)
+        return np.zeros(8 + self.bits // 8 + len(substreams), np.uint8), substreams
+
+
+def prefix_codes(histograms: Sequence[np.ndarray]) -> PrefixCodes:
+    """The codes of symbols with these counts, (alphabet,) int64 each."""
+    tables, words, coded, total = b"", np.zeros((len(histograms), 256), np.uint64), np.zeros(len(histograms), bool), 0
+    for index, counts in enumerate(histograms):
+        lengths = code_lengths(counts if counts.any() else np.arange(len(counts)) == 0)
+        tables += write_table(lengths)
+        bits = np.maximum(lengths, 0)
+        words[index, : len(counts)] = canonical_codes(lengths) << 4 | bits
+        coded[index] = bits.any()
+        total += int(counts @ bits)
+    return PrefixCodes(tables, words, coded, total)
+
+
+def count_symbols(sequence: Sequence8) -> np.ndarray:
+    """(alphabet,) int64: how often each symbol occurs."""
+    counts = np.zeros(sequence.alphabet, np.int64)
+    histogram(sequence.symbols, counts)
+    return counts
+
+
 def choose_block_majors(majors: int, minor_length: int, entries: int) -> int:
     """Majors per block such that a block has about :data:`BLOCK_ENTRIES` entries, or one major when that has more."""
     wanted = round(majors * BLOCK_ENTRIES / max(entries, 1))
@@ -62,32 +101,21 @@ def assemble(
     nonzeros: np.ndarray | None,
 ) -> Encoded:
     """The payload of ``sequences``: gaps, when there are any, then codes. ``nonzeros`` (blocks,): ``None`` without gaps."""
-    tables, words, coded, room = b"", np.zeros((len(sequences), 256), np.uint64), np.zeros(len(sequences), bool), 8
-    for index, sequence in enumerate(sequences):
-        counts = np.zeros(sequence.alphabet, np.int64)
-        histogram(sequence.symbols, counts)
-        counts[0] += not counts.any()
-        lengths = code_lengths(counts)
-        tables += write_table(lengths)
-        bits = np.maximum(lengths, 0)
-        words[index, : sequence.alphabet] = canonical_codes(lengths) << 4 | bits
-        coded[index] = bits.any()
-        room += int(counts @ bits) // 8
+    prefix = prefix_codes([count_symbols(sequence) for sequence in sequences])
     cuts = np.stack([sequence.cuts for sequence in sequences])
-    substreams = np.zeros(cuts.size * SUBSTREAMS, np.int64)
-    data = np.zeros(room + len(substreams), np.uint8)
+    data, substreams = prefix.room(cuts)
     arrays = [sequence.symbols for sequence in sequences]
     padding = [np.zeros(0, np.uint8)] * (3 - len(arrays))
-    size, _ = encode_blocks(*_read_only(arrays + padding), cuts, words, coded, SPLIT_FROM, data, substreams)
+    size = encode_blocks(*_read_only(arrays + padding), cuts, prefix.words, prefix.coded, SPLIT_FROM, data, substreams)
     form = codebook_form(tensor.codebook)
     head = write_head(codec, len(tensor.codebook), tensor.order, form, block_majors, gap_width)
     codebook = codebook_bytes(tensor.codebook, form)
-    entries, sizes = _entry_table(cuts, substreams.tolist(), nonzeros)
-    items = {"head": len(head), "codebook": len(codebook), "tables": len(tables), "entries": len(entries)}
+    entries, sizes = entry_table(cuts, substreams.tolist(), nonzeros)
+    items = {"head": len(head), "codebook": len(codebook), "tables": len(prefix.tables), "entries": len(entries)}
     if codec != CodecId.SHARED:
         items["gaps"] = sizes.pop(0)
     items["codes"] = sum(sizes)
-    return Encoded(codec, head + codebook + tables + entries + data[:size].tobytes(), items)
+    return Encoded(codec, head + codebook + prefix.tables + entries + data[:size].tobytes(), items)
 
 
 def _read_only(arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
@@ -97,7 +125,7 @@ def _read_only(arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
     return views
 
 
-def _entry_table(cuts: np.ndarray, substreams: list[int], nonzeros: np.ndarray | None) -> tuple[bytes, list[int]]:
+def entry_table(cuts: np.ndarray, substreams: list[int], nonzeros: np.ndarray | None) -> tuple[bytes, list[int]]:
     """The entry table, and the data bytes of each sequence in all blocks."""
     counts, at, sizes = np.diff(cuts).T.tolist(), 0, [0] * len(cuts)
     table = bytearray()

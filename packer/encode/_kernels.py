@@ -129,8 +129,21 @@ def encode_substream(symbols, start, stop, words, out, at):
 
 
 @jit
+def encode_sequence(symbols, start, stop, words, coded, split_from, out, at, lengths, substream):
+    """Write a block's ``symbols[start:stop]`` to ``out`` from byte ``at`` on, and the bytes of its substreams, of which
+    ``substream`` is the first, to ``lengths``; return (offset after them, substream after them)."""
+    step = stop - start if stop - start < split_from else (stop - start + 3) // 4
+    while start < stop:
+        end = min(start + step, stop)
+        after = encode_substream(symbols, start, end, words, out, at) if coded else at
+        lengths[substream] = after - at
+        substream, at, start = substream + 1, after, end
+    return at, substream
+
+
+@jit
 def encode_blocks(first, second, third, cuts, words, coded, split_from, out, lengths):
-    """Write every block's sequences to ``out`` and each substream's bytes to ``lengths``; return (bytes, substreams).
+    """Write every block's sequences to ``out`` and each substream's bytes to ``lengths``; return the bytes of all.
 
     ``first``, ``second``, ``third``: symbols, uint8; ``cuts`` (sequences, blocks + 1) int64: where blocks begin in them.
     ``words`` (sequences, 256) uint64: code << 4 | length; ``coded`` (sequences,) bool: false where the only symbol takes no
@@ -140,14 +153,11 @@ def encode_blocks(first, second, third, cuts, words, coded, split_from, out, len
     for block in range(cuts.shape[1] - 1):
         for sequence in range(cuts.shape[0]):
             symbols = first if sequence == 0 else second if sequence == 1 else third
-            start, stop = cuts[sequence, block], cuts[sequence, block + 1]
-            step = stop - start if stop - start < split_from else (stop - start + 3) // 4
-            while start < stop:
-                end = min(start + step, stop)
-                after = encode_substream(symbols, start, end, words[sequence], out, at) if coded[sequence] else at
-                lengths[substream] = after - at
-                substream, at, start = substream + 1, after, end
-    return at, substream
+            start, stop, code = cuts[sequence, block], cuts[sequence, block + 1], words[sequence]
+            at, substream = encode_sequence(
+                symbols, start, stop, code, coded[sequence], split_from, out, at, lengths, substream
+            )
+    return at
 
 
 @jit

@@ -1,4 +1,4 @@
-"""Encoding tensors element by element: one value, zstd of byte planes or of elements, or raw, whichever is smallest."""
+"""Encoding tensors element by element: one value, byte planes, zstd of these or of elements, or raw, whichever is smallest."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ import numpy as np
 import zstandard
 
 from ...format_spec.coding import CodecId
+from ...format_spec.planes_head import SUPPORTED
 from ._assemble import Encoded
+from .planes import encode_planes, plan_planes
 
 if TYPE_CHECKING:
     from ...format_spec.graph import Tensor
@@ -28,7 +30,8 @@ PROBE = 4096
 
 
 def encode_dense(tensor: Tensor) -> Encoded:
-    """The smallest of fill, raw, shuffled and plain zstd; raw unless another gains, plain where elements seem to repeat."""
+    """The smallest of fill, raw, planes, shuffled and plain zstd; raw unless another gains, plain where elements seem to
+    repeat."""
     dense = tensor.dense()
     # One element of a fill is as good as all, which nobody holds in memory.
     array = np.ascontiguousarray(dense[(slice(1),) * dense.ndim] if is_fill(dense) else dense)
@@ -42,7 +45,10 @@ def encode_dense(tensor: Tensor) -> Encoded:
     found = _encoded(CodecId.SHUFFLED_ZSTD, _compressed(np.ascontiguousarray(elements.T), level))
     if _seems_repetitive(elements):
         plain = _encoded(CodecId.PLAIN_ZSTD, _compressed(elements, level))
-        found = min(found, plain, key=lambda encoded: len(encoded.payload))
+        found = min(found, plain, key=_length)
+    if array.dtype in SUPPORTED:
+        planes = plan_planes(array)
+        found = min(found, encode_planes(planes), key=_length) if planes.bytes < len(found.payload) else found
     return found if len(found.payload) < array.nbytes else _encoded(CodecId.RAW, array.tobytes())
 
 
@@ -65,6 +71,10 @@ def _is_constant(elements: np.ndarray) -> bool:
     if not len(elements) or not np.array_equal(elements[:PROBE], np.broadcast_to(elements[0], elements[:PROBE].shape)):
         return False
     return bool((elements == elements[0]).all())
+
+
+def _length(encoded: Encoded) -> int:
+    return len(encoded.payload)
 
 
 def _encoded(codec: CodecId, payload: bytes) -> Encoded:

@@ -19,7 +19,7 @@ CODE_RANGE = 5
 
 
 @jit
-def _expand(gaps, count, escape, minor_length, major, stop_major, at, stop, ends, minors):
+def expand(gaps, count, escape, minor_length, major, stop_major, at, stop, ends, minors):
     """Write ``ends[major:stop_major]`` and ``minors[at:stop]`` from the gap symbols of one block."""
     minor, is_entry, index = np.int64(-1), np.int64(1), np.int64(0)
     while index < count:
@@ -84,7 +84,7 @@ def decode_blocks(
         if gapped:
             major = (block - first_block) * block_majors
             stop_major = min(major + block_majors, majors)
-            status = _expand(gaps, symbols, escape, minor_length, major, stop_major, at, stop, ends, minors)
+            status = expand(gaps, symbols, escape, minor_length, major, stop_major, at, stop, ends, minors)
             if status:
                 return block, status
         at = stop

@@ -6,8 +6,8 @@ import numpy as np
 
 from ..jit.jitted import jit
 
-SHARED, SPARSE, PAPER, GROUPED = 0, 1, 2, 3
-"""Kinds of coded payloads, as kernels know them."""
+SHARED, SPARSE, PAPER, GROUPED, SIGNED = range(5)
+"""Kinds of coded payloads, as kernels know them; the last is sparse with signs of zeros."""
 
 SHORT = 1
 """Status: the data ends inside the entry table."""
@@ -66,6 +66,8 @@ def read_entries(data, at, kind, group, sequences, split_from, positions, counts
         counts[block, 0], counts[block, 1] = nonzeros, gaps
         for sequence in range(sequences):
             symbols = nonzeros if sequence > 0 and kind != SHARED and kind != PAPER else gaps
+            if kind == SIGNED and sequence == 1:
+                symbols = (held - nonzeros + 7) // 8
             first[block * sequences + sequence] = substream
             parts = 0 if symbols == 0 else 1 if symbols < split_from else 4
             for _ in range(parts):

@@ -18,6 +18,7 @@ from ...format_spec.tensors import SharedTensor
 from ._blocks import CODE_RANGE, MISCOUNTED, OUTSIDE
 from ._huffman import PADDING, WRONG_LENGTH
 from ._payload import Entries
+from ._planes import SIGNS
 
 if TYPE_CHECKING:
     from ...format_spec.coded_head import CodedHead
@@ -37,6 +38,7 @@ BLOCK_DEFECTS = {
     OUTSIDE: "a nonzero lies outside its block",
     MISCOUNTED: "its gaps or masks do not have the nonzeros that its entry says",
     CODE_RANGE: "a code is not an index of the codebook",
+    SIGNS: "bits after the signs of its zeros are not zero",
 }
 
 
@@ -151,13 +153,14 @@ class CodedTensor(ABC):
             *self.fixed, first, stop, self.head.block_majors, len(ends), self.minor_length, *room, ends, minors, low, high
         )
         if status:
-            raise self._defect(block, status)
+            raise block_defect(self.record, self.entries, block, status)
 
-    def _defect(self, block: int, status: int) -> FormatError:
-        """The error of a block that a kernel has found fault with."""
-        sequences = (len(self.entries.first) - 1) // self.block_count
-        offset = int(self.entries.bounds[self.entries.first[block * sequences]])
-        return FormatError(f"block {block}: {BLOCK_DEFECTS[status]}", offset=offset, tensor=self.record.name)
+
+def block_defect(record: TensorRecord, entries: Entries, block: int, status: int) -> FormatError:
+    """The error of a block that a kernel has found fault with."""
+    sequences = (len(entries.first) - 1) // len(entries.counts)
+    offset = int(entries.bounds[entries.first[block * sequences]])
+    return FormatError(f"block {block}: {BLOCK_DEFECTS[status]}", offset=offset, tensor=record.name)
 
 
 def _join(low: np.ndarray, high: np.ndarray, k: int) -> np.ndarray:

@@ -11,7 +11,7 @@ from ._huffman import decode_sequence
 
 @jit
 def _expand(gaps, low, high, count, filler, minor_length, major, stop_major, at, stop, ends, minors, out_low, out_high):
-    """As :func:`._blocks._expand`, for entries some of which are fillers; the others' codes go to ``out_low``, ``out_high``."""
+    """As :func:`._blocks.expand`, for entries some of which are fillers; the others' codes go to ``out_low``, ``out_high``."""
     minor, code = -1, -1
     for index in range(count):
         minor += np.int64(gaps[index]) + 1

@@ -61,15 +61,21 @@ def read_entry_table(record: TensorRecord, data: np.ndarray, at: int, head: Code
         FormatError: the data ends, a count does not fit, or the substreams do not end with the payload.
     """
     majors, minor_length = record.matrix(head.order)
-    blocks = -(-majors // head.block_majors)
+    sizes = majors * minor_length, head.block_majors * minor_length
+    return read_block_entries(KINDS[CodecId(record.codec)], data, at, sizes, head.width, sequences)
+
+
+def read_block_entries(kind: int, data: np.ndarray, at: int, sizes: tuple[int, int], width: int, sequences: int) -> Entries:
+    """As :func:`read_entry_table`, for blocks of ``sizes`` (all positions, positions of a block) of a ``kind`` of
+    :mod:`._entries`; ``width``: positions of a group (grouped)."""
+    size, block = sizes
+    blocks = -(-size // block)
     if blocks > len(data) - at:
         raise FormatError(f"the data is too short for the entries of {blocks} blocks", offset=at)
-    last = majors - (blocks - 1) * head.block_majors
-    positions = np.array([head.block_majors * minor_length, last * minor_length], np.int64)
+    positions = np.array([block, size - (blocks - 1) * block], np.int64)
     counts, first = np.zeros((blocks, 2), np.int64), np.zeros(blocks * sequences + 1, np.int64)
     lengths = np.zeros(min(blocks * sequences * SUBSTREAMS, len(data) - at), np.int64)
-    kind = KINDS[CodecId(record.codec)]
-    after, status = read_entries(data, at, kind, head.width, sequences, SPLIT_FROM, positions, counts, first, lengths)
+    after, status = read_entries(data, at, kind, width, sequences, SPLIT_FROM, positions, counts, first, lengths)
     if status:
         raise FormatError(ENTRY_DEFECTS[status], offset=after)
     bounds = np.zeros(first[-1] + 1, np.int64)

@@ -13,6 +13,7 @@ from ...format_spec.graph import Graph, Node, graphs
 from ...format_spec.model_file import StoredTensors
 from ..decode._blocks import decode_blocks
 from ..decode._masks import decode_grouped
+from ..decode._planes import decode_planes
 from ..decode._words import PLAIN
 from ..jit.aside import Task
 from ..jit.host import host_registers
@@ -69,6 +70,8 @@ def _decoder(codec: int) -> Iterator[Call]:
     data.flags.writeable = False
     if codec in (CodecId.SHARED, CodecId.SPARSE):
         yield decode_blocks, (data, i, i, j, table, i, *[0] * 8, u, i, minors, u, u)
+    elif codec == CodecId.PLANES:  # of float32
+        yield decode_planes, (data, i, i, j, table, i, *[0] * 5, u, u, _array(np.uint8, 2), minors, minors)
     elif codec == CodecId.GROUPED:
         models = _array(bool), table, i, minors, j, _array(np.uint64, 2)
         yield decode_grouped, (data, i, i, j, 0, 0, i, i, u, _array(np.uint64), *models, PLAIN, *[0] * 5, u, u, i, minors, u, u)

@@ -24,7 +24,7 @@ from numba import njit
 from tersor.format_spec.coding import CodecId
 from tersor.format_spec.records import TensorRecord
 from tersor.runtime import decode as decoders
-from tersor.runtime.decode import _payload, coded, grouped, mixed
+from tersor.runtime.decode import _payload, coded, grouped, mixed, planes
 
 from .guard import guarded, guarded_copy
 from .targets import LIMITS, outcome, read_input, seeds
@@ -35,6 +35,7 @@ KERNELS: tuple[tuple[ModuleType, str, int, int], ...] = (
     (coded, "decode_paper", 0, 1),
     (grouped, "decode_grouped", 0, 1),
     (mixed, "code_block", 11, 0),
+    (planes, "decode_planes", 0, 1),
     (_payload, "read_entries", 0, 1),
 )
 """Modules, the kernels that they call, which argument is the data, and which of two results is the status."""
@@ -133,7 +134,7 @@ def calls_of(record: TensorRecord, payload: bytes) -> Iterator[Call]:
 def all_calls() -> list[Call]:
     """One call for each kernel and valid payload."""
     made = []
-    for codec in (CodecId.PAPER, CodecId.SHARED, CodecId.SPARSE, CodecId.MIXED, CodecId.GROUPED):
+    for codec in (CodecId.PAPER, CodecId.SHARED, CodecId.SPARSE, CodecId.MIXED, CodecId.GROUPED, CodecId.PLANES):
         for data in dict.fromkeys(seeds(f"codec-{codec}", GOLDEN)):
             found = read_input(codec, data)
             if found is not None and not isinstance(outcome(decoders.decode, *found), type):

@@ -15,6 +15,7 @@ from tersor.format_spec.tensors import Order
 from .arrays import elements_of, every_level, noise, special, weights
 from .case import FILL, PAPER, PLAIN_ZSTD, RAW, SHARED, SPARSE, ZSTD, Case
 from .later_cases import grouped_cases, mixed_cases
+from .planes import planes_cases
 
 
 def dense_cases() -> Iterator[Case]:
@@ -116,7 +117,7 @@ def sparse_cases(codec: CodecId) -> Iterator[Case]:
 
 def cases() -> dict[str, Case]:
     """Every single-tensor golden, by name."""
-    found = [*dense_cases(), *grouped_cases(), *mixed_cases()]
+    found = [*dense_cases(), *grouped_cases(), *mixed_cases(), *planes_cases()]
     for codec in (SHARED, SPARSE, PAPER):
         found += coded_cases(codec)
     for codec in (SPARSE, PAPER):

@@ -32,6 +32,7 @@ from .copies import wrong_copies
 from .graphs import tensors
 from .later_payloads import later_defects
 from .payloads import payload_defects, varints
+from .planes import planes_defects
 from .writing import container, parts_of, raw_parts
 
 
@@ -269,7 +270,7 @@ def graph_defects() -> Iterator[tuple[str, Defect]]:
 
 def tensor_defects() -> Iterator[tuple[str, Defect]]:
     """SPEC.md, section 5: a payload that is wrong inside a file that is right."""
-    for name, wrong in {**payload_defects(), **later_defects()}.items():
+    for name, wrong in {**payload_defects(), **later_defects(), **dict(planes_defects())}.items():
         output = Value("w", TensorType(wrong.record.dtype.name, wrong.record.shape))
         graph = Graph(name, (), (output,), (), tensors(w=1))
         yield name, Defect(parts_of(graph, [(wrong.record, wrong.payload)]).build(), FormatError, wrong.message)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tersor.format_spec.codecs import codecs, find_codec
-from tersor.format_spec.coding import CodecId
+from tersor.format_spec.coding import SAME, CodecId
 from tersor.format_spec.errors import FormatError
 
 registry = importlib.import_module("tersor.format_spec.codecs._registry")
@@ -16,7 +16,7 @@ fast_registry = importlib.import_module("tersor.runtime.decode._registry")
 
 def test_ids_never_change_meaning() -> None:
     names = ("RAW", "SHUFFLED_ZSTD", "FILL", "PAPER", "SHARED", "SPARSE", "MIXED", "GROUPED", "PLAIN_ZSTD")
-    assert {c.name: int(c) for c in CodecId} == {name: index for index, name in enumerate(names, 1)}
+    assert {c.name: int(c) for c in CodecId} == {name: index for index, name in enumerate(names, 1)} | {"PLANES": SAME + 1}
 
 
 def test_every_codec_has_a_reference_and_a_decoder() -> None:

@@ -12,6 +12,7 @@ from tersor.format_spec import codecs
 from tersor.format_spec.codecs import grouped
 from tersor.format_spec.coding import CodecId
 from tersor.format_spec.limits import DEFAULT_LIMITS
+from tersor.format_spec.planes_head import read_planes_head
 from tersor.format_spec.records import TensorRecord
 from tersor.format_spec.tensors import DenseTensor, Order, SharedTensor, scan_axes
 from tersor.packer.encode import Encoded, encode
@@ -57,6 +58,10 @@ def check(tensor: Any, encoded: Encoded) -> None:
     found = codecs.decode(kind, encoded.payload, DEFAULT_LIMITS)
     assert found.dense().tobytes() == expected
     assert decode(kind, encoded.payload, DEFAULT_LIMITS).dense().tobytes() == expected
+    if encoded.codec == CodecId.PLANES:
+        planes = read_planes_head(kind, encoded.payload)
+        reference = codecs.find_codec(CodecId.PLANES).encode
+        assert reference(tensor, block=planes.block, gap_symbols=planes.gap_symbols, signed=planes.signed) == encoded.payload
     if isinstance(found, SharedTensor):
         head = open_coded(kind, encoded.payload, DEFAULT_LIMITS).head
         widths: dict[int, dict[str, Any]]
@@ -100,7 +105,8 @@ def test_dense_codecs_are_chosen_by_size() -> None:
     rng = np.random.default_rng(0)
     noise = rng.integers(0, 256, 4000, np.uint8).view(np.float32)
     assert encode(DenseTensor.of(noise)).codec == CodecId.RAW
-    assert encode(DenseTensor.of(rng.normal(size=4000).astype(np.float32))).codec == CodecId.SHUFFLED_ZSTD
+    assert encode(DenseTensor.of(rng.normal(size=4000).astype(np.float32))).codec == CodecId.PLANES
+    assert encode(DenseTensor.of(rng.integers(-9, 9, 4000).astype(np.int32))).codec == CodecId.SHUFFLED_ZSTD
     assert encode(DenseTensor.of(np.full((30, 30), np.nan, np.float32))).codec == CodecId.FILL
     assert encode(DenseTensor.of(np.array([0.0, -0.0], np.float32))).codec == CodecId.RAW
     assert encode(DenseTensor.of(np.zeros((0, 2), np.float32))).codec == CodecId.RAW
