@@ -13,6 +13,8 @@ from ._assemble import Encoded
 from .planes import encode_planes, plan_planes
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from ...format_spec.graph import Tensor
 
 THOROUGH_LEVEL, THOROUGH_BYTES = 19, 1 << 20
@@ -24,6 +26,9 @@ FAST_LEVEL = 6
 SAMPLE_BYTES, SAMPLE_LEVEL, REPETITIVE = 1 << 17, 6, 0.9
 """Elements are compressed whole, too, where so many bytes of them shrink at this level to less than this share: trained weights
 keep 93 %, periodic tables 40 to 75 %, products of few weights and one scale a channel 88 %."""
+
+QUICK_LEVEL = 1
+"""zstd is given up where it gains nothing at this level: with weights, which take it ten times as long at a high one."""
 
 PROBE = 4096
 """Elements compared first: tensors of one value are rare, and most others show it early."""
@@ -39,17 +44,21 @@ def encode_dense(tensor: Tensor) -> Encoded:
     elements = array.reshape(-1).view(np.uint8).reshape(array.size, array.dtype.itemsize)
     if _is_constant(elements):
         return _encoded(CodecId.FILL, elements[0].tobytes())
-    level = THOROUGH_LEVEL if array.nbytes <= THOROUGH_BYTES else FAST_LEVEL
     if not array.size:
         return _encoded(CodecId.RAW, b"")
-    found = _encoded(CodecId.SHUFFLED_ZSTD, _compressed(np.ascontiguousarray(elements.T), level))
-    if _seems_repetitive(elements):
-        plain = _encoded(CodecId.PLAIN_ZSTD, _compressed(elements, level))
-        found = min(found, plain, key=_length)
-    if array.dtype in SUPPORTED:
-        planes = plan_planes(array)
-        found = min(found, encode_planes(planes), key=_length) if planes.bytes < len(found.payload) else found
+    found = encode_planes(plan_planes(array)) if array.dtype in SUPPORTED else _encoded(CodecId.RAW, array.tobytes())
+    most, level = len(found.payload), THOROUGH_LEVEL if array.nbytes <= THOROUGH_BYTES else FAST_LEVEL
+    for codec, content in _contents(elements):
+        if len(_compressed(content, QUICK_LEVEL)) < most:
+            found = min(found, _encoded(codec, _compressed(content, level)), key=lambda encoded: len(encoded.payload))
     return found if len(found.payload) < array.nbytes else _encoded(CodecId.RAW, array.tobytes())
+
+
+def _contents(elements: np.ndarray) -> Iterator[tuple[CodecId, np.ndarray]]:
+    """What frames may hold, from elements (size, bytes) uint8."""
+    yield CodecId.SHUFFLED_ZSTD, np.ascontiguousarray(elements.T)
+    if _seems_repetitive(elements):
+        yield CodecId.PLAIN_ZSTD, elements
 
 
 def _seems_repetitive(elements: np.ndarray) -> bool:
@@ -71,10 +80,6 @@ def _is_constant(elements: np.ndarray) -> bool:
     if not len(elements) or not np.array_equal(elements[:PROBE], np.broadcast_to(elements[0], elements[:PROBE].shape)):
         return False
     return bool((elements == elements[0]).all())
-
-
-def _length(encoded: Encoded) -> int:
-    return len(encoded.payload)
 
 
 def _encoded(codec: CodecId, payload: bytes) -> Encoded:

@@ -11,9 +11,11 @@ from weakref import ref
 import numpy as np
 import pytest
 
+from tersor.format_spec.coding import CodecId
 from tersor.format_spec.container import TENSOR
 from tersor.format_spec.errors import FormatError, PlanError
 from tersor.format_spec.graph import OPSET, Graph, Node, TensorType, Value
+from tersor.format_spec.records import TensorRecord
 from tersor.format_spec.tensors import DenseTensor
 from tersor.packer import Recipe, pack
 from tersor.runtime import load
@@ -22,6 +24,7 @@ from tersor.runtime.kernels.conv import lower
 from tersor.runtime.kernels.conv.sparse.stream import Arrangement
 from tersor.runtime.ops.conv import conv
 from tersor.runtime.ops.conv_transpose import conv_transpose
+from tests.golden.writing import parts_of
 
 SHAPE = (2, 3, 9, 9)
 
@@ -194,18 +197,19 @@ def test_of_a_streamed_convolution_only_the_arrangement_is_kept(monkeypatch, pru
 
 def test_weights_that_would_need_another_kernel_are_refused(tmp_path: Path):
     rng, path, shape = np.random.default_rng(0), tmp_path / "net.tersor", (1, 64, 8, 8)
-    bits = rng.integers(0, 1 << 32, (8, 64, 7, 7), np.uint32) & np.uint32(0xBFFFFFFF)  # stored as they are: nothing compresses
+    weights = rng.normal(size=(8, 64, 7, 7)).astype(np.float32)
     kind, (x, y) = TensorType("float32", shape), "xy"
     node = Node("Conv", "conv", (x, "w"), (y,), {"pads": (3, 3, 3, 3)})
     out = TensorType("float32", (1, 8, 8, 8))
-    graph = Graph("net", (Value(x, kind),), (Value(y, out),), (node,), {"w": DenseTensor.of(bits.view(np.float32))}, {}, OPSET)
-    pack(graph, path, Recipe.lossless())
-    place = path.read_bytes().index(bits.tobytes())
+    graph = Graph("net", (Value(x, kind),), (Value(y, out),), (node,), {"w": DenseTensor.of(weights)}, {}, OPSET)
+    record = TensorRecord("w", weights.dtype, weights.shape, (0,), CodecId.RAW)
+    path.write_bytes(parts_of(graph, [(record, weights.tobytes())]).build())
+    place = path.read_bytes().index(weights.tobytes())
     with load(path, threads=1, memory="streamed") as model:  # on more, the first kernel has room enough for the other
         model.run({x: np.ones(shape, np.float32)})
         with path.open("r+b") as file:
             file.seek(place)
-            file.write(np.where(rng.random(bits.shape) < 0.02, np.float32(1), np.float32(0)).astype(np.float32).tobytes())
+            file.write(np.where(rng.random(weights.shape) < 0.02, np.float32(1), np.float32(0)).astype(np.float32).tobytes())
         with pytest.raises(FormatError, match="its file has been written to"):
             model.run({x: np.ones(shape, np.float32)})
 
