@@ -133,6 +133,13 @@ def account_dense(name: str, tensor: DenseTensor, nonzeros: int) -> LayerAccount
     return LayerAccount(name, tensor.size, nonzeros, tensor.size - nonzeros, bits, 0, bits, 0, bits)
 
 
+def account_pruned(name: str, array: np.ndarray, index_bits: int = 5) -> LayerAccount:
+    """The row of a tensor that is pruned but not shared: nonzeros, and fillers, of full width, listed in C order."""
+    bits, positions = 8 * array.dtype.itemsize, np.flatnonzero(array)
+    gaps, fillers = stored_gaps(positions, index_bits)
+    return LayerAccount(name, array.size, len(positions), fillers, bits, index_bits, bits, huffman_bits(gaps), bits)
+
+
 def account_histograms(
     name: str, weights: int, codes: np.ndarray, gaps: np.ndarray, fillers: int, *, value_bits: int = 32
 ) -> LayerAccount:

@@ -17,7 +17,7 @@ from ..format_spec.graph import graphs
 from ..format_spec.limits import DEFAULT_LIMITS, Limits
 from ..format_spec.model_file import StoredTensors, read_graph
 from ..format_spec.tensors import SharedTensor
-from .accounting import AccountTotal, LayerAccount, account_dense, account_shared
+from .accounting import AccountTotal, LayerAccount, account_dense, account_pruned, account_shared
 from .encode._forms import distinct
 from .error import TensorError
 from .weights import Weight, find_weights
@@ -208,7 +208,11 @@ def _account(tensors: StoredTensors, name: str, index_bits: int) -> LayerAccount
         # Counted without spreading the one element out: a few bytes may stand for gigabytes.
         is_zero = not np.frombuffer(tensors.payload(name), record.dtype.newbyteorder("<"))[0]
         return account_dense(name, tensor, 0 if is_zero else tensor.size)
-    return account_dense(name, tensor, int(np.count_nonzero(tensor.dense())))
+    array = tensor.dense()
+    whole = account_dense(name, tensor, int(np.count_nonzero(array)))
+    if whole.nonzeros == whole.weights:
+        return whole
+    return min(whole, account_pruned(name, array, index_bits), key=lambda account: account.pq_bits)
 
 
 def _gap_width(tensors: StoredTensors, name: str) -> int:

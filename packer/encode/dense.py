@@ -27,8 +27,9 @@ SAMPLE_BYTES, SAMPLE_LEVEL, REPETITIVE = 1 << 17, 6, 0.9
 """Elements are compressed whole, too, where so many bytes of them shrink at this level to less than this share: trained weights
 keep 93 %, periodic tables 40 to 75 %, products of few weights and one scale a channel 88 %."""
 
-QUICK_LEVEL = 1
-"""zstd is given up where it gains nothing at this level: with weights, which take it ten times as long at a high one."""
+QUICK_LEVEL, QUICK_GAIN = 1, 1.2
+"""zstd is given up where it makes a tensor larger by more than this factor at this level than planes, or storing it, do: a high
+level takes ten times as long, and makes of pruned weights twice what planes make of them."""
 
 PROBE = 4096
 """Elements compared first: tensors of one value are rare, and most others show it early."""
@@ -49,7 +50,7 @@ def encode_dense(tensor: Tensor) -> Encoded:
     found = encode_planes(plan_planes(array)) if array.dtype in SUPPORTED else _encoded(CodecId.RAW, array.tobytes())
     most, level = len(found.payload), THOROUGH_LEVEL if array.nbytes <= THOROUGH_BYTES else FAST_LEVEL
     for codec, content in _contents(elements):
-        if len(_compressed(content, QUICK_LEVEL)) < most:
+        if len(_compressed(content, QUICK_LEVEL)) < most * QUICK_GAIN:
             found = min(found, _encoded(codec, _compressed(content, level)), key=lambda encoded: len(encoded.payload))
     return found if len(found.payload) < array.nbytes else _encoded(CodecId.RAW, array.tobytes())
 

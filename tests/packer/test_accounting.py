@@ -13,6 +13,7 @@ from tersor.packer.accounting import (
     AccountTotal,
     LayerAccount,
     account_dense,
+    account_pruned,
     account_shared,
     bits_for,
     huffman_bits,
@@ -186,6 +187,18 @@ def test_zeros_inside_a_codebook_are_not_entries():
 def test_a_tensor_kept_whole_has_rate_one():
     account = account_dense("w", DenseTensor.of(np.eye(10, dtype=np.float32)), 10)
     assert (account.pq_rate, account.pqh_rate, account.density) == (1, 1, 0.1)
+
+
+def test_a_tensor_that_is_pruned_but_not_shared_has_entries_of_full_width():
+    array = np.zeros((10, 100), np.float32)
+    array[:, ::10] = np.arange(1, 101).reshape(10, 10)
+    array[0, 1] = -0.0
+    account = account_pruned("w", array, 3)
+    assert (account.nonzeros, account.fillers, account.codebook_bits) == (100, 99, 0)  # gaps of 10 take a filler at 8
+    assert account.pq_bits == 199 * (32 + 3)
+    wide = account_pruned("w", array, 4)
+    assert (wide.fillers, wide.pq_bits) == (0, 100 * (32 + 4))
+    assert wide.pqh_bits == 100 * (32 + wide.huffman_index_bits) < wide.pq_bits
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float64])
