@@ -9,7 +9,7 @@ import numpy as np
 
 from ..ops.batch_normalization import scale_and_shift
 from ..ops.slice import slice_index
-from ..orders.order import Arrays
+from ..orders.order import Arrays, present
 from ..orders.workers import Workers
 from .site import Kernel, Site
 
@@ -131,10 +131,7 @@ def lower_slice(site: Site) -> Kernel | None:
     index = slice_index(data[1], bounds[1], bounds[2], bounds.get(3), bounds.get(4))
 
     def run(inputs: Arrays, outputs: Arrays, scratch: np.ndarray, workers: Workers) -> None:
-        value, out = inputs[0], outputs[0]
-        assert value is not None
-        assert out is not None
-        np.copyto(out, value[index])
+        np.copyto(present(outputs[0]), present(inputs[0])[index])
 
     return Kernel("numpy", run, (0,))
 
@@ -150,10 +147,8 @@ def lower_batchnorm(site: Site) -> Kernel | None:
         scale, shift = (a.astype(np.float32).reshape(along) for a in scale_and_shift(site.node, statistics))
 
     def run(inputs: Arrays, outputs: Arrays, scratch: np.ndarray, workers: Workers) -> None:
-        value, out = inputs[0], outputs[0]
-        assert value is not None
-        assert out is not None
-        np.multiply(value, scale, out=out)
+        out = present(outputs[0])
+        np.multiply(present(inputs[0]), scale, out=out)
         np.add(out, shift, out=out)
 
     return Kernel("numpy", run, (0,))
@@ -163,9 +158,7 @@ def fill_around(inner: Slices, outer: Slices, borders: Sequence[Slices], filler:
     """What copies a part of an array, ``inner``, to a part of a larger one, ``outer``, and ``filler`` to its ``borders``."""
 
     def run(inputs: Arrays, outputs: Arrays, scratch: np.ndarray, workers: Workers) -> None:
-        x, out = inputs[0], outputs[0]
-        assert x is not None
-        assert out is not None
+        x, out = present(inputs[0]), present(outputs[0])
         for border in borders:
             out[border] = filler
         out[outer] = x[inner]

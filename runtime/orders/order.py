@@ -9,13 +9,16 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from ctypes import c_size_t
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 import numpy as np
 
 from .made_once import made_once
 
+T = TypeVar("T")
+
 Arrays: TypeAlias = "Sequence[np.ndarray | None]"
+"""Inputs or outputs of a kernel, ``None`` for those that its node leaves out."""
 
 Orders: TypeAlias = "Callable[[Arrays, Arrays, np.ndarray], np.ndarray]"
 """(inputs, outputs, scratch bytes) to orders (n, ORDER) int64, to be carried out in turn. They hold as long as the arrays stay
@@ -45,6 +48,17 @@ HEAD = object.__basicsize__
 
 ORDER = FACTS + 9
 """Length of an order: some have more numbers that are the same in every run."""
+
+
+def present(value: T | None) -> T:
+    """An input, an output, or what is known of one, where the caller knows that its node has it."""
+    assert value is not None
+    return value
+
+
+def operands(inputs: Arrays, outputs: Arrays) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """(x, y, residual) of a kernel that reads an input, and a residual where there is one."""
+    return present(inputs[0]), present(outputs[0]), inputs[1] if len(inputs) > 1 else None
 
 
 class Ordered(ABC):

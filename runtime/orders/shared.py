@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .order import CODE, FACTS, PIECES, SHARED, WORK, Arrays, Ordered, Orders, order_of
+from .order import CODE, FACTS, PIECES, SHARED, WORK, Arrays, Ordered, Orders, operands, order_of
 
 WORTH_SHARING = 50_000
 """Estimated cycles from which on a second thread saves more than waking it costs."""
@@ -43,10 +43,7 @@ def one_order(work: Ordered) -> Orders:
     """The order of ``work`` for a kernel that reads an input, and a residual where there is one."""
 
     def orders(inputs: Arrays, outputs: Arrays, scratch: np.ndarray) -> np.ndarray:
-        x, y = inputs[0], outputs[0]
-        assert x is not None
-        assert y is not None
-        return work.order(x, y, inputs[1] if len(inputs) > 1 else None, scratch)[None]
+        return work.order(*operands(inputs, outputs), scratch)[None]
 
     return orders
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import prod
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -13,6 +14,7 @@ from ...format_spec.graph import Graph, Node, Tensor
 from ...format_spec.limits import Limits
 from ..kernels.site import Kernel, Site
 from ..ops._registry import Shaped, find_lowering
+from ..orders.order import present
 from .arena import Lifetime, assign, assign_scratch
 from .dead import drop_dead
 from .facts import Facts, analyse, misfits
@@ -183,9 +185,8 @@ class _Builder:
         return dict(zip(spans, offsets, strict=False)), scratch, size + room
 
     def _bytes(self, name: str) -> int:
-        shaped = self.facts.type(name)
-        assert shaped is not None
-        return int(np.prod(shaped[1], dtype=np.int64)) * shaped[0].itemsize
+        dtype, shape = self.facts.known_type(name)
+        return prod(shape) * dtype.itemsize
 
     def _make_slot(self, index: int, name: str, kinds: Mapping[str, Kind], offsets: Mapping[str, int]) -> Slot:
         shaped = self.facts.type(name)
@@ -197,9 +198,7 @@ class _Builder:
 
     def _constant(self, name: str) -> np.ndarray:
         def read() -> np.ndarray:
-            array = self.facts.array(name)
-            assert array is not None
-            return array
+            return present(self.facts.array(name))
 
         return self.prepare(("constant", name), read) if name in self.facts.portable else read()
 
@@ -212,9 +211,7 @@ class _Constants(Mapping[int, Tensor]):
         self._facts = facts
 
     def __getitem__(self, index: int) -> Tensor:
-        tensor = self._facts.tensor(self._names[index])
-        assert tensor is not None
-        return tensor
+        return present(self._facts.tensor(self._names[index]))
 
     def __iter__(self) -> Iterator[int]:
         return iter(self._names)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ...format_spec.errors import InputError, LimitError, PlanError
-from ..orders.order import aligned_bytes
+from ..orders.order import aligned_bytes, present
 from ..orders.workers import Workers
 from .check import described
 from .plan import Plan, Slot
@@ -71,9 +71,7 @@ class Execution:
                 )
         for index, slot in enumerate(slots):
             if slot.kind in ("arena", "constant") and slot.root != index:
-                root = self._values[slot.root]
-                assert root is not None
-                self._values[index] = _view_of(root, shape_of(slot), _part_of(slot, slots[slot.root]))
+                self._values[index] = _view_of(self._values[slot.root], shape_of(slot), _part_of(slot, slots[slot.root]))
 
     def run(self, inputs: Mapping[str, np.ndarray], out: Mapping[str, np.ndarray], workers: Workers) -> dict[str, np.ndarray]:
         """Execute every step; the arrays returned are the caller's.
@@ -148,8 +146,7 @@ def _fresh(name: str, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
 
 def shape_of(slot: Slot) -> tuple[int, ...]:
     """The shape of a slot that has one."""
-    assert slot.shape is not None
-    return slot.shape
+    return present(slot.shape)
 
 
 def _part_of(slot: Slot, root: Slot) -> slice | None:

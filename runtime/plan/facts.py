@@ -18,6 +18,7 @@ from ...format_spec.tensors import DenseTensor
 from ..ops._registry import Operator, Shaped, find_operator
 from ..ops._room import room_within
 from ..ops._subgraph import Closure
+from ..orders.order import present
 
 NUMPY_ERRORS = (ValueError, IndexError, TypeError, ArithmeticError, KeyError, AttributeError, np.linalg.LinAlgError)
 """What a reference raises when its inputs do not fit together, or an attribute is of another kind than ONNX says."""
@@ -76,6 +77,10 @@ class Facts:
         if name not in self.declared and (tensor := self.tensor(name)) is not None:
             self.declared[name] = (tensor.dtype, tensor.shape)
         return self.declared.get(name)
+
+    def known_type(self, name: str) -> Shaped:
+        """The static type of the value called ``name``, which has one."""
+        return present(self.type(name))
 
 
 def fold_constants(graph: Graph, limits: Limits) -> dict[str, np.ndarray]:

@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from ..orders.order import ORDER, OTHER, SHARED, X, address_of
+from ..orders.order import ORDER, OTHER, SHARED, X, address_of, present
 from ..orders.workers import Workers
 from .facts import misfits
 from .step import Step
@@ -77,14 +77,13 @@ class Section:
         made = [_orders_of(placed, given) for placed in self._steps]
         self.orders = np.concatenate(made)
         self.numbers, self.shared = self.orders.reshape(-1).data, bool(self.orders[:, SHARED].any())
-        self.places = [(slot, _places_of(given[slot], self.orders)) for slot in self._late]
+        self.places = [(slot, _places_of(present(given[slot]), self.orders)) for slot in self._late]
         ends = np.cumsum([len(orders) for orders in made])
         self._ends = [(placed.number, int(end)) for placed, end in zip(self._steps, ends, strict=True)]
 
 
-def _places_of(array: np.ndarray | None, orders: np.ndarray) -> list[tuple[int, int]]:
+def _places_of(array: np.ndarray, orders: np.ndarray) -> list[tuple[int, int]]:
     """(place, offset): among the numbers of ``orders`` (n, ORDER), those that are addresses in ``array``, and how far in."""
-    assert array is not None
     begin, addresses = address_of(array), orders[:, X : OTHER + 1]
     rows, columns = np.nonzero((addresses >= begin) & (addresses < begin + array.nbytes))
     return [(r * ORDER + X + c, int(addresses[r, c]) - begin) for r, c in zip(rows.tolist(), columns.tolist(), strict=True)]
@@ -100,9 +99,7 @@ def parts_of(steps: Sequence[Placed], late: set[int]) -> Iterator[Placed | Secti
 
 
 def _orders_of(placed: Placed, values: Values) -> np.ndarray:
-    orders = placed.step.kernel.orders
-    assert orders is not None
-    return orders(*placed.arrays(values), placed.scratch)
+    return present(placed.step.kernel.orders)(*placed.arrays(values), placed.scratch)
 
 
 def _keep(values: Values, index: int, value: np.ndarray) -> None:

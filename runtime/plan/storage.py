@@ -107,9 +107,7 @@ def _overwrites_residual(
 
 def _keeps_order(node: Node, facts: Facts) -> bool:
     """Whether a transposition only moves axes of length one."""
-    shaped = facts.type(node.inputs[0])
-    assert shaped is not None
-    shape = shaped[1]
+    _, shape = facts.known_type(node.inputs[0])
     permutation = node.attribute("perm", tuple(reversed(range(len(shape)))))
     moved = [axis for axis in permutation if shape[axis] != 1]
     return moved == sorted(moved)

@@ -12,7 +12,7 @@ from ...format_spec.graph import Tensor
 from ..decode.encoded import EncodedTensor
 from ..kernels.conv.sparse.stream import check_fitting
 from ..kernels.site import Kernel, Site
-from ..orders.order import Arrays
+from ..orders.order import Arrays, present
 from ..orders.workers import Workers
 
 
@@ -41,8 +41,7 @@ def decoding_kernel(site: Site, lower: Callable[[Site], Kernel | None]) -> Kerne
     def run(inputs: Arrays, outputs: Arrays, scratch: np.ndarray, workers: Workers) -> Sequence[np.ndarray] | None:
         made = lower(replace(passing, constants=_decoded(site, workers), prepare=_for_once()))
         check_fitting(made is not None and made.scratch <= room)
-        assert made is not None
-        return made.run(inputs, outputs, scratch, workers)
+        return present(made).run(inputs, outputs, scratch, workers)
 
     encoded = [tensor for index in site.constants if isinstance(tensor := site.constants[index], EncodedTensor)]
     held = sum(tensor.bytes for tensor in encoded) + sum(kept.bytes for kept in small.values())

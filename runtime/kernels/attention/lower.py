@@ -10,7 +10,7 @@ import numpy as np
 
 from ...ops._shapes import given
 from ...ops.attention import head_shape, visible_keys
-from ...orders.order import Arrays, address_of
+from ...orders.order import Arrays, address_of, present
 from ...orders.workers import Workers
 from ..site import Kernel, Site
 from .attend import BIAS, VALUES, Heads
@@ -46,10 +46,7 @@ def _kernel(site: Site, work: Heads, hidden: np.ndarray | None, shape: Shape) ->
 
     def run(inputs: Arrays, outputs: Arrays, scratch: np.ndarray, workers: Workers) -> None:
         q, k, v, *masks = inputs
-        y = outputs[0]
-        assert q is not None
-        assert y is not None
-        order = work.order(q, y, k, scratch)
+        order = work.order(present(q), present(outputs[0]), k, scratch)
         bias = constant
         if made:
             room = scratch[own : own + made].view(np.float32)

@@ -12,7 +12,7 @@ from ...decode.coded import CodedTensor
 from ...decode.encoded import EncodedTensor
 from ...jit.ahead import foresee
 from ...jit.host import host_registers
-from ...orders.order import Arrays
+from ...orders.order import Arrays, operands
 from ...orders.shared import one_order, sharing
 from ...orders.workers import Workers
 from ..matrices.fully_connected import fully_connected
@@ -112,10 +112,7 @@ def _streamed(label: str, site: Site, shape: Shape2D, tiling: Tiling, made: Arra
     streamed = StreamedConv(coded, made, conv)
 
     def run(inputs: Arrays, outputs: Arrays, scratch: np.ndarray, workers: Workers) -> None:
-        x, y = inputs[0], outputs[0]
-        assert x is not None
-        assert y is not None
-        streamed(x, y, inputs[1] if len(inputs) > 1 else None, scratch, workers)
+        streamed(*operands(inputs, outputs), scratch, workers)
 
     facts = _facts(conv, shape) | {"weight_bytes": streamed.bytes, "scratch": streamed.scratch, "streams": True}
     return Kernel(label, run, **facts)

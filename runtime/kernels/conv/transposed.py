@@ -19,7 +19,7 @@ from ....format_spec.tensors import DenseTensor, SharedTensor, from_scan
 from ...decode.encoded import EncodedTensor
 from ...ops._shapes import given
 from ...ops._window import Window
-from ...orders.order import Arrays, Orders
+from ...orders.order import Arrays, Orders, operands
 from ..matrices.matrix import check_shared
 from ..site import Epilogue, Kernel, Site
 from .interleave import Interleaved
@@ -109,8 +109,7 @@ def _both(orders: Orders, spread: Interleaved, sums: tuple[int, ...], at: int) -
 
     def both(inputs: Arrays, outputs: Arrays, scratch: np.ndarray) -> np.ndarray:
         between = scratch[at : at + 4 * prod(sums)].view(np.float32).reshape(sums)
-        y, residual = outputs[0], inputs[1] if len(inputs) > 1 else None
-        assert y is not None
+        _, y, residual = operands(inputs, outputs)
         return np.concatenate([orders(inputs[:1], (between,), scratch), spread.order(between, y, residual, scratch)[None]])
 
     return both

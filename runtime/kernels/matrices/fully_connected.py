@@ -9,7 +9,7 @@ import numpy as np
 
 from ....format_spec.coding import MAX_ALPHABET, CodecId
 from ...decode.encoded import EncodedTensor
-from ...orders.order import Arrays, Orders
+from ...orders.order import Arrays, Orders, operands, present
 from ...orders.shared import sharing
 from ...orders.workers import Workers
 from ..site import Kernel, Run, Site
@@ -161,10 +161,7 @@ Matrices: TypeAlias = "tuple[np.ndarray, np.ndarray, np.ndarray | None]"
 
 
 def _matrices(inputs: Arrays, outputs: Arrays, batch: int, K: int, M: int) -> Matrices:
-    x, y = inputs[0], outputs[0]
-    assert x is not None
-    assert y is not None
-    residual = inputs[1] if len(inputs) > 1 else None
+    x, y, residual = operands(inputs, outputs)
     return x.reshape(batch, K), y.reshape(batch, M), None if residual is None else residual.reshape(batch, M)
 
 
@@ -214,14 +211,9 @@ def lower_matmul(site: Site) -> Kernel | None:
 
 
 def _numpy_matmul(site: Site) -> Kernel:
-    x, y = site.type(0), site.outputs[0]
-    assert x is not None
+    (_, x), (_, y) = present(site.type(0)), site.outputs[0]
 
     def run(inputs: Arrays, outputs: Arrays, scratch: np.ndarray, workers: Workers) -> None:
-        a, b, out = inputs[0], inputs[1], outputs[0]
-        assert a is not None
-        assert b is not None
-        assert out is not None
-        np.matmul(a, b, out=out)
+        np.matmul(present(inputs[0]), present(inputs[1]), out=present(outputs[0]))
 
-    return Kernel("numpy matmul", run, (0, 1), prod(y[1]) * x[1][-1])
+    return Kernel("numpy matmul", run, (0, 1), prod(y) * x[-1])

@@ -53,14 +53,12 @@ def _listed(matrix: Matrix) -> tuple[np.ndarray, np.ndarray]:
     """(codes or float32 weights (majors, minor length), codebook), zeros included."""
     codes, codebook = matrix.codes, matrix.codebook
     if matrix.starts is not None and matrix.minors is not None:
-        codes, codebook = _with_zero(matrix)
+        codes, codebook = _with_zero(matrix, matrix.starts, matrix.minors)
     return codes.reshape(matrix.majors, matrix.minor_length), codebook
 
 
-def _with_zero(matrix: Matrix) -> tuple[np.ndarray, np.ndarray]:
+def _with_zero(matrix: Matrix, starts: np.ndarray, minors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(codes of every element, codebook), zero being the codebook's last entry."""
-    assert matrix.starts is not None
-    assert matrix.minors is not None
     codebook = np.append(matrix.codebook, np.float32(0))
     wide = np.uint16 if len(codebook) > 1 << 8 else matrix.codes.dtype
     if len(codebook) > 1 << 16:
@@ -68,8 +66,8 @@ def _with_zero(matrix: Matrix) -> tuple[np.ndarray, np.ndarray]:
         listed = matrix.codebook[matrix.codes]
     else:
         codes, listed = np.full(matrix.majors * matrix.minor_length, len(codebook) - 1, wide), matrix.codes
-    major = np.repeat(np.arange(matrix.majors, dtype=np.int64), np.diff(matrix.starts))
-    codes[major * matrix.minor_length + matrix.minors] = listed
+    major = np.repeat(np.arange(matrix.majors, dtype=np.int64), np.diff(starts))
+    codes[major * matrix.minor_length + minors] = listed
     return codes, codebook
 
 

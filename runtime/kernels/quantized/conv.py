@@ -11,7 +11,7 @@ import numpy as np
 
 from ...ops._window import Window
 from ...ops.conv import Geometry
-from ...orders.order import Arrays
+from ...orders.order import Arrays, present
 from ...orders.workers import Workers
 from ..site import Kernel, Site
 from .arithmetic import multiply
@@ -43,8 +43,7 @@ def lower_conv(site: Site) -> Kernel | None:
     reads = tuple(i for i, shaped in enumerate(site.inputs) if shaped is not None and i not in (w_at, zero_at))
 
     def run(inputs: Arrays, outputs: Arrays, scratch: np.ndarray, workers: Workers) -> None:
-        assert outputs[0] is not None
-        layer.run({i: a for i, a in zip(reads, inputs, strict=True) if a is not None}, outputs[0], workers)
+        layer.run({i: a for i, a in zip(reads, inputs, strict=True) if a is not None}, present(outputs[0]), workers)
 
     return Kernel(
         f"integer conv {x[0].name} {w[0].name}",
@@ -58,8 +57,7 @@ def lower_conv(site: Site) -> Kernel | None:
 
 def _centred(site: Site, at: int, zero_at: int, groups: int) -> np.ndarray:
     """The weights less their zero points, (groups, M/groups, C/groups * taps) int16."""
-    w = site.array(at)
-    assert w is not None
+    w = present(site.array(at))
     shift = zeros(site.array(zero_at), len(w)).astype(np.int16)
     return (w.astype(np.int16).reshape(len(w), -1) - shift[:, None]).reshape(groups, len(w) // groups, -1)
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from ...ops._registry import Shaped
 from ...ops.integer_product import along, product_scale
-from ...orders.order import Arrays
+from ...orders.order import Arrays, present
 from ...orders.workers import Workers
 from ..site import Kernel, Run, Site
 from .arithmetic import multiply, rescale, unsigned
@@ -85,27 +85,20 @@ def lower_matmul(site: Site) -> Kernel | None:
 
 def _runner(places: tuple[int, ...], rank: int, rows: int, columns: int, rescales: bool) -> Run:
     def run(inputs: Arrays, outputs: Arrays, scratch: np.ndarray, workers: Workers) -> None:
-        a, a_zero, b, b_zero = (inputs[index] if index < len(inputs) else None for index in places)
-        assert a is not None
-        assert b is not None
-        assert outputs[0] is not None
-        y = outputs[0].reshape(rows, columns)
+        left, a_zero, right, b_zero = (inputs[index] if index < len(inputs) else None for index in places)
+        a, b, y = present(left), present(right), present(outputs[0]).reshape(rows, columns)
         flat = a.reshape(rows, len(b)).astype(np.int16) - zeros(a_zero, rows).astype(np.int16)[:, None]
-        right = zeros(b_zero, columns)
+        shift = zeros(b_zero, columns)
         sums = scratch.view(np.int32).reshape(rows, columns) if rescales else y
         parts = max(1, min(workers.count, rows))
 
         def work(part: int) -> None:
             mine = slice(rows * part // parts, rows * (part + 1) // parts)
-            multiply(flat[mine], b, right, sums[mine])
+            multiply(flat[mine], b, shift, sums[mine])
 
         workers.each(work, parts)
         if rescales:
-            a_scale, b_scale, y_scale, y_zero = (inputs[index] for index in (A_SCALE, B_SCALE, Y_SCALE, Y_ZERO))
-            assert a_scale is not None
-            assert b_scale is not None
-            assert y_scale is not None
-            assert y_zero is not None
+            a_scale, b_scale, y_scale, y_zero = (present(inputs[index]) for index in (A_SCALE, B_SCALE, Y_SCALE, Y_ZERO))
             scale = product_scale(a_scale, rank, b_scale, 2, y_scale, rank)
             rescale_into(y, sums, scale, along(y_zero, rank, max(0, rank - 2)))
 

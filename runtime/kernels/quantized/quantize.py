@@ -7,7 +7,7 @@ from math import prod
 import numpy as np
 
 from ...ops.quantization import dynamic_range
-from ...orders.order import Arrays
+from ...orders.order import Arrays, present
 from ...orders.workers import Workers
 from ..site import Kernel, Site
 from .arithmetic import dequantize, quantize, unsigned
@@ -48,8 +48,7 @@ def _quantizer(shape: tuple[int, int, int], dtype: np.dtype, reads: tuple[int, .
 
     def run(inputs: Arrays, outputs: Arrays, scratch: np.ndarray, workers: Workers) -> None:
         x, scale, zero = _parameters(inputs)
-        assert outputs[0] is not None
-        quantize(x.reshape(shape), scale, zero, limits.min, limits.max, unsigned(outputs[0]).reshape(shape))
+        quantize(x.reshape(shape), scale, zero, limits.min, limits.max, unsigned(present(outputs[0])).reshape(shape))
 
     return Kernel(f"quantize {dtype.name}", run, reads)
 
@@ -57,26 +56,22 @@ def _quantizer(shape: tuple[int, int, int], dtype: np.dtype, reads: tuple[int, .
 def _dequantizer(shape: tuple[int, int, int], reads: tuple[int, ...]) -> Kernel:
     def run(inputs: Arrays, outputs: Arrays, scratch: np.ndarray, workers: Workers) -> None:
         x, scale, zero = _parameters(inputs)
-        assert outputs[0] is not None
-        dequantize(x.reshape(shape).astype(np.int32, copy=False), scale, zero, outputs[0].reshape(shape))
+        dequantize(x.reshape(shape).astype(np.int32, copy=False), scale, zero, present(outputs[0]).reshape(shape))
 
     return Kernel("dequantize", run, reads)
 
 
 def _parameters(inputs: Arrays) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """x, and the scale and the zero point as (n,) float32 and int64."""
-    x, scale = inputs[0], inputs[1]
+    x, scale = present(inputs[0]), present(inputs[1])
     zero = inputs[2] if len(inputs) > 2 else None
-    assert x is not None
-    assert scale is not None
     shift = np.zeros(scale.size, np.int64) if zero is None else zero.reshape(-1).astype(np.int64)
     return x, scale.reshape(-1), shift
 
 
 def _run_dynamic(inputs: Arrays, outputs: Arrays, scratch: np.ndarray, workers: Workers) -> None:
     """Find the range, zero included, and spread 0 to 255 over it."""
-    x = inputs[0]
-    assert x is not None
+    x = present(inputs[0])
     scale, zero = dynamic_range(x)
     for value, result in zip((scale, zero), outputs[1:], strict=False):
         if result is not None:

@@ -10,7 +10,7 @@ import numpy as np
 from ....format_spec.graph import Node, Tensor
 from ....format_spec.tensors import SharedTensor, from_scan
 from ...orders.made_once import made_once
-from ...orders.order import Arrays
+from ...orders.order import Arrays, present
 from ...orders.workers import Workers
 from ..matrices.matrix import check_shared
 from ..site import Kernel, Run, Site
@@ -86,11 +86,9 @@ def _by_column(array: np.ndarray, first: int, last: int) -> np.ndarray:
 
 
 def _pack_sparse(tensor: SharedTensor, first: int, last: int) -> Pack:
-    assert tensor.starts is not None
-    assert tensor.minors is not None
     directions, height, columns = tensor.shape
-    majors = np.repeat(np.arange(tensor.majors, dtype=np.int64), np.diff(tensor.starts))
-    minors = tensor.minors.astype(np.int64)
+    majors = np.repeat(np.arange(tensor.majors, dtype=np.int64), np.diff(present(tensor.starts)))
+    minors = present(tensor.minors).astype(np.int64)
     row, column = (majors, minors) if tensor.order == "rows" else (minors, majors)
     place, within = row // max(1, height) * columns + column, row % max(1, height)
     kept = np.flatnonzero((within >= first) & (within < last))

@@ -35,11 +35,10 @@ Rule: TypeAlias = "Callable[[Draft, Node, str, Facts], Epilogue | None]"
 
 def channels(draft: Draft, facts: Facts) -> tuple[int, int, int]:
     """Rank of the draft's output, its channel axis (not negative) and number of channels."""
-    shaped = facts.type(draft.outputs[0])
-    assert shaped is not None
-    rank = len(shaped[1])
+    _, shape = facts.known_type(draft.outputs[0])
+    rank = len(shape)
     axis = CHANNEL_AXIS[draft.node.op_type] % rank
-    return rank, axis, shaped[1][axis]
+    return rank, axis, shape[axis]
 
 
 TINY = np.finfo(np.float32).tiny
