@@ -16,7 +16,7 @@ from ..format_spec.graph import Graph, Value, signatures
 from ..format_spec.limits import DEFAULT_LIMITS, MOST_THREADS, Limits
 from ..format_spec.printable import printable
 from .jit.ahead import expecting
-from .plan.check import Arrays, Shapes, check_inputs, check_out, complete_shapes
+from .plan.check import NamedArrays, Shapes, check_inputs, check_out, complete_shapes
 
 if TYPE_CHECKING:
     from .jit.aside import Task
@@ -94,9 +94,9 @@ class Model:
 
     def run(
         self,
-        inputs: Arrays,
+        inputs: NamedArrays,
         outputs: Sequence[str] | None = None,
-        out: Arrays | None = None,
+        out: NamedArrays | None = None,
     ) -> dict[str, np.ndarray]:
         """Compute the outputs called ``outputs`` (all of them by default).
 
@@ -129,7 +129,7 @@ class Model:
         """
         return self._planned(complete_shapes(self.inputs, shapes or {})).plan
 
-    def trace(self, inputs: Arrays, runs: int = 1) -> Trace:
+    def trace(self, inputs: NamedArrays, runs: int = 1) -> Trace:
         """Run ``runs`` times, noting when each step begins and ends, and what each thread does meanwhile.
 
         One more run goes first, and is not in the trace: it prepares what traced runs need.
@@ -189,7 +189,7 @@ class Model:
                 raise InputError(f"the model has no output {name!r}; it has {', '.join(known)}")
         return wanted
 
-    def _repeat(self, inputs: Arrays) -> dict[str, np.ndarray] | None:
+    def _repeat(self, inputs: NamedArrays) -> dict[str, np.ndarray] | None:
         """Run the last plan once more, where the inputs are like the last ones: they need no other check, nor a lookup."""
         last = self._last
         if last is None:
@@ -200,7 +200,7 @@ class Model:
             if self._closed:
                 self._workers.close()
 
-    def _run(self, planned: Planned, inputs: Arrays, out: Arrays, workers: Workers) -> dict[str, np.ndarray]:
+    def _run(self, planned: Planned, inputs: NamedArrays, out: NamedArrays, workers: Workers) -> dict[str, np.ndarray]:
         """Run a plan. Threads that it starts again, the model being closed meanwhile, end with it."""
         try:
             results = planned.run(inputs, out, workers)

@@ -29,7 +29,7 @@ GROUPED_GAIN = 16
 
 
 @dataclass(frozen=True)
-class Plan:
+class CompactPlan:
     """What to encode: in the other scan order? The gap alphabet (``None``: zeros get a code); about how many bits."""
 
     is_crossed: bool
@@ -57,22 +57,22 @@ def encode_compact(tensor: SharedTensor) -> Encoded:
     return encode_sparse(sparse, plan.gap_symbols or 256)
 
 
-def choose(sample: Sample) -> Plan:
+def choose(sample: Sample) -> CompactPlan:
     """Estimate every candidate for what a sample stands for."""
     sparse = sample.tensor
     counts = np.zeros(len(sparse.codebook), np.int64)
     histogram(sparse.codes, counts)
     counts, zeros = sample.scaled(counts), sample.scaled(np.array([sparse.size - len(sparse.codes)]))
     if not zeros.any():
-        return Plan(False, None, wide_coded_bits(counts))
+        return CompactPlan(False, None, wide_coded_bits(counts))
     codes = wide_coded_bits(counts)
     with_zero = wide_coded_bits(np.concatenate([zeros, counts])) - codes
     own = best_gap_alphabet(sample.scaled(_own_gaps(sparse)), with_zero)
     rest = min(with_zero, own.bits if own else with_zero)
     crossed = best_gap_alphabet(sample.scaled(_crossed_gaps(sparse)), rest - (codes + rest) / REORDER_GAIN)
     if crossed and crossed.bits < rest - (codes + rest) / REORDER_GAIN:
-        return Plan(True, crossed.alphabet, codes + crossed.bits)
-    return Plan(False, own.alphabet if own and own.bits < with_zero else None, codes + rest)
+        return CompactPlan(True, crossed.alphabet, codes + crossed.bits)
+    return CompactPlan(False, own.alphabet if own and own.bits < with_zero else None, codes + rest)
 
 
 def _own_gaps(sparse: SharedTensor) -> np.ndarray:

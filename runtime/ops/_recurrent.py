@@ -77,7 +77,7 @@ def _bind(found: Activation, alpha: Any, beta: Any, clip: float | None) -> Calla
 
 
 @dataclass(frozen=True)
-class Layer:
+class Recurrence:
     """The attributes that every recurrent layer has. ``hidden_size`` repeats what the weights say."""
 
     activation_alpha: Sequence[float] | None = None

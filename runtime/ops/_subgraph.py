@@ -19,7 +19,7 @@ T = TypeVar("T")
 Execute: TypeAlias = "Callable[[Sequence[np.ndarray]], list[np.ndarray]]"
 """A value for each input of a graph -> a value for each output."""
 
-Foresee: TypeAlias = "Callable[[Types, Values], list[Shaped | None]]"
+InferGraph: TypeAlias = "Callable[[Types, Values], list[Shaped | None]]"
 """Types of a graph's inputs, and their values where known -> types of its outputs, ``None`` where the run decides."""
 
 
@@ -28,13 +28,13 @@ class Closure:
     """A subgraph that can be called: what it captures from around it has become the last ``captured`` of its inputs.
 
     The node that holds it has the captured values as its last inputs too. ``graph`` declares the element types and shapes of
-    the outputs as far as they are known; ``foresee`` finds them for inputs of given types.
+    the outputs as far as they are known; ``infer`` finds them for inputs of given types.
     """
 
     graph: Graph
     captured: int
     execute: Execute
-    foresee: Foresee
+    infer: InferGraph
 
 
 def call(body: Graph | Closure, arguments: Sequence[np.ndarray]) -> list[np.ndarray]:
@@ -99,23 +99,23 @@ def stack_scanned(body: Graph | Closure, index: int, pieces: Sequence[np.ndarray
     return np.stack(pieces, axis)
 
 
-def foresee(body: Graph | Closure, types: Types, values: Values) -> list[Shaped | None]:
+def infer_outputs(body: Graph | Closure, types: Types, values: Values) -> list[Shaped | None]:
     """The types of the outputs of ``body`` as far as those of its inputs, and the values known, decide them.
 
     Raises:
         PlanError: the body cannot run on such inputs.
     """
-    return body.foresee(types, values) if isinstance(body, Closure) else [None] * len(body.outputs)
+    return body.infer(types, values) if isinstance(body, Closure) else [None] * len(body.outputs)
 
 
-def foresee_step(body: Graph | Closure, first: Types, carried: Types, rest: Types, values: Values) -> list[Shaped | None]:
+def infer_step(body: Graph | Closure, first: Types, carried: Types, rest: Types, values: Values) -> list[Shaped | None]:
     """The types of ``body``'s outputs in every step, when it is run again and again: of ``carried`` values, then of others.
 
     ``first`` and ``rest`` are the types of the inputs before and behind the carried ones; the last of ``rest`` have the known
     ``values``. All are ``None`` where a carried value changes its type, or may.
     """
     unknown: list[np.ndarray | None] = [None] * (len(first) + len(carried) + len(rest) - len(values))
-    results = foresee(body, [*first, *carried, *rest], [*unknown, *values])
+    results = infer_outputs(body, [*first, *carried, *rest], [*unknown, *values])
     own = results[len(results) - len(graph_of(body).outputs) :]
     start = 1 if first else 0
     return own if own[start : start + len(carried)] == list(carried) else [None] * len(own)

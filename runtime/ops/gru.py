@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ._recurrent import ALLOWED, WEIGHTS, Layer, States, Step, layer_types
+from ._recurrent import ALLOWED, WEIGHTS, Recurrence, States, Step, layer_types
 from ._registry import operator
 from ._shapes import infers
 
@@ -33,7 +33,7 @@ def _step(
     return step
 
 
-@operator("GRU", infer=infers(partial(layer_types, 3)), weights=WEIGHTS, allowed=ALLOWED, family=Layer)
+@operator("GRU", infer=infers(partial(layer_types, 3)), weights=WEIGHTS, allowed=ALLOWED, family=Recurrence)
 def gru(
     X: np.ndarray,
     W: np.ndarray,
@@ -48,9 +48,9 @@ def gru(
     """GRU over time, gates in the order update, reset, hidden; activations f (gates) and g (hidden) for each direction.
 
     ``W`` (directions, 3H, I), ``R`` (directions, 3H, H), ``B`` (directions, 6H). Returns Y and the last h, as
-    :meth:`Layer.run` lays them out.
+    :meth:`Recurrence.run` lays them out.
     """
-    layer, count, hidden = Layer(**family), W.shape[0], R.shape[2]
+    layer, count, hidden = Recurrence(**family), W.shape[0], R.shape[2]
     bias = np.zeros((count, 6 * hidden), X.dtype) if B is None else B
     functions = layer.functions(("Sigmoid", "Tanh"), count)
     steps = [_step(W[d], R[d], bias[d], functions[d], bool(linear_before_reset)) for d in range(count)]

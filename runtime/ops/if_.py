@@ -10,7 +10,7 @@ from ...format_spec.errors import PlanError
 from ...format_spec.graph import Graph, Node
 from ._registry import Shaped, operator
 from ._shapes import Types, Values
-from ._subgraph import Closure, call, foresee
+from ._subgraph import Closure, call, infer_outputs
 
 
 def _types(node: Node, types: Types, values: Values) -> list[Shaped | None]:
@@ -18,9 +18,9 @@ def _types(node: Node, types: Types, values: Values) -> list[Shaped | None]:
     taken: list[Any] = [node.attributes["then_branch"], node.attributes["else_branch"]]
     condition = values[0]
     if condition is not None:
-        return foresee(taken[0 if condition.item() else 1], types[1:], values[1:])
+        return infer_outputs(taken[0 if condition.item() else 1], types[1:], values[1:])
     try:
-        found = [foresee(branch, types[1:], values[1:]) for branch in taken]
+        found = [infer_outputs(branch, types[1:], values[1:]) for branch in taken]
     except PlanError:  # a branch that does not fit these shapes may be one that is never taken
         return [None] * len(node.outputs)
     return [one if one == other else None for one, other in zip(*found, strict=True)]

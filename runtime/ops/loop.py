@@ -10,7 +10,7 @@ import numpy as np
 from ...format_spec.graph import Graph, Node
 from ._registry import Shaped, operator
 from ._shapes import Types, Values
-from ._subgraph import Closure, Scanned, call, foresee_step, graph_of, split_captured, stack_scanned
+from ._subgraph import Closure, Scanned, call, graph_of, infer_step, split_captured, stack_scanned
 
 
 def _types(node: Node, types: Types, values: Values) -> list[Shaped | None]:
@@ -18,7 +18,7 @@ def _types(node: Node, types: Types, values: Values) -> list[Shaped | None]:
     body: Any = node.attributes["body"]
     carried, captured = split_captured(body, types[2:])
     step = [(np.dtype(np.int64), ()), (np.dtype(np.bool_), ())]
-    found = foresee_step(body, step, carried, captured, split_captured(body, values[2:])[1])
+    found = infer_step(body, step, carried, captured, split_captured(body, values[2:])[1])
     return found[1 : 1 + len(carried)]
 
 

@@ -13,17 +13,17 @@ if TYPE_CHECKING:
 @lowering("MatMulInteger", "QLinearMatMul", kernel="integer product", elements="int8, uint8")
 def lower_products(site: Site) -> Kernel | None:
     """Multiply 8-bit matrices, sums in int32."""
-    from ..kernels.quantized.matmul import lower_matmul
+    from ..kernels.quantized.matmul import lower_integer_matmul
 
-    return lower_matmul(site)
+    return lower_integer_matmul(site)
 
 
 @lowering("ConvInteger", "QLinearConv", kernel="integer product of patches or planes", elements="int8, uint8")
 def lower_convolutions(site: Site) -> Kernel | None:
     """Convolve 8-bit images, sums in int32."""
-    from ..kernels.quantized.conv import lower_conv
+    from ..kernels.quantized.conv import lower_integer_conv
 
-    return lower_conv(site)
+    return lower_integer_conv(site)
 
 
 @lowering("QuantizeLinear", "DynamicQuantizeLinear", kernel="element by element")

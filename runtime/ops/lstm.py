@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ._recurrent import ALLOWED, WEIGHTS, Layer, States, Step, layer_types
+from ._recurrent import ALLOWED, WEIGHTS, Recurrence, States, Step, layer_types
 from ._registry import Shaped, operator
 from ._shapes import Types, Values, infers
 
@@ -39,7 +39,7 @@ def _step(
     return step
 
 
-@operator("LSTM", infer=infers(_types), weights=WEIGHTS, allowed=ALLOWED, family=Layer)
+@operator("LSTM", infer=infers(_types), weights=WEIGHTS, allowed=ALLOWED, family=Recurrence)
 def lstm(
     X: np.ndarray,
     W: np.ndarray,
@@ -57,9 +57,9 @@ def lstm(
 
     ``W`` (directions, 4H, I), ``R`` (directions, 4H, H), ``B`` (directions, 8H), peepholes ``P`` (directions, 3H).
     ``clip`` bounds the inputs of f and g, as in ONNX Runtime, not the cell state that h takes. Returns Y, the last h and the
-    last c, as :meth:`Layer.run` lays them out.
+    last c, as :meth:`Recurrence.run` lays them out.
     """
-    layer, count, hidden = Layer(**family), W.shape[0], R.shape[2]
+    layer, count, hidden = Recurrence(**family), W.shape[0], R.shape[2]
     bias = np.zeros((count, 4 * hidden), X.dtype) if B is None else B[:, : 4 * hidden] + B[:, 4 * hidden :]
     peepholes = np.zeros((count, 3 * hidden), X.dtype) if P is None else P
     names = ("Sigmoid", "Tanh", "Tanh")

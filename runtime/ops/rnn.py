@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ._recurrent import ALLOWED, WEIGHTS, Layer, States, Step, layer_types
+from ._recurrent import ALLOWED, WEIGHTS, Recurrence, States, Step, layer_types
 from ._registry import operator
 from ._shapes import infers
 
@@ -22,11 +22,11 @@ def _step(W: np.ndarray, R: np.ndarray, bias: np.ndarray, f: Callable[[np.ndarra
 
 
 @dataclass(frozen=True)
-class _Layer(Layer):
+class _PlainRecurrence(Recurrence):
     activations: Sequence[str] | None = ("Tanh", "Tanh")
 
 
-@operator("RNN", infer=infers(partial(layer_types, 1)), weights=WEIGHTS, allowed=ALLOWED, family=_Layer)
+@operator("RNN", infer=infers(partial(layer_types, 1)), weights=WEIGHTS, allowed=ALLOWED, family=_PlainRecurrence)
 def rnn(
     X: np.ndarray,
     W: np.ndarray,
@@ -38,9 +38,9 @@ def rnn(
 ) -> tuple[np.ndarray, ...]:
     """``h = f(x W^T + h R^T + b)`` over time, for ``W`` (directions, H, I), ``R`` (directions, H, H), ``B`` (directions, 2H).
 
-    Returns Y and the last h, as :meth:`Layer.run` lays them out.
+    Returns Y and the last h, as :meth:`Recurrence.run` lays them out.
     """
-    layer, count, hidden = _Layer(**family), W.shape[0], R.shape[2]
+    layer, count, hidden = _PlainRecurrence(**family), W.shape[0], R.shape[2]
     bias = np.zeros((count, hidden), X.dtype) if B is None else B[:, :hidden] + B[:, hidden:]
     functions = layer.functions(("Tanh",), count)
     steps = [_step(W[d], R[d], bias[d], *functions[d]) for d in range(count)]

@@ -11,7 +11,7 @@ from ...format_spec.errors import PlanError
 from ...format_spec.graph import Graph, Node
 from ._registry import Shaped, operator
 from ._shapes import Types, Values, given, positive_axis
-from ._subgraph import Closure, Scanned, call, foresee_step, graph_of, split_captured, stack_scanned
+from ._subgraph import Closure, Scanned, call, graph_of, infer_step, split_captured, stack_scanned
 
 
 def _types(node: Node, types: Types, values: Values) -> list[Shaped | None]:
@@ -24,7 +24,7 @@ def _types(node: Node, types: Types, values: Values) -> list[Shaped | None]:
     places = [positive_axis(axis, len(shape)) for axis, (_, shape) in zip(axes, sequences, strict=True)]
     length = sequences[0][1][places[0]]
     slices = [(dtype, (*shape[:at], *shape[at + 1 :])) for (dtype, shape), at in zip(sequences, places, strict=True)]
-    found = foresee_step(body, [], states, [*slices, *captured], split_captured(body, values)[1])
+    found = infer_step(body, [], states, [*slices, *captured], split_captured(body, values)[1])
     scanned = found[len(states) :]
     if not length or None in found:
         return [None] * len(found)

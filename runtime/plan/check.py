@@ -12,13 +12,13 @@ from ...format_spec.errors import InputError
 from ...format_spec.graph import Value, signatures
 
 Shapes = tuple[tuple[int, ...], ...]
-Arrays = Mapping[str, np.ndarray]
+NamedArrays = Mapping[str, np.ndarray]
 
 _dtype = cache(np.dtype)
 """An element type by its name, which numpy looks up for longer than everything else that is checked."""
 
 
-def check_inputs(expected: Sequence[Value], given: Arrays) -> Shapes:
+def check_inputs(expected: Sequence[Value], given: NamedArrays) -> Shapes:
     """The shapes of ``given`` in the order of ``expected``.
 
     Raises:
@@ -42,7 +42,7 @@ def check_inputs(expected: Sequence[Value], given: Arrays) -> Shapes:
     return tuple(shapes)
 
 
-def _check_names(expected: Sequence[Value], given: Arrays) -> None:
+def _check_names(expected: Sequence[Value], given: NamedArrays) -> None:
     _check_known(expected, given)
     for value in expected:
         if value.name not in given:
@@ -88,7 +88,7 @@ def _sizes(value: Value, shape: Iterable[int]) -> tuple[int, ...]:
     return sizes
 
 
-def check_out(out: Arrays, wanted: Sequence[str], inputs: Arrays) -> dict[str, np.ndarray]:
+def check_out(out: NamedArrays, wanted: Sequence[str], inputs: NamedArrays) -> dict[str, np.ndarray]:
     """A copy of ``out``, the names and arrays that outputs are written to, after making sure that they can be while ``inputs``
     are read.
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from ...format_spec.errors import InputError
 from ..orders.workers import Workers
-from .check import Arrays, described
+from .check import NamedArrays, described
 from .execute import Execution
 from .plan import Plan
 
@@ -38,7 +38,7 @@ class Planned:
         self._changed, self._waiting = Condition(), 0
         self._made = WeakSet(self._idle)  # those that nobody has any more count no longer
 
-    def check_out(self, out: Arrays) -> None:
+    def check_out(self, out: NamedArrays) -> None:
         """Make sure that arrays have the types of the outputs of these names.
 
         Raises:
@@ -49,7 +49,7 @@ class Planned:
             if slot.shape is not None and (array.shape, array.dtype) != (slot.shape, slot.dtype):
                 raise InputError(f"out[{name!r}] is {described(array)}, the output is {slot.dtype.name}{list(slot.shape)}")
 
-    def run(self, inputs: Arrays, out: Arrays, workers: Workers) -> dict[str, np.ndarray]:
+    def run(self, inputs: NamedArrays, out: NamedArrays, workers: Workers) -> dict[str, np.ndarray]:
         """Run the plan in memory that nobody else uses meanwhile, and that is kept unless the run fails; waits while every
         arena is in use."""
         execution = self._take()
@@ -62,7 +62,7 @@ class Planned:
         self._give_back(execution)
         return results
 
-    def repeat(self, inputs: Arrays) -> dict[str, np.ndarray] | None:
+    def repeat(self, inputs: NamedArrays) -> dict[str, np.ndarray] | None:
         """As :meth:`run`, with all outputs in fresh arrays; ``None``, and nothing has been done, where the run is not like one
         before, or would have to wait."""
         try:

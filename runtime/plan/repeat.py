@@ -14,14 +14,14 @@ import numpy as np
 
 from ..orders.order import HEAD
 from ..orders.workers import Workers
-from .check import Arrays
+from .check import NamedArrays
 from .section import Section
 
 Outside: TypeAlias = "tuple[str, tuple[int, ...], np.dtype, tuple[tuple[int, int], ...]]"
 """Name, shape and element type of an array that comes with each run, and its places among the numbers of the orders, each with
 how many bytes behind the array's beginning is meant."""
 
-Repeat: TypeAlias = "Callable[[Arrays], dict[str, np.ndarray] | None]"
+Repeat: TypeAlias = "Callable[[NamedArrays], dict[str, np.ndarray] | None]"
 """Runs for some inputs, unless it takes others, or there is no memory: then ``None``, and nothing has been done."""
 
 
@@ -34,7 +34,7 @@ def make_repeat(section: Section, inputs: Sequence[Outside], outputs: Sequence[O
     numbers, orders, shared, taken, made = section.numbers, section.orders, section.shared, tuple(inputs), tuple(outputs)
     empty, at, head, plain, carry_out = np.empty, c_size_t.from_address, HEAD, np.ndarray, workers.carry_out
 
-    def repeat(given: Arrays) -> dict[str, np.ndarray] | None:
+    def repeat(given: NamedArrays) -> dict[str, np.ndarray] | None:
         if type(given) is not dict or len(given) != len(taken):
             return None
         kept, results = [], {}  # the caller may put other arrays in the place of these meanwhile

@@ -68,7 +68,7 @@ def _close(
     inputs = (*body.inputs, *(Value(name, TensorType("float32", None)) for name in names))
     closed = close_over(replace(body, inputs=inputs, initializers=tensors), workers, limits)
     called = Body(closed, workers, limits)
-    return Closure(closed, len(captured), called, called.foresee)
+    return Closure(closed, len(captured), called, called.infer)
 
 
 def _unused(name: str, taken: set[str]) -> str:
@@ -160,8 +160,8 @@ class Body:
         graph, shapes = self._typed([(array.dtype, array.shape) for array in arguments])
         return build_plan(graph, shapes, self._shared())
 
-    def foresee(self, types: Sequence[Shaped | None], values: Sequence[np.ndarray | None]) -> list[Shaped | None]:
-        """The types of the outputs, see :data:`~tersor.runtime.ops._subgraph.Foresee`."""
+    def infer(self, types: Sequence[Shaped | None], values: Sequence[np.ndarray | None]) -> list[Shaped | None]:
+        """The types of the outputs, see :data:`~tersor.runtime.ops._subgraph.InferGraph`."""
         if any(shaped is None for shaped in types):
             return [None] * len(self._graph.outputs)
         graph, shapes = self._typed([shaped for shaped in types if shaped is not None])

@@ -19,7 +19,7 @@ from tersor.packer.encode._sample import sample_of
 from tersor.packer.encode.grouped import encode_grouped, plan_grouped
 from tersor.runtime.decode.coded import CodedTensor, open_coded
 from tersor.runtime.kernels.conv.pieces import InPieces
-from tersor.runtime.kernels.conv.sparse.conv import Conv
+from tersor.runtime.kernels.conv.sparse.conv import SparseConv
 from tersor.runtime.kernels.site import Kernel, Site
 from tersor.runtime.ops._registry import find_operator
 from tersor.runtime.orders.order import aligned_bytes
@@ -103,7 +103,7 @@ def both() -> Callable[..., tuple[np.ndarray, np.ndarray]]:
 def carry_out() -> Callable[..., None]:
     """``carry_out(work, x, y, residual, threads=1)``: its order, with scratch memory full of NaN."""
 
-    def call(work: Conv | InPieces, x: np.ndarray, y: np.ndarray, residual: np.ndarray | None, threads: int = 1) -> None:
+    def call(work: SparseConv | InPieces, x: np.ndarray, y: np.ndarray, residual: np.ndarray | None, threads: int = 1) -> None:
         scratch = aligned_bytes(work.scratch_bytes)
         scratch[:] = 255
         Workers(threads).carry_out(work.order(x, y, residual, scratch)[None])

@@ -26,7 +26,7 @@ from .dense.pooled import pooled
 from .layout import Shape2D, Tiling, tiles
 from .pieces import InPieces
 from .polyphase.conv import PolyphaseConv, cost_polyphase, cut_polyphase, fits_polyphase, polyphase_weights
-from .sparse.conv import Conv, cuts_of
+from .sparse.conv import SparseConv, cuts_of
 from .sparse.stream import Arrangement, arrange, list_entries, make_stream
 from .sparse.streamed import StreamedConv, lists_rows
 from .sparse.visits import visits
@@ -84,7 +84,7 @@ def _by_tiles(site: Site, shape: Shape2D, tiling: Tiling, cuts: int) -> Kernel:
         if coded is not None and tiling.T == 1 and lists_rows(coded):
             return _streamed(f"streamed conv {label}", site, shape, tiling, made, coded)
         stream = list_entries(_matrix(site), made, shape.C, shape.groups, tiling)
-    conv = Conv(shape.flattened, tiling, stream, *_epilogue(site, shape), site.threads)
+    conv = SparseConv(shape.flattened, tiling, stream, *_epilogue(site, shape), site.threads)
     foresee(visits, conv.tile)
     label += "" if stream.codebook is not None else " fp32"
     kernel, alone = _kernel(f"conv {label}", conv, shape), tiling.shape == "flat" and tiles(shape.flattened, tiling) == shape.N
@@ -94,7 +94,7 @@ def _by_tiles(site: Site, shape: Shape2D, tiling: Tiling, cuts: int) -> Kernel:
     return replace(kernel, then=lambda following: _averaged(f"conv mean of {label}", averaged, shape, following))
 
 
-def _averaged(label: str, conv: Conv, shape: Shape2D, following: Site) -> Kernel | None:
+def _averaged(label: str, conv: SparseConv, shape: Shape2D, following: Site) -> Kernel | None:
     """A kernel for a convolution and the means of its channels, where that is what follows."""
     from ...ops.global_pooling import averages_planes
 
@@ -108,7 +108,7 @@ def _averaged(label: str, conv: Conv, shape: Shape2D, following: Site) -> Kernel
 def _streamed(label: str, site: Site, shape: Shape2D, tiling: Tiling, made: Arrangement, coded: CodedTensor) -> Kernel:
     """A kernel that lists its entries from blocks that it decodes."""
     entries = made.stream(np.empty(0, np.uint32), np.ascontiguousarray(coded.codebook, np.float32), int(coded.entries.ends[-1]))
-    conv = Conv(shape.flattened, tiling, entries, *_epilogue(site, shape), site.threads)
+    conv = SparseConv(shape.flattened, tiling, entries, *_epilogue(site, shape), site.threads)
     streamed = StreamedConv(coded, made, conv)
 
     def run(inputs: Arrays, outputs: Arrays, scratch: np.ndarray, workers: Workers) -> None:
@@ -185,11 +185,11 @@ def _matrix(site: Site) -> Matrix:
     return matrix_of(site.constants[1], (0,), name)
 
 
-def _kernel(label: str, conv: Conv | InPieces, shape: Shape2D) -> Kernel:
+def _kernel(label: str, conv: SparseConv | InPieces, shape: Shape2D) -> Kernel:
     return Kernel.of_orders(label, one_order(conv), **_facts(conv, shape))
 
 
-def _facts(conv: Conv | InPieces, shape: Shape2D) -> dict[str, Any]:
+def _facts(conv: SparseConv | InPieces, shape: Shape2D) -> dict[str, Any]:
     """Fields of a kernel, beside what it is called and does."""
     macs = shape.dense * shape.N * shape.OH * shape.OW
     held, scratch = conv.weight_bytes, conv.scratch_bytes

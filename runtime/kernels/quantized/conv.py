@@ -22,7 +22,7 @@ TILE_ELEMENTS = 1 << 17
 """Of the patches that are multiplied at a time: they stay in a core's own cache."""
 
 
-def lower_conv(site: Site) -> Kernel | None:
+def lower_integer_conv(site: Site) -> Kernel | None:
     """A kernel for images with one zero point; the weights, and theirs (one, or one an output), must be constant."""
     x, x_zero, w, w_zero = (site.type(index) for index in PLACES[site.node.op_type])
     if x is None or w is None or not {x[0], w[0]} <= BYTES or 0 in x[1] + w[1] + site.outputs[0][1]:
@@ -39,11 +39,11 @@ def lower_conv(site: Site) -> Kernel | None:
     geometry = Geometry(**attributes)
     names = site.node.inputs[w_at : zero_at + 1]
     weights = site.prepare(("integer conv", *names, geometry.group), lambda: _centred(site, w_at, zero_at, geometry.group))
-    layer = (Layer if w[1][1] > 1 else Depthwise)(weights, geometry.window(x[1], w[1]), rescales)
+    conv = (Patchwise if w[1][1] > 1 else Depthwise)(weights, geometry.window(x[1], w[1]), rescales)
     reads = tuple(i for i, shaped in enumerate(site.inputs) if shaped is not None and i not in (w_at, zero_at))
 
     def run(inputs: Arrays, outputs: Arrays, scratch: np.ndarray, workers: Workers) -> None:
-        layer.run({i: a for i, a in zip(reads, inputs, strict=True) if a is not None}, present(outputs[0]), workers)
+        conv.run({i: a for i, a in zip(reads, inputs, strict=True) if a is not None}, present(outputs[0]), workers)
 
     return Kernel(
         f"integer conv {x[0].name} {w[0].name}",
@@ -63,8 +63,8 @@ def _centred(site: Site, at: int, zero_at: int, groups: int) -> np.ndarray:
 
 
 @dataclass(frozen=True, eq=False)
-class Layer:
-    """``weights`` (groups, M/groups, C/groups * taps) int16, centred, and the window that they slide."""
+class Patchwise:
+    """By patches: ``weights`` (groups, M/groups, C/groups * taps) int16, centred, and the window that they slide."""
 
     weights: np.ndarray
     window: Window

@@ -56,7 +56,7 @@ def rescaled(given: Mapping[int, np.ndarray], sums: np.ndarray, rows: slice, dty
     return found.reshape(sums.shape)
 
 
-def lower_matmul(site: Site) -> Kernel | None:
+def lower_integer_matmul(site: Site) -> Kernel | None:
     """A kernel for a stack of matrices times one matrix, each zero point being one number, or one a row or column."""
     places, rescales = PLACES[site.node.op_type], site.node.op_type == "QLinearMatMul"
     left, left_zero, right, right_zero = (site.type(index) for index in places)

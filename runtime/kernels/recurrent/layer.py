@@ -100,7 +100,7 @@ def _pack_sparse(tensor: SharedTensor, first: int, last: int) -> Pack:
 
 
 @dataclass(frozen=True, eq=False)
-class Layer:
+class RecurrentLayer:
     """``bias`` (directions, 2, n) as :func:`run_direction` takes it; ``backwards`` says it of each direction.
 
     ``layout`` 1 has the batch before the time, and before the directions.
@@ -165,7 +165,7 @@ def lower_recurrent(site: Site) -> Kernel | None:
     weights = pack(W, w, 0, height), pack(R, r, 0, gated), pack(R, r, gated, height)
     backwards = [node.attribute("direction", "forward") == "reverse", True][:directions]
     joined = _join_bias(node.op_type, bias, directions, height, hidden)
-    layer = Layer(kind, weights, joined, backwards, hidden, node.attribute("layout", 0))
+    layer = RecurrentLayer(kind, weights, joined, backwards, hidden, node.attribute("layout", 0))
     reads = tuple(index for index in (X, LENGTHS, INITIAL_H, INITIAL_C) if site.type(index) is not None)
     return Kernel(
         f"{node.op_type.lower()} from {weights[1].form}",
@@ -202,7 +202,7 @@ def _join_bias(op_type: str, bias: np.ndarray | None, directions: int, height: i
     return joined
 
 
-def _runner(layer: Layer, reads: Sequence[int]) -> Run:
+def _runner(layer: RecurrentLayer, reads: Sequence[int]) -> Run:
     def run(arrays: Arrays, results: Arrays, scratch: np.ndarray, workers: Workers) -> None:
         layer.run({i: a for i, a in zip(reads, arrays, strict=False) if a is not None}, results, workers)
 

@@ -24,7 +24,7 @@ MOST_PIECES, PIECE = 8, 25_000
 
 
 @dataclass(frozen=True, eq=False)
-class Conv(Ordered):
+class SparseConv(Ordered):
     """A convolution with everything chosen. Where only the ``mean`` of each channel's outputs is written, they are one tile."""
 
     shape: Shape2D

@@ -43,7 +43,7 @@ def convolve(lanes, order, member):
     Then take parts of the tiles that are shared.
 
     A piece is (first tile, last tile). Each thread takes one of the places in scratch memory: packed block, sums, image of one
-    channel. The geometry is described where it is made, in :class:`~tersor.runtime.kernels.conv.sparse.conv.Conv`.
+    channel. The geometry is described where it is made, in :class:`~tersor.runtime.kernels.conv.sparse.conv.SparseConv`.
     """
     geometry, prepared = number_at(order, GEOMETRY), number_at(order, PREPARED)
     scratch, parts = number_at(order, SCRATCH) + 4 * member * number_at(geometry, PLACE), number_at(geometry, PARTS)

@@ -14,7 +14,7 @@ from ....orders.made_once import made_once
 from ....orders.order import address_of
 from ....orders.workers import Workers
 from ...matrices.streamed import cut_pieces, decoded_blocks
-from .conv import Conv
+from .conv import SparseConv
 from .convolve import PREPARED
 from .entries import Blocks, list_rows, row_places
 from .stream import Arrangement, check_fitting
@@ -37,7 +37,7 @@ class StreamedConv:
 
     coded: CodedTensor
     made: Arrangement
-    conv: Conv
+    conv: SparseConv
 
     @property
     def bytes(self) -> int:

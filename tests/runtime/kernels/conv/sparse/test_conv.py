@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tersor.format_spec.tensors import DenseTensor
 from tersor.runtime.kernels.conv.cost_model import choose
 from tersor.runtime.kernels.conv.layout import Shape2D, Tiling, tiles
-from tersor.runtime.kernels.conv.sparse.conv import Conv, cuts_of, whole_tiles
+from tersor.runtime.kernels.conv.sparse.conv import SparseConv, cuts_of, whole_tiles
 from tersor.runtime.kernels.conv.sparse.stream import make_stream
 from tersor.runtime.kernels.matrices.matrix import matrix_of
 from tersor.runtime.kernels.site import Epilogue
@@ -76,7 +76,7 @@ def test_equals_reference(share, pruned, carry_out, geometry, tile, density, ord
     tiling = Tiling(T, R, V, kind, block, flat.kernel, flat.strides[0], flat.dilations[0], shifts=shifts)
     stream = make_stream(matrix_of(tensor, (0,), "w"), shape.C, shape.groups, tiling, parts)
     factors = Epilogue(scale, shift).affine(shape.M, None)
-    kernel = Conv(flat, tiling, stream, *factors, np.array([-0.5, 1.5], np.float32), threads)
+    kernel = SparseConv(flat, tiling, stream, *factors, np.array([-0.5, 1.5], np.float32), threads)
     y = np.full(want.shape, np.nan, np.float32)
     with patch("tersor.runtime.orders.shared.WORTH_SHARING", 0):
         carry_out(kernel, x, y, residual, threads)
@@ -104,7 +104,7 @@ def test_means_of_channels(share, pruned, carry_out, size, tile, channels, densi
     tiling = Tiling(T, R, V, "flat", block, (3, 3))
     stream = make_stream(matrix_of(tensor, (0,), "w"), C, 1, tiling, 2)
     factors = Epilogue(scale, shift).affine(M, None)
-    kernel = Conv(shape, tiling, stream, *factors, np.array([-0.5, 1.5], np.float32), threads, mean=True)
+    kernel = SparseConv(shape, tiling, stream, *factors, np.array([-0.5, 1.5], np.float32), threads, mean=True)
     guarded = np.full(2 * M + 2, 7, np.float32)
     with patch("tersor.runtime.orders.shared.WORTH_SHARING", 0):
         carry_out(kernel, x, guarded[1:-1], None, threads)
@@ -121,7 +121,7 @@ def test_nothing_outside_the_output_is_written(share, pruned, carry_out, T, kind
     tiling = Tiling(T, 2, 16, kind, 2, (3, 3), shifts=shifts)
     w = pruned(rng, (2, 3, 3, 3), 0.5)
     stream = make_stream(matrix_of(share(w, (0,), "rows", np.uint8), (0,), "w"), 3, 1, tiling, 1)
-    kernel = Conv(shape, tiling, stream, *Epilogue().affine(2, None), np.array([-np.inf, np.inf], np.float32), 1)
+    kernel = SparseConv(shape, tiling, stream, *Epilogue().affine(2, None), np.array([-np.inf, np.inf], np.float32), 1)
     guarded = np.full(110 + 64, 7, np.float32)
     x = rng.standard_normal((1, 3, 5, 11)).astype(np.float32)
     carry_out(kernel, x, guarded[32:-32], None)
@@ -142,7 +142,7 @@ def test_inputs_read_in_place(share, pruned, carry_out, block, T, density):
     tiling = Tiling(T, 5, 16, "direct", block, plane=65)
     w, x = pruned(rng, (3, 5, 1, 1), density), rng.standard_normal((2, 5, 1, shape.W)).astype(np.float32)
     stream = make_stream(matrix_of(share(w, (0,), "rows", np.uint8), (0,), "w"), 5, 1, tiling, 1)
-    kernel = Conv(shape, tiling, stream, *Epilogue().affine(3, None), np.array([-np.inf, np.inf], np.float32), 1)
+    kernel = SparseConv(shape, tiling, stream, *Epilogue().affine(3, None), np.array([-np.inf, np.inf], np.float32), 1)
     y = guarded((2, 3, 1, shape.W), np.float32)
     carry_out(kernel, guarded_copy(x), y, None)
     np.testing.assert_allclose(y, conv.reference(x, w), rtol=1e-5, atol=1e-5)
@@ -156,7 +156,7 @@ def test_inputs_read_in_place_need_not_be_aligned(share, pruned, carry_out, T):
     w, x = pruned(rng, (3, 5, 1, 1), 0.5), aligned_bytes(4 * 640 + 4)[4:].view(np.float32).reshape(2, 5, 1, 64)
     x[:] = rng.standard_normal(x.shape)
     stream = make_stream(matrix_of(share(w, (0,), "rows", np.uint8), (0,), "w"), 5, 1, tiling, 1)
-    kernel = Conv(shape, tiling, stream, *Epilogue().affine(3, None), np.array([-np.inf, np.inf], np.float32), 1)
+    kernel = SparseConv(shape, tiling, stream, *Epilogue().affine(3, None), np.array([-np.inf, np.inf], np.float32), 1)
     y = np.full((2, 3, 1, 64), np.nan, np.float32)
     carry_out(kernel, x, y, None)
     np.testing.assert_allclose(y, conv.reference(x, w), rtol=1e-5, atol=1e-5)
@@ -177,7 +177,7 @@ def test_whole_vectors_are_read_and_written_within_arrays(share, pruned, carry_o
     tiling = Tiling(1, 3, 8, kind, 2, kernel, strides[0])
     w, x = pruned(rng, (3, channels, *kernel), 0.7), rng.standard_normal((2, channels, H, W)).astype(np.float32)
     stream = make_stream(matrix_of(share(w, (0,), "rows", np.uint8), (0,), "w"), channels, 1, tiling, 1)
-    kernel = Conv(shape, tiling, stream, *Epilogue().affine(3, None), np.array([-np.inf, np.inf], np.float32), 1)
+    kernel = SparseConv(shape, tiling, stream, *Epilogue().affine(3, None), np.array([-np.inf, np.inf], np.float32), 1)
     y, residual = guarded((2, 3, *out), np.float32), rng.standard_normal((2, 3, *out)).astype(np.float32)
     carry_out(kernel, guarded_copy(x), y, guarded_copy(residual))
     want = conv.reference(x, w, strides=strides, pads=(*begin, *end)) + residual
@@ -197,7 +197,7 @@ def test_a_strided_row_is_not_read_as_it_lies(carry_out, shape):
     w = rng.standard_normal((shape.M, shape.C // shape.groups, 1, 1)).astype(np.float32)
     x = rng.standard_normal((1, shape.C, 1, shape.W)).astype(np.float32)
     stream = make_stream(matrix_of(DenseTensor.of(w), (0,), "w"), shape.C, shape.groups, tiling, 1)
-    kernel = Conv(shape, tiling, stream, *Epilogue().affine(shape.M, None), np.array([-np.inf, np.inf], np.float32), 1)
+    kernel = SparseConv(shape, tiling, stream, *Epilogue().affine(shape.M, None), np.array([-np.inf, np.inf], np.float32), 1)
     y = np.full((1, shape.M, 1, shape.OW), np.nan, np.float32)
     carry_out(kernel, x, y, None)
     pads = (*shape.begin, *shape.begin)
@@ -220,7 +220,7 @@ def test_threads_get_equally_many_tiles(share, pruned, parts, width):
     shape = Shape2D(N=1, C=2, H=1, W=8 * width, M=4, OH=1, OW=8 * width)
     tiling, w = Tiling(1, 1, 8, "flat", 2), pruned(np.random.default_rng(0), (4, 2, 1, 1), 1.0)
     stream = make_stream(matrix_of(share(w, (0,), "rows", np.uint8), (0,), "w"), 2, 1, tiling, parts)
-    kernel = Conv(shape, tiling, stream, *Epilogue().affine(4, None), np.zeros(2, np.float32), parts)
+    kernel = SparseConv(shape, tiling, stream, *Epilogue().affine(4, None), np.zeros(2, np.float32), parts)
     with patch("tersor.runtime.orders.shared.WORTH_SHARING", 0):
         work, whole = kernel._pieces, kernel._whole
         assert cuts_of(shape, tiling, stream.nonzeros, parts) == (1 if width % parts == 0 else parts)
@@ -245,7 +245,7 @@ def test_parts_that_others_take_are_left_to_them(share, pruned, block, member, f
     w, x = pruned(rng, (10, 4, 1, 1), 1.0), rng.standard_normal((1, 4, 1, 8)).astype(np.float32)
     tiling = Tiling(1, 1, 8, "flat", block)
     stream = make_stream(matrix_of(share(w, (0,), "rows", np.uint8), (0,), "w"), 4, 1, tiling, 5)
-    kernel = Conv(shape, tiling, stream, *Epilogue().affine(10, None), np.array([-np.inf, np.inf], np.float32), 2)
+    kernel = SparseConv(shape, tiling, stream, *Epilogue().affine(10, None), np.array([-np.inf, np.inf], np.float32), 2)
     y, scratch = np.full((1, 10, 1, 8), np.nan, np.float32), aligned_bytes(kernel.scratch_bytes)
     with patch("tersor.runtime.orders.shared.WORTH_SHARING", 0):
         order = kernel.order(x, y, None, scratch)

@@ -13,7 +13,7 @@ from tersor.format_spec.coding import CodecId
 from tersor.format_spec.errors import FormatError
 from tersor.packer.encode._forms import normalise
 from tersor.runtime.kernels.conv.layout import Shape2D, Tiling
-from tersor.runtime.kernels.conv.sparse.conv import Conv
+from tersor.runtime.kernels.conv.sparse.conv import SparseConv
 from tersor.runtime.kernels.conv.sparse.stream import arrange
 from tersor.runtime.kernels.conv.sparse.streamed import StreamedConv, lists_rows
 from tersor.runtime.kernels.matrices.matrix import matrix_of
@@ -34,7 +34,7 @@ def streamed(tensor, coded, groups, block, kind, threads) -> StreamedConv:
     made = arrange(matrix_of(tensor, (0,), "w"), shape.C, groups, tiling, threads)
     bounds, ones = np.array([-np.inf, np.inf], np.float32), np.ones(rows, np.float32)
     entries = made.stream(np.empty(0, np.uint32), tensor.codebook, int(coded.entries.ends[-1]))
-    return StreamedConv(coded, made, Conv(shape, tiling, entries, ones, 0 * ones, bounds, threads))
+    return StreamedConv(coded, made, SparseConv(shape, tiling, entries, ones, 0 * ones, bounds, threads))
 
 
 def run(kernel: StreamedConv, x, residual=None, threads=1) -> np.ndarray:
