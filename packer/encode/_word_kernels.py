@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...runtime.decode._bits import store_big_endian
+from ...runtime.decode.jitted.bits import store_big_endian
 from ...runtime.jit.jitted import jit
 from ._kernels import encode_substream, prefix_code_bits
 

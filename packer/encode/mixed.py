@@ -20,8 +20,8 @@ from ...format_spec.mixed_head import (
 from ...format_spec.mixing import KERNEL_ZEROS_FLAG, MAX_KERNEL, MAX_LOW_BITS, MAX_STEPS, REFERENCES_FLAG
 from ...format_spec.tensors import bit_patterns, from_scan, to_scan
 from ...format_spec.varint import write_varint
-from ...runtime.decode._mixed_kernel import code_block
-from ...runtime.decode._registry import byte_array
+from ...runtime.decode import byte_array
+from ...runtime.decode.jitted.mixed_block import code_block
 from ._assemble import Encoded
 from ._forms import leave_zeros_out, normalise
 from ._references import CLIPPED, find_references

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from ._registry import decode, decoders
+from ._registry import byte_array, decode, decoders
 
-__all__ = ["decode", "decoders"]
+__all__ = ["byte_array", "decode", "decoders"]

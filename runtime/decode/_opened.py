@@ -15,18 +15,21 @@ import numpy as np
 from ...format_spec.coding import CodecId
 from ...format_spec.errors import FormatError
 from ...format_spec.tensors import SharedTensor
-from ._blocks import CODE_RANGE, MISCOUNTED, OUTSIDE
-from ._huffman import PADDING, WRONG_LENGTH
 from ._payload import Entries
-from ._planes import SIGNS
+from .jitted.blocks import CODE_RANGE, MISCOUNTED, OUTSIDE
+from .jitted.huffman import PADDING, WRONG_LENGTH
+from .jitted.planes import SIGNS
 
 if TYPE_CHECKING:
     from ...format_spec.coded_head import CodedHead
     from ...format_spec.records import TensorRecord
     from ._registry import Executor
 
-Room: TypeAlias = "tuple[np.ndarray, ...]"
-Kernel: TypeAlias = "Callable[..., tuple[int, int]]"
+Scratch: TypeAlias = "tuple[np.ndarray, ...]"
+"""Arrays that decoding a range of blocks needs meanwhile."""
+
+RangeDecoder: TypeAlias = "Callable[..., tuple[int, int]]"
+"""Jitted: decodes a range of blocks; (block at fault, status), which is 0 when all is well."""
 
 RANGES, ENTRIES = 8, (1 << 17, 1 << 19)
 """Ranges that a parallel decode deals out, and the fewest and most entries of one, about: 0.3 to 1.2 ms of work. Each hand-over
@@ -91,9 +94,9 @@ class CodedTensor(ABC):
         left = iter(ranges)
 
         def decode_ranges(_: int) -> None:
-            room = self.room(0, self.block_count)
+            scratch = self.scratch(0, self.block_count)
             for span in left:
-                self._decode(*span, room, starts, minors, low, high)
+                self._decode(*span, scratch, starts, minors, low, high)
 
         for _ in (executor.map if executor else map)(decode_ranges, range(min(len(ranges), os.cpu_count() or 1))):
             pass
@@ -108,56 +111,56 @@ class CodedTensor(ABC):
         return list(pairwise(cuts))
 
     def _decode(
-        self, first: int, stop: int, room: Room, starts: np.ndarray, minors: np.ndarray, low: np.ndarray, high: np.ndarray
+        self, first: int, stop: int, scratch: Scratch, starts: np.ndarray, minors: np.ndarray, low: np.ndarray, high: np.ndarray
     ) -> None:
-        """Decode a range into its places in the whole tensor's arrays; ``room``: see :meth:`room`."""
+        """Decode a range into its places in the whole tensor's arrays; ``scratch``: see :meth:`scratch`."""
         begin, end = int(self.entries.ends[first]), int(self.entries.ends[stop])
         ends = starts[first * self.head.block_majors + 1 : min(stop * self.head.block_majors, self.majors) + 1]
-        self.decode_into(first, stop, room, ends, minors[begin:end], low[begin:end], high[begin:end])
+        self.decode_into(first, stop, scratch, ends, minors[begin:end], low[begin:end], high[begin:end])
         if self.leaves_zeros_out:
             ends += begin
 
     @cached_property
-    def kernel(self) -> Kernel:
+    def decoder(self) -> RangeDecoder:
         """The jitted decoder of this codec, to be called with arguments of this tensor only."""
-        return self.find_kernel()
+        return self.find_decoder()
 
     @cached_property
     def fixed(self) -> tuple[Any, ...]:
-        """What the kernel takes first, whatever the blocks."""
+        """What the decoder takes first, whatever the blocks."""
         return self.list_fixed()
 
     @abstractmethod
-    def find_kernel(self) -> Kernel:
-        """:attr:`kernel`."""
+    def find_decoder(self) -> RangeDecoder:
+        """:attr:`decoder`."""
 
     @abstractmethod
     def list_fixed(self) -> tuple[Any, ...]:
         """:attr:`fixed`."""
 
     @abstractmethod
-    def room(self, first: int, stop: int) -> Room:
+    def scratch(self, first: int, stop: int) -> Scratch:
         """Scratch arrays that blocks ``first`` to ``stop`` need, each block in its turn."""
 
     def decode_into(
-        self, first: int, stop: int, room: Room, ends: np.ndarray, minors: np.ndarray, low: np.ndarray, high: np.ndarray
+        self, first: int, stop: int, scratch: Scratch, ends: np.ndarray, minors: np.ndarray, low: np.ndarray, high: np.ndarray
     ) -> None:
         """Decode blocks ``first`` to ``stop``: for each major where its entries end, ``ends`` int64 (when zeros are left out),
         for each entry its place ``minors`` uint32 (empty when they are not) and the bytes of its code, uint8 (``high`` is empty
-        when one is enough). ``room``: see :meth:`room`.
+        when one is enough). ``scratch``: see :meth:`scratch`.
 
         Raises:
             FormatError: a block's bits are malformed.
         """
-        block, status = self.kernel(
-            *self.fixed, first, stop, self.head.block_majors, len(ends), self.minor_length, *room, ends, minors, low, high
+        block, status = self.decoder(
+            *self.fixed, first, stop, self.head.block_majors, len(ends), self.minor_length, *scratch, ends, minors, low, high
         )
         if status:
             raise block_defect(self.record, self.entries, block, status)
 
 
 def block_defect(record: TensorRecord, entries: Entries, block: int, status: int) -> FormatError:
-    """The error of a block that a kernel has found fault with."""
+    """The error of a block that its decoder has found fault with."""
     sequences = (len(entries.first) - 1) // len(entries.counts)
     offset = int(entries.bounds[entries.first[block * sequences]])
     return FormatError(f"block {block}: {BLOCK_DEFECTS[status]}", offset=offset, tensor=record.name)

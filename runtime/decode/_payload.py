@@ -9,9 +9,9 @@ import numpy as np
 
 from ...format_spec.coding import SPLIT_FROM, SUBSTREAMS, CodecId
 from ...format_spec.errors import FormatError
-from ._entries import COUNTS, GROUPED, INTEGER, LENGTH, PAPER, SHARED, SHORT, SPARSE, read_entries
-from ._huffman import SEVERAL, TABLE, fill_table
 from ._tables import read_lengths
+from .jitted.entries import COUNTS, GROUPED, INTEGER, LENGTH, PAPER, SHARED, SHORT, SPARSE, read_entries
+from .jitted.huffman import SEVERAL, TABLE, fill_table
 
 if TYPE_CHECKING:
     from ...format_spec.coded_head import CodedHead
@@ -29,7 +29,7 @@ ENTRY_DEFECTS = {
 
 @dataclass(frozen=True, eq=False)
 class Entries:
-    """The entry table, as kernels take it; see :func:`._entries.read_entries`.
+    """The entry table, as decoders take it; see :func:`.jitted.entries.read_entries`.
 
     ``bounds`` (substreams + 1,) int64: where each substream begins in the payload, and the payload's end.
     ``ends`` (blocks + 1,) int64: nonzeros before each block, and all.
@@ -42,7 +42,7 @@ class Entries:
 
 
 def read_tables(data: np.ndarray, at: int, sizes: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray, int]:
-    """Decoding tables (sequences, 2304) uint32, ``only`` (sequences,) int64 (see :mod:`._huffman`), and the offset after."""
+    """Decoding tables (sequences, 2304) uint32, ``only`` (sequences,) int64, see :mod:`.jitted.huffman`; the offset after."""
     tables = np.zeros((len(sizes), TABLE), np.uint32)
     only = np.full(len(sizes), SEVERAL, np.int64)
     for index, size in enumerate(sizes):
@@ -67,7 +67,7 @@ def read_entry_table(record: TensorRecord, data: np.ndarray, at: int, head: Code
 
 def read_block_entries(kind: int, data: np.ndarray, at: int, sizes: tuple[int, int], width: int, sequences: int) -> Entries:
     """As :func:`read_entry_table`, for blocks of ``sizes`` (all positions, positions of a block) of a ``kind`` of
-    :mod:`._entries`; ``width``: positions of a group (grouped)."""
+    :mod:`.jitted.entries`; ``width``: positions of a group (grouped)."""
     size, block = sizes
     blocks = -(-size // block)
     if blocks > len(data) - at:

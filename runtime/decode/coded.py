@@ -11,12 +11,12 @@ from ...format_spec.codebooks import read_codebook
 from ...format_spec.coded_head import alphabets, check_decoded, read_head
 from ...format_spec.coding import CodecId
 from ...format_spec.records import check_size
-from ._blocks import decode_blocks
-from ._opened import CodedTensor, Kernel, Room
-from ._paper import decode_paper
+from ._opened import CodedTensor, RangeDecoder, Scratch
 from ._payload import read_entry_table, read_tables
 from ._registry import byte_array, decoder
 from .grouped import open_grouped
+from .jitted.blocks import decode_blocks
+from .jitted.paper import decode_paper
 
 if TYPE_CHECKING:
     from ...format_spec.limits import Limits
@@ -43,15 +43,15 @@ class HuffmanTensor(CodedTensor):
 class GappedTensor(HuffmanTensor):
     """Of the shared or the sparse codec."""
 
-    def find_kernel(self) -> Kernel:
+    def find_decoder(self) -> RangeDecoder:
         """See the base class."""
         return decode_blocks.once()
 
     def list_fixed(self) -> tuple[Any, ...]:
-        """The first arguments of :func:`._blocks.decode_blocks`, the same for every block."""
+        """The first arguments of :func:`.jitted.blocks.decode_blocks`, the same for every block."""
         return *self._coded, int(self.leaves_zeros_out), self.head.k, self.head.width - 1
 
-    def room(self, first: int, stop: int) -> Room:
+    def scratch(self, first: int, stop: int) -> Scratch:
         """Gap symbols."""
         return (np.empty(int(self.entries.counts[first:stop, 1].max()) if self.leaves_zeros_out else 0, np.uint8),)
 
@@ -59,15 +59,15 @@ class GappedTensor(HuffmanTensor):
 class PaperTensor(HuffmanTensor):
     """Of the paper codec."""
 
-    def find_kernel(self) -> Kernel:
+    def find_decoder(self) -> RangeDecoder:
         """See the base class."""
         return decode_paper.once()
 
     def list_fixed(self) -> tuple[Any, ...]:
-        """The first arguments of :func:`._paper.decode_paper`, the same for every block."""
+        """The first arguments of :func:`.jitted.paper.decode_paper`, the same for every block."""
         return *self._coded, self.head.k
 
-    def room(self, first: int, stop: int) -> Room:
+    def scratch(self, first: int, stop: int) -> Scratch:
         """Gap symbols, and the bytes of the entries' codes."""
         most = int(self.entries.counts[first:stop, 1].max())
         return np.empty(most, np.uint8), np.empty(most, np.uint8), np.empty(most if len(self.only) == 3 else 0, np.uint8)

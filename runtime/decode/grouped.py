@@ -11,12 +11,12 @@ import numpy as np
 from ...format_spec.coded_head import check_decoded
 from ...format_spec.coding import MAX_ALPHABET, MAX_CLASSES, POSITION_CLASSES, WORD_BYTES
 from ...format_spec.word_models import Model, masks_by_symbol, read_model
-from ._huffman import SEVERAL, TABLE, TABLE_BITS, fill_table
-from ._masks import LANES, decode_grouped
-from ._opened import CodedTensor, Kernel, Room
+from ._opened import CodedTensor, RangeDecoder, Scratch
 from ._payload import read_entry_table
 from ._tables import read_lengths
-from ._words import PLAIN, POSITIONAL, fill_word_table
+from .jitted.huffman import SEVERAL, TABLE, TABLE_BITS, fill_table
+from .jitted.masks import LANES, decode_grouped
+from .jitted.words import PLAIN, POSITIONAL, fill_word_table
 
 if TYPE_CHECKING:
     from ...format_spec.coded_head import CodedHead
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class ModelTables:
-    """The models of masks and of codes as :func:`._masks.decode_grouped` takes them."""
+    """The models of masks and of codes as :func:`.jitted.masks.decode_grouped` takes them."""
 
     plain: np.ndarray
     symbol_tables: np.ndarray
@@ -59,13 +59,13 @@ class ModelTables:
 
     @property
     def arguments(self) -> tuple[Any, ...]:
-        """What the kernel takes."""
+        """What the decoder takes."""
         positional = POSITIONAL if self.positional else PLAIN
         return self.plain, self.symbol_tables, self.only, self.tables, self.contexts, self.words, positional
 
 
 def _fill_words(model: Model, first: int, tables: np.ndarray, contexts: np.ndarray, words: np.ndarray) -> None:
-    """Fill in what :func:`._words.decode_words` takes; the model's tables begin with table ``first`` of all."""
+    """Fill in what :func:`.jitted.words.decode_words` takes; the model's tables begin with table ``first`` of all."""
     meanings = model.words()
     sizes = np.array([len(word) for word in meanings])
     classes = np.searchsorted(np.array(model.cuts, np.int64), [word[-1] for word in meanings], side="right")
@@ -79,7 +79,7 @@ def _fill_words(model: Model, first: int, tables: np.ndarray, contexts: np.ndarr
 
 @dataclass(frozen=True, eq=False)
 class GroupTables:
-    """What the masks of a group size mean; see :func:`._masks.expand_masks`."""
+    """What the masks of a group size mean; see :func:`.jitted.masks.expand_masks`."""
 
     masks: np.ndarray
     sizes: np.ndarray
@@ -111,7 +111,7 @@ class GroupedTensor(CodedTensor):
 
     models: ModelTables
 
-    def find_kernel(self) -> Kernel:
+    def find_decoder(self) -> RangeDecoder:
         """See the base class."""
         return decode_grouped.once()
 
@@ -120,12 +120,12 @@ class GroupedTensor(CodedTensor):
         return int(1 << self.head.width > MAX_ALPHABET)
 
     def list_fixed(self) -> tuple[Any, ...]:
-        """The first arguments of :func:`._masks.decode_grouped`, the same for every block."""
+        """The first arguments of :func:`.jitted.masks.decode_grouped`, the same for every block."""
         entries, group, tables = self.entries, self.head.width, group_tables(self.head.width)
         meaning = group, self._shift, tables.masks, tables.sizes, tables.places, class_words()
         return self.data, entries.bounds, entries.first, entries.counts, *meaning, *self.models.arguments
 
-    def room(self, first: int, stop: int) -> Room:
+    def scratch(self, first: int, stop: int) -> Scratch:
         """Bytes of mask symbols, and position classes."""
         nonzeros, groups = self.entries.counts[first:stop].max(axis=0).tolist()
         classes = np.zeros(nonzeros + WORD_BYTES if self.models.positional else 1, np.uint8)

@@ -14,9 +14,9 @@ from ...format_spec.mixed_head import MixedHead, MixedPayload, block_sizes, chec
 from ...format_spec.mixing import KERNEL_ZEROS_FLAG, REFERENCES_FLAG
 from ...format_spec.records import check_size
 from ...format_spec.tensors import SharedTensor
-from ._mixed_collect import collect, collect_all, count_nonzeros, first_ranks
-from ._mixed_kernel import BAD_LENGTH, BAD_RANK, BAD_REFERENCE, VALID, code_block
 from ._registry import decoder
+from .jitted.mixed_block import BAD_LENGTH, BAD_RANK, BAD_REFERENCE, VALID, code_block
+from .jitted.mixed_collect import collect, collect_all, count_nonzeros, first_ranks
 
 if TYPE_CHECKING:
     from ...format_spec.limits import Limits

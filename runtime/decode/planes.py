@@ -11,11 +11,11 @@ from ...format_spec.coding import CodecId
 from ...format_spec.planes_head import read_planes_head
 from ...format_spec.records import check_size
 from ...format_spec.tensors import DenseTensor
-from ._entries import SHARED, SIGNED, SPARSE
 from ._opened import block_defect
 from ._payload import read_block_entries, read_tables
-from ._planes import decode_planes
 from ._registry import decoder
+from .jitted.entries import SHARED, SIGNED, SPARSE
+from .jitted.planes import decode_planes
 
 if TYPE_CHECKING:
     from ...format_spec.limits import Limits

@@ -11,10 +11,10 @@ import numpy as np
 from ...format_spec.coding import CodecId
 from ...format_spec.graph import Graph, Node, graphs
 from ...format_spec.model_file import StoredTensors
-from ..decode._blocks import decode_blocks
-from ..decode._masks import decode_grouped
-from ..decode._planes import decode_planes
-from ..decode._words import PLAIN
+from ..decode.jitted.blocks import decode_blocks
+from ..decode.jitted.masks import decode_grouped
+from ..decode.jitted.planes import decode_planes
+from ..decode.jitted.words import PLAIN
 from ..jit.aside import Task
 from ..jit.host import host_registers
 from ..jit.jitted import Jitted, kind_of

@@ -83,11 +83,11 @@ def decoded_blocks(coded: CodedTensor, first: int, stop: int) -> Iterator[Decode
         return
     most, block_majors = int(coded.entries.counts[first:stop, 0].max()), coded.head.block_majors
     ends, minors = np.empty(block_majors, np.int64), np.empty(most if coded.leaves_zeros_out else 0, np.uint32)
-    codes, room = np.empty(most, np.uint8), coded.room(first, stop)
+    codes, scratch = np.empty(most, np.uint8), coded.scratch(first, stop)
     for block in range(first, stop):
         major = block * block_majors
         here = ends[: coded.majors - major]
-        coded.decode_into(block, block + 1, room, here, minors, codes, codes[:0])
+        coded.decode_into(block, block + 1, scratch, here, minors, codes, codes[:0])
         yield major, here, minors, codes
 
 

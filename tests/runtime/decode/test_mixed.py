@@ -35,7 +35,7 @@ from tersor.format_spec.records import TensorRecord
 from tersor.format_spec.tensors import SharedTensor
 from tersor.packer.encode.mixed import Choice, Ranks, encode_blocks
 from tersor.runtime.decode import decode
-from tersor.runtime.decode._mixed_vectors import RATE_SCALE, RATE_START, RATE_STEP
+from tersor.runtime.decode.jitted.mixed_vectors import RATE_SCALE, RATE_START, RATE_STEP
 
 
 def make(rows: int, columns: int, density: float, k: int, seed: int = 0, dtype: str = "f4") -> SharedTensor:

@@ -181,7 +181,7 @@ def decode_range(coded: CodedTensor, first: int, stop: int) -> tuple[np.ndarray,
     ends = np.zeros(min(stop * coded.head.block_majors, coded.majors) - first * coded.head.block_majors, np.int64)
     minors = np.empty(count if coded.leaves_zeros_out else 0, np.uint32)
     low, high = np.empty(count, np.uint8), np.empty(count if coded.head.k > 256 else 0, np.uint8)
-    coded.decode_into(first, stop, coded.room(first, stop), ends, minors, low, high)
+    coded.decode_into(first, stop, coded.scratch(first, stop), ends, minors, low, high)
     return ends, minors, low | high.astype(np.uint16) << 8 if len(high) else low
 
 

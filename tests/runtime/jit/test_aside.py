@@ -24,7 +24,7 @@ FINISH = Task("finish", finish.__module__, "finish", tuple(map(kind_of, ARGUMENT
 ORPHAN = """
 import os, sys
 from tersor.runtime.jit.aside import Aside, Task
-aside = Aside([Task("f", "tersor.runtime.decode._blocks", "decode_blocks", ())] * 9)
+aside = Aside([Task("f", "tersor.runtime.decode.jitted.blocks", "decode_blocks", ())] * 9)
 print(aside._process.pid, flush=True)
 os.kill(os.getpid(), 9) if sys.argv[1] == "killed" else sys.exit()
 """

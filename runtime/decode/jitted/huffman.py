@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..jit.jitted import jit
-from ._bits import load_big_endian, store_quad, trailing_zeros
+from ...jit.jitted import jit
+from .bits import load_big_endian, store_quad, trailing_zeros
 
 TABLE_BITS = 11
 LOOKUPS = 5

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..jit.jitted import jit
-from ._bits import store_sums, store_word
-from ._blocks import MISCOUNTED, OUTSIDE
-from ._huffman import decode_sequence
-from ._words import PLAIN, decode_words
+from ...jit.jitted import jit
+from .bits import store_sums, store_word
+from .blocks import MISCOUNTED, OUTSIDE
+from .huffman import decode_sequence
+from .words import PLAIN, decode_words
 
 LANES = 8
 """Positions written at a time."""
@@ -107,11 +107,11 @@ def decode_grouped(
 ):  # fmt: skip
     """Decode blocks ``first_block`` to ``stop_block``; return (block, status), the block at fault when the status is not 0.
 
-    ``bounds``, ``first``, ``counts``, ``ends``, ``minors``, ``codes`` (``low``): see :func:`._blocks.decode_blocks`; the second
+    ``bounds``, ``first``, ``counts``, ``ends``, ``minors``, ``codes`` (``low``): see :func:`.blocks.decode_blocks`; the second
     column of ``counts`` holds the groups. ``shift`` to ``class_words``: see :func:`expand_masks`. There are two models, one of
-    masks and one of codes. Where ``plain`` (2,) says so, :func:`._huffman.decode_sequence` takes ``symbol_tables`` (2, 2304)
-    and ``only`` (2,), else :func:`._words.decode_words` takes ``tables``, ``contexts`` (2, 32) and ``words`` (2, largest
-    alphabet); ``positional`` is whether codes are, see :mod:`._words`. Scratch: ``symbols`` uint8, the bytes of a block's mask
+    masks and one of codes. Where ``plain`` (2,) says so, :func:`.huffman.decode_sequence` takes ``symbol_tables`` (2, 2304)
+    and ``only`` (2,), else :func:`.words.decode_words` takes ``tables``, ``contexts`` (2, 32) and ``words`` (2, largest
+    alphabet); ``positional`` is whether codes are, see :mod:`.words`. Scratch: ``symbols`` uint8, the bytes of a block's mask
     symbols, and ``classes`` uint8, zeros for a block's nonzeros and 8 more, or for one. The last argument, high bytes of codes,
     is empty: codes are bytes.
     """

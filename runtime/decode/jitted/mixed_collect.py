@@ -1,10 +1,10 @@
-"""From the levels that the context-mixed kernel decodes to the arrays of a shared tensor. Nothing depends on a branch."""
+"""From the levels of the context-mixed codec to the arrays of a shared tensor. Nothing depends on a branch."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from ..jit.jitted import jit
+from ...jit.jitted import jit
 
 FIRST_LEVEL = -128
 """Level of entry 0 of a table by level."""

@@ -1,4 +1,4 @@
-"""One block of the context-mixed codec, coded or decoded by the same kernel, so that the two cannot differ.
+"""One block of the context-mixed codec, coded or decoded by the same code, so that the two cannot differ.
 
 The reference that it equals is ``format_spec/codecs/_mixed_levels.py``, which names and explains what is computed here. What
 only some decisions need is computed when they come: most positions are zero.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...format_spec.mixing import (
+from ....format_spec.mixing import (
     FINE,
     FIRST_COUNTER,
     FIRST_WEIGHT,
@@ -30,9 +30,9 @@ from ...format_spec.mixing import (
     WINDOW,
     ZERO_PLANE,
 )
-from ..jit.jitted import jit
-from ._mixed_contexts import ABOVE, ABOVE_RIGHT, LEFT, LEFT2, clip, lean, level_at, log_of, mean_of, places_of, sign_of
-from ._mixed_decisions import PLANE, ROW, TOP, code_bit, decide_alone, decide_by_two, foresee, settle
+from ...jit.jitted import jit
+from .mixed_contexts import ABOVE, ABOVE_RIGHT, LEFT, LEFT2, clip, lean, level_at, log_of, mean_of, places_of, sign_of
+from .mixed_decisions import PLANE, ROW, TOP, code_bit, decide_alone, decide_by_two, foresee, settle
 
 VALID, BAD_REFERENCE, BAD_RANK, BAD_LENGTH = 0, 1, 2, 3
 """What :func:`code_block` returns."""
@@ -73,7 +73,7 @@ def code_low_bits(given, low_bits, base, alone, coder, data, out, stop):
 
 @jit
 def new_model():
-    """Counters, weights and corrections of :func:`._mixed_decisions.foresee`, none of which has learnt."""
+    """Counters, weights and corrections of :func:`.mixed_decisions.foresee`, none of which has learnt."""
     refined = np.empty(REFINEMENTS * ROW, np.int32)
     for at in range(len(refined)):
         refined[at] = SQUASH[min(at % ROW * 128, 4095)]

@@ -6,8 +6,8 @@ from typing import Any
 
 from llvmlite import ir
 
-from ..emit.intrinsic import intrinsic, types
-from ..emit.vector import I8, I32, I64, element_pointer, splat
+from ...emit.intrinsic import intrinsic, types
+from ...emit.vector import I8, I32, I64, element_pointer, splat
 
 GAPS = 16
 """Gaps that are summed at once."""

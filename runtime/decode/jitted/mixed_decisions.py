@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...format_spec.mixing import (
+from ....format_spec.mixing import (
     CONTEXTS,
     COUNT_LIMIT,
     COUNT_RATES,
@@ -22,8 +22,8 @@ from ...format_spec.mixing import (
     STRETCH,
     SURE,
 )
-from ..jit.jitted import jit
-from ._mixed_vectors import settled, train_counters, train_weights
+from ...jit.jitted import jit
+from .mixed_vectors import settled, train_counters, train_weights
 
 TOP = 0xFFFFFFFF
 ROW = len(KNOTS)

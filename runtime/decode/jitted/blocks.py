@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..jit.jitted import jit
-from ._huffman import decode_sequence
-from ._positions import GAPS, add_gaps
+from ...jit.jitted import jit
+from .huffman import decode_sequence
+from .positions import GAPS, add_gaps
 
 OUTSIDE = 3
 """Status: a nonzero lies outside its block. (1 and 2 are the Huffman decoder's.)"""
@@ -59,8 +59,8 @@ def decode_blocks(
 ):  # fmt: skip
     """Decode blocks ``first_block`` to ``stop_block``; return (block, status), the block at fault when the status is not 0.
 
-    ``bounds`` int64: offsets in ``data`` of all substreams; ``first``, ``counts``: see :func:`._entries.read_entries`.
-    ``tables`` (sequences, 2304) and ``only`` (sequences,): see :mod:`._huffman`. ``gapped`` is 1 when zeros are left out, the
+    ``bounds`` int64: offsets in ``data`` of all substreams; ``first``, ``counts``: see :func:`.entries.read_entries`.
+    ``tables`` (sequences, 2304) and ``only`` (sequences,): see :mod:`.huffman`. ``gapped`` is 1 when zeros are left out, the
     first sequence then being gaps, else 0. ``majors`` counts those of the range. Outputs: ``ends`` (majors,) int64, the entries
     up to the end of each major; ``minors`` (entries,) uint32; ``low`` and ``high`` (entries,) uint8, the codes' bytes. ``high``
     is empty when codes are bytes; ``minors`` when nothing is left out, and ``ends`` then stays as it is. Scratch: ``gaps``

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..jit.jitted import jit
+from ...jit.jitted import jit
 
 SHARED, SPARSE, PAPER, GROUPED, SIGNED = range(5)
-"""Kinds of coded payloads, as kernels know them; the last is sparse with signs of zeros."""
+"""Kinds of coded payloads, as decoders know them; the last is sparse with signs of zeros."""
 
 SHORT = 1
 """Status: the data ends inside the entry table."""

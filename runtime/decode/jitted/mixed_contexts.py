@@ -1,4 +1,4 @@
-"""What the contexts of the context-mixed kernel are made of; the reference ``format_spec/codecs/_mixed_levels.py`` names them.
+"""What the contexts of the context-mixed codec are made of; the reference ``format_spec/codecs/_mixed_levels.py`` names them.
 
 Callers keep every index inside its table: magnitudes are at most ``16 * MAX_STEPS``.
 """
@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...format_spec.mixing import LOGARITHMS, RECIPROCALS
-from ..jit.jitted import jit
+from ....format_spec.mixing import LOGARITHMS, RECIPROCALS
+from ...jit.jitted import jit
 
 LEFT, ABOVE, LEFT2, ABOVE_RIGHT = 192, 48, 12, 3
 """Bits of the first size context that a neighbour takes."""

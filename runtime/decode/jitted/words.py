@@ -1,15 +1,15 @@
 """Jitted decoding of words: Huffman symbols that stand for one or more base symbols, each coded by its context's table.
 
-As in :mod:`._huffman`, callers promise that slices and offsets lie inside their arrays; what the bits say is never trusted.
+As in :mod:`.huffman`, callers promise that slices and offsets lie inside their arrays; what the bits say is never trusted.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from ..jit.jitted import jit
-from ._bits import store_word
-from ._huffman import (
+from ...jit.jitted import jit
+from .bits import store_word
+from .huffman import (
     LOOKUPS,
     REFILL_BYTES,
     TABLE_BITS,

@@ -9,9 +9,9 @@ from typing import Any
 
 from llvmlite import ir
 
-from ...format_spec.mixing import COUNT_LIMIT, INPUTS, LEAST_WEIGHT, MOST_WEIGHT, SURE
-from ..emit.intrinsic import cgutils, intrinsic, types
-from ..emit.vector import F32, I32, I64, element_pointer
+from ....format_spec.mixing import COUNT_LIMIT, INPUTS, LEAST_WEIGHT, MOST_WEIGHT, SURE
+from ...emit.intrinsic import cgutils, intrinsic, types
+from ...emit.vector import F32, I32, I64, element_pointer
 
 I16 = ir.IntType(16)
 LANES, SHORTS, FLOATS = (ir.VectorType(kind, INPUTS) for kind in (I32, I16, F32))

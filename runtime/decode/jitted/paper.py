@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..jit.jitted import jit
-from ._blocks import CODE_RANGE, MISCOUNTED, OUTSIDE
-from ._huffman import decode_sequence
+from ...jit.jitted import jit
+from .blocks import CODE_RANGE, MISCOUNTED, OUTSIDE
+from .huffman import decode_sequence
 
 
 @jit
 def _expand(gaps, low, high, count, filler, minor_length, major, stop_major, at, stop, ends, minors, out_low, out_high):
-    """As :func:`._blocks.expand`, for entries some of which are fillers; the others' codes go to ``out_low``, ``out_high``."""
+    """As :func:`.blocks.expand`, for entries some of which are fillers; the others' codes go to ``out_low``, ``out_high``."""
     minor, code = -1, -1
     for index in range(count):
         minor += np.int64(gaps[index]) + 1
@@ -43,7 +43,7 @@ def decode_paper(
     data, bounds, first, counts, tables, only, filler, first_block, stop_block, block_majors, majors, minor_length,
     gaps, entry_low, entry_high, ends, minors, low, high,
 ):  # fmt: skip
-    """As :func:`._blocks.decode_blocks`. ``filler`` is the code of fillers; ``entry_low`` and ``entry_high`` (entries of the
+    """As :func:`.blocks.decode_blocks`. ``filler`` is the code of fillers; ``entry_low`` and ``entry_high`` (entries of the
     largest block,) uint8 are scratch for the bytes of codes, the latter empty when they have one."""
     sequences, at = len(only), 0
     for block in range(first_block, stop_block):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..jit.jitted import jit
-from ._blocks import expand
-from ._huffman import decode_sequence
+from ...jit.jitted import jit
+from .blocks import expand
+from .huffman import decode_sequence
 
 SIGNS = 6
 """Status: bits after the signs of a block's zeros are not zero. (Smaller ones are those of what is called.)"""
@@ -46,7 +46,7 @@ def decode_planes(
 ):  # fmt: skip
     """Decode blocks ``first_block`` to ``stop_block``; return (block, status), the block at fault when the status is not 0.
 
-    ``bounds``, ``first``, ``counts``, ``tables`` and ``only`` are as :func:`._blocks.decode_blocks` takes them; ``before`` the
+    ``bounds``, ``first``, ``counts``, ``tables`` and ``only`` are as :func:`.blocks.decode_blocks` takes them; ``before`` the
     planes there are gaps (1), and signs (2). ``out`` (all positions,) unsigned, of the elements' size: the elements' bits, zero
     until now where there are gaps. Scratch, for the largest block: ``gaps`` (gap symbols,) and ``signs`` (symbols,) uint8,
     ``planes`` (bytes of an element, elements) uint8, ``places`` (elements,) uint32.
