@@ -17,7 +17,7 @@ from onnx import defs
 from tersor.converters.normalise import NEWEST, OLDEST
 from tersor.format_spec.graph import OPSET
 from tersor.format_spec.records import DTYPE_IDS
-from tersor.runtime.ops._registry import Operator, find_lowering, operators
+from tersor.runtime.ops import Operator, find_lowering, operators
 from tersor.runtime.plan.storage import PARTS, VIEWS
 
 _FAMILIES = (

@@ -19,7 +19,7 @@ from ..format_spec.limits import DEFAULT_LIMITS, MOST_THREADS, Limits
 from ..format_spec.manifest import decode_manifest, encode_manifest
 from ..format_spec.records import DTYPE_IDS, Placed, TensorRecord
 from ..format_spec.validate import validate
-from ..runtime.ops._registry import check_supported
+from ..runtime.ops import check_supported
 from ..runtime.orders.workers import physical_cores
 from ._checks import check_integer
 from .encode import encode

@@ -10,7 +10,7 @@ from typing import Literal, TypeAlias
 from ..format_spec.graph import Graph, Node, Tensor, graphs
 from ..format_spec.model_file import declared
 from ..format_spec.records import TensorRecord
-from ..runtime.ops._registry import find_operator
+from ..runtime.ops import find_operator
 
 Kind: TypeAlias = Literal["conv", "fc", "table"]
 """Convolution, fully connected (also recurrent), or a table whose rows are looked up."""

@@ -13,7 +13,7 @@ from ..format_spec.model_file import read_graph
 from ..format_spec.records import TensorRecord
 from .decode.encoded import check_streamable, keep_encoded, least_encoded
 from .model import Model
-from .ops._registry import check_supported
+from .ops import check_supported
 
 Memory: TypeAlias = Literal["expanded", "streamed"]
 """How weights are kept while the model runs.

@@ -16,7 +16,7 @@ import numpy as np
 from ...converters.shapes import infer_shapes
 from ...format_spec.graph import Dimension, Graph, Node, Tensor
 from ...format_spec.names import names_defined, names_read, renamed
-from ...runtime.ops._registry import find_operator
+from ...runtime.ops import find_operator
 
 _BIASED = {"Conv": 2, "ConvTranspose": 2, "Gemm": 2}
 

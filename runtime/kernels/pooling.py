@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ..ops import Window, window
 from .site import Site
 
 
@@ -47,8 +48,6 @@ class Pooling:
 
 def pooling_of(site: Site) -> Pooling | None:
     """A float32 MaxPool (without indices) or AveragePool in one or two dimensions; ``None`` for others."""
-    from ..ops._window import window
-
     node, x, y = site.node, site.type(0), site.outputs[0]
     if x is None or len(site.outputs) != 1 or not site.all_float32 or len(x[1]) not in (3, 4) or 0 in (*x[1], *y[1]):
         return None  # indices alone are wanted, now and then
@@ -77,7 +76,7 @@ def _rows(size: int, outputs: int, kernel: int, stride: int, dilation: int, top:
     return np.stack([begin + skipped * dilation, np.minimum(kernel, (size - 1 - begin) // dilation + 1) - skipped], axis=1)
 
 
-def _divisors(seen: Any, spatial: tuple[int, ...], include_pad: bool) -> list[np.ndarray]:
+def _divisors(seen: Window, spatial: tuple[int, ...], include_pad: bool) -> list[np.ndarray]:
     """For each axis, how many positions of each window count in an average, float32; at least 1."""
     found = []
     for axis, size in enumerate(spatial):

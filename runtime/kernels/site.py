@@ -12,7 +12,7 @@ import numpy as np
 from ...format_spec.graph import Node, Tensor
 
 if TYPE_CHECKING:
-    from ..ops._registry import Shaped
+    from ..ops import Shaped
     from ..orders.order import Arrays, Orders
     from ..orders.workers import Workers
 

@@ -13,7 +13,7 @@ import numpy as np
 from ...format_spec.graph import Graph, Node, Tensor
 from ...format_spec.limits import Limits
 from ..kernels.site import Kernel, Site
-from ..ops._registry import Shaped, find_lowering
+from ..ops import Shaped, find_lowering
 from ..orders.order import present
 from .arena import Lifetime, assign, assign_scratch
 from .dead import drop_dead

@@ -15,9 +15,7 @@ from ...format_spec.errors import LimitError, PlanError
 from ...format_spec.graph import Graph, Node, Tensor
 from ...format_spec.limits import Limits
 from ...format_spec.tensors import DenseTensor
-from ..ops._registry import Operator, Shaped, find_operator
-from ..ops._room import room_within
-from ..ops._subgraph import Closure
+from ..ops import Closure, Operator, Shaped, find_operator, room_within
 from ..orders.order import present
 
 NUMPY_ERRORS = (ValueError, IndexError, TypeError, ArithmeticError, KeyError, AttributeError, np.linalg.LinAlgError)

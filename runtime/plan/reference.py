@@ -10,8 +10,7 @@ from ...format_spec.errors import PlanError
 from ...format_spec.graph import Node
 from ...format_spec.limits import Limits
 from ..kernels.site import CHANNEL_AXIS, Epilogue, Kernel
-from ..ops._registry import find_operator
-from ..ops._subgraph import Closure
+from ..ops import Closure, find_operator
 from ..orders.order import Arrays
 from ..orders.workers import Workers
 from .facts import apply, apply_within

@@ -11,7 +11,7 @@ from math import prod
 import numpy as np
 
 from ...format_spec.graph import Node
-from ..ops._registry import find_operator
+from ..ops import find_operator
 from .facts import Facts
 from .fusion import Draft
 

@@ -14,8 +14,7 @@ from ...format_spec.errors import PlanError
 from ...format_spec.graph import Graph, Node, Tensor, TensorType, Value
 from ...format_spec.limits import Limits
 from ...format_spec.names import names_defined
-from ..ops._registry import Shaped
-from ..ops._subgraph import Closure
+from ..ops import Closure, Shaped
 from ..orders.workers import Workers
 from .build import Common, build_plan
 from .execute import Execution
@@ -161,7 +160,7 @@ class Body:
         return build_plan(graph, shapes, self._shared())
 
     def infer(self, types: Sequence[Shaped | None], values: Sequence[np.ndarray | None]) -> list[Shaped | None]:
-        """The types of the outputs, see :data:`~tersor.runtime.ops._subgraph.InferGraph`."""
+        """The types of the outputs, see :class:`~tersor.runtime.ops.Closure`."""
         if any(shaped is None for shaped in types):
             return [None] * len(self._graph.outputs)
         graph, shapes = self._typed([shaped for shaped in types if shaped is not None])

@@ -10,7 +10,7 @@ from tersor.format_spec.graph import Graph, Node
 from tersor.format_spec.tensors import DenseTensor
 from tersor.packer.fold_batch_norm import fold_batch_norm
 from tersor.packer.quantize.share import share
-from tersor.runtime.ops._registry import find_operator
+from tersor.runtime.ops import find_operator
 from tests.packer.parts import value
 
 STATISTICS = ("scale", "shift", "mean", "var")

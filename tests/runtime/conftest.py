@@ -21,7 +21,7 @@ from tersor.runtime.decode.coded import CodedTensor, open_coded
 from tersor.runtime.kernels.conv.pieces import InPieces
 from tersor.runtime.kernels.conv.sparse.conv import SparseConv
 from tersor.runtime.kernels.site import Kernel, Site
-from tersor.runtime.ops._registry import find_operator
+from tersor.runtime.ops import find_operator
 from tersor.runtime.orders.order import aligned_bytes
 from tersor.runtime.orders.workers import Workers
 

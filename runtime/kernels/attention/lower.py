@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ...ops._shapes import given
+from ...ops import Shape, given
 from ...ops.attention import head_shape, visible_keys
 from ...orders.order import Arrays, address_of, present
 from ...orders.workers import Workers
@@ -16,9 +16,7 @@ from ..site import Kernel, Site
 from .attend import BIAS, VALUES, Heads
 
 if TYPE_CHECKING:
-    from ...ops._registry import Shaped
-
-Shape = tuple[int, ...]
+    from ...ops import Shaped
 
 
 def lower_attention(site: Site) -> Kernel | None:

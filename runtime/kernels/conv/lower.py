@@ -12,6 +12,7 @@ from ...decode.coded import CodedTensor
 from ...decode.encoded import EncodedTensor
 from ...jit.ahead import foresee
 from ...jit.host import host_registers
+from ...ops import window
 from ...orders.order import Arrays, operands
 from ...orders.shared import one_order, sharing
 from ...orders.workers import Workers
@@ -198,8 +199,6 @@ def _facts(conv: SparseConv | InPieces, shape: Shape2D) -> dict[str, Any]:
 
 def conv_shape(site: Site) -> Shape2D | None:
     """The convolution of a site as a two-dimensional one, or ``None`` when it has more dimensions or no elements."""
-    from ...ops._window import window
-
     x, w, y = site.type(0), site.type(1), site.outputs[0]
     if x is None or w is None or len(x[1]) not in (3, 4) or 0 in (*x[1], *w[1], *y[1]):
         return None

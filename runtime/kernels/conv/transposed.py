@@ -17,8 +17,7 @@ import numpy as np
 from ....format_spec.graph import Node, Tensor
 from ....format_spec.tensors import DenseTensor, SharedTensor, from_scan
 from ...decode.encoded import EncodedTensor
-from ...ops._shapes import given
-from ...ops._window import Window
+from ...ops import Window, given
 from ...orders.order import Arrays, Orders, operands
 from ..matrices.matrix import check_shared
 from ..site import Epilogue, Kernel, Site

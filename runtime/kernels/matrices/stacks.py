@@ -25,7 +25,7 @@ from ..tiles import multiply as product
 from ..tiles.cut import balanced, multipliers, register_tile
 
 if TYPE_CHECKING:
-    from ...ops._registry import Shaped
+    from ...ops import Shaped
 
 TOGETHER = 4
 """Rows of the left matrix multiplied at once: each is a load, which as many vectors as possible should share."""

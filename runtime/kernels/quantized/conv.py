@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ...ops._window import Window
+from ...ops import Window
 from ...ops.conv import Geometry
 from ...orders.order import Arrays, present
 from ...orders.workers import Workers

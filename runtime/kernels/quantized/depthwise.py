@@ -10,7 +10,7 @@ from math import prod
 
 import numpy as np
 
-from ...ops._window import Window
+from ...ops import Window
 from ...orders.workers import Workers
 from .arithmetic import slide
 from .matmul import rescaled

@@ -7,7 +7,7 @@ from math import prod
 
 import numpy as np
 
-from ...ops._registry import Shaped
+from ...ops import Shaped
 from ...ops.integer_product import along, product_scale
 from ...orders.order import Arrays, present
 from ...orders.workers import Workers

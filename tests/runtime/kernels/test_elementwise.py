@@ -12,7 +12,7 @@ from tersor.format_spec.graph import Node
 from tersor.format_spec.tensors import DenseTensor
 from tersor.runtime.kernels.elementwise import FILLS, lower_batchnorm, lower_elementwise, lower_slice
 from tersor.runtime.kernels.site import Site
-from tersor.runtime.ops._registry import find_operator
+from tersor.runtime.ops import find_operator
 from tersor.runtime.ops.pad import lower as pad_lower
 from tersor.runtime.ops.pad import pad
 from tersor.runtime.orders.workers import Workers

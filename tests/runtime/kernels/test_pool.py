@@ -15,7 +15,7 @@ from tersor.format_spec.graph import Node
 from tersor.runtime.kernels.lrn import CHUNK, lower_lrn
 from tersor.runtime.kernels.pool import lower_pool
 from tersor.runtime.kernels.site import Site
-from tersor.runtime.ops._registry import find_operator
+from tersor.runtime.ops import find_operator
 from tersor.runtime.orders.workers import Workers
 
 F32 = np.dtype(np.float32)

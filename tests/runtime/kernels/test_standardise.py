@@ -13,7 +13,7 @@ from tersor.format_spec.graph import Node
 from tersor.format_spec.tensors import DenseTensor
 from tersor.runtime.kernels.site import Site
 from tersor.runtime.kernels.standardise import lower_standardise, lower_standardise_channels
-from tersor.runtime.ops._registry import find_operator
+from tersor.runtime.ops import find_operator
 from tersor.runtime.orders.workers import Workers
 
 OPERATORS = ["LayerNormalization", "RMSNormalization"]

@@ -9,7 +9,7 @@ import onnxruntime
 from onnx import helper
 
 from tersor.format_spec.graph import Node
-from tersor.runtime.ops._registry import operators
+from tersor.runtime.ops import operators
 
 QUIET = onnxruntime.SessionOptions()
 QUIET.log_severity_level = 4

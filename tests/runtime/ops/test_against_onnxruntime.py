@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tersor.format_spec.errors import PlanError
 from tersor.format_spec.graph import Node
-from tersor.runtime.ops._registry import operators
+from tersor.runtime.ops import operators
 
 from .single import check, floats, onnx_runtime
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tersor.runtime.ops._registry import operators
+from tersor.runtime.ops import operators
 
 from .single import check, floats
 

@@ -15,8 +15,8 @@ from onnx import AttributeProto, defs, helper, numpy_helper
 
 from tersor.format_spec.errors import PlanError, UnsupportedOperator
 from tersor.format_spec.graph import OPSET, Node
+from tersor.runtime.ops import find_operator, operators
 from tersor.runtime.ops._dtypes import DTYPES, onnx_dtype
-from tersor.runtime.ops._registry import find_operator, operators
 
 LEAST_PASSING = 1478
 

@@ -11,7 +11,7 @@ from tersor.format_spec.errors import PlanError, UnsupportedOperator
 from tersor.format_spec.graph import Graph, Node, TensorType, Value
 from tersor.format_spec.tensors import DenseTensor
 from tersor.runtime.model import Model
-from tersor.runtime.ops._registry import find_operator
+from tersor.runtime.ops import find_operator
 
 RNG = np.random.default_rng(0)
 

@@ -14,7 +14,7 @@ from tersor.format_spec.tensors import DenseTensor
 from tersor.runtime.kernels.attention import attend
 from tersor.runtime.kernels.attention.lower import lower_attention
 from tersor.runtime.kernels.site import Kernel, Site
-from tersor.runtime.ops._registry import find_operator
+from tersor.runtime.ops import find_operator
 from tersor.runtime.orders.order import aligned_bytes
 from tersor.runtime.orders.workers import Workers
 

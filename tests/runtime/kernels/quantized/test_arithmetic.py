@@ -11,7 +11,7 @@ from tersor.format_spec.errors import PlanError
 from tersor.format_spec.graph import Graph, Node, Tensor, TensorType, Value
 from tersor.format_spec.tensors import DenseTensor
 from tersor.runtime.model import Model
-from tersor.runtime.ops._registry import operators
+from tersor.runtime.ops import operators
 
 Given = dict[str, "np.ndarray | None"]
 BYTES = (np.int8, np.uint8)

@@ -14,7 +14,7 @@ from tersor.format_spec.graph import Graph, Node, Tensor, TensorType, Value
 from tersor.format_spec.tensors import DenseTensor, SharedTensor
 from tersor.runtime.kernels.recurrent.layer import pack_matrices
 from tersor.runtime.model import Model
-from tersor.runtime.ops._registry import operators
+from tersor.runtime.ops import operators
 
 GATES = {"LSTM": 4, "GRU": 3, "RNN": 1}
 OUTPUTS = {"LSTM": ("y", "h", "c"), "GRU": ("y", "h"), "RNN": ("y", "h")}

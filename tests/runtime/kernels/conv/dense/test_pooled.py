@@ -19,7 +19,7 @@ from tersor.runtime.kernels.conv.dense.pooled import pooled
 from tersor.runtime.kernels.conv.layout import Shape2D
 from tersor.runtime.kernels.pooling import pooling_of
 from tersor.runtime.kernels.site import Epilogue, Site
-from tersor.runtime.ops._registry import find_operator
+from tersor.runtime.ops import find_operator
 from tersor.runtime.orders.workers import Workers
 from tests.runtime.kernels.conv.dense.test_dense_conv import geometries, made
 
