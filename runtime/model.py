@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from numbers import Integral
-from threading import Lock, RLock
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, NoReturn, SupportsIndex
+from typing import TYPE_CHECKING, NoReturn, SupportsIndex
 
 import numpy as np
 
@@ -17,6 +16,7 @@ from ..format_spec.limits import DEFAULT_LIMITS, MOST_THREADS, Limits
 from ..format_spec.printable import printable
 from .jit.ahead import expecting
 from .plan.check import NamedArrays, Shapes, check_inputs, check_out, complete_shapes
+from .plan.plan_cache import PlanCache
 
 if TYPE_CHECKING:
     from .jit.aside import Task
@@ -57,19 +57,10 @@ class Model:
         if plans < 1:
             raise PlanError(f"plans must be at least 1, not {plans}")
         self._graph = graph
-        self._limit = plans
         self._limits = limits
         self._workers = Workers(int(threads or physical_cores()))
-        self._plans: OrderedDict[Shapes, Planned] = OrderedDict()
-        self._last: Planned | None = None
-        self._prepared: dict[Hashable, Any] = {}
-        self._uses: dict[Shapes, set[Hashable]] = {}
-        self._asked: set[Hashable] = set()
-        self._closed_graph: Graph | None = None
-        self._common: Common | None = None
-        self._building = RLock()
-        self._lookup = Lock()
-        self._closed = False
+        self._plans: PlanCache[Planned] = PlanCache(plans)
+        self._ready: tuple[Graph, Common] | None = None
         self._on_close = on_close
 
     @property
@@ -152,13 +143,9 @@ class Model:
 
     def close(self) -> None:
         """Stop the threads and forget the plans; the model cannot run afterwards."""
-        with self._building, self._lookup:
-            self._closed = True
-            self._last = None
-            self._plans.clear()
-            self._prepared.clear()
-            self._uses.clear()
-            self._closed_graph = None
+        with self._plans.building:
+            self._plans.close()
+            self._ready = None
             on_close, self._on_close = self._on_close, None
         self._workers.close()
         if on_close is not None:
@@ -191,13 +178,13 @@ class Model:
 
     def _repeat(self, inputs: NamedArrays) -> dict[str, np.ndarray] | None:
         """Run the last plan once more, where the inputs are like the last ones: they need no other check, nor a lookup."""
-        last = self._last
+        last = self._plans.last
         if last is None:
             return None
         try:
             return last.repeat(inputs)
         finally:
-            if self._closed:
+            if self._plans.closed:
                 self._workers.close()
 
     def _run(self, planned: Planned, inputs: NamedArrays, out: NamedArrays, workers: Workers) -> dict[str, np.ndarray]:
@@ -207,83 +194,38 @@ class Model:
             self._remember(planned)
             return results
         finally:
-            if self._closed:
+            if self._plans.closed:
                 self._workers.close()
 
     def _remember(self, planned: Planned) -> None:
-        """Let runs like the last one take this plan, unless it has been forgotten meanwhile. Memory that was needed for plans
-        used longer ago is given back where there is much of it."""
-        with self._lookup:
-            if any(kept is planned for kept in self._plans.values()):
-                self._last = planned
-            left = MOST_IDLE
-            for kept in reversed(self._plans.values()):
-                left -= kept.keep_idle(max(1, left))
+        """Let runs like the last one take this plan. Memory that was needed for plans used longer ago is given back where there
+        is much of it."""
+        left = MOST_IDLE
+        for kept in self._plans.remember(planned):
+            left -= kept.keep_idle(max(1, left))
 
     def _planned(self, shapes: Shapes) -> Planned:
-        found = self._plans.get(shapes)
-        if found is not None and len(self._plans) == 1:  # there is no order to keep
-            return found
-        with self._lookup:
-            found = self._plans.get(shapes)
-            if found is not None:
-                self._plans.move_to_end(shapes)
-                return found
-        with self._building:
-            if self._closed:
-                raise PlanError("the model has been closed")
-            found = self._plans.get(shapes)
-            if found is None:
-                with expecting(self._likely, self.threads):
-                    found = self._build(shapes)
-            return found
+        return self._plans.find(shapes, partial(self._build, shapes))
+
+    def _build(self, shapes: Shapes) -> Planned:
+        from .plan.build import build_plan
+        from .plan.planned import Planned
+
+        with expecting(self._likely, self.threads):
+            graph, common = self._ready or self._make_ready()
+            by_name = {value.name: shape for value, shape in zip(self.inputs, shapes, strict=True)}
+            return Planned(build_plan(graph, by_name, common), self._workers)
+
+    def _make_ready(self) -> tuple[Graph, Common]:
+        """The graph as plans are made of it, and what they share."""
+        from .plan.build import Common
+        from .plan.subgraph import close_over
+
+        closed = close_over(self._graph, self._workers, self._limits)
+        self._ready = closed, Common.of(closed, self._plans.prepare, self._workers.count, self._limits)
+        return self._ready
 
     def _likely(self) -> list[Task]:
         from .kernels.likely import likely
 
         return likely(self._graph)
-
-    def _build(self, shapes: Shapes) -> Planned:
-        from .plan.build import Common, build_plan
-        from .plan.facts import fold_constants
-        from .plan.planned import Planned
-        from .plan.subgraph import close_over
-
-        if self._closed_graph is None or self._common is None:
-            self._closed_graph = close_over(self._graph, self._workers, self._limits)
-            folded = fold_constants(self._closed_graph, self._limits)
-            self._common = Common(folded, self._prepare, self._workers.count, self._limits)
-        by_name = {value.name: shape for value, shape in zip(self.inputs, shapes, strict=True)}
-        asked = self._asked = set()
-        try:
-            planned = Planned(build_plan(self._closed_graph, by_name, self._common), self._workers)
-        except BaseException:
-            self._drop_prepared(asked)
-            raise
-        with self._lookup:
-            for key in [key for key, kept in self._plans.items() if kept is self._last]:
-                self._plans.move_to_end(key)  # runs like the last one have not noted that they use it
-            self._plans[shapes], self._uses[shapes] = planned, asked
-            while len(self._plans) > self._limit:
-                self._forget_oldest()
-        return planned
-
-    def _forget_oldest(self) -> None:
-        """Forget the plan that was used longest ago, and what was prepared for it alone."""
-        shapes, forgotten = self._plans.popitem(last=False)
-        if forgotten is self._last:
-            self._last = None
-        self._drop_prepared(self._uses.pop(shapes))
-
-    def _drop_prepared(self, asked: set[Hashable]) -> None:
-        """Forget what was prepared for a plan that is not kept, but for what others have asked for too."""
-        needed = [keys.copy() for keys in self._uses.values()]  # runs may add to them
-        for key in asked.difference(*needed):
-            self._prepared.pop(key, None)
-
-    def _prepare(self, key: Hashable, build: Callable[[], Any]) -> Any:
-        self._asked.add(key)
-        made = self._prepared.get(key)
-        if made is None:
-            made = self._prepared[key] = build()
-        return made  # not looked up again: who streams its weights asks in each run, and the model may be closed meanwhile

@@ -17,7 +17,7 @@ from ..ops import Shaped, find_lowering
 from ..orders.order import present
 from .arena import Lifetime, assign, assign_scratch
 from .dead import drop_dead
-from .facts import Facts, analyse, misfits
+from .facts import Facts, analyse, fold_constants, misfits
 from .fusion import Draft, fuse, recognise
 from .plan import Kind, Plan, Slot
 from .rectified import rectified
@@ -45,6 +45,15 @@ class Common:
     threads: int
     limits: Limits
     declared: dict[str, Shaped] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, graph: Graph, prepare: Prepare, threads: int, limits: Limits) -> Common:
+        """What plans of ``graph`` share.
+
+        Raises:
+            LimitError: a value that they have in common would take more than ``limits`` allows.
+        """
+        return cls(fold_constants(graph, limits), prepare, threads, limits)
 
 
 def build_plan(graph: Graph, shapes: Mapping[str, tuple[int, ...]], common: Common) -> Plan:

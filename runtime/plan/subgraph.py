@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from threading import RLock
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -18,8 +17,9 @@ from ..ops import Closure, Shaped
 from ..orders.workers import Workers
 from .build import Common, build_plan
 from .execute import Execution
-from .facts import analyse, fold_constants
+from .facts import analyse
 from .plan import Plan
+from .plan_cache import PlanCache
 
 PLANS = 16
 """Plans kept per body, for arguments of different types."""
@@ -124,10 +124,8 @@ class Body:
 
     def __init__(self, graph: Graph, workers: Workers, limits: Limits) -> None:
         self._graph, self._workers, self._limits = graph, workers, limits
-        self._plans: OrderedDict[Hashable, _Kept] = OrderedDict()
-        self._prepared: dict[Hashable, Any] = {}
+        self._plans: PlanCache[_Kept] = PlanCache(PLANS)
         self._common: Common | None = None
-        self._lock = RLock()
 
     def __call__(self, arguments: Sequence[np.ndarray]) -> list[np.ndarray]:
         """The outputs for a value of each input, which they may be, or parts of it.
@@ -146,17 +144,11 @@ class Body:
         return [results[value.name] for value in self._graph.outputs]
 
     def _planned(self, arguments: Sequence[np.ndarray]) -> _Kept:
-        key = tuple((array.dtype, array.shape) for array in arguments)
-        with self._lock:
-            if key not in self._plans:
-                self._plans[key] = _Kept(self._plan(arguments))
-                if len(self._plans) > PLANS:
-                    self._plans.popitem(last=False)
-            self._plans.move_to_end(key)
-            return self._plans[key]
+        types = tuple((array.dtype, array.shape) for array in arguments)
+        return self._plans.find(types, lambda: _Kept(self._plan(types)))
 
-    def _plan(self, arguments: Sequence[np.ndarray]) -> Plan:
-        graph, shapes = self._typed([(array.dtype, array.shape) for array in arguments])
+    def _plan(self, types: Sequence[Shaped]) -> Plan:
+        graph, shapes = self._typed(types)
         return build_plan(graph, shapes, self._shared())
 
     def infer(self, types: Sequence[Shaped | None], values: Sequence[np.ndarray | None]) -> list[Shaped | None]:
@@ -164,7 +156,7 @@ class Body:
         if any(shaped is None for shaped in types):
             return [None] * len(self._graph.outputs)
         graph, shapes = self._typed([shaped for shaped in types if shaped is not None])
-        with self._lock:
+        with self._plans.building:
             shared = self._shared()
             given = zip(graph.inputs, values, strict=True)
             known = {value.name: array for value, array in given if array is not None}
@@ -179,11 +171,5 @@ class Body:
 
     def _shared(self) -> Common:
         if self._common is None:
-            folded = fold_constants(self._graph, self._limits)
-            self._common = Common(folded, self._prepare, self._workers.count, self._limits)
+            self._common = Common.of(self._graph, self._plans.prepare, self._workers.count, self._limits)
         return self._common
-
-    def _prepare(self, key: Hashable, build: Any) -> Any:
-        if key not in self._prepared:
-            self._prepared[key] = build()
-        return self._prepared[key]

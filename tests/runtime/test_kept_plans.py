@@ -33,7 +33,7 @@ def test_weights_are_prepared_once_for_all_shapes():
     with Model(small(), threads=1) as model:
         for width in (64, 128, 256):
             model.run({"image": image(width=width)})
-        assert sum("conv" in str(key) for key in model._prepared) == 1
+        assert sum("conv" in str(key) for key in model._plans._prepared) == 1
 
 
 def test_what_is_prepared_may_be_forgotten_meanwhile():
@@ -49,8 +49,8 @@ def test_what_is_prepared_may_be_forgotten_meanwhile():
             return found
 
     with Model(small(), threads=1) as model:
-        model._prepared = Forgetting(known=1)
-        assert model._prepare("known", lambda: 2) == 1
+        model._plans._prepared = Forgetting(known=1)
+        assert model._plans.prepare("known", lambda: 2) == 1
 
 
 def test_the_plan_of_runs_like_the_last_one_is_in_use():
@@ -74,15 +74,15 @@ def test_a_plan_that_is_forgotten_while_it_runs_is_not_the_last_one(monkeypatch)
     with Model(small(), threads=1, plans=1) as model:
         monkeypatch.setattr(Planned, "run", forgotten_meanwhile)
         model.run({"image": image()})
-        assert model._last is None
+        assert model._plans.last is None
 
 
 def test_what_forgotten_plans_needed_is_forgotten():
     with Model(small(), threads=1, plans=2) as model:
         for width in range(10, 30):
             model.run({"image": np.zeros((1, 3, 8, width), np.float32)})
-        assert len(model._uses) == 2
-        assert set(model._prepared) <= set().union(*model._uses.values())
+        assert len(model._plans._uses) == 2
+        assert set(model._plans._prepared) <= set().union(*model._plans._uses.values())
 
 
 def test_idle_memory_of_many_plans_is_bounded():
@@ -99,8 +99,8 @@ def test_idle_memory_of_many_plans_is_bounded():
 def test_what_plans_that_fail_needed_is_forgotten():
     with Model(small(), threads=1, limits=Limits(activation_bytes=1 << 20)) as model:
         model.run({"image": np.zeros((1, 3, 8, 10), np.float32)})
-        kept = set(model._prepared)
+        kept = set(model._plans._prepared)
         for width in range(100_000, 100_010):
             with pytest.raises(LimitError):
                 model.plan({"image": (1, 3, 8, width)})
-        assert set(model._prepared) == kept
+        assert set(model._plans._prepared) == kept

@@ -190,7 +190,7 @@ def test_of_a_streamed_convolution_only_the_arrangement_is_kept(monkeypatch, pru
         assert len(made) == listings  # when it was planned, and in the run
         assert not [there for there in made if there() is not None]
         (kernel,) = [step.kernel for step in model.plan().steps]
-        kept = list(model._prepared.values())
+        kept = list(model._plans._prepared.values())
     assert [type(value) for value in kept] == [Arrangement]
     assert kernel.weight_bytes > kept[0].bytes + np.count_nonzero(weights) // 2
 

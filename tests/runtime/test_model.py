@@ -129,10 +129,10 @@ def test_closing_waits_for_who_looks_up_a_plan(graph):
     model = Model(graph, threads=1)
     model.plan({"image": (1, 3, 8, 11)})
     closing, want = Thread(target=model.close), model.run({"image": image()})
-    model._plans = Watched(model._plans)
+    model._plans._plans = Watched(model._plans._plans)
     np.testing.assert_array_equal(model.run({"image": image()}, ["mean"])["mean"], want["mean"])
     closing.join()
-    assert not model._plans
+    assert not model._plans._plans
 
 
 @pytest.mark.parametrize(("of", "name", "outputs"), [(Execution, "run", ["mean"]), (Planned, "repeat", None)])

@@ -35,8 +35,8 @@ def test_arenas_that_nobody_has_make_room():
     with Model(GRAPH, threads=1) as model:
         for seed in range(MOST_EXECUTIONS + 2):
             model.run({"x": image(seed=seed)})
-            assert model._last is not None
-            model._last._take()  # as by an exception from a signal's handler, before the run begins
+            assert model._plans.last is not None
+            model._plans.last._take()  # as by an exception from a signal's handler, before the run begins
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
@@ -44,7 +44,7 @@ def test_arenas_that_nobody_has_make_room():
 def test_a_forked_process_has_arenas_whatever_runs_meanwhile():
     with Model(GRAPH, threads=1) as model:
         want = model.run({"x": image()})["y"]
-        planned = model._last
+        planned = model._plans.last
         assert planned is not None
         taken = [planned._take() for _ in range(MOST_EXECUTIONS)]
         child = os.fork()

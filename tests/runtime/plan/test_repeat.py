@@ -103,7 +103,7 @@ def test_a_plan_that_is_forgotten_is_not_kept():
         model.run({"x": image()})
         model.plan({"x": (2, 3, 8, 10)})
         assert not has_repeated(model, image())
-        assert model._last is None
+        assert model._plans.last is None
 
 
 def test_without_memory_for_outputs_the_error_says_so(monkeypatch):
