@@ -15,8 +15,9 @@ from ...format_spec.mixing import KERNEL_ZEROS_FLAG, REFERENCES_FLAG
 from ...format_spec.records import check_size
 from ...format_spec.tensors import SharedTensor
 from ._registry import decoder
-from .jitted.mixed_block import BAD_LENGTH, BAD_RANK, BAD_REFERENCE, VALID, code_block
+from .jitted.mixed_block import code_block
 from .jitted.mixed_collect import collect, collect_all, count_nonzeros, first_ranks
+from .jitted.mixed_row import BAD_LENGTH, BAD_RANK, BAD_REFERENCE, VALID
 
 if TYPE_CHECKING:
     from ...format_spec.limits import Limits

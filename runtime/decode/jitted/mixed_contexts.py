@@ -63,3 +63,35 @@ def places_of(kernel, width):
     if kernel == 1:
         seen[0] = LEFT + LEFT2
     return places, seen
+
+
+@jit(forceinline=True)
+def neighbours(line, c, width, seen):
+    """Levels to the left, two to the left, above, and above to the right of column ``c``, 0 for those that are not ``seen``."""
+    left = level_at(line, c - 1) if seen & LEFT and c > 0 else np.int64(0)
+    left2 = level_at(line, c - 2) if seen & LEFT2 and c > 1 else np.int64(0)
+    above = level_at(line, c - width) if seen & ABOVE else np.int64(0)
+    above_right = level_at(line, c - width + 1) if seen & ABOVE_RIGHT else np.int64(0)
+    return left, left2, above, above_right
+
+
+@jit(forceinline=True)
+def sign_contexts(around, before, up, balance, row_lean, column_lean):
+    """Contexts of a sign: of its :func:`neighbours`, of how rows and columns lean, of the kernels before and above, and of the
+    signs in its own."""
+    left, left2, above, above_right = around
+    left_sign, above_sign = sign_of(left), sign_of(above)
+    near = ((left_sign * 3 + above_sign) * 3 + sign_of(left2)) * 3 + sign_of(above_right)
+    own = clip(balance, 4) * 9 + above_sign * 3 + left_sign
+    return near, row_lean * 9 + column_lean, clip(before, 4) * 9 + clip(up, 4), own
+
+
+@jit(forceinline=True)
+def note_level(size, c, width, small_line, around_here):
+    """Let later contexts see the ``size`` of the level in column ``c``: of the rows below, and of its neighbours."""
+    least = min(size, 3)
+    small_line[np.uint64(c)] = least
+    around_here[np.uint64(c + 1)] |= least << 6
+    around_here[np.uint64(c + 2)] |= least << 2
+    around_here[np.uint64(c + width)] |= least << 4
+    around_here[np.uint64(c + width - 1)] |= least
