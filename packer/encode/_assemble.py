@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain, islice
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,7 +16,7 @@ from ...format_spec.huffman import canonical_codes, code_lengths, write_table
 from ._kernels import encode_blocks, histogram
 
 if TYPE_CHECKING:
-    from ...format_spec.tensors import SharedTensor
+    from ...format_spec.tensors import Order, SharedTensor
 
 BLOCK_ENTRIES = 3 << 15
 """Entries that a block should have: some 64 Ki to 128 Ki, so that substreams' ends cost little and caches hold a block."""
@@ -28,6 +29,12 @@ class Encoded:
     codec: int
     payload: bytes
     items: Mapping[str, int]
+
+    @classmethod
+    def of(cls, codec: CodecId, parts: Mapping[str, bytes], data: bytes, shares: Mapping[str, int]) -> Encoded:
+        """The payload that is ``parts`` by their categories, then ``data``, of which categories have ``shares``."""
+        items = {name: len(part) for name, part in parts.items()}
+        return cls(codec, b"".join((*parts.values(), data)), {**items, **shares})
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,15 +114,11 @@ def assemble(
     arrays = [sequence.symbols for sequence in sequences]
     padding = [np.zeros(0, np.uint8)] * (3 - len(arrays))
     size = encode_blocks(*_read_only(arrays + padding), cuts, prefix.words, prefix.coded, SPLIT_FROM, data, substreams)
-    form = codebook_form(tensor.codebook)
-    head = write_head(codec, len(tensor.codebook), tensor.order, form, block_majors, gap_width)
-    codebook = codebook_bytes(tensor.codebook, form)
-    entries, sizes = entry_table(cuts, substreams.tolist(), nonzeros)
-    items = {"head": len(head), "codebook": len(codebook), "tables": len(prefix.tables), "entries": len(entries)}
-    if codec != CodecId.SHARED:
-        items["gaps"] = sizes.pop(0)
-    items["codes"] = sum(sizes)
-    return Encoded(codec, head + codebook + prefix.tables + entries + data[:size].tobytes(), items)
+    entries, sizes = entry_table(cuts, substreams, stated(cuts, nonzeros))
+    shares = {"gaps": sizes.pop(0)} if codec != CodecId.SHARED else {}
+    parts = opening(codec, tensor.codebook, tensor.order, block_majors, gap_width)
+    parts |= {"tables": prefix.tables, "entries": entries}
+    return Encoded.of(codec, parts, data[:size].tobytes(), {**shares, "codes": sum(sizes)})
 
 
 def _read_only(arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
@@ -125,16 +128,32 @@ def _read_only(arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
     return views
 
 
-def entry_table(cuts: np.ndarray, substreams: list[int], nonzeros: np.ndarray | None) -> tuple[bytes, list[int]]:
-    """The entry table, and the data bytes of each sequence in all blocks."""
-    counts, at, sizes = np.diff(cuts).T.tolist(), 0, [0] * len(cuts)
-    table = bytearray()
-    for block, symbols in enumerate(counts):
-        first = at
-        for index, count in enumerate(symbols):
-            parts = len(substream_counts(count))
-            sizes[index] += sum(substreams[at : at + parts])
-            at += parts
-        held = () if nonzeros is None else (int(nonzeros[block]), symbols[0])
-        table += write_entry(held, substreams[first:at])
+def stated(cuts: np.ndarray, nonzeros: np.ndarray | None) -> Iterable[tuple[int, ...]]:
+    """The counts that the entry of each block has: of nonzeros (blocks,) and of symbols of the first sequence, the gaps, or
+    none where there are no gaps."""
+    if nonzeros is None:
+        return [()] * (cuts.shape[1] - 1)
+    return zip(nonzeros.tolist(), np.diff(cuts[0]).tolist(), strict=True)
+
+
+def opening(codec: CodecId, codebook: np.ndarray, order: Order, block_majors: int, width: int) -> dict[str, bytes]:
+    """What a coded payload begins with, by category; ``width``: see :func:`~tersor.format_spec.coded_head.write_head`."""
+    form = codebook_form(codebook)
+    return {
+        "head": write_head(codec, len(codebook), order, form, block_majors, width),
+        "codebook": codebook_bytes(codebook, form),
+    }
+
+
+def entry_table(cuts: np.ndarray, substreams: np.ndarray, stated: Iterable[tuple[int, ...]]) -> tuple[bytes, list[int]]:
+    """The entry table, and the data bytes of each sequence in all blocks.
+
+    ``cuts`` (sequences, blocks + 1): where blocks begin in the sequences. ``substreams``: their bytes, block after block.
+    ``stated``: the counts that the entry of each block has.
+    """
+    table, sizes, left = bytearray(), [0] * len(cuts), iter(substreams.tolist())
+    for symbols, counts in zip(np.diff(cuts).T.tolist(), stated, strict=True):
+        lengths = [[*islice(left, len(substream_counts(count)))] for count in symbols]
+        sizes = [size + sum(own) for size, own in zip(sizes, lengths, strict=True)]
+        table += write_entry(counts, [*chain.from_iterable(lengths)])
     return bytes(table), sizes

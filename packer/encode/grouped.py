@@ -8,12 +8,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ...format_spec.codebooks import codebook_bytes, codebook_form
-from ...format_spec.coded_head import write_entry, write_head
-from ...format_spec.coding import MAX_GROUP, MAX_GROUPED_CODEBOOK, SPLIT_FROM, SUBSTREAMS, CodecId, substream_counts
+from ...format_spec.coding import MAX_GROUP, MAX_GROUPED_CODEBOOK, SPLIT_FROM, SUBSTREAMS, CodecId
 from ...format_spec.huffman import canonical_codes, write_table
 from ...format_spec.word_models import Model, masks_by_symbol, sizes_by_symbol, write_model
-from ._assemble import Encoded, choose_block_majors
+from ._assemble import Encoded, choose_block_majors, entry_table, opening
 from ._contexts import Structure, Symbols, better, choose_structure, finish, growth, plain_bits
 from ._kernels import histogram
 from ._pairs import PAIR_GAIN, Pairs, choose_pairs
@@ -122,17 +120,12 @@ def encode_grouped(tensor: SharedTensor, plan: GroupedPlan) -> Encoded:
     substreams = np.zeros(2 * SUBSTREAMS * blocks, np.int64)
     data = np.zeros(room + len(substreams), np.uint8)
     (*mask_arguments, _, mask_contexts, mask_words), code_arguments = arguments
-    size, _ = encode_words(
-        *mask_arguments, mask_contexts, mask_words, *code_arguments, SPLIT_FROM, data, substreams
-    )  # fmt: skip
-    form = codebook_form(codebook)
-    head = write_head(CodecId.GROUPED, len(codebook), tensor.order, form, block_majors, plan.group)
-    values = codebook_bytes(codebook, form)
+    size, _ = encode_words(*mask_arguments, mask_contexts, mask_words, *code_arguments, SPLIT_FROM, data, substreams)
     tables = b"".join(write_model(model, write_table) for model in models)
-    entries, sizes = _entry_table(np.diff(masks.cuts).tolist(), np.diff(codes.cuts).tolist(), substreams.tolist())
-    items = {"head": len(head), "codebook": len(values), "tables": len(tables), "entries": len(entries)}
-    items |= {"masks": sizes[0], "codes": sizes[1]}
-    return Encoded(CodecId.GROUPED, head + values + tables + entries + data[:size].tobytes(), items)
+    nonzeros = ((count,) for count in np.diff(codes.cuts).tolist())
+    entries, (of_masks, of_codes) = entry_table(np.stack([masks.cuts, codes.cuts]), substreams, nonzeros)
+    parts = opening(CodecId.GROUPED, codebook, tensor.order, block_majors, plan.group) | {"tables": tables, "entries": entries}
+    return Encoded.of(CodecId.GROUPED, parts, data[:size].tobytes(), {"masks": of_masks, "codes": of_codes})
 
 
 def _arguments(sequence: Symbols, structure: Structure, model: Model) -> tuple[np.ndarray, ...]:
@@ -142,16 +135,3 @@ def _arguments(sequence: Symbols, structure: Structure, model: Model) -> tuple[n
     classes = sequence.class_of(structure.class_cuts)
     grown = growth(sequence.base, structure.phrases)
     return sequence.symbols, sequence.cuts, grown, classes, positions, structure.contexts, words
-
-
-def _entry_table(groups: list[int], nonzeros: list[int], substreams: list[int]) -> tuple[bytes, list[int]]:
-    """The entry table, and the data bytes of all masks and of all codes."""
-    table, at, sizes = bytearray(), 0, [0, 0]
-    for counts in zip(groups, nonzeros, strict=True):
-        first = at
-        for index, count in enumerate(counts):
-            parts = len(substream_counts(count))
-            sizes[index] += sum(substreams[at : at + parts])
-            at += parts
-        table += write_entry((counts[1],), substreams[first:at])
-    return bytes(table), sizes

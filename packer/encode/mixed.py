@@ -86,9 +86,9 @@ def encode_mixed(tensor: SharedTensor) -> Encoded | None:
     entries = bytearray()
     for block in blocks:
         write_varint(entries, len(block))
-    data, first = b"".join(blocks), write_head(len(ranks.codebook), head)
-    items = {"head": len(first), "codebook": len(codebook), "entries": len(entries), "codes": len(data)}
-    return Encoded(CodecId.MIXED, first + codebook + bytes(entries) + data, items)
+    parts = {"head": write_head(len(ranks.codebook), head), "codebook": codebook, "entries": bytes(entries)}
+    data = b"".join(blocks)
+    return Encoded.of(CodecId.MIXED, parts, data, {"codes": len(data)})
 
 
 def rank(sparse: SharedTensor) -> Ranks:
