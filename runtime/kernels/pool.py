@@ -13,7 +13,7 @@ from ..emit.memory import float_at, floats_at
 from ..jit.host import host_registers
 from ..jit.jitted import jit
 from ..orders.atomic import code_of, number_at
-from ..orders.order import FACTS, PIECES, SCRATCH, WORK, X, Y
+from ..orders.order import FACTS, PIECES, SCRATCH, WORK, X, Y, floats_of_lines
 from ..orders.shared import Shared, evenly, one_order
 from ..orders.team import take
 from .pooling import Pooling, pooling_of
@@ -161,4 +161,4 @@ def _line_length(taps: int, stride: int, dilation: int, left: int, width: int, o
     """Elements of a line of folded rows, whole cache lines: with margins for the padding, and for whole vectors."""
     V = host_registers()[1]
     reach = -(-outputs // V) * V if stride == 1 else (outputs - 1) * stride + 1
-    return -(-max(reach + (taps - 1) * dilation, left + width + V) // 16) * 16
+    return floats_of_lines(max(reach + (taps - 1) * dilation, left + width + V))

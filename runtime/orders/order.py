@@ -25,7 +25,7 @@ Orders: TypeAlias = "Callable[[Arrays, Arrays, np.ndarray], np.ndarray]"
 where they are."""
 
 ALIGNMENT = 64
-"""Bytes to a multiple of which values and scratch memory are aligned."""
+"""Bytes to a multiple of which values and scratch memory are aligned: those of a cache line."""
 
 TAKEN, COUNTED = 0, 1
 """Numbers that threads count up, from 0 in each run: pieces of work taken from the front, plus :data:`BACK` times those taken
@@ -95,6 +95,16 @@ def address_of(array: np.ndarray | None) -> int:
     describes the whole array in Python, which after a network, when nothing of it is in the caches, takes 20 microseconds.
     """
     return 0 if array is None else c_size_t.from_address(id(array) + HEAD).value
+
+
+def whole_lines(size: int) -> int:
+    """``size`` bytes as whole cache lines."""
+    return -(-size // ALIGNMENT) * ALIGNMENT
+
+
+def floats_of_lines(count: int) -> int:
+    """How many float32 whole cache lines for ``count`` of them hold."""
+    return whole_lines(4 * count) // 4
 
 
 def aligned_bytes(size: int) -> np.ndarray:

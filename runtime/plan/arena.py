@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..orders.order import ALIGNMENT
+from ..orders.order import whole_lines
 
 PLACE_BYTES = 1 << 20
 """Scratch memory of one thread that stays in a second-level cache of its core, at most."""
@@ -30,7 +30,7 @@ def assign(lifetimes: Sequence[Lifetime]) -> tuple[list[int], int]:
     offsets, total = [0] * len(lifetimes), 0
     births, deaths, starts, stops = (np.zeros(len(lifetimes), np.int64) for _ in range(4))
     for placed, i in enumerate(sorted(range(len(lifetimes)), key=lambda i: (-lifetimes[i].size, i))):
-        own, size = lifetimes[i], _aligned(lifetimes[i].size)
+        own, size = lifetimes[i], whole_lines(lifetimes[i].size)
         beside = np.flatnonzero((births[:placed] <= own.death) & (deaths[:placed] >= own.birth))
         offsets[i] = _best_gap(sorted(zip(starts[beside].tolist(), stops[beside].tolist(), strict=True)), size)
         births[placed], deaths[placed], starts[placed], stops[placed] = own.birth, own.death, offsets[i], offsets[i] + size
@@ -47,7 +47,7 @@ def assign_scratch(sizes: Sequence[int], threads: int) -> tuple[list[int | None]
     not fit a cache, and everything on one thread, whose cache holds more then.
     """
     fitting = [threads > 1 and size <= threads * PLACE_BYTES for size in sizes]
-    halves = [_aligned(-(-size // 2)) if fits else 0 for size, fits in zip(sizes, fitting, strict=True)]
+    halves = [whole_lines(-(-size // 2)) if fits else 0 for size, fits in zip(sizes, fitting, strict=True)]
     middle = max(halves, default=0)
     return [middle - half if fits else None for half, fits in zip(halves, fitting, strict=True)], 2 * middle
 
@@ -61,7 +61,3 @@ def _best_gap(busy: Sequence[tuple[int, int]], size: int) -> int:
             best, best_size = free, gap
         free = max(free, stop)
     return best if best >= 0 else free
-
-
-def _aligned(size: int) -> int:
-    return -(-size // ALIGNMENT) * ALIGNMENT

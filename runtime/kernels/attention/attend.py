@@ -17,7 +17,7 @@ from ...jit.host import host_registers
 from ...jit.jitted import jit
 from ...orders.atomic import call_at, code_of, number_at
 from ...orders.made_once import made_once
-from ...orders.order import FACTS, OTHER, PIECES, SCRATCH, WORK, Ordered, X, Y
+from ...orders.order import FACTS, OTHER, PIECES, SCRATCH, WORK, Ordered, X, Y, whole_lines
 from ...orders.shared import evenly, order_of_pieces
 from ...orders.team import take
 from ..matrices.products import MOST_PIECES
@@ -211,7 +211,7 @@ class Heads(Ordered):
         T, R, V = self._tile
         keys, width = -(-self.keys // T) * T, -(-self.width // T) * T
         counts = keys * self.size, width * self.keys, self.size * R * V, keys * R * V, width * R * V, 3 * R * V
-        return tuple(-(-4 * count // 64) * 64 for count in counts)
+        return tuple(whole_lines(4 * count) for count in counts)
 
     @made_once
     def _facts(self) -> np.ndarray:

@@ -18,16 +18,13 @@ from ....format_spec.graph import Node, Tensor
 from ....format_spec.tensors import DenseTensor, SharedTensor, from_scan
 from ...decode.encoded import EncodedTensor
 from ...ops import Window, given
-from ...orders.order import Arrays, Orders, operands
+from ...orders.order import Arrays, Orders, operands, whole_lines
 from ..matrices.matrix import check_shared
 from ..site import Epilogue, Kernel, Site
 from .interleave import Interleaved
 from .lower import lower_conv
 
 F32 = np.dtype(np.float32)
-
-LINE = 64
-"""Bytes of a cache line."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +95,7 @@ def lower_transposed(site: Site, seen: Window) -> Kernel | None:
     spread = Interleaved.of(planes, phases.size, y[1][2:], phases.strides, phases.cut, bounds, site.threads)
     sums = (y[1][0], y[1][1] * phases.count, *phases.size)
     facts = {"reads": (0,), "macs": macs, "density": density, "weight_bytes": kernel.weight_bytes}
-    at = -(-kernel.scratch // LINE) * LINE
+    at = whole_lines(kernel.scratch)
     return Kernel.of_orders(kernel.name, _both(orders, spread, sums, at), scratch=at + 4 * prod(sums), **facts)
 
 

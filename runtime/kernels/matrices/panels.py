@@ -12,7 +12,7 @@ from ...jit.host import host_registers
 from ...jit.jitted import jit
 from ...orders.atomic import call_at, code_of, number_at
 from ...orders.made_once import made_once
-from ...orders.order import FACTS, OTHER, PIECES, SCRATCH, WORK, X, Y, aligned_bytes
+from ...orders.order import FACTS, OTHER, PIECES, SCRATCH, WORK, X, Y, aligned_bytes, whole_lines
 from ...orders.shared import Shared, evenly
 from ...orders.team import take
 from ..tiles import multiply as product
@@ -188,7 +188,7 @@ class ByPanels:
         T, R, V = self._tile
         rows = -(-int(np.diff(self._ends).max()) // T) * T
         looked_up = self._block * R * V if len(self.panels.codebook) else 0
-        return tuple(-(-4 * count // 64) * 64 for count in (rows * self.shape[1], looked_up, rows * R * V + LANES))
+        return tuple(whole_lines(4 * count) for count in (rows * self.shape[1], looked_up, rows * R * V + LANES))
 
     @made_once
     def _facts(self) -> np.ndarray:

@@ -17,7 +17,7 @@ from ...jit.host import host_registers
 from ...jit.jitted import jit
 from ...orders.atomic import call_at, code_of, number_at
 from ...orders.made_once import made_once
-from ...orders.order import FACTS, OTHER, PIECES, SCRATCH, WORK, Ordered, X, Y
+from ...orders.order import FACTS, OTHER, PIECES, SCRATCH, WORK, Ordered, X, Y, whole_lines
 from ...orders.shared import one_order, order_of_pieces
 from ...orders.team import take
 from ..site import Kernel, Site
@@ -168,7 +168,7 @@ class Stacks(Ordered):
         """Bytes of packed elements of the left matrix, of the right one, and of sums, whole cache lines."""
         _, R, V = self._tile
         counts = self._chunk * self.inner, self._block * R * V, self._chunk * R * V
-        return tuple(-(-4 * count // 64) * 64 for count in counts)
+        return tuple(whole_lines(4 * count) for count in counts)
 
     @made_once
     def _facts(self) -> np.ndarray:

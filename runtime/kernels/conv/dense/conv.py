@@ -9,6 +9,7 @@ import numpy as np
 
 from ....jit.jitted import Jitted
 from ....orders.made_once import made_once
+from ....orders.order import floats_of_lines
 from ...matrices.matrix import Matrix
 from ...matrices.whole import whole_rows
 from ...tiles.cut import Cut, balanced, in_units, register_tile
@@ -108,7 +109,7 @@ class DenseConv(Multiplied):
         """Packed inputs, sums, and the image of a channel with what vectors reach over its end."""
         rows, length = self._image
         image = rows * length * self.shape.strides[1] + self.cut.V
-        return 4 * (sum(self._floats) + -(-image // 16) * 16)
+        return 4 * (sum(self._floats) + floats_of_lines(image))
 
     def geometry(self) -> np.ndarray:
         """In the order of :mod:`.convolve`."""
@@ -131,7 +132,7 @@ class DenseConv(Multiplied):
         """Elements of packed inputs and of sums, whole cache lines."""
         s, cut = self.shape, self.cut
         lanes = cut.most * cut.V
-        return -(-(cut.block * s.taps * lanes + cut.V) // 16) * 16, kept(s, cut) * lanes
+        return floats_of_lines(cut.block * s.taps * lanes + cut.V), kept(s, cut) * lanes
 
     @made_once
     def _image(self) -> tuple[int, int]:

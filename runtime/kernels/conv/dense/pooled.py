@@ -18,7 +18,7 @@ from ....emit.memory import address
 from ....jit.jitted import Jitted, jit
 from ....orders.atomic import call_at, code_of, number_at
 from ....orders.made_once import made_once
-from ....orders.order import FACTS, PIECES, SCRATCH, WORK, X, Y
+from ....orders.order import FACTS, PIECES, SCRATCH, WORK, X, Y, whole_lines
 from ....orders.team import take
 from ...pool import OH as POOLED_H
 from ...pool import OW as POOLED_W
@@ -142,7 +142,7 @@ class PooledConv(Multiplied):
     @property
     def place_bytes(self) -> int:
         """Packed inputs, and the outputs of a band."""
-        return -(-(self._packed_bytes + 4 * self.shape.M * self.largest * self._length) // 64) * 64
+        return whole_lines(self._packed_bytes + 4 * self.shape.M * self.largest * self._length)
 
     @property
     def kernel(self) -> tuple[Jitted, tuple[Any, ...]]:

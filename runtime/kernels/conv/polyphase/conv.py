@@ -12,6 +12,7 @@ import numpy as np
 from ....emit.walk import F32_BYTES
 from ....jit.jitted import Jitted
 from ....orders.made_once import made_once
+from ....orders.order import floats_of_lines
 from ...matrices.matrix import Matrix
 from ...matrices.whole import whole_rows
 from ...tiles.cut import Cut, in_units, register_tile
@@ -61,7 +62,7 @@ def _room(shape: Shape2D, pairs: int, V: int) -> int:
     may run over the end."""
     across = shape.OW // OUTPUTS
     rows = min(shape.OH, (pairs + across - 2) // across + 1) + (shape.kernel[0] - 1) * shape.dilations[0] // shape.strides[0]
-    return -(-(rows * across + V) // 16) * 16
+    return floats_of_lines(rows * across + V)
 
 
 def packed_floats(shape: Shape2D, pairs: int, V: int) -> int:
@@ -120,7 +121,7 @@ class PolyphaseConv(InPieces):
         """Packed inputs, sums, and the image of a channel with what vectors reach over its end."""
         rows, length = self._image
         image = rows * length * self.shape.strides[1] + OUTPUTS * self.cut.V + MOST_TAPS
-        return 4 * (sum(self._floats) + -(-image // 16) * 16)
+        return 4 * (sum(self._floats) + floats_of_lines(image))
 
     def geometry(self) -> np.ndarray:
         """In the order of :mod:`.convolve`."""

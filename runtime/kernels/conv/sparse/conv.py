@@ -9,7 +9,7 @@ import numpy as np
 
 from ....jit.host import host_registers
 from ....orders.made_once import made_once
-from ....orders.order import CODE, PIECES, SHARED, WORK, Ordered, order_of
+from ....orders.order import CODE, PIECES, SHARED, WORK, Ordered, floats_of_lines, order_of
 from ....orders.shared import sharing
 from ..cost_model import cost, shared_parts
 from ..geometry import geometry_of
@@ -40,14 +40,14 @@ class SparseConv(Ordered):
     def packed_floats(self) -> int:
         """Floats of one thread's packed block and of the vector that may run over its end, whole cache lines."""
         most = int(np.diff(self.stream.block_channels).max(initial=1))
-        return -(-(most * self.tiling.packed + 1) * self.tiling.V // 16) * 16
+        return floats_of_lines((most * self.tiling.packed + 1) * self.tiling.V)
 
     @made_once
     def sum_floats(self) -> int:
         """Floats of one thread's sums, whole cache lines: none are kept where one block holds all inputs."""
         if len(self.stream.block_channels) == 2:
             return 0
-        return -(-(self.shape.M + self.tiling.T - 1) * self.tiling.R * self.tiling.V // 16) * 16
+        return floats_of_lines((self.shape.M + self.tiling.T - 1) * self.tiling.R * self.tiling.V)
 
     @made_once
     def image(self) -> tuple[int, int]:
@@ -60,7 +60,7 @@ class SparseConv(Ordered):
         """Floats of scratch memory that one thread needs, whole cache lines."""
         rows, length = self.image
         image = rows * length * self.shape.strides[1] + self.tiling.V
-        return self.packed_floats + self.sum_floats + -(-image // 16) * 16
+        return self.packed_floats + self.sum_floats + floats_of_lines(image)
 
     @property
     def scratch_bytes(self) -> int:

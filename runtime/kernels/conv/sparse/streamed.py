@@ -11,7 +11,7 @@ import numpy as np
 from .....format_spec.coding import MAX_ALPHABET
 from ....decode.coded import CodedTensor
 from ....orders.made_once import made_once
-from ....orders.order import address_of
+from ....orders.order import address_of, whole_lines
 from ....orders.workers import Workers
 from ...matrices.streamed import cut_pieces, decoded_blocks
 from .conv import SparseConv
@@ -48,7 +48,7 @@ class StreamedConv:
     @property
     def words(self) -> int:
         """Bytes of the entries, whole cache lines."""
-        return -(-4 * int(self.made.start[-1]) // 64) * 64
+        return whole_lines(4 * int(self.made.start[-1]))
 
     @property
     def scratch(self) -> int:

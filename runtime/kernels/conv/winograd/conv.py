@@ -9,6 +9,7 @@ import numpy as np
 
 from ....jit.jitted import Jitted
 from ....orders.made_once import made_once
+from ....orders.order import floats_of_lines, whole_lines
 from ...matrices.matrix import Matrix
 from ...matrices.whole import whole_rows
 from ...tiles.cut import Cut, balanced, register_tile
@@ -153,7 +154,7 @@ class WinogradConv(InPieces):
     def place_bytes(self) -> int:
         """Six rows of inputs, or four of outputs, transformed inputs, weights and sums; what a lone tile needs."""
         left_over = self.cut.V + self.cut.block + self._lone_step if self._lone_step else 0
-        return -(-4 * (POINTS * self._line + PRODUCTS * (sum(self._steps) + left_over)) // 64) * 64
+        return whole_lines(4 * (POINTS * self._line + PRODUCTS * (sum(self._steps) + left_over)))
 
     def geometry(self) -> np.ndarray:
         """In the order of :mod:`.convolve`."""
@@ -176,7 +177,7 @@ class WinogradConv(InPieces):
         """Elements of a row of inputs that are transformed, those that the last vectors reach over its end included, or of the
         outputs of a piece."""
         cut = self.cut
-        return -(-OUTPUTS * max(cut.across + cut.V + 1, cut.most * cut.V) // 16) * 16
+        return floats_of_lines(OUTPUTS * max(cut.across + cut.V + 1, cut.most * cut.V))
 
     @property
     def lone_code(self) -> int:
