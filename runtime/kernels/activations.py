@@ -189,11 +189,11 @@ FUNCTIONS: Mapping[str, Callable[[Node], tuple[str, int, tuple[float, ...]]]] = 
 
 def lower_activation(site: Site) -> Kernel | None:
     """A kernel for one of :data:`FUNCTIONS` of float32."""
-    x = site.type(0)
-    if x is None or x[0] != np.float32 or 0 in x[1]:
+    shape = site.floats(0)
+    if shape is None:
         return None
     name, function, factors = FUNCTIONS[site.node.op_type](site.node)
-    count = prod(x[1])
+    count = prod(shape)
     pieces = 1 if site.threads == 1 else max(1, min(MOST_PIECES * site.threads, count // PIECE))
     code, kept = partial(function_of_elements, ((),) * function), np.array([*factors, 0, 0], np.float32)
     shared = Shared(code, pieces, site.threads, evenly(count, pieces), np.array([kept.ctypes.data], np.int64), (kept,))

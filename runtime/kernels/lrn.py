@@ -166,13 +166,13 @@ def _normalise(facts, x, y, count, sums):
 
 def lower_lrn(site: Site) -> Kernel | None:
     """A kernel for a float32 LRN."""
-    node, x = site.node, site.type(0)
-    if x is None or x[0] != np.float32 or 0 in x[1]:
+    node, x = site.node, site.floats(0)
+    if x is None:
         return None
     size = node.attribute("size")
     factor = node.attribute("alpha", 1e-4) / size
     constants = np.array([factor, node.attribute("beta", 0.75), node.attribute("bias", 1.0)], np.float32)
-    shape = (*x[1][:2], prod(x[1][2:]))
+    shape = (*x[:2], prod(x[2:]))
     items = shape[0] * -(-shape[2] // CHUNK)
     pieces = 1 if site.threads == 1 else min(MOST_PIECES * site.threads, items)
     facts = np.array([*shape[1:], (size - 1) // 2, size, constants.ctypes.data], np.int64)

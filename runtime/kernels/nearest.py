@@ -70,19 +70,19 @@ def _choose(source, target, columns, count):
 
 def lower_nearest(site: Site, plan: list[ResizedAxis], coordinates: str, nearest: str) -> Kernel | None:
     """A kernel for a float32 Resize to the nearest elements of the last two axes, or of one of them."""
-    x, y = site.type(0), site.outputs[0]
+    x, (_, y) = site.floats(0), site.outputs[0]
     changed = {resized.axis: resized for resized in plan if not resized.unchanged}
-    if x is None or x[0] != np.float32 or len(x[1]) < 2 or 0 in (*x[1], *y[1]):
+    if x is None or len(x) < 2 or 0 in y:
         return None
-    last = (len(x[1]) - 2, len(x[1]) - 1)
+    last = (len(x) - 2, len(x) - 1)
     if any(axis not in last for axis in changed):
         return None
     taps = [
-        nearest_taps(changed[axis], coordinates, nearest) if axis in changed else np.arange(x[1][axis], dtype=np.int64)
+        nearest_taps(changed[axis], coordinates, nearest) if axis in changed else np.arange(x[axis], dtype=np.int64)
         for axis in last
     ]
-    planes = prod(x[1][:-2])
-    pieces = pieces_of_rows(planes, prod(y[1][-2:]), site.threads)
-    facts = np.array([*x[1][-2:], *y[1][-2:], *(a.ctypes.data for a in taps)], np.int64)
+    planes = prod(x[:-2])
+    pieces = pieces_of_rows(planes, prod(y[-2:]), site.threads)
+    facts = np.array([*x[-2:], *y[-2:], *(a.ctypes.data for a in taps)], np.int64)
     shared = Shared(lambda: chooser(()), pieces, site.threads, evenly(planes, pieces), facts, tuple(taps))
     return Kernel.of_orders("nearest", one_order(shared), reads=(0,))

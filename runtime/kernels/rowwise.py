@@ -89,35 +89,33 @@ def mean_of_rows(rows: int, elements: int, threads: int) -> Kernel:
 
 def lower_global_average(site: Site) -> Kernel | None:
     """A kernel for a float32 GlobalAveragePool."""
-    x = site.type(0)
-    if x is None or x[0] != np.float32 or 0 in x[1]:
-        return None
-    return mean_of_rows(prod(x[1][:2]), prod(x[1][2:]), site.threads)
+    x = site.floats(0)
+    return None if x is None else mean_of_rows(prod(x[:2]), prod(x[2:]), site.threads)
 
 
 def lower_mean(site: Site) -> Kernel | None:
     """A kernel for a float32 ReduceMean over the last axes."""
     from ..ops.reduction import reduced_axes
 
-    x, axes = site.type(0), site.array(1)
-    if x is None or x[0] != np.float32 or 0 in x[1] or (site.type(1) is not None and axes is None):
+    x, axes = site.floats(0), site.array(1)
+    if x is None or (site.type(1) is not None and axes is None):
         return None
-    gone, rank = reduced_axes(len(x[1]), axes, site.node.attribute("noop_with_empty_axes", 0)), len(x[1])
+    gone, rank = reduced_axes(len(x), axes, site.node.attribute("noop_with_empty_axes", 0)), len(x)
     kept = rank - len(gone)
     if not gone or sorted(gone) != [*range(kept, rank)]:
         return None
-    return mean_of_rows(prod(x[1][:kept]), prod(x[1][kept:]), site.threads)
+    return mean_of_rows(prod(x[:kept]), prod(x[kept:]), site.threads)
 
 
 def lower_softmax(site: Site) -> Kernel | None:
     """A kernel for a float32 Softmax along elements that follow one another."""
-    x = site.type(0)
-    if x is None or x[0] != np.float32 or not x[1] or 0 in x[1]:
+    x = site.floats(0)
+    if not x:
         return None
-    axis = site.node.attribute("axis", -1) % len(x[1])
-    if prod(x[1][axis + 1 :]) != 1:
+    axis = site.node.attribute("axis", -1) % len(x)
+    if prod(x[axis + 1 :]) != 1:
         return None
-    return _rowwise("softmax", normaliser_of_rows, prod(x[1][:axis]), x[1][axis], site.threads)
+    return _rowwise("softmax", normaliser_of_rows, prod(x[:axis]), x[axis], site.threads)
 
 
 def pieces_of_rows(rows: int, elements: int, threads: int) -> int:

@@ -12,7 +12,7 @@ import numpy as np
 from ...format_spec.graph import Node, Tensor
 
 if TYPE_CHECKING:
-    from ..ops import Shaped
+    from ..ops import Shape, Shaped
     from ..orders.order import Arrays, Orders
     from ..orders.workers import Workers
 
@@ -120,6 +120,11 @@ class Site:
     def type(self, index: int) -> Shaped | None:
         """Type of input ``index``, or ``None`` when the node has no such input."""
         return self.inputs[index] if index < len(self.inputs) else None
+
+    def floats(self, index: int) -> Shape | None:
+        """Shape of input ``index``, where it is float32 and has elements; else ``None``."""
+        shaped = self.type(index)
+        return shaped[1] if shaped is not None and shaped[0] == np.float32 and 0 not in shaped[1] else None
 
     def array(self, index: int) -> np.ndarray | None:
         """Value of constant input ``index`` as an array, or ``None`` when it is absent or not constant."""

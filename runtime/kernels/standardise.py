@@ -82,24 +82,24 @@ def _standardise_channels(source, target, facts, mean, row):
 
 def lower_standardise(site: Site) -> Kernel | None:
     """A kernel for a float32 LayerNormalization or RMSNormalization with constant factors, whose statistics nobody reads."""
-    node, x = site.node, site.type(0)
-    if x is None or x[0] != np.float32 or 0 in x[1] or any(node.outputs[1:]) or node.attribute("stash_type", 1) != 1:
+    node, x = site.node, site.floats(0)
+    if x is None or any(node.outputs[1:]) or node.attribute("stash_type", 1) != 1:
         return None
-    axis = node.attribute("axis", -1) % len(x[1])
-    factors = _factors(site, x[1][axis:])
+    axis = node.attribute("axis", -1) % len(x)
+    factors = _factors(site, x[axis:])
     if factors is None:
         return None
-    rows, elements = prod(x[1][:axis]), prod(x[1][axis:])
+    rows, elements = prod(x[:axis]), prod(x[axis:])
     facts = np.array([elements, node.op_type == "LayerNormalization", factors.ctypes.data], np.int64)
     return _kernel((), rows, facts, factors, site.threads)
 
 
 def lower_standardise_channels(site: Site) -> Kernel | None:
     """A kernel for a float32 InstanceNormalization or GroupNormalization with constant factors."""
-    x = site.type(0)
-    if x is None or x[0] != np.float32 or 0 in x[1] or site.node.attribute("stash_type", 1) != 1:
+    x = site.floats(0)
+    if x is None or site.node.attribute("stash_type", 1) != 1:
         return None
-    batch, channels, *spatial = x[1]
+    batch, channels, *spatial = x
     factors, groups = _factors(site, (channels,)), site.node.attribute("num_groups", channels)
     if factors is None or channels % groups:
         return None

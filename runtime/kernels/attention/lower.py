@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 
 def lower_attention(site: Site) -> Kernel | None:
     """A kernel for a float32 Attention without caches, nor caps of scores, of which nothing but the result is read."""
-    node, (q, k, v, mask, *caches) = site.node, [site.type(i) for i in range(7)]
+    node, (q, k, v), mask, caches = site.node, map(site.floats, range(3)), site.type(3), [site.type(i) for i in range(4, 7)]
     if any(caches) or any(node.outputs[1:]) or node.attribute("softcap", 0.0) or node.attribute("softmax_precision", 1) != 1:
         return None
-    if q is None or k is None or v is None or any(t[0] != np.float32 or 0 in t[1] for t in (q, k, v)):
+    if q is None or k is None or v is None:
         return None
     of_queries, of_keys = node.attribute("q_num_heads", None), node.attribute("kv_num_heads", None)
-    heads = [head_shape(t[1], count) for t, count in zip((q, k, v), (of_queries, of_keys, of_keys), strict=True)]
+    heads = [head_shape(shape, count) for shape, count in zip((q, k, v), (of_queries, of_keys, of_keys), strict=True)]
     scores = (*heads[0][:3], heads[1][2])
     if not _meet(*heads) or not (mask is None or _masks(mask, scores)) or node.attribute("scale", 1.0) < 0:
         return None
