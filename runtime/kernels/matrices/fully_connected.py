@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Hashable
 from math import prod
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 import numpy as np
 
@@ -22,6 +23,8 @@ from .runs import block_width, make_runs
 from .stacks import lower_stacks
 from .streamed import ByBlocks
 from .whole import make_whole
+
+T = TypeVar("T")
 
 FULL_DENSITY = 0.5
 """From this density on, every weight gets a code, and places are not listed."""
@@ -51,50 +54,55 @@ def fully_connected(site: Site, batch: int, row_axes: tuple[int, ...], scale: fl
 
     The vectors go into lanes unless that is estimated to cost more than taking them one by one.
     """
-    name = site.node.inputs[1]
-
-    def matrix() -> Matrix:
-        return matrix_of(site.constants[1], row_axes, name)
-
-    encoded = site.constants[1]
+    name, encoded = site.node.inputs[1], site.constants[1]
     if isinstance(encoded, EncodedTensor) and (streamed := _streamed(site, encoded, batch, row_axes, scale, bias)):
         return streamed
-    nonzeros, K, M = site.prepare(("counted", name, row_axes), lambda: _counted(matrix()))
-    finish = _finish(site, M, scale, bias)
-    active = ACTIVE if site.rectified else 1.0
+
+    def prepared(kind: str, make: Callable[[Matrix], T], *how: Hashable) -> T:
+        return site.prepare((kind, name, row_axes, *how), lambda: make(matrix_of(site.constants[1], row_axes, name)))
+
+    nonzeros, K, M = prepared("counted", _counted)
+    costs = _costs(nonzeros, (batch, K, M), ACTIVE if site.rectified else 1.0)
+    kind = min(costs, key=lambda order: costs[order])
+    finish, parts = _finish(site, M, scale, bias), sharing(site.threads, costs[kind])
+    if kind == "panels":
+        product = ByPanels(prepared(kind, make_panels), (batch, K, M), finish, parts)
+    elif kind == "batch":
+        count = registers(batch)
+        width, panels = block_width(count * LANES, nonzeros / max(1, K * M)), parts * _panels(nonzeros, K, parts)
+        runs = prepared("runs", lambda matrix: make_runs(make_lines(matrix, by_rows=True), width, panels), width, panels)
+        product = ByRuns(runs, count, finish, (batch, K, M), parts)
+    elif _is_whole(nonzeros, K, M):
+        product = ByWhole(prepared("whole", make_whole), (K, M), finish, parts)
+    else:
+        lines = prepared(kind, lambda matrix: make_sorted_lines(matrix, by_rows=kind == "rows"))
+        product = ByLines(lines, finish, parts)
+    return Kernel.of_orders(
+        product.label,
+        _orders(product, batch, K, M),
+        reads=(0,),
+        macs=K * M * batch,
+        density=nonzeros / (K * M) if K * M else 0.0,
+        weight_bytes=product.weight_bytes,
+        scratch=product.scratch,
+    )
+
+
+def _costs(nonzeros: int, shape: tuple[int, int, int], active: float) -> dict[str, float]:
+    """Estimated cycles of one thread, of each way to multiply ``shape`` (vectors, inputs, outputs); a fraction ``active`` of
+    the vectors' elements is expected not to be zero."""
+    batch, K, M = shape
     costs = {
         "rows": batch * by_rows_cycles(nonzeros, M),
         "columns": batch * by_columns_cycles(nonzeros, K, active),
         "batch": together_cycles(batch, nonzeros, K, M),
     }
-    whole = nonzeros >= FULL_DENSITY * K * M
-    if whole and batch > 1:
-        costs["panels"] = in_panels_cycles(batch, K, M)
-    kind = min(costs, key=lambda order: costs[order])
-    parts = sharing(site.threads, costs[kind])
-    density = nonzeros / (K * M) if K * M else 0.0
-    if kind == "panels":
-        panels = site.prepare(("panels", name, row_axes), lambda: make_panels(matrix()))
-        product = ByPanels(panels, (batch, K, M), finish, parts)
-        label, held = f"panels {panels.weights.dtype.name}", panels.bytes
-    elif kind == "batch":
-        count = registers(batch)
-        width, panels = block_width(count * LANES, density), parts * _panels(nonzeros, K, parts)
-        runs = site.prepare(
-            ("runs", name, row_axes, width, panels), lambda: make_runs(make_lines(matrix(), by_rows=True), width, panels)
-        )
-        product = ByRuns(runs, count, finish, (batch, K, M), parts)
-        label, held = f"batch {count}x{LANES} {runs.code.dtype.name}", runs.bytes
-    elif whole:
-        listed = site.prepare(("whole", name, row_axes), lambda: make_whole(matrix()))
-        product = ByWhole(listed, (K, M), finish, parts)
-        label, held = f"{'rows' if listed.by_rows else 'columns'} {listed.code.dtype.name} whole", listed.bytes
-    else:
-        lines = site.prepare((kind, name, row_axes), lambda: make_sorted_lines(matrix(), by_rows=kind == "rows"))
-        product = ByLines(lines, finish, parts)
-        label, held = f"{kind} {lines.code.dtype.name}", lines.bytes
-    facts = {"reads": (0,), "macs": K * M * batch, "density": density, "weight_bytes": held, "scratch": product.scratch}
-    return Kernel.of_orders(label, _orders(product, batch, K, M), **facts)
+    return costs | {"panels": in_panels_cycles(batch, K, M)} if batch > 1 and _is_whole(nonzeros, K, M) else costs
+
+
+def _is_whole(nonzeros: int, K: int, M: int) -> bool:
+    """Whether every weight gets a code, and places are not listed."""
+    return nonzeros >= FULL_DENSITY * K * M
 
 
 def _finish(site: Site, M: int, scale: float, bias: np.ndarray | None) -> Finish:

@@ -136,6 +136,16 @@ class ByPanels:
     parts: int
 
     @property
+    def label(self) -> str:
+        """What weights are."""
+        return f"panels {self.panels.weights.dtype.name}"
+
+    @property
+    def weight_bytes(self) -> int:
+        """Bytes of weights that a run reads."""
+        return self.panels.bytes
+
+    @property
     def scratch(self) -> int:
         """Bytes of scratch memory for all threads."""
         return self.parts * sum(self._bytes)

@@ -104,6 +104,16 @@ class ByLines(_OneByOne):
     finish: Finish
     parts: int
 
+    @property
+    def label(self) -> str:
+        """What is walked, and what weights are."""
+        return f"{'rows' if self.lines.by_rows else 'columns'} {self.lines.code.dtype.name}"
+
+    @property
+    def weight_bytes(self) -> int:
+        """Bytes of weights that a run reads."""
+        return self.lines.bytes
+
     @made_once
     def cuts(self) -> np.ndarray:
         """(pieces + 1,) int64: the lines at which pieces start, of about equally many weights.
@@ -138,6 +148,16 @@ class ByWhole(_OneByOne):
     shape: tuple[int, int]
     finish: Finish
     parts: int
+
+    @property
+    def label(self) -> str:
+        """As :attr:`ByLines.label`."""
+        return f"{'rows' if self.weights.by_rows else 'columns'} {self.weights.code.dtype.name} whole"
+
+    @property
+    def weight_bytes(self) -> int:
+        """Bytes of weights that a run reads."""
+        return self.weights.bytes
 
     @made_once
     def cuts(self) -> np.ndarray:
@@ -177,6 +197,16 @@ class ByRuns:
     shape: tuple[int, int, int]
     """Vectors, inputs, outputs."""
     parts: int
+
+    @property
+    def label(self) -> str:
+        """How many vectors are multiplied at once, and what weights are."""
+        return f"batch {self.registers}x{LANES} {self.runs.code.dtype.name}"
+
+    @property
+    def weight_bytes(self) -> int:
+        """Bytes of weights that a run reads."""
+        return self.runs.bytes
 
     @property
     def part_floats(self) -> int:
