@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from ..ops import Window, window
+from ..ops import Window
+from ..ops.pooling import Sliding
 from .site import Site
 
 
@@ -52,8 +53,7 @@ def pooling_of(site: Site) -> Pooling | None:
     if x is None or len(site.outputs) != 1 or not site.all_float32 or len(x[1]) not in (3, 4) or 0 in (*x[1], *y[1]):
         return None  # indices alone are wanted, now and then
     attributes: Mapping[str, Any] = node.attributes
-    names = ("auto_pad", "ceil_mode", "dilations", "pads", "strides")
-    seen = window(x[1][2:], attributes["kernel_shape"], **{k: attributes[k] for k in names if k in attributes})
+    seen = Sliding.of(attributes).window(x[1], attributes["kernel_shape"])
     one, zero = (1,) * (4 - len(x[1])), (0,) * (4 - len(x[1]))
     average, divisors = node.op_type == "AveragePool", [np.empty(0, np.float32)] * 2
     if average:

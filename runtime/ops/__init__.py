@@ -9,7 +9,7 @@ from ._registry import Operator, Shaped, check_supported, find_lowering, find_op
 from ._room import room_within
 from ._shapes import Shape, given
 from ._subgraph import Closure
-from ._window import Window, window
+from ._window import Window
 
 __all__ = [
     "Closure",
@@ -23,5 +23,4 @@ __all__ = [
     "given",
     "operators",
     "room_within",
-    "window",
 ]

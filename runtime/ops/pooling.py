@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
 from math import prod
 from typing import Any
 
@@ -14,23 +15,34 @@ from ._shapes import Shape, Types, Values, check_rank, given, infers
 from ._window import Window, window
 
 
-def pool_window(x_shape: Shape, kernel_shape: Sequence[int], **geometry: Any) -> Window:
-    """The window of a pooling of (N, C, \\*spatial); ``geometry`` as for :func:`window`.
+@dataclass(frozen=True)
+class Sliding:
+    """The attributes that every pooling has, beside the size of its windows, as ONNX defines them."""
 
-    Raises:
-        PlanError: the attributes do not fit the shape.
-    """
-    check_rank("a pooling's input", x_shape, 3, at_least=True)
-    return window(x_shape[2:], kernel_shape, **geometry)
+    auto_pad: str = "NOTSET"
+    ceil_mode: int = 0
+    dilations: Sequence[int] | None = None
+    pads: Sequence[int] | None = None
+    strides: Sequence[int] | None = None
+
+    @classmethod
+    def of(cls, attributes: Mapping[str, Any]) -> Sliding:
+        """Those among the ``attributes`` of a pooling."""
+        return cls(**{f.name: attributes[f.name] for f in fields(cls) if f.name in attributes})
+
+    def window(self, x_shape: Shape, kernel_shape: Sequence[int]) -> Window:
+        """The window of a pooling of (N, C, \\*spatial).
+
+        Raises:
+            PlanError: the attributes do not fit the shape.
+        """
+        check_rank("a pooling's input", x_shape, 3, at_least=True)
+        return window(x_shape[2:], kernel_shape, **vars(self))
 
 
-_GEOMETRY = ("auto_pad", "ceil_mode", "dilations", "pads", "strides")
-
-
-def _output_type(types: Types, attributes: dict[str, Any]) -> Shaped:
+def _output_type(types: Types, attributes: Mapping[str, Any]) -> Shaped:
     dtype, shape = given(types, 0)
-    seen = pool_window(shape, attributes["kernel_shape"], **{name: attributes[name] for name in _GEOMETRY})
-    return dtype, (*shape[:2], *seen.output)
+    return dtype, (*shape[:2], *Sliding.of(attributes).window(shape, attributes["kernel_shape"]).output)
 
 
 def _types(types: Types, values: Values, **attributes: Any) -> Shaped:
@@ -42,25 +54,20 @@ def _max_types(types: Types, values: Values, **attributes: Any) -> list[Shaped]:
     return [(dtype, shape), (np.dtype(np.int64), shape)]
 
 
-@operator("AveragePool", infer=infers(_types))
+@operator("AveragePool", infer=infers(_types), family=Sliding)
 def average_pool(
     X: np.ndarray,
     *,
     kernel_shape: Sequence[int],
-    auto_pad: str = "NOTSET",
-    ceil_mode: int = 0,
     count_include_pad: int = 0,
-    dilations: Sequence[int] | None = None,
-    pads: Sequence[int] | None = None,
-    strides: Sequence[int] | None = None,
+    **family: Any,
 ) -> np.ndarray:
     """Mean of each window of ``X`` (N, C, \\*spatial): (N, C, \\*output).
 
     The divisor counts the input's elements in the window, with ``count_include_pad`` the padding's too; never what ceil
     mode adds beyond the padding. A window of padding alone gives 0.
     """
-    geometry = {"auto_pad": auto_pad, "ceil_mode": ceil_mode, "dilations": dilations, "pads": pads, "strides": strides}
-    seen = pool_window(X.shape, kernel_shape, **geometry)
+    seen = Sliding(**family).window(X.shape, kernel_shape)
     wide = accumulator(X.dtype)
     sums = seen.sums(seen.pad(X.astype(wide, copy=False)))
     counts = seen.sums(_counted(X.shape[2:], seen, bool(count_include_pad)).astype(wide))
@@ -76,24 +83,19 @@ def _counted(spatial: Shape, seen: Window, include_pad: bool) -> np.ndarray:
     return counted
 
 
-@operator("MaxPool", infer=infers(_max_types))
+@operator("MaxPool", infer=infers(_max_types), family=Sliding)
 def max_pool(
     X: np.ndarray,
     *,
     kernel_shape: Sequence[int],
-    auto_pad: str = "NOTSET",
-    ceil_mode: int = 0,
-    dilations: Sequence[int] | None = None,
-    pads: Sequence[int] | None = None,
     storage_order: int = 0,
-    strides: Sequence[int] | None = None,
+    **family: Any,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Maximum of each window of ``X`` (N, C, \\*spatial), and its position in the flattened tensor (int64; ties: the first).
 
     ``storage_order`` 1 counts positions inside a plane in column-major order.
     """
-    geometry = {"auto_pad": auto_pad, "ceil_mode": ceil_mode, "dilations": dilations, "pads": pads, "strides": strides}
-    seen = pool_window(X.shape, kernel_shape, **geometry)
+    seen = Sliding(**family).window(X.shape, kernel_shape)
     spatial = X.shape[2:]
     order = "F" if storage_order else "C"
     positions = seen.pad(np.arange(prod(spatial)).reshape(spatial, order=order), -1)
@@ -108,20 +110,15 @@ def max_pool(
     return best, where + planes * prod(spatial)
 
 
-@operator("LpPool", infer=infers(_types))
+@operator("LpPool", infer=infers(_types), family=Sliding)
 def lp_pool(
     X: np.ndarray,
     *,
     kernel_shape: Sequence[int],
-    auto_pad: str = "NOTSET",
-    ceil_mode: int = 0,
-    dilations: Sequence[int] | None = None,
     p: int = 2,
-    pads: Sequence[int] | None = None,
-    strides: Sequence[int] | None = None,
+    **family: Any,
 ) -> np.ndarray:
     """``p``-norm of each window of ``X`` (N, C, \\*spatial): (N, C, \\*output)."""
-    geometry = {"auto_pad": auto_pad, "ceil_mode": ceil_mode, "dilations": dilations, "pads": pads, "strides": strides}
-    seen = pool_window(X.shape, kernel_shape, **geometry)
+    seen = Sliding(**family).window(X.shape, kernel_shape)
     powers = seen.pad(np.abs(X.astype(accumulator(X.dtype), copy=False)) ** p)
     return (seen.sums(powers) ** (1 / p)).astype(X.dtype, copy=False)

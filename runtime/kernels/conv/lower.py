@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -12,7 +12,7 @@ from ...decode.coded import CodedTensor
 from ...decode.encoded import EncodedTensor
 from ...jit.ahead import foresee
 from ...jit.host import host_registers
-from ...ops import window
+from ...ops.conv import Geometry
 from ...orders.order import Arrays, operands
 from ...orders.shared import one_order, sharing
 from ...orders.workers import Workers
@@ -35,8 +35,6 @@ from .winograd.conv import TileCut, WinogradConv, cost_winograd, cut_winograd, f
 
 PREPARED = 10
 """Cycles of bringing one weight, zeros included, into the order of a dense convolution."""
-
-WINDOW_ATTRIBUTES = ("strides", "dilations", "pads", "auto_pad")
 
 
 def lower_conv(site: Site) -> Kernel | None:
@@ -202,15 +200,16 @@ def conv_shape(site: Site) -> Shape2D | None:
     x, w, y = site.type(0), site.type(1), site.outputs[0]
     if x is None or w is None or len(x[1]) not in (3, 4) or 0 in (*x[1], *w[1], *y[1]):
         return None
-    attributes: Mapping[str, Any] = site.node.attributes
-    seen = window(x[1][2:], w[1][2:], **{k: attributes[k] for k in WINDOW_ATTRIBUTES if k in attributes})
+    attributes: dict[str, Any] = dict(site.node.attributes)
+    geometry = Geometry(**attributes)
+    seen = geometry.window(x[1], w[1])
     one = (1,) * (4 - len(x[1]))
     height, width = (*one, *x[1][2:])
     above, left = (*(0,) * len(one), *seen.begin)
     return Shape2D(
         N=x[1][0], C=x[1][1], H=height, W=width, M=w[1][0], OH=(*one, *seen.output)[0], OW=seen.output[-1],
         kernel=_pair(one + seen.kernel), strides=_pair(one + seen.strides), dilations=_pair(one + seen.dilations),
-        begin=(above, left), groups=attributes.get("group", 1),
+        begin=(above, left), groups=geometry.group,
     )  # fmt: skip
 
 
