@@ -22,7 +22,7 @@ ZSTD_LEVEL = 19
 
 
 def encode_manifest(graph: Graph, tensors: Iterable[Placed]) -> bytes:
-    """Serialise ``graph``, taking a :class:`Placed` for each initializer in the order of :func:`.graph.graphs`."""
+    """Serialise ``graph``, taking a :class:`Placed` for each initializer in the order of :func:`..graph.graphs`."""
     writer = Writer(iter(tensors))
     writer.graph(graph)
     head = bytearray()
@@ -39,7 +39,7 @@ def encode_manifest(graph: Graph, tensors: Iterable[Placed]) -> bytes:
 def decode_manifest(data: bytes | memoryview, limits: Limits) -> tuple[Graph, list[tuple[Placed, ...]]]:
     """Parse a manifest.
 
-    Returns the graph, with no initializers in it, and for each of :func:`.graph.graphs` its tensors.
+    Returns the graph, with no initializers in it, and for each of :func:`..graph.graphs` its tensors.
 
     Raises:
         FormatError: the bytes do not follow SPEC.md, section 4.
@@ -52,7 +52,7 @@ def decode_manifest(data: bytes | memoryview, limits: Limits) -> tuple[Graph, li
 
 
 def with_tensors(graph: Graph, tensors: Iterator[Mapping[str, Any]]) -> Graph:
-    """Give each of :func:`.graph.graphs` the next mapping of ``tensors`` as its initializers."""
+    """Give each of :func:`..graph.graphs` the next mapping of ``tensors`` as its initializers."""
     initializers = next(tensors)
 
     def fill(value: Attribute) -> Attribute:

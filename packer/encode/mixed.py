@@ -64,7 +64,7 @@ class Ranks:
 
 
 @dataclass(frozen=True, eq=False)
-class Choice:
+class MixedPlan:
     """How to code: the head, and how readily rows are named (0: not at all)."""
 
     head: MixedHead
@@ -124,7 +124,7 @@ def _low_bits(ranks: Ranks, nonzeros: int) -> int:
     return low_bits
 
 
-def choose(ranks: Ranks, dimensions: list[int]) -> Choice:
+def choose(ranks: Ranks, dimensions: list[int]) -> MixedPlan:
     """Try what the shape of the columns, ``dimensions``, suggests; each step keeps the smallest."""
     nonzeros = int(np.count_nonzero(ranks.values))
     kernel, width = prod(dimensions[1:]), dimensions[-1] if len(dimensions) > 1 else 1
@@ -134,7 +134,7 @@ def choose(ranks: Ranks, dimensions: list[int]) -> Choice:
     low_bits = _low_bits(ranks, nonzeros)
     shapes = [(kernel, width)] if kernel > 1 else [(1, 1), *_squares(ranks.values.shape[1])]
     heads = [MixedHead(KERNEL_ZEROS_FLAG if is_sparse and k > 1 else 0, k, w, low_bits, 1, 1) for k, w in shapes]
-    heads[1:] = [_smallest(ranks, [Choice(each, 0.0) for each in heads[1:]]).head] if len(heads) > 1 else []
+    heads[1:] = [_smallest(ranks, [MixedPlan(each, 0.0) for each in heads[1:]]).head] if len(heads) > 1 else []
     tries = [choice for head in heads for choice in _scans(head, ranks.values.shape[1])]
     choice = _smallest(ranks, tries)
     more = replace(choice, head=replace(choice.head, mixed_steps=MAX_STEPS))
@@ -145,11 +145,11 @@ def choose(ranks: Ranks, dimensions: list[int]) -> Choice:
     return replace(choice, head=replace(choice.head, block_majors=-(-majors // blocks)))
 
 
-def _scans(head: MixedHead, columns: int) -> list[Choice]:
+def _scans(head: MixedHead, columns: int) -> list[MixedPlan]:
     """Both scans where the kernel allows them, rows named readily, reluctantly, or not."""
     flags = [head.flags | (COLUMNS_FLAG if columns % head.kernel == 0 and columns > head.kernel else 0), head.flags]
     return [
-        Choice(replace(head, flags=each | (REFERENCES_FLAG if trust else 0)), trust)
+        MixedPlan(replace(head, flags=each | (REFERENCES_FLAG if trust else 0)), trust)
         for each in sorted(set(flags))
         for trust in (*TRUSTS, 0.0)
     ]
@@ -160,14 +160,14 @@ def _squares(columns: int) -> list[tuple[int, int]]:
     return [(side * side, side) for side in range(2, 9) if columns % (side * side) == 0 and columns > side * side]
 
 
-def _smallest(ranks: Ranks, tries: list[Choice]) -> Choice:
+def _smallest(ranks: Ranks, tries: list[MixedPlan]) -> MixedPlan:
     if len(tries) == 1:
         return tries[0]
     sizes = [_trial(ranks, choice) * (1 + (choice.head.kernel == 1) / SINGLES_GAIN) for choice in tries]
     return tries[sizes.index(min(sizes))]
 
 
-def _trial(ranks: Ranks, choice: Choice) -> float:
+def _trial(ranks: Ranks, choice: MixedPlan) -> float:
     """Bytes per position of the first majors."""
     majors, minors = choice.head.matrix(*ranks.values.shape)
     count = min(majors, max(TRIAL_POSITIONS // minors, 8))
@@ -184,7 +184,7 @@ def scanned(values: np.ndarray, head: MixedHead, last: int, first: int = 0) -> n
     return np.ascontiguousarray(part.transpose(1, 0, 2)).reshape(-1, rows * kernel)
 
 
-def encode_blocks(ranks: Ranks, choice: Choice) -> list[bytes]:
+def encode_blocks(ranks: Ranks, choice: MixedPlan) -> list[bytes]:
     """The data of every block."""
     majors, _ = choice.head.matrix(*ranks.values.shape)
     blocks, first = [], 0
@@ -194,7 +194,7 @@ def encode_blocks(ranks: Ranks, choice: Choice) -> list[bytes]:
     return blocks
 
 
-def encode_block(values: np.ndarray, ranks: Ranks, choice: Choice) -> bytes:
+def encode_block(values: np.ndarray, ranks: Ranks, choice: MixedPlan) -> bytes:
     """The data of one block; ``values`` (majors, minors) are its signed ranks."""
     head = choice.head
     rows, columns = values.shape

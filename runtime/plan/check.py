@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from operator import index
+from typing import TypeAlias
 
 import numpy as np
 
 from ...format_spec.errors import InputError
 from ...format_spec.graph import Value, signatures
 
-Shapes = tuple[tuple[int, ...], ...]
-NamedArrays = Mapping[str, np.ndarray]
+Shapes: TypeAlias = tuple[tuple[int, ...], ...]
+"""Of all inputs, in their order."""
+
+NamedArrays: TypeAlias = Mapping[str, np.ndarray]
 
 _dtype = cache(np.dtype)
 """An element type by its name, which numpy looks up for longer than everything else that is checked."""

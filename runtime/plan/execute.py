@@ -15,7 +15,7 @@ from ..orders.workers import Workers
 from .check import described
 from .plan import Plan, Slot
 from .repeat import Outside, Repeat, make_repeat
-from .section import Placed, Section, parts_of
+from .section import PlacedStep, Section, parts_of
 
 
 class Execution:
@@ -40,7 +40,7 @@ class Execution:
         self._make_views()
         late = {index for index, value in enumerate(self._values) if value is None}
         scratch = [self._arena[s.scratch : s.scratch + s.kernel.scratch] for s in plan.steps]
-        self._parts = tuple(parts_of([*map(Placed, count(), plan.steps, scratch)], late))
+        self._parts = tuple(parts_of([*map(PlacedStep, count(), plan.steps, scratch)], late))
         self.repeat: Repeat | None = None
         self._has_run = False
 

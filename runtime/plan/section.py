@@ -19,7 +19,7 @@ Values: TypeAlias = "list[np.ndarray | None]"
 
 
 @dataclass(frozen=True, eq=False)
-class Placed:
+class PlacedStep:
     """Step ``number`` of a plan, with its scratch memory."""
 
     number: int
@@ -51,7 +51,7 @@ class Section:
     [(number, bytes into the array)]).
     """
 
-    def __init__(self, steps: Sequence[Placed], late: set[int]) -> None:
+    def __init__(self, steps: Sequence[PlacedStep], late: set[int]) -> None:
         self._steps = tuple(steps)
         self._late = late.intersection(i for placed in steps for i in (*placed.step.inputs, *placed.step.outputs))
         self.orders = np.zeros((0, ORDER), np.int64)
@@ -89,7 +89,7 @@ def _places_of(array: np.ndarray, orders: np.ndarray) -> list[tuple[int, int]]:
     return [(r * ORDER + X + c, int(addresses[r, c]) - begin) for r, c in zip(rows.tolist(), columns.tolist(), strict=True)]
 
 
-def parts_of(steps: Sequence[Placed], late: set[int]) -> Iterator[Placed | Section]:
+def parts_of(steps: Sequence[PlacedStep], late: set[int]) -> Iterator[PlacedStep | Section]:
     """Steps in their order, as many as possible in sections."""
     for in_section, some in groupby(steps, lambda placed: placed.step.kernel.orders is not None):
         if in_section:
@@ -98,7 +98,7 @@ def parts_of(steps: Sequence[Placed], late: set[int]) -> Iterator[Placed | Secti
             yield from some
 
 
-def _orders_of(placed: Placed, values: Values) -> np.ndarray:
+def _orders_of(placed: PlacedStep, values: Values) -> np.ndarray:
     return present(placed.step.kernel.orders)(*placed.arrays(values), placed.scratch)
 
 

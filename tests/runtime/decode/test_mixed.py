@@ -33,7 +33,7 @@ from tersor.format_spec.mixing import (
 )
 from tersor.format_spec.records import TensorRecord
 from tersor.format_spec.tensors import SharedTensor
-from tersor.packer.encode.mixed import Choice, Ranks, encode_blocks
+from tersor.packer.encode.mixed import MixedPlan, Ranks, encode_blocks
 from tersor.runtime.decode import decode
 from tersor.runtime.decode.jitted.mixed_vectors import RATE_SCALE, RATE_START, RATE_STEP
 
@@ -70,7 +70,7 @@ def same(one: object, other: object) -> bool:
 def check(tensor: SharedTensor, head: MixedHead, trust: float = 0.0) -> bytes:
     """Encode both ways and decode both ways; the payload."""
     ranks, codebook, positives = signed_ranks(tensor)
-    blocks = encode_blocks(Ranks(np.ascontiguousarray(ranks, np.int32), codebook, positives), Choice(head, trust))
+    blocks = encode_blocks(Ranks(np.ascontiguousarray(ranks, np.int32), codebook, positives), MixedPlan(head, trust))
     decoded = None
     if not head.flags & REFERENCES_FLAG:
         payload = Mixed.encode(tensor, head=head)

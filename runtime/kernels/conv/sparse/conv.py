@@ -114,7 +114,7 @@ class SparseConv(Ordered):
 
     @made_once
     def _geometry(self) -> np.ndarray:
-        """In the order of :mod:`.pack` and :mod:`.convolve`."""
+        """In the order of :mod:`..pack` and :mod:`.convolve`."""
         tiling, shape = self.tiling, self.shape
         if tiling.shifts > 1:  # a copy serves as many columns of the kernel
             shape = replace(shape, kernel=(shape.kernel[0], tiling.copies), dilations=(shape.dilations[0], tiling.shifts))
