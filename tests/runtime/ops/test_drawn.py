@@ -74,6 +74,17 @@ def test_slices(line: Any, start: int, end: int, step: int) -> None:
 
 
 @few
+@given(SHAPES, SEEDS, st.data())
+def test_slices_at_coordinates(shape: Any, seed: int, data: st.DataObject) -> None:
+    batch = data.draw(st.integers(0, len(shape) - 1))
+    depth = data.draw(st.integers(1, len(shape) - batch))
+    places = (*shape[:batch], *data.draw(st.lists(st.integers(1, 3), min_size=not batch, max_size=2)))
+    rng = np.random.default_rng(seed)
+    coordinates = np.stack([rng.integers(-n, n, places) for n in shape[batch : batch + depth]], -1)
+    check("GatherND", [floats(seed, *shape), coordinates], batch_dims=batch)
+
+
+@few
 @given(lines(), FLAGS, st.integers(0, 4))
 def test_largest_and_smallest(line: Any, largest: int, k: int) -> None:
     x, axis = line
@@ -114,8 +125,8 @@ def test_suppressed_boxes(batch: int, boxes: int, classes: int, seed: int, centr
     st.sampled_from([1.0, 0.7]),
 )
 def test_regions_of_interest(size: Any, bins: Any, seed: int, mode: str, samples: int, scale: float) -> None:
-    corners = np.random.default_rng(seed).uniform(-3, 8, (3, 2))
-    regions = np.concatenate([corners, corners + np.random.default_rng(seed + 1).uniform(0, 8, (3, 2))], 1)
+    corners = small(seed, 3, 2, high=9) / 2
+    regions = np.concatenate([corners, corners + small(seed + 1, 3, 2, low=0, high=9) / 2], 1)
     attributes = {"output_height": bins[0], "output_width": bins[1], "sampling_ratio": samples, "spatial_scale": scale}
     inputs = [floats(seed, 2, 2, *size), regions.astype(np.float32), ints(0, 1, 1)]
     check("RoiAlign", inputs, opset=16, coordinate_transformation_mode=mode, **attributes)
