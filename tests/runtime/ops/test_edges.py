@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tersor.format_spec.errors import PlanError
 from tersor.runtime.ops import operators
 
 from .single import check, floats
@@ -72,6 +73,31 @@ def test_a_mean_of_nothing_is_not_a_number_and_warns_of_nothing() -> None:
     (found,) = operators()["ReduceMean"](np.zeros((0, 3), np.float32), np.array([0]))
     assert found.shape == (1, 3)
     assert np.isnan(found).all()
+
+
+def test_sums_along_any_axis_keep_the_digits_of_small_summands() -> None:
+    x = np.full((1 << 18, 2), 0.1, np.float32)
+    np.testing.assert_allclose(operators()["ReduceSum"](x, np.array([0]))[0], [[26214.4, 26214.4]], rtol=1e-7)
+
+
+def test_a_region_that_is_scaled_gives_as_many_elements_as_it_has_times_the_scale() -> None:
+    """By ONNX's documentation; ONNX Runtime scales the whole axis."""
+    region, scale = np.array([0.25, 0.75], np.float32), np.array([2], np.float32)
+    (found,) = operators()["Resize"](floats(0, 8), region, scale, coordinate_transformation_mode="tf_crop_and_resize")
+    assert found.shape == (8,)
+
+
+@pytest.mark.parametrize("start", [-1, 2])
+def test_what_is_written_into_a_cache_has_to_fit(start: int) -> None:
+    past, update = floats(0, 1, 1, 3, 2), floats(1, 1, 1, 2, 2)
+    assert np.array_equal(operators()["TensorScatter"](past, update, np.array([1]))[0][0, 0, 1:], update[0, 0])
+    with pytest.raises(PlanError, match="a cache of 3"):
+        operators()["TensorScatter"](past, update, np.array([start]))
+
+
+def test_a_window_of_one_point_is_finite() -> None:
+    """ONNX Runtime divides by zero where it is not periodic."""
+    assert operators()["BlackmanWindow"](np.array(1), periodic=0)[0] == pytest.approx(0, abs=1e-6)
 
 
 def test_a_scalar_has_no_coordinates() -> None:

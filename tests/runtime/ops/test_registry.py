@@ -128,6 +128,8 @@ def test_unknown_operators_attributes_and_values_are_refused() -> None:
         (node("Relu", slope=1.0), "'slope' is not supported"),
         (node("LpNormalization", p=3), "p=3 is not supported"),
         (node("Cast", to=16), "to=16 is not supported"),
+        (node("QuantizeLinear", output_dtype=1), "output_dtype=1 is not supported"),
+        (node("DequantizeLinear", output_dtype=3), "output_dtype=3 is not supported"),
     ]:
         with pytest.raises(UnsupportedOperator, match=f"'the_node': .*{message}"):
             find_operator(bad)

@@ -69,6 +69,7 @@ CASES: dict[str, tuple[str, tuple[int, ...], list[np.ndarray | None], dict[str, 
     "overlapping frames": ("STFT", (1, 4000, 1), [ints(1).reshape(()), None, ints(2000).reshape(())], {}),
     "a padded image of columns": ("Col2Im", (1, 1, 9), [ints(2, 2), ints(1, 1)], {"pads": (HUGE,) * 4, "strides": (HUGE,) * 2}),
     "a padded centre": ("CenterCropPad", (4,), [ints(HUGE)], {}),
+    "mel filters": ("MelWeightMatrix", (), [ints(HUGE).reshape(()), ints(8).reshape(()), *floats(0, 4)], {}),
     "a grid": ("AffineGrid", (1, 2, 3), [ints(1, 1, 4096, 4096)], {}),
     "an outer product": ("Einsum", (4096,), [ones(4096)], {"equation": "i,j->ij"}),
 }  # fmt: skip
@@ -98,3 +99,12 @@ def test_an_empty_axis_hides_no_other() -> None:
         check_room((0, 1000))
         with pytest.raises(LimitError):
             check_room((0, HUGE))
+
+
+def test_the_last_byte_counts_and_the_block_s_limits_end_with_it() -> None:
+    with room_within(Limits(activation_bytes=80)):
+        check_room((10,))
+        check_room((1, 80), 1)
+        with pytest.raises(LimitError):
+            check_room((81,), 1)
+    check_room((FEW,))

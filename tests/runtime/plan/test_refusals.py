@@ -117,10 +117,13 @@ def test_a_value_that_an_operator_does_not_make(last: str) -> None:
     ("op_type", "rest", "attributes", "message"),
     [
         ("Add", [], {}, "input 1 of Add is missing"),
+        ("Add", [None], {}, "input 1 of Add is missing"),
+        ("Constant", [], {}, "Constant takes 0 inputs, not 1"),
         ("Conv", [None, np.ones(3, np.float32)], {}, "input 1 of Conv is missing"),
         ("Sqrt", [ones(3), ones(3)], {}, "Sqrt takes 1 inputs, not 3"),
         ("Clip", [ones(2)], {}, "cannot run: operands could not be broadcast"),
         ("GRU", [ones(1, 15, 3), ones(1, 15, 5)], {"hidden_size": 5, "activations": (1.0, 2.0)}, "cannot run"),
+        ("RotaryEmbedding", [ones(1, 1, 1), ones(1, 1, 1)], {}, "an input of rank 3 needs num_heads"),
         ("GRU", [ones(1, 15, 3), ones(1, 15, 5)], {"activations": ("Step", "Tanh")}, "activation 'Step' is not one of"),
         ("Pad", [ints(1)], {}, "1 padded axes need 2 numbers, not 1"),
         ("QuantizeLinear", [ones(2)], {"axis": 0}, r"shape \(2,\) does not fit axis 0"),
@@ -139,7 +142,7 @@ def test_a_value_that_an_operator_does_not_make(last: str) -> None:
 )
 def test_inputs_and_attributes_that_do_not_fit(op_type: str, rest: Any, attributes: dict[str, Any], message: str) -> None:
     with pytest.raises(PlanError, match=f"{LABEL}.*{message}"):
-        run(op_type, (1, 1, 3) if op_type == "GRU" else (3,), rest, Limits(), **attributes)
+        run(op_type, (1, 1, 3) if op_type in ("GRU", "RotaryEmbedding") else (3,), rest, Limits(), **attributes)
 
 
 @pytest.mark.parametrize(

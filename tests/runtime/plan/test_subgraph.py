@@ -141,6 +141,10 @@ def test_what_a_loop_hands_on_unchanged_is_the_callers_in_the_end(start, tmp_pat
     assert all(np.array_equal(first[name], array) for name, array in before.items())
 
 
+def test_a_loop_without_a_limit_stops_at_its_condition(tmp_path):
+    check(LOOP.replace("int64 n, ", "").replace("Loop(n,", "Loop(,"), tmp_path, {"x": np.array([1, 2, 3], np.float32)})
+
+
 def test_a_carried_value_may_change_its_shape(tmp_path):
     check(GROWING, tmp_path, *({"n": np.array(n, np.int64)} for n in (0, 1, 5)))
 
@@ -227,6 +231,26 @@ def test_what_follows_a_subgraph_of_known_types_runs_on_kernels(tmp_path: Any) -
         assert [row.kernel == "subgraph" for row in rows] == [True, False]
         assert "reference" not in rows[1].kernel
         assert rows[0].output == f"float32 {n}x4"
+
+
+def test_a_branch_that_a_constant_chooses_gives_its_type(tmp_path: Any) -> None:
+    for chosen, size in ((1, 2), (0, 3)):
+        body = f"""g (float[2] x, float[3] z) => (float[a] y) <bool c = {{{chosen}}}> {{
+            y = If(c) <
+              then_branch = a () => (float[a] p) {{ p = Neg(x) }},
+              else_branch = b () => (float[a] q) {{ q = Abs(z) }}
+            >
+        }}"""
+        packed = check(body, tmp_path, {"x": np.ones(2, np.float32), "z": np.full(3, -2, np.float32)})
+        plan = packed.plan()
+        assert plan.slots[plan.outputs["y"]].shape == (size,)
+
+
+def test_a_condition_of_two_values_is_refused() -> None:
+    graph = choose(branch(output="x"), branch(output="x"))
+    inputs = (Value("c", TensorType("bool", (2,))), graph.inputs[1])
+    with Model(replace(graph, inputs=inputs), threads=1) as built, pytest.raises(PlanError, match="must be one value"):
+        built.run({"c": np.array([True, False]), "x": np.zeros(2, np.float32)})
 
 
 def test_carried_values_and_scans_have_types_before_the_run(tmp_path: Any) -> None:
