@@ -80,11 +80,10 @@ class Operator:
     def check_inputs(self, node: Node) -> None:
         """Raise :class:`PlanError` unless ``node`` has the inputs that the operator needs, and no more than it takes."""
         least, most = self.arity
-        given = len(node.inputs) - next((k for k, name in enumerate(reversed(node.inputs)) if name), len(node.inputs))
-        if given > most:
-            raise PlanError(f"node {node.label!r}: {self.op_type} takes {most} inputs, not {given}")
+        if len(node.inputs) > most:
+            raise PlanError(f"node {node.label!r}: {self.op_type} takes {most} inputs, not {len(node.inputs)}")
         for index in range(least):
-            if index >= given or not node.inputs[index]:
+            if index >= len(node.inputs) or not node.inputs[index]:
                 raise PlanError(f"node {node.label!r}: input {index} of {self.op_type} is missing")
 
     def __call__(self, *inputs: np.ndarray | None, **attributes: Any) -> tuple[np.ndarray, ...]:

@@ -121,6 +121,7 @@ def test_a_value_that_an_operator_does_not_make(last: str) -> None:
         ("Constant", [], {}, "Constant takes 0 inputs, not 1"),
         ("Conv", [None, np.ones(3, np.float32)], {}, "input 1 of Conv is missing"),
         ("Sqrt", [ones(3), ones(3)], {}, "Sqrt takes 1 inputs, not 3"),
+        ("Sqrt", [None, None], {}, "Sqrt takes 1 inputs, not 3"),
         ("Clip", [ones(2)], {}, "cannot run: operands could not be broadcast"),
         ("GRU", [ones(1, 15, 3), ones(1, 15, 5)], {"hidden_size": 5, "activations": (1.0, 2.0)}, "cannot run"),
         ("RotaryEmbedding", [ones(1, 1, 1), ones(1, 1, 1)], {}, "an input of rank 3 needs num_heads"),
