@@ -90,6 +90,18 @@ def given(types: Types, index: int) -> Shaped:
     return found
 
 
+def required(values: Values, index: int) -> np.ndarray:
+    """The value of a required input that decides the output's shape.
+
+    Raises:
+        PlanError: it is absent.
+    """
+    found = constant(values, index)
+    if found is None:
+        raise PlanError(f"input {index} is required")
+    return found
+
+
 def constant(values: Values, index: int) -> np.ndarray | None:
     """The value of an optional constant input, ``None`` when it is absent."""
     return values[index] if index < len(values) else None

@@ -8,7 +8,7 @@ import numpy as np
 
 from ...format_spec.errors import PlanError
 from ._registry import Shaped, operator
-from ._shapes import Types, Values, infers
+from ._shapes import Types, Values, infers, required
 
 
 @operator("Constant")
@@ -34,10 +34,7 @@ _ZERO = np.zeros(1, np.float32)
 
 
 def _filled(types: Types, values: Values, *, value: np.ndarray) -> Shaped:
-    shape = values[0]
-    if shape is None:
-        raise PlanError("input 0 is required")
-    return value.dtype, tuple(int(d) for d in shape)
+    return value.dtype, tuple(int(d) for d in required(values, 0))
 
 
 @operator("ConstantOfShape", infer=infers(_filled), shape_inputs=(0,))

@@ -25,6 +25,6 @@ def dropout(
     Raises:
         PlanError: ``training_mode`` is set and ``ratio`` is not 0.
     """
-    if training_mode is not None and bool(training_mode) and (ratio is None or float(ratio) != 0):
+    if training_mode and (ratio is None or float(ratio) != 0):
         raise PlanError("Dropout in training mode is not supported")
     return data, np.broadcast_to(np.True_, data.shape)

@@ -8,7 +8,7 @@ import numpy as np
 
 from ...format_spec.errors import PlanError
 from ._registry import Shaped, operator
-from ._shapes import Types, Values, broadcast, by_view, given, infers
+from ._shapes import Types, Values, broadcast, by_view, given, infers, required
 
 
 @operator("Expand", infer=by_view, shape_inputs=(1,))
@@ -19,8 +19,8 @@ def expand(data: np.ndarray, shape: np.ndarray) -> np.ndarray:
 
 def _tiled(types: Types, values: Values, **_: Any) -> Shaped:
     dtype, shape = given(types, 0)
-    repeats = values[1]
-    if repeats is None or len(repeats) != len(shape):
+    repeats = required(values, 1)
+    if len(repeats) != len(shape):
         raise PlanError(f"one repeat an axis is needed for an input of shape {shape}")
     return dtype, tuple(n * int(r) for n, r in zip(shape, repeats, strict=True))
 

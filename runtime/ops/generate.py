@@ -6,10 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from ...format_spec.errors import PlanError
 from ._dtypes import DTYPES, onnx_dtype
 from ._registry import Shaped, operator
-from ._shapes import Types, Values, constant, given, infers, like_input, positive_axis
+from ._shapes import Types, Values, given, infers, like_input, positive_axis, required
 
 
 def _count(start: np.ndarray, limit: np.ndarray, delta: np.ndarray) -> int:
@@ -17,9 +16,7 @@ def _count(start: np.ndarray, limit: np.ndarray, delta: np.ndarray) -> int:
 
 
 def _range_types(types: Types, values: Values) -> Shaped:
-    start, limit, delta = (constant(values, i) for i in range(3))
-    if start is None or limit is None or delta is None:
-        raise PlanError("start, limit and delta are required")
+    start, limit, delta = (required(values, i) for i in range(3))
     return start.dtype, (_count(start, limit, delta),)
 
 
@@ -41,11 +38,9 @@ def eye_like(X: np.ndarray, *, dtype: int | None = None, k: int = 0) -> np.ndarr
 
 
 def _one_hot_types(types: Types, values: Values, *, axis: int) -> Shaped:
-    shape, depth = given(types, 0)[1], constant(values, 1)
-    if depth is None:
-        raise PlanError("input 1 is required")
+    shape = given(types, 0)[1]
     along = positive_axis(axis, len(shape) + 1)
-    return given(types, 2)[0], (*shape[:along], int(depth.reshape(())), *shape[along:])
+    return given(types, 2)[0], (*shape[:along], int(required(values, 1).reshape(())), *shape[along:])
 
 
 @operator("OneHot", infer=infers(_one_hot_types), shape_inputs=(1,))

@@ -9,7 +9,7 @@ import numpy as np
 from ...format_spec.errors import PlanError
 from ._padding import pad_axes
 from ._registry import Shaped, lowering, operator
-from ._shapes import Shape, Types, Values, constant, given, infers, positive_axes
+from ._shapes import Types, Values, constant, given, infers, positive_axes, required
 
 if TYPE_CHECKING:
     from ..kernels.site import Kernel, Site
@@ -28,25 +28,29 @@ def _widths(rank: int, pads: np.ndarray, axes: np.ndarray | None) -> list[tuple[
     return widths
 
 
-def _parts(size: int, before: int, after: int) -> tuple[slice, tuple[int, int]]:
-    """What stays of an axis, and (before, after) of what is added to it: whoever crops more than there is takes from that."""
-    begin, end = max(0, -before), size - max(0, -after)
-    added = max(0, before) + min(0, end), max(0, after) - max(0, begin - size)
+def _padded(size: int, before: int, after: int) -> int:
+    """The new size of an axis.
+
+    Raises:
+        PlanError: more is cropped than there is.
+    """
     if size + before + after < 0:
         raise PlanError(f"the pads {before} and {after} crop more than an axis of {size} has")
+    return size + before + after
+
+
+def _parts(size: int, before: int, after: int) -> tuple[slice, tuple[int, int]]:
+    """What stays of an axis, and (before, after) of what is added to it: whoever crops more than there is takes from that."""
+    _padded(size, before, after)
+    begin, end = max(0, -before), size - max(0, -after)
+    added = max(0, before) + min(0, end), max(0, after) - max(0, begin - size)
     return slice(min(begin, size), max(end, 0)), added
 
 
 def _types(types: Types, values: Values, **_: Any) -> Shaped:
     dtype, shape = given(types, 0)
-    pads = constant(values, 1)
-    if pads is None:
-        raise PlanError("input 1 is required")
-    widths = _widths(len(shape), pads, constant(values, 3))
-    padded: Shape = tuple(n + before + after for n, (before, after) in zip(shape, widths, strict=True))
-    if min(padded, default=0) < 0:
-        raise PlanError(f"the pads {pads.tolist()} crop more than the input of shape {shape} has")
-    return dtype, padded
+    widths = _widths(len(shape), required(values, 1), constant(values, 3))
+    return dtype, tuple(_padded(size, *width) for size, width in zip(shape, widths, strict=True))
 
 
 @operator("Pad", infer=infers(_types), shape_inputs=(1, 3), allowed={"mode": MODES})

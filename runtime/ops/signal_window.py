@@ -7,11 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from ...format_spec.errors import PlanError
 from ._dtypes import DTYPES, onnx_dtype
 from ._registry import Shaped, operator
 from ._room import check_room
-from ._shapes import Types, Values, constant, infers
+from ._shapes import Types, Values, infers, required
 
 
 def _cosines(size: np.ndarray, coefficients: Sequence[float], periodic: int, output_datatype: int) -> np.ndarray:
@@ -22,10 +21,7 @@ def _cosines(size: np.ndarray, coefficients: Sequence[float], periodic: int, out
 
 
 def _window_types(types: Types, values: Values, *, output_datatype: int, **_: Any) -> Shaped:
-    size = constant(values, 0)
-    if size is None:
-        raise PlanError("input 0 is required")
-    return onnx_dtype(output_datatype), (int(size.reshape(())),)
+    return onnx_dtype(output_datatype), (int(required(values, 0).reshape(())),)
 
 
 @operator("HannWindow", infer=infers(_window_types), shape_inputs=(0,), allowed={"output_datatype": DTYPES})
@@ -65,7 +61,7 @@ def mel_weight_matrix(
     check_room((int(np.abs(edges).max()),))
     matrix = np.zeros((length // 2 + 1, bins))
     for column, (left, centre, right) in enumerate(zip(edges, edges[1:], edges[2:], strict=False)):
-        matrix[left:centre, column] = np.arange(centre - left) / max(1, centre - left)
+        matrix[left:centre, column] = np.arange(centre - left) / (centre - left)
         matrix[centre, column] = 1
-        matrix[centre:right, column] = np.arange(right - centre, 0, -1) / max(1, right - centre)
+        matrix[centre:right, column] = np.arange(right - centre, 0, -1) / (right - centre)
     return matrix.astype(onnx_dtype(output_datatype))

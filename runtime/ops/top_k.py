@@ -8,15 +8,13 @@ import numpy as np
 
 from ...format_spec.errors import PlanError
 from ._registry import Shaped, operator
-from ._shapes import Types, Values, constant, given, infers, positive_axis
+from ._shapes import Types, Values, given, infers, positive_axis, required
 
 
 def _types(types: Types, values: Values, *, axis: int, **_: Any) -> list[Shaped]:
     dtype, shape = given(types, 0)
-    k, along = constant(values, 1), positive_axis(axis, len(shape))
-    if k is None:
-        raise PlanError("input 1 is required")
-    found = (*shape[:along], int(k.reshape(())), *shape[along + 1 :])
+    along = positive_axis(axis, len(shape))
+    found = (*shape[:along], int(required(values, 1).reshape(())), *shape[along + 1 :])
     return [(dtype, found), (np.dtype(np.int64), found)]
 
 

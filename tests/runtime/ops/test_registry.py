@@ -70,6 +70,7 @@ def infer(op_type: str, *shapes: tuple[int, ...] | None, values: Any = None, **a
         ("Attention", [(1, 2, 6)] * 3, {"q_num_heads": 0, "kv_num_heads": 2}, "do not divide into 0 heads"),
         ("QLinearConv", [(1, 3, 8), (), (), (4, 3, 3), (), (), (), (), (3,)], {}, r"the bias must have shape \(4,\)"),
         ("Reshape", [(2, 3), (1,)], {}, "input 1, which is not constant"),
+        ("Pad", [(2, 3)], {}, "input 1 is required"),
         ("Conv", [(1, 3, 8), (4, 3, 3), (3,)], {}, r"the bias must have shape \(4,\), not \(3,\)"),
         ("ConvTranspose", [(1, 3, 8), (3, 2, 3), (2,)], {"group": 3}, r"the bias must have shape \(6,\)"),
         ("BatchNormalization", [(1, 3, 8), (3,), (3,), (2,), (3,)], {}, r"mean must have shape \(3,\)"),

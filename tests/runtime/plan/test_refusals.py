@@ -126,6 +126,7 @@ def test_a_value_that_an_operator_does_not_make(last: str) -> None:
         ("GRU", [ones(1, 15, 3), ones(1, 15, 5)], {"hidden_size": 5, "activations": (1.0, 2.0)}, "cannot run"),
         ("RotaryEmbedding", [ones(1, 1, 1), ones(1, 1, 1)], {}, "an input of rank 3 needs num_heads"),
         ("GRU", [ones(1, 15, 3), ones(1, 15, 5)], {"activations": ("Step", "Tanh")}, "activation 'Step' is not one of"),
+        ("Pad", [ints(-2, -2)], {}, "the pads -2 and -2 crop more than an axis of 3 has"),
         ("Pad", [ints(1)], {}, "1 padded axes need 2 numbers, not 1"),
         ("QuantizeLinear", [ones(2)], {"axis": 0}, r"shape \(2,\) does not fit axis 0"),
         ("Reshape", [ints(3, 0)], {}, "copies an axis that the input"),
