@@ -84,8 +84,6 @@ def expected_weights(module: nn.Module) -> Tensor:
 def close_gates(module: nn.Module) -> None:
     """Turn gates into masks: weights times their deterministic gates, zeros pruned."""
     for slot, gates in wrapped_tensors(module, HardConcrete):
-        training = gates.training
         gates.eval()
         slot.unwrap()
-        gates.train(training)
         slot.wrap(Mask(slot.tensor.detach() != 0))

@@ -47,6 +47,11 @@ def test_penalty_closes_gates_and_the_network_learns(network: nn.Sequential, dat
     assert (network(data[0]).argmax(1) == data[1]).float().mean() > 0.9
 
 
+@pytest.mark.parametrize("initial", [0.1, 0.5, 0.9])
+def test_the_initial_share_of_gates_is_more_open_than_shut(initial: float) -> None:
+    assert torch.sigmoid(HardConcrete((3,), initial=initial).log_alpha).tolist() == pytest.approx([initial] * 3)
+
+
 def test_initial_share_is_checked() -> None:
     with pytest.raises(RecipeError, match="between 0 and 1"):
         HardConcrete((3,), initial=1.0)

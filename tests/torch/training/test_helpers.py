@@ -83,7 +83,7 @@ def test_a_schedule_of_one_step_is_a_step() -> None:
 def test_schedules() -> None:
     assert [linear(1, 0, 10, 20)(step) for step in (0, 10, 15, 20, 99)] == [1, 1, 0.5, 0, 0]
     assert [cubic(1, 0.2, 0, 10)(step) for step in (0, 5, 10)] == pytest.approx([1, 0.3, 0.2])
-    assert [geometric(1000, 10, 0, 4)(step) for step in (0, 4, 9)] == pytest.approx([1000, 10, 10])
+    assert [geometric(1000, 10, 2, 6)(step) for step in (0, 4, 6, 9)] == pytest.approx([1000, 10 * 100 ** (1 / 8), 10, 10])
 
 
 def test_distillation_mixes_cross_entropy_and_softened_agreement() -> None:

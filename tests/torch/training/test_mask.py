@@ -78,6 +78,21 @@ def test_iterative_pruning_follows_the_schedule_and_learns(network: nn.Sequentia
     assert (network(data[0]).argmax(1) == data[1]).float().mean() > 0.9
 
 
+def test_a_pruner_prunes_at_its_first_step_and_keeps_masks_that_are_there(network: nn.Sequential) -> None:
+    wrap_masks(network, ["fc1.weight"], splicing=True)
+    pruner = Pruner(network, {"fc*.weight": lambda step: 0.5 - 0.1 * step}, every=2)
+    found = []
+    for _ in range(4):
+        pruner.step()
+        found.append(densities(network)["fc1.weight"])
+    assert found == pytest.approx([0.5, 0.5, 0.3, 0.3], abs=0.01)
+    mask = slots(network, ["fc1.weight"])[0].find(Mask)
+    assert mask is not None
+    assert mask.splicing
+    Pruner(network, {"conv2.weight": 0.5}, every=1).step()
+    assert densities(network)["conv2.weight"] == pytest.approx(0.5, abs=0.02)
+
+
 def test_surgery_prunes_and_splices_by_its_two_thresholds(network: nn.Sequential) -> None:
     weights = weight(network, "fc1.weight").clone()
     surgery = Surgery(network, 0.5, ["fc1.weight"])
@@ -99,14 +114,18 @@ def test_surgery_learns_sparse(network: nn.Sequential, data: tuple[Tensor, Tenso
     surgery = Surgery(network, 0.3, ["fc*.weight", "conv2.weight"])
     train(network, data, 80, surgery)
     surgery.finish()
+    before = [slot.original[slot.tensor == 0].clone() for slot in surgery.slots]
     train(network, data, 10)
+    assert all(torch.equal(s.original[s.tensor == 0], pruned) for s, pruned in zip(surgery.slots, before, strict=True))
     assert densities(network)["fc1.weight"] < 0.6
     assert (network(data[0]).argmax(1) == data[1]).float().mean() > 0.9
 
 
 def test_saved_training_goes_on_alike(network: nn.Sequential, data: tuple[Tensor, Tensor]) -> None:
     def start(module: nn.Module) -> tuple[Pruner, Surgery]:
-        return Pruner(module, {"conv*.weight": cubic(1.0, 0.2, 0, 20)}, every=3), Surgery(module, 0.2, ["fc1.weight"])
+        return Pruner(module, {"conv*.weight": cubic(1.0, 0.2, 0, 20)}, every=3), Surgery(
+            module, 0.2, ["fc1.weight"], decay=0.5
+        )
 
     fresh = copy.deepcopy(network)
     controls = start(network)

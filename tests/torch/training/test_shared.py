@@ -84,6 +84,43 @@ def test_counts_by_pattern(network: nn.Sequential) -> None:
         share(network, 0)
 
 
+@pytest.mark.parametrize("sign", [-1, 1])
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_values_of_weights_of_one_sign(sign: int, count: int) -> None:
+    layer = nn.Linear(8, 8)
+    layer.weight.data = sign * layer.weight.data.abs() - sign * 0.1
+    layer.weight.data[layer.weight.data * sign < 0] = 0
+    share(layer, count)
+    assert len(layer.weight.unique()) == count + 1
+    assert (layer.weight * sign >= 0).all()
+
+
+def test_a_tensor_of_zeros_is_shared() -> None:
+    layer = nn.Linear(3, 3)
+    nn.init.zeros_(layer.weight)
+    share(layer, 4)
+    assert not layer.weight.any()
+
+
+def test_a_single_value_is_the_mean() -> None:
+    layer = nn.Linear(8, 8)
+    mean = float(layer.weight.detach().double().mean())
+    share(layer, 1, half=False)
+    assert layer.weight.unique().tolist() == pytest.approx([mean])
+
+
+def test_the_prices_of_a_vector_are_alike() -> None:
+    prices = rates(torch.tensor([0, 1, 0, 2, 0]), 2)
+    assert (prices.nonzero == prices.nonzero[0]).all()
+    assert prices.values[0] == prices.values[1]
+
+
+def test_values_that_would_fit_half_precision_may_have_all_their_digits(network: nn.Sequential) -> None:
+    share(network, 4, ["fc1.weight"], half=False)
+    values = weight(network, "fc1.weight").unique()
+    assert not torch.equal(values, values.half().float())
+
+
 def test_the_last_pattern_counts(network: nn.Sequential) -> None:
     alone = copy.deepcopy(network)
     share(alone, 16, ["fc1.weight"])
