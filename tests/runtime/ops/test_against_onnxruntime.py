@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from tersor.format_spec.errors import PlanError
 from tersor.format_spec.graph import Node
 from tersor.runtime.ops import operators
+from tersor.runtime.ops._recurrent import ACTIVATIONS
 
 from .single import check, floats, onnx_runtime
 
@@ -198,6 +199,32 @@ def test_recurrent_activations_take_their_parameters_in_order(op_type: str) -> N
         floats(2, 1, gates * hidden, hidden),
     ]
     check(op_type, arrays, 2, **attributes)
+
+
+def test_recurrent_activations_have_the_defaults_of_their_operators() -> None:
+    """As ONNX says; ONNX Runtime's thresholds begin at 0."""
+    for name in ("LeakyRelu", "ThresholdedRelu", "HardSigmoid", "Elu"):
+        found = ACTIVATIONS[name.lower()]
+        defaults = {"alpha": found.alpha} | ({} if found.beta is None else {"beta": found.beta})
+        assert defaults == operators()[name].defaults
+
+
+@pytest.mark.parametrize("op_type", RECURRENT)
+def test_recurrent_layers_of_batches_first(op_type: str) -> None:
+    """ONNX Runtime has no such layout: it is the other one, turned over."""
+    (gates, biases, _), found = RECURRENT[op_type], operators()[op_type]
+    x, *weights = floats(0, 5, 3, 2), floats(1, 2, gates * 4, 2), floats(2, 2, gates * 4, 4), floats(3, 2, biases * 4)
+    states = [floats(seed, 2, 3, 4) for seed in range(4, 6 if op_type == "LSTM" else 5)]
+    attributes: dict[str, Any] = {"direction": "bidirectional", "hidden_size": 4}
+    Y, *lasts = found(x, *weights, None, *states, **attributes)
+    turned = [x.swapaxes(0, 1), *weights, None, *(state.swapaxes(0, 1) for state in states)]
+    results = found(*turned, **attributes, layout=1)
+    for result, expected in zip(results, [Y.transpose(2, 0, 1, 3), *(last.swapaxes(0, 1) for last in lasts)], strict=True):
+        np.testing.assert_array_equal(result, expected)
+    assert found.infer
+    types = [None if array is None else (array.dtype, array.shape) for array in turned]
+    node = Node(op_type, "n", (), (), {**attributes, "layout": 1})
+    assert found.infer(node, types, turned) == [(result.dtype, result.shape) for result in results]
 
 
 def test_coupled_lstm_gates_and_linear_before_reset() -> None:
