@@ -51,7 +51,7 @@ def test_scans_along_any_axis_in_either_direction(
     with Model(from_onnx(source), threads=1) as model:
         outputs = model.run(feed)
     for value, expected in zip(outputs.values(), session.run(list(outputs), feed), strict=True):
-        np.testing.assert_allclose(value, expected, rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(value, np.asarray(expected), rtol=1e-5, atol=1e-6)
 
 
 def test_scanned_inputs_of_different_lengths_are_refused() -> None:
