@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, TypeAlias
 
 import numpy as np
 import onnxruntime
@@ -14,6 +15,9 @@ from tersor.runtime.ops import operators
 QUIET = onnxruntime.SessionOptions()
 QUIET.log_severity_level = 4
 QUIET.intra_op_num_threads = QUIET.inter_op_num_threads = 1
+
+
+Tensors: TypeAlias = "Sequence[np.ndarray | None]"
 
 
 def onnx_runtime(
@@ -34,7 +38,7 @@ def onnx_runtime(
     return session.run(None, {f"x{i}": x for i, x in enumerate(inputs) if x is not None})
 
 
-def check(op_type: str, inputs: list[np.ndarray | None], outputs: int = 1, *, opset: int = 22, **attributes: Any) -> None:
+def check(op_type: str, inputs: Tensors, outputs: int = 1, *, opset: int = 22, **attributes: Any) -> None:
     """Assert that the reference, and its ``infer``, agree with ONNX Runtime."""
     found = operators()[op_type]
     results = found(*inputs, **attributes)[:outputs]
