@@ -16,13 +16,10 @@ QUIET = onnxruntime.SessionOptions()
 QUIET.log_severity_level = 4
 QUIET.intra_op_num_threads = QUIET.inter_op_num_threads = 1
 
-
 Tensors: TypeAlias = "Sequence[np.ndarray | None]"
 
 
-def onnx_runtime(
-    op_type: str, inputs: Sequence[np.ndarray | None], outputs: int = 1, *, opset: int = 22, **attributes: Any
-) -> Any:
+def onnx_runtime(op_type: str, inputs: Tensors, outputs: int = 1, *, opset: int = 22, **attributes: Any) -> Any:
     """What ONNX Runtime computes for one node."""
     names = ["" if x is None else f"x{i}" for i, x in enumerate(inputs)]
     values = [
