@@ -21,7 +21,7 @@ import numpy as np
 from numba import njit
 
 from tersor.runtime import decode as decoders
-from tersor.runtime.decode import _bits
+from tersor.runtime.decode.jitted import bits
 from tersor.runtime.jit.jitted import Jitted, jit
 
 from .guard import GuardedNumpy, guarded, guarded_copy
@@ -34,7 +34,7 @@ GOLDEN = Path(__file__).parents[1] / "golden"
 @njit
 def load(data: np.ndarray, at: int) -> int:
     """Eight bytes through a raw pointer."""
-    return _bits.load_big_endian(data, at)
+    return bits.load_big_endian(data, at)
 
 
 @jit
