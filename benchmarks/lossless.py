@@ -4,7 +4,7 @@
     python benchmarks/lossless.py net.onnx --density 0.1
 
 ``@`` gives the input's shape where the model leaves dimensions open (they are 1 otherwise). Inputs are seeded, standard normal.
-With ``--density`` the model is pruned first, as torch does it: of each tensor with two axes or more the largest weights stay, and
+With ``--density`` the model is pruned first, as torch does it: of tensors with two axes or more, the largest weights stay and
 others are multiplied by 0, which makes -0.0 of those below. xz and zstd compress the model's file, at their highest levels.
 The unpacked model passes ONNX's checker, and ONNX Runtime's answers to it are compared with those to the source.
 """
