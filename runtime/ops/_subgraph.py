@@ -10,7 +10,7 @@ import numpy as np
 
 from ...format_spec.errors import PlanError
 from ...format_spec.graph import Graph
-from ._registry import Shaped, find_operator
+from ._registry import Shaped
 from ._room import check_room
 from ._shapes import Types, Values
 
@@ -37,26 +37,21 @@ class Closure:
     infer: InferGraph
 
 
-def call(body: Graph | Closure, arguments: Sequence[np.ndarray]) -> list[np.ndarray]:
+def call(body: Closure, arguments: Sequence[np.ndarray]) -> list[np.ndarray]:
     """The outputs of ``body`` for a value of each of its inputs.
 
     Raises:
         PlanError: another number of values.
     """
-    taken = graph_of(body).inputs
+    taken = body.graph.inputs
     if len(arguments) != len(taken):
         raise PlanError(f"the subgraph takes {len(taken)} values, not {len(arguments)}")
-    return body.execute(arguments) if isinstance(body, Closure) else _evaluate(body, arguments)
+    return body.execute(arguments)
 
 
-def graph_of(body: Graph | Closure) -> Graph:
-    """The graph itself."""
-    return body.graph if isinstance(body, Closure) else body
-
-
-def split_captured(body: Graph | Closure, values: Sequence[T]) -> tuple[list[T], list[T]]:
+def split_captured(body: Closure, values: Sequence[T]) -> tuple[list[T], list[T]]:
     """``values`` (or types) without, and then only, those that ``body`` captures."""
-    own = len(values) - (body.captured if isinstance(body, Closure) else 0)
+    own = len(values) - body.captured
     return list(values[:own]), list(values[own:])
 
 
@@ -81,7 +76,7 @@ class Scanned:
         check_room((self._bytes,), 1)
 
 
-def stack_scanned(body: Graph | Closure, index: int, pieces: Sequence[np.ndarray], axis: int = 0) -> np.ndarray:
+def stack_scanned(body: Closure, index: int, pieces: Sequence[np.ndarray], axis: int = 0) -> np.ndarray:
     """The values that output ``index`` of ``body`` had in each step along a new axis; as declared when there was no step.
 
     An undeclared dimension counts as 0, as in ONNX Runtime.
@@ -90,7 +85,7 @@ def stack_scanned(body: Graph | Closure, index: int, pieces: Sequence[np.ndarray
         PlanError: the steps gave different shapes.
     """
     if not pieces:
-        declared = graph_of(body).outputs[index].type
+        declared = body.graph.outputs[index].type
         shape = [d if isinstance(d, int) else 0 for d in declared.shape or ()]
         return np.expand_dims(np.empty(shape, declared.dtype), axis).take([], axis)
     shapes = {piece.shape for piece in pieces}
@@ -99,34 +94,14 @@ def stack_scanned(body: Graph | Closure, index: int, pieces: Sequence[np.ndarray
     return np.stack(pieces, axis)
 
 
-def infer_outputs(body: Graph | Closure, types: Types, values: Values) -> list[Shaped | None]:
-    """The types of the outputs of ``body`` as far as those of its inputs, and the values known, decide them.
-
-    Raises:
-        PlanError: the body cannot run on such inputs.
-    """
-    return body.infer(types, values) if isinstance(body, Closure) else [None] * len(body.outputs)
-
-
-def infer_step(body: Graph | Closure, first: Types, carried: Types, rest: Types, values: Values) -> list[Shaped | None]:
+def infer_step(body: Closure, first: Types, carried: Types, rest: Types, values: Values) -> list[Shaped | None]:
     """The types of ``body``'s outputs in every step, when it is run again and again: of ``carried`` values, then of others.
 
     ``first`` and ``rest`` are the types of the inputs before and behind the carried ones; the last of ``rest`` have the known
     ``values``. All are ``None`` where a carried value changes its type, or may.
     """
     unknown: list[np.ndarray | None] = [None] * (len(first) + len(carried) + len(rest) - len(values))
-    results = infer_outputs(body, [*first, *carried, *rest], [*unknown, *values])
-    own = results[len(results) - len(graph_of(body).outputs) :]
+    results = body.infer([*first, *carried, *rest], [*unknown, *values])
+    own = results[len(results) - len(body.graph.outputs) :]
     start = 1 if first else 0
     return own if own[start : start + len(carried)] == list(carried) else [None] * len(own)
-
-
-def _evaluate(graph: Graph, arguments: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """Run every node of a graph that captures nothing by its reference."""
-    values: dict[str, np.ndarray | None] = {"": None}
-    values |= dict(zip((value.name for value in graph.inputs), arguments, strict=True))
-    values |= {name: tensor.dense() for name, tensor in graph.initializers.items()}
-    for node in graph.nodes:
-        results = find_operator(node)(*(values[name] for name in node.inputs), **node.attributes)
-        values |= {name: result for name, result in zip(node.outputs, results, strict=False) if name}
-    return [result for value in graph.outputs if (result := values[value.name]) is not None]

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from ...format_spec.graph import Graph, Node
+from ...format_spec.graph import Node
 from ._registry import Shaped, operator
 from ._shapes import Types, Values
-from ._subgraph import Closure, Scanned, call, graph_of, infer_step, split_captured, stack_scanned
+from ._subgraph import Closure, Scanned, call, infer_step, split_captured, stack_scanned
 
 
 def _types(node: Node, types: Types, values: Values) -> list[Shaped | None]:
@@ -24,7 +24,7 @@ def _types(node: Node, types: Types, values: Values) -> list[Shaped | None]:
 
 @operator("Loop", infer=_types)
 def loop(
-    M: np.ndarray | None = None, cond: np.ndarray | None = None, *values: np.ndarray, body: Graph | Closure
+    M: np.ndarray | None = None, cond: np.ndarray | None = None, *values: np.ndarray, body: Closure
 ) -> tuple[np.ndarray, ...]:
     """Run ``body`` (step, condition, carried values) -> (condition, carried values, scanned values).
 
@@ -43,5 +43,5 @@ def loop(
         carried = results[: len(carried)]
     return *carried, *(
         stack_scanned(body, index, [results[index - len(carried) - 1] for results in scanned.steps])
-        for index in range(len(carried) + 1, len(graph_of(body).outputs))
+        for index in range(len(carried) + 1, len(body.graph.outputs))
     )

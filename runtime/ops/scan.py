@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from ...format_spec.errors import PlanError
-from ...format_spec.graph import Graph, Node
+from ...format_spec.graph import Node
 from ._registry import Shaped, operator
 from ._shapes import Types, Values, given, positive_axis
-from ._subgraph import Closure, Scanned, call, graph_of, infer_step, split_captured, stack_scanned
+from ._subgraph import Closure, Scanned, call, infer_step, split_captured, stack_scanned
 
 
 def _types(node: Node, types: Types, values: Values) -> list[Shaped | None]:
@@ -43,7 +43,7 @@ def _stacked(shaped: Shaped | None, length: int, axis: int) -> Shaped | None:
 @operator("Scan", infer=_types)
 def scan(
     *values: np.ndarray,
-    body: Graph | Closure,
+    body: Closure,
     num_scan_inputs: int,
     scan_input_axes: Sequence[int] | None = None,
     scan_input_directions: Sequence[int] | None = None,
@@ -69,7 +69,7 @@ def scan(
         results = call(body, [*states, *map(np.asarray, parts), *captured])
         scanned.add(results[len(states) :])
         states = results[: len(states)]
-    count = len(graph_of(body).outputs) - len(states)
+    count = len(body.graph.outputs) - len(states)
     return *states, *(
         _collect(body, len(states) + i, [step[i] for step in scanned.steps], axis, backwards)
         for i, axis, backwards in zip(
@@ -78,6 +78,6 @@ def scan(
     )
 
 
-def _collect(body: Graph | Closure, index: int, pieces: list[np.ndarray], axis: int, backwards: int) -> np.ndarray:
-    rank = len(pieces[0].shape if pieces else graph_of(body).outputs[index].type.shape or ())
+def _collect(body: Closure, index: int, pieces: list[np.ndarray], axis: int, backwards: int) -> np.ndarray:
+    rank = len(pieces[0].shape if pieces else body.graph.outputs[index].type.shape or ())
     return stack_scanned(body, index, pieces[::-1] if backwards else pieces, positive_axis(axis, rank + 1))
