@@ -54,9 +54,11 @@ def tensor_scatter(
     """``past_cache`` with ``update`` written along ``axis`` from ``write_indices`` (one a batch entry, axis 0) on.
 
     Raises:
-        PlanError: with mode linear, it does not fit.
+        PlanError: the axis is the first, or with mode linear, it does not fit.
     """
     along = positive_axis(axis, past_cache.ndim)
+    if not along:
+        raise PlanError("what is written along the axis of the batch has no place: another is needed")
     size, count = past_cache.shape[along], update.shape[along]
     starts = np.zeros(past_cache.shape[0], np.int64) if write_indices is None else write_indices
     result = past_cache.copy()

@@ -93,6 +93,8 @@ def test_what_is_written_into_a_cache_has_to_fit(start: int) -> None:
     assert np.array_equal(operators()["TensorScatter"](past, update, np.array([1]))[0][0, 0, 1:], update[0, 0])
     with pytest.raises(PlanError, match="a cache of 3"):
         operators()["TensorScatter"](past, update, np.array([start]))
+    with pytest.raises(PlanError, match="the axis of the batch"):
+        operators()["TensorScatter"](past, past, axis=-4)
 
 
 def test_a_window_of_one_point_is_finite() -> None:
