@@ -191,8 +191,8 @@ def test_quantised_products(seed: int, dtype: Any, sizes: list[int], for_columns
 @given(SEEDS, st.sampled_from([np.int8, np.uint8]), st.integers(1, 2), FLAGS, st.data())
 def test_convolutions_of_integers(seed: int, dtype: Any, group: int, padding: int, data: st.DataObject) -> None:
     x, w = quantised(seed, 2, 2 * group, 4, 5), quantised(seed + 1, 3 * group, 2, 2, 3, dtype=dtype)
-    inputs = [x, w, *data.draw(zero_points(seed, dtype, 1))]
-    check("ConvInteger", inputs, opset=10, group=group, pads=(padding,) * 4, strides=(1, 2))
+    points = data.draw(zero_points(seed, dtype, 1))
+    check("ConvInteger", [x, w, *points], opset=10, group=group, pads=(padding,) * 4, strides=(1, 2))
 
 
 @few
