@@ -114,7 +114,7 @@ def assemble(
     arrays = [sequence.symbols for sequence in sequences]
     padding = [np.zeros(0, np.uint8)] * (3 - len(arrays))
     size = encode_blocks(*_read_only(arrays + padding), cuts, prefix.words, prefix.coded, SPLIT_FROM, data, substreams)
-    entries, sizes = entry_table(cuts, substreams, stated(cuts, nonzeros))
+    entries, sizes = entry_table(cuts, substreams, stated_counts(cuts, nonzeros))
     shares = {"gaps": sizes.pop(0)} if codec != CodecId.SHARED else {}
     parts = opening(codec, tensor.codebook, tensor.order, block_majors, gap_width)
     parts |= {"tables": prefix.tables, "entries": entries}
@@ -128,7 +128,7 @@ def _read_only(arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
     return views
 
 
-def stated(cuts: np.ndarray, nonzeros: np.ndarray | None) -> Iterable[tuple[int, ...]]:
+def stated_counts(cuts: np.ndarray, nonzeros: np.ndarray | None) -> Iterable[tuple[int, ...]]:
     """The counts that the entry of each block has: of nonzeros (blocks,) and of symbols of the first sequence, the gaps, or
     none where there are no gaps."""
     if nonzeros is None:

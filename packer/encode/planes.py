@@ -9,7 +9,7 @@ import numpy as np
 
 from ...format_spec.coding import MAX_ALPHABET, MAX_PLANES_BLOCK, SPLIT_FROM, CodecId
 from ...format_spec.planes_head import rotated, write_planes_head
-from ._assemble import BLOCK_ENTRIES, Encoded, Sequence8, count_symbols, entry_table, prefix_codes, stated
+from ._assemble import BLOCK_ENTRIES, Encoded, Sequence8, count_symbols, entry_table, prefix_codes, stated_counts
 from ._estimate import GAP_BINS, best_gap_alphabet, coded_bits
 from ._kernels import gap_histogram, write_gap_symbols
 from ._plane_kernels import encode_planes_blocks, list_words, plane_histograms, write_signs
@@ -86,7 +86,7 @@ def encode_planes(plan: PlanesPlan) -> Encoded:
     data, substreams = prefix.room(cuts)
     room = np.empty(int(np.diff(plan.cuts).max()), np.uint8)
     size = encode_planes_blocks(gaps, signs, plan.words, cuts, prefix.words, prefix.coded, SPLIT_FROM, room, data, substreams)
-    entries, sizes = entry_table(cuts, substreams, stated(cuts, np.diff(plan.cuts) if plan.gap_symbols else None))
+    entries, sizes = entry_table(cuts, substreams, stated_counts(cuts, np.diff(plan.cuts) if plan.gap_symbols else None))
     head = write_planes_head(plan.block, plan.gap_symbols, signed=plan.signs is not None)
     parts = {"head": head, "tables": prefix.tables, "entries": entries}
     shares = {"gaps": sizes.pop(0)} if plan.gap_symbols else {}
