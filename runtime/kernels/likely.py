@@ -71,7 +71,7 @@ def _decoder(codec: int) -> Iterator[Call]:
     if codec in (CodecId.SHARED, CodecId.SPARSE):
         yield decode_blocks, (data, i, i, j, table, i, *[0] * 8, u, i, minors, u, u)
     elif codec == CodecId.PLANES:  # of float32
-        yield decode_planes, (data, i, i, j, table, i, *[0] * 5, u, u, _array(np.uint8, 2), minors, minors)
+        yield decode_planes, (data, i, i, j, table, i, *[0] * 4, i, i, 0, 0, u, _array(np.uint8, 2), minors, minors, u)
     elif codec == CodecId.GROUPED:
         models = _array(bool), table, i, minors, j, _array(np.uint64, 2)
         yield decode_grouped, (data, i, i, j, 0, 0, i, i, u, _array(np.uint64), *models, PLAIN, *[0] * 5, u, u, i, minors, u, u)

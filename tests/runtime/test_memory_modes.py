@@ -76,6 +76,33 @@ def test_same_answers(monkeypatch, network, tmp_path: Path, profile, threads):
 
 
 @pytest.mark.parametrize("memory", ["expanded", "streamed"])
+@pytest.mark.parametrize("density", [0.1, 0.7])
+def test_weights_that_differ_from_one_another(monkeypatch, tmp_path: Path, memory, density):
+    monkeypatch.setattr("tersor.runtime.decode.encoded.KEPT_ENCODED", 1)
+    monkeypatch.setattr("tersor.runtime.decode.encoded.DECODED_SHARE", 0)
+    rng, path = np.random.default_rng(0), tmp_path / "net.tersor"
+    shapes = {"conv": (24, 5, 3, 3), "deep": (24, 24, 3, 3), "gemm": (60, 24 * 6 * 7), "matmul": (60, 20)}
+    tensors = {k: (rng.normal(size=s) * (rng.random(s) < density) / 20).astype(np.float32) for k, s in shapes.items()}
+    nodes = (
+        Node("Conv", "a", ("x", "conv"), ("a",), {"pads": (1,) * 4}),
+        Node("Conv", "b", ("a", "deep"), ("b",), {"pads": (1,) * 4}),
+        Node("Flatten", "f", ("b",), ("f",)),
+        Node("Gemm", "d", ("f", "gemm"), ("d",), {"transB": 1}),
+        Node("MatMul", "e", ("d", "matmul"), ("e",)),
+    )
+    values = (Value("x", TensorType("float32", (2, 5, 6, 7))),), (Value("e", TensorType("float32", (2, 20))),)
+    pack(Graph("net", *values, nodes, {k: DenseTensor.of(w) for k, w in tensors.items()}, {}, OPSET), path, Recipe.lossless())
+    x = rng.standard_normal((2, 5, 6, 7)).astype(np.float32)
+    hidden = x
+    for name in ("conv", "deep"):
+        hidden = conv.reference(hidden, tensors[name], pads=(1,) * 4)
+    want = hidden.reshape(2, -1) @ tensors["gemm"].T @ tensors["matmul"]
+    with load(path, memory=memory) as model:
+        for _ in range(2):
+            np.testing.assert_allclose(model.run({"x": x})["e"], want, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("memory", ["expanded", "streamed"])
 @pytest.mark.parametrize("threads", [1, 2])
 def test_transposed_convolutions_of_a_convolutions_weights(monkeypatch, pruned, tmp_path: Path, threads, memory):
     monkeypatch.setattr("tersor.runtime.decode.encoded.KEPT_ENCODED", 1)

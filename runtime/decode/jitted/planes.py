@@ -25,56 +25,74 @@ def _join(planes, count, bits, words):
 
 
 @jit
-def _put_signs(signs, places, count, bits, out):
-    """Write what is left out of ``out``, all but ``places[:count]``, zeros of either sign; return 0 or the status."""
-    at, position = 0, np.int64(0)
-    for index in range(count + 1):
-        end = np.int64(places[index]) if index < count else len(out)
-        for place in range(position, end):
-            out[place] = np.uint64(signs[at >> 3] >> (7 - (at & 7)) & 1) << bits
-            at += 1
-        position = end + 1
-    if at & 7 and np.int64(signs[at >> 3]) & (1 << 8 - (at & 7)) - 1:
-        return SIGNS
-    return 0
-
-
-@jit
 def decode_planes(
-    data, bounds, first, counts, tables, only, before, escape, block_positions, first_block, stop_block,
-    gaps, signs, planes, places, out,
+    data, bounds, first, counts, tables, only, before, escape, size, block_positions, ends, sign_ends,
+    first_block, stop_block, gaps, planes, words, places, signs,
 ):  # fmt: skip
     """Decode blocks ``first_block`` to ``stop_block``; return (block, status), the block at fault when the status is not 0.
 
     ``bounds``, ``first``, ``counts``, ``tables`` and ``only`` are as :func:`.blocks.decode_blocks` takes them; ``before`` the
-    planes there are gaps (1), and signs (2). ``out`` (all positions,) unsigned, of the elements' size: the elements' bits, zero
-    until now where there are gaps. Scratch, for the largest block: ``gaps`` (gap symbols,) and ``signs`` (symbols,) uint8,
-    ``planes`` (bytes of an element, elements) uint8, ``places`` (elements,) uint32.
+    planes there are gaps (1), and signs (2); ``size`` counts all positions. ``ends`` and ``sign_ends`` (blocks + 1,) int64 say
+    where blocks begin in the outputs, which are of all blocks: ``words`` unsigned, of the elements' size, the bits of what
+    is listed; with gaps ``places`` uint32, the positions in the block; with signs ``signs`` uint8, eight zeros' to a byte.
+    Scratch, for the largest block: ``gaps`` (gap symbols,) and ``planes`` (bytes of an element, elements) uint8.
     """
-    sequences, width = len(only), len(planes)
-    ends, words, bits = np.zeros(1, np.int64), np.empty(len(places), out.dtype), 8 * width - 1
+    sequences, own_ends = len(only), np.zeros(1, np.int64)
     for block in range(first_block, stop_block):
-        count, symbols = counts[block, 0], counts[block, 1]
-        start = block * block_positions
-        own = out[start : start + block_positions]
+        at, stop, symbols = ends[block], ends[block + 1], counts[block, 1]
         for part in range(sequences):
             index = block * sequences + part
             offsets = bounds[first[index] : first[index + 1] + 1]
-            target, size = planes[max(part - before, 0)], count
+            target, begin, end = planes[max(part - before, 0)], 0, stop - at
             if part < before:
-                target, size = (gaps, symbols) if part == 0 else (signs, (len(own) - count + 7) // 8)
-            status = decode_sequence(data, offsets, tables[part], only[part], target, 0, size)
+                target, begin, end = (gaps, 0, symbols) if part == 0 else (signs, sign_ends[block], sign_ends[block + 1])
+            status = decode_sequence(data, offsets, tables[part], only[part], target, begin, end)
             if status:
                 return block, status
-        if before == 0:
-            _join(planes, count, bits, own)
-            continue
-        status = expand(gaps, symbols, escape, len(own), 0, 1, 0, count, ends, places)
-        if status == 0 and before > 1:
-            status = _put_signs(signs, places, count, bits, own)
-        if status:
-            return block, status
-        _join(planes, count, bits, words)
-        for index in range(count):
-            own[np.int64(places[index])] = words[index]
+        _join(planes, stop - at, 8 * len(planes) - 1, words[at:stop])
+        if before > 0:
+            positions = min(block_positions, size - block * block_positions)
+            status = expand(gaps, symbols, escape, positions, 0, 1, at, stop, own_ends, places)
+            left = (positions - stop + at) & 7
+            if status == 0 and before > 1 and left > 0 and np.int64(signs[sign_ends[block + 1] - 1]) & (1 << 8 - left) - 1:
+                status = SIGNS
+            if status:
+                return block, status
     return 0, 0
+
+
+@jit
+def spread(words, places, ends, block_positions, signs, sign_ends, out):
+    """Write the ``words`` to their ``places`` in ``out``, zeros until now, and between them, where there are ``signs``, those.
+
+    The arrays are those of :func:`decode_planes`, for all blocks.
+    """
+    bits = 8 * out.itemsize - 1
+    for block in range(len(ends) - 1):
+        own = out[block * block_positions : (block + 1) * block_positions]
+        position, bit = np.int64(0), 8 * sign_ends[block]
+        for index in range(ends[block], ends[block + 1] + 1):
+            is_word = index < ends[block + 1]
+            place = np.int64(places[index]) if is_word else len(own)
+            if len(signs) > 0:
+                for zero in range(position, place):
+                    own[zero] = np.uint64(signs[bit >> 3] >> (7 - (bit & 7)) & 1) << bits
+                    bit += 1
+            if is_word:
+                own[place] = words[index]
+            position = place + 1
+
+
+@jit
+def list_by_majors(places, ends, block_positions, minor_length, starts, minors):
+    """Fill ``starts`` (majors + 1,) int64 and ``minors`` uint32, a major being ``minor_length`` positions, as shared tensors
+    have them; the other arrays are those of :func:`decode_planes`, for all blocks."""
+    major, begin = np.int64(0), np.int64(0)
+    for block in range(len(ends) - 1):
+        for index in range(ends[block], ends[block + 1]):
+            position = block * block_positions + np.int64(places[index])
+            while position - begin >= minor_length:
+                major, begin = major + 1, begin + minor_length
+                starts[major] = index
+            minors[index] = position - begin
+    starts[major + 1 :] = ends[len(ends) - 1]

@@ -11,6 +11,7 @@ from ....format_spec.errors import FormatError
 from ....format_spec.graph import Tensor
 from ....format_spec.tensors import SharedTensor, to_scan
 from ...decode.encoded import EncodedTensor
+from ...decode.planes import PrunedTensor
 
 NO_CODEBOOK = np.zeros(1, np.float32)
 
@@ -94,6 +95,8 @@ def matrix_of(tensor: Tensor, row_axes: tuple[int, ...], name: str) -> Matrix:
             by_rows = (tensor.order == "rows") == (tensor.row_axes == row_axes)
             codebook = np.ascontiguousarray(tensor.codebook, np.float32)
             return Matrix(rows, columns, by_rows, tensor.starts, tensor.minors, tensor.codes, codebook)
+    if isinstance(tensor, PrunedTensor) and (row_axes == (0,) or row_axes == tuple(range(1, len(tensor.shape)))):
+        return Matrix(rows, columns, row_axes == (0,), *tensor.by_first_axis(), tensor.values, NO_CODEBOOK)
     values = np.ascontiguousarray(to_scan(tensor.dense(), row_axes, "rows"))
     if not _is_ours(values):  # it may be a file's, which others write to: kernels count its zeros, and rely on the count
         values = values.copy()

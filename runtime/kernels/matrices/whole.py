@@ -58,14 +58,14 @@ def _listed(matrix: Matrix) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _with_zero(matrix: Matrix, starts: np.ndarray, minors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(codes of every element, codebook), zero being the codebook's last entry."""
-    codebook = np.append(matrix.codebook, np.float32(0))
-    wide = np.uint16 if len(codebook) > 1 << 8 else matrix.codes.dtype
-    if len(codebook) > 1 << 16:
-        codes, codebook = np.zeros(matrix.majors * matrix.minor_length, np.float32), matrix.codebook[:1]
-        listed = matrix.codebook[matrix.codes]
-    else:
-        codes, listed = np.full(matrix.majors * matrix.minor_length, len(codebook) - 1, wide), matrix.codes
+    """(codes or float32 weights of every element, codebook), zero being the codebook's last entry."""
+    codebook, listed, zero = matrix.codebook, matrix.codes, 0
+    if matrix.dead is not None and len(codebook) < 1 << 16:
+        codebook, zero = np.append(codebook, np.float32(0)), len(codebook)
+        listed = listed.astype(np.uint16 if zero >= 1 << 8 else listed.dtype)
+    elif matrix.dead is not None:
+        codebook, listed = codebook[:1], codebook[listed]
+    codes = np.full(matrix.majors * matrix.minor_length, zero, listed.dtype)
     major = np.repeat(np.arange(matrix.majors, dtype=np.int64), np.diff(starts))
     codes[major * matrix.minor_length + minors] = listed
     return codes, codebook

@@ -7,9 +7,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from tersor.format_spec.codecs import find_codec
+from tersor.format_spec.coding import CodecId
 from tersor.format_spec.errors import FormatError
+from tersor.format_spec.limits import DEFAULT_LIMITS
+from tersor.format_spec.records import TensorRecord
 from tersor.format_spec.tensors import DenseTensor
+from tersor.runtime.decode import decode
+from tersor.runtime.kernels.matrices.lines import make_lines
 from tersor.runtime.kernels.matrices.matrix import matrix_of
+from tersor.runtime.kernels.matrices.whole import whole_rows
 
 
 def rebuilt(matrix):
@@ -45,6 +52,32 @@ def test_unshared_weights_keep_their_values(pruned):
     matrix = matrix_of(DenseTensor.of(w), (1,), "w")
     np.testing.assert_array_equal(rebuilt(matrix), w.T)
     assert matrix.nonzeros == np.count_nonzero(w)
+
+
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("block", [1, 7, 1000])
+@pytest.mark.parametrize(
+    ("shape", "row_axes"), [((5, 40), (0,)), ((5, 40), (1,)), ((4, 3, 5, 2), (0,)), ((30,), (0,)), ((4, 5, 6), (0, 1))]
+)
+def test_weights_that_are_listed_stay_listed(shape, row_axes, block, masked):
+    rng = np.random.default_rng(0)
+    w = (rng.normal(size=shape) * (rng.random(shape) < 0.3)).astype(np.float32)
+    w = w if masked else w + np.float32(0)
+    record = TensorRecord("w", w.dtype, w.shape, (), CodecId.PLANES)
+    size = min(block, w.size)
+    payload = find_codec(CodecId.PLANES).encode(DenseTensor.of(w), block=size, gap_symbols=4, signed=masked)
+    tensor = decode(record, payload, DEFAULT_LIMITS)
+    assert tensor.dense().tobytes() == w.tobytes()
+    matrix, dense = matrix_of(tensor, row_axes, "w"), matrix_of(DenseTensor.of(w), row_axes, "w")
+    np.testing.assert_array_equal(rebuilt(matrix), rebuilt(dense))
+    assert (matrix.starts is None) == (row_axes == (0, 1))
+    assert matrix.nonzeros == dense.nonzeros
+    for ours, theirs in zip(whole_rows(matrix), whole_rows(dense), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    for by_rows in (False, True):
+        ours, theirs = (make_lines(each, by_rows) for each in (matrix, dense))
+        for one, other in zip(*((each.start, each.minor, each.code) for each in (ours, theirs)), strict=True):
+            np.testing.assert_array_equal(one, other)
 
 
 @pytest.mark.parametrize(
