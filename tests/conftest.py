@@ -32,6 +32,10 @@ PASSES: dict[str, tuple[str, str, Callable[[Any], Any]]] = {
         f"fuse-{name}": ("tersor.runtime.plan.fusion._fuse", "RULES", _without_rule(f"absorb_{name}"))
         for name in ("activation", "affine", "batchnorm", "residual")
     },
+    **{
+        f"read-{name}": ("tersor.runtime.plan.fusion._recognise", "READINGS", _without_rule(f"read_{name}"))
+        for name in ("attention", "layer")
+    },
 }
 """Graph passes: where each is looked up, and what takes its place when it is switched off."""
 

@@ -147,6 +147,6 @@ def attention(
 @lowering("Attention", kernel="head by head")
 def lower(site: Site) -> Kernel | None:
     """Head by head."""
-    from ..kernels.attention.lower import lower_attention
+    from ..kernels.attention.lower import lower_attention, lower_written
 
-    return lower_attention(site)
+    return lower_written(site) if "stack" in site.node.attributes else lower_attention(site)

@@ -24,6 +24,11 @@ from ..matrices.products import MOST_PIECES
 from ..matrices.stacks import TOGETHER, pack_left
 from ..tiles import multiply as product
 from ..tiles.cut import balanced, multipliers, register_tile
+from .written import Weights
+
+WAYS: Sequence[Weights] = ("attention", "softmax", "numbers")
+AS_OPERATOR, AS_SOFTMAX, AS_NUMBERS = range(3)
+"""What becomes of weights that are no numbers, by name and by number."""
 
 SCORES_BYTES, PANEL_BYTES = 1 << 20, 24 << 10
 """Bytes of scores, at most, unless those of one vector of queries are more, which stay in a second-level cache; of rows that
@@ -35,13 +40,13 @@ for a residual."""
 
 (
     SIZE, WIDTH, QUERIES, KEYS, QUERY_PITCH, KEY_PITCH, VALUE_PITCH, OUTPUT_PITCH, SCALE, STARTS, SIZE_BLOCK, KEY_BLOCK,
-    MULTIPLIERS, OF_VALUES, OF_QUERIES, OF_SCORES, OF_SUMS, OF_COLUMNS, PLACE,
-) = range(19)  # fmt: skip
+    MULTIPLIERS, WEIGHTS, OF_VALUES, OF_QUERIES, OF_SCORES, OF_SUMS, OF_COLUMNS, PLACE,
+) = range(20)  # fmt: skip
 """Facts, int64: elements of a query or key, and of a value; queries and keys of a head; elements from a query, key, value or
 output to the next; addresses of the scale, float32, and of the vectors of queries at which parts start; elements of a query,
 and keys, that are multiplied before the next; address of the addresses of the code that multiplies as many vectors as the
-index says; where in a thread's scratch memory packed values, queries, scores, sums and numbers for each query begin, packed
-keys being first, and its bytes."""
+index says; which of :data:`WAYS` weights go; where in a thread's scratch memory packed values, queries, scores, sums and
+numbers for each query begin, packed keys being first, and its bytes."""
 
 
 @jit
@@ -122,13 +127,14 @@ def _multiply(T, task, code, left, rows, right, inner, block, sums):
 
 @jit(fastmath={"contract"})
 def _weigh(facts, scores, bias, columns, pitch, marks):
-    """Make exponentials of scores, and write the inverse of the sum for each query to ``marks`` (3 ``pitch``,): of one whose
-    bias is -inf everywhere, which sees no key, all exponentials are 0."""
+    """Make exponentials of scores, and write the inverse of the sum for each query to ``marks`` (3 ``pitch``,): of one that is
+    told by :data:`WEIGHTS` to have none, all exponentials are 0."""
     keys, low, zero, one = number_at(facts, KEYS), np.float32(-np.inf), np.float32(0), np.float32(1)
+    blind = bias != 0 and number_at(facts, WEIGHTS) == AS_OPERATOR
     total, top = floats_at(marks, pitch), floats_at(marks + 4 * pitch, pitch)
     seen = floats_at(marks + 8 * pitch, pitch)
     for c in range(pitch):
-        total[c], top[c], seen[c] = zero, low, zero if bias != 0 else one
+        total[c], top[c], seen[c] = zero, low, zero if blind else one
     for key in range(keys):
         row = floats_at(scores + 4 * key * pitch, pitch)
         if bias != 0:
@@ -146,8 +152,20 @@ def _weigh(facts, scores, bias, columns, pitch, marks):
             value = exponential(row[c] - top[c])
             row[c] = value if seen[c] != zero else zero
             total[c] += row[c]
+    if number_at(facts, WEIGHTS) == AS_NUMBERS:
+        _clear(scores, keys, columns, pitch, total, seen)
     for c in range(pitch):
         total[c] = one / (total[c] if seen[c] != zero else one)
+
+
+@jit
+def _clear(scores, keys, columns, pitch, total, seen):
+    """Make exponentials 0 whose ``total`` is none, or no number, and say so in ``seen``."""
+    for c in range(columns):
+        if not total[c] > 0:
+            seen[c] = 0
+            for key in range(keys):
+                put_float(scores + 4 * (key * pitch + c), np.float32(0))
 
 
 @jit
@@ -163,7 +181,7 @@ def _write(sums, factors, width, columns, pitches, target):
 class Heads(Ordered):
     """Attention of ``queries`` of ``size`` elements to ``keys``, whose values have ``width``, for each of ``places`` (heads, 5)
     int64: elements before a head's queries, keys, values, outputs and bias. ``pitches`` are the elements from a query, key,
-    value or output to the next. ``parts`` threads share the work."""
+    value or output to the next. ``parts`` threads share the work. ``weights`` says which are none."""
 
     size: int
     width: int
@@ -173,6 +191,7 @@ class Heads(Ordered):
     pitches: Sequence[int]
     places: np.ndarray
     parts: int
+    weights: Weights = "attention"
 
     @property
     def scratch_bytes(self) -> int:
@@ -218,7 +237,8 @@ class Heads(Ordered):
         _, R, V = self._tile
         blocks = [balanced(inner, PANEL_BYTES // (4 * R * V)) for inner in (self.size, self.keys)]
         listing = self._factor.ctypes.data, self._starts.ctypes.data, *blocks, self._multipliers.ctypes.data
-        facts = self.size, self.width, self.queries, self.keys, *self.pitches, *listing, *np.cumsum(self._bytes)
+        ends, way = np.cumsum(self._bytes), WAYS.index(self.weights)
+        facts = self.size, self.width, self.queries, self.keys, *self.pitches, *listing, way, *ends
         return np.array(facts, np.int64)
 
     @made_once

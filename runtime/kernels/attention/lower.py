@@ -14,6 +14,7 @@ from ...orders.order import Arrays, address_of, present
 from ...orders.workers import Workers
 from ..site import Kernel, Site
 from .attend import BIAS, VALUES, Heads
+from .written import Written
 
 if TYPE_CHECKING:
     from ...ops import Shaped
@@ -34,6 +35,22 @@ def lower_attention(site: Site) -> Kernel | None:
     hidden = _hidden(site, *scores[2:])
     shape = () if mask is None and hidden is None else _bias_shape(() if mask is None else mask[1], scores)
     return _kernel(site, _work(site, heads, shape), hidden, shape)
+
+
+def lower_written(site: Site) -> Kernel:
+    """A kernel for attention that the plan has found written out."""
+    written, mask = Written.of(site.node), site.type(3)
+    queries, keys, size, width = written.sizes
+    shape = () if mask is None else _bias_shape(mask[1], (*written.stack, queries, keys))
+    starts, steps = (*written.starts, 0), np.reshape(written.steps, (4, -1))
+    heads = np.indices(written.stack).reshape(len(written.stack), prod(written.stack))
+    places = [start + step[:-1] @ heads for start, step in zip(starts, steps, strict=True)]
+    of_bias = np.broadcast_to(_bias_places(shape), written.stack).ravel()
+    work = Heads(
+        size, width, queries, keys, written.scale, steps[:, -1].tolist(),
+        np.column_stack([*places, of_bias]), site.threads, written.weights,
+    )  # fmt: skip
+    return _kernel(site, work, None, shape)
 
 
 def _kernel(site: Site, work: Heads, hidden: np.ndarray | None, shape: Shape) -> Kernel:
@@ -63,8 +80,8 @@ def _work(site: Site, heads: Sequence[Shape], bias: Shape) -> Heads:
     shapes = *heads, (batch, count, queries, width)
     ranks = [len(given(site.inputs, i)[1]) for i in range(3)] + [len(site.outputs[0][1])]
     found = [_places(shape, count, apart=rank == 4) for shape, rank in zip(shapes, ranks, strict=True)]
-    of_bias = np.arange(prod(bias[:2])).reshape(bias[:2]) * prod(bias[2:]) if bias else np.zeros((1, 1), np.int64)
-    places = [np.broadcast_to(place, (batch, count)).ravel() for place in (*(place for place, _ in found), of_bias)]
+    every = *(place for place, _ in found), _bias_places(bias)
+    places = [np.broadcast_to(place, (batch, count)).ravel() for place in every]
     scale = site.node.attribute("scale", None)
     return Heads(
         size, width, queries, keys, 1 / sqrt(size) if scale is None else scale,
@@ -104,19 +121,24 @@ def _hidden(site: Site, queries: int, keys: int) -> np.ndarray | None:
 
 def _bias_shape(mask: Shape, scores: Shape) -> Shape:
     """The shape of what is added to ``scores`` (batch, heads, queries, keys) because of a mask: (batch or 1, heads or 1, keys,
-    queries)."""
-    return *(1,) * (4 - max(2, len(mask))), *mask[:-2], scores[3], scores[2]
+    queries), without the first axes where the mask has not so many."""
+    return *mask[:-2], scores[-1], scores[-2]
+
+
+def _bias_places(bias: Shape) -> np.ndarray:
+    """Elements before what is added to each head's scores, int64, of a bias as :func:`_bias_shape` has it, or none."""
+    return np.arange(prod(bias[:-2])).reshape(bias[:-2]) * prod(bias[-2:])
 
 
 def _bias(out: np.ndarray, mask: np.ndarray | None, hidden: np.ndarray | None) -> np.ndarray:
-    """Fill ``out`` (batch or 1, heads or 1, keys, queries): the mask, or 0 and -inf for a boolean one, and -inf where keys are
-    ``hidden``."""
-    if mask is None or mask.dtype == np.bool_:
+    """Fill ``out``, see :func:`_bias_shape`: the mask, or 0 and -inf for a boolean one, and -inf where keys are ``hidden``."""
+    turned = None if mask is None else np.atleast_2d(mask).swapaxes(-1, -2)
+    if turned is None or turned.dtype == np.bool_:
         out.fill(0)
     else:
-        np.copyto(out, mask.swapaxes(-1, -2))
-    if mask is not None and mask.dtype == np.bool_:
-        np.copyto(out, -np.inf, where=~mask.swapaxes(-1, -2))
+        np.copyto(out, turned)
+    if turned is not None and turned.dtype == np.bool_:
+        np.copyto(out, -np.inf, where=~turned)
     if hidden is not None:
         np.copyto(out, -np.inf, where=hidden)
     return out

@@ -2,31 +2,18 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from ....format_spec.graph import Node
-from ..facts import Facts
+from ._surroundings import Reading, Surroundings
 
 
-def recognise(nodes: Sequence[Node], outputs: Iterable[str], facts: Facts) -> list[Node]:
-    """``nodes`` (in topological order) with a LayerNormalization or an RMSNormalization in the place of the last of those that
-    compute one of float32 over the last axis, where nobody else reads what is between; ``outputs`` are the graph's."""
-    surroundings = _Surroundings.of(nodes, outputs, facts)
-    taken: set[Node] = set()
-    kept = []
-    for node in reversed(nodes):
-        if node in taken:
-            continue
-        found = _layer(node, surroundings)
-        if found is not None and surroundings.closed(found.nodes, node):
-            taken.update(found.nodes)
-            node = found.made(node)
-        kept.append(node)
-    return kept[::-1]
+def read_layer(node: Node, around: Surroundings) -> Reading | None:
+    """The LayerNormalization or RMSNormalization of float32 over the last axis that ends with ``node``."""
+    found = _layer(node, around)
+    return None if found is None else Reading(found.made(node), found.nodes)
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,40 +38,7 @@ class _Normal:
         return _Normal(self.x, self.centred, self.epsilon, (*self.nodes, node), (*self.factors, factor))
 
 
-@dataclass(frozen=True, eq=False)
-class _Surroundings:
-    """Who computes a value, how often it is read, and what is known of it."""
-
-    producer: dict[str, Node]
-    readers: Counter[str]
-    facts: Facts
-
-    @classmethod
-    def of(cls, nodes: Sequence[Node], outputs: Iterable[str], facts: Facts) -> _Surroundings:
-        """Those of ``nodes``."""
-        readers = Counter(outputs)
-        for node in nodes:
-            readers.update(node.inputs)
-        return cls({name: node for node in nodes for name in node.outputs if name}, readers, facts)
-
-    def by(self, name: str, *op_types: str) -> Node | None:
-        """The node of one of some types that computes ``name``."""
-        node = self.producer.get(name)
-        return node if node is not None and node.op_type in op_types else None
-
-    def number(self, name: str) -> float | None:
-        """The value called ``name``, if that is one number, and known."""
-        shaped = self.facts.type(name) if self.facts.constant(name) else None
-        array = self.facts.array(name) if shaped is not None and shaped[1] in ((), (1,)) else None
-        return None if array is None else float(array.reshape(()))
-
-    def closed(self, nodes: Collection[Node], last: Node) -> bool:
-        """Whether only ``nodes`` read what they compute, but for the ``last`` one's."""
-        read = Counter(name for node in nodes for name in node.inputs)
-        return all(self.readers[name] == read[name] for node in nodes if node is not last for name in node.outputs if name)
-
-
-def _layer(node: Node, around: _Surroundings) -> _Normal | None:
+def _layer(node: Node, around: Surroundings) -> _Normal | None:
     """What ends with ``node``, if that is a normalisation, scaled, and perhaps shifted where it is centred."""
     if node.op_type == "Add":
         for value, shift in (node.inputs, node.inputs[::-1]):
@@ -95,7 +49,7 @@ def _layer(node: Node, around: _Surroundings) -> _Normal | None:
     return _scaled(node, around) if node.op_type == "Mul" else None
 
 
-def _scaled(node: Node, around: _Surroundings) -> _Normal | None:
+def _scaled(node: Node, around: Surroundings) -> _Normal | None:
     for value, scale in (node.inputs, node.inputs[::-1]):
         normal = _normal(value, around) if around.facts.constant(scale) else None
         if normal is not None and _is_factor(scale, normal, around):
@@ -103,13 +57,13 @@ def _scaled(node: Node, around: _Surroundings) -> _Normal | None:
     return None
 
 
-def _is_factor(name: str, normal: _Normal, around: _Surroundings) -> bool:
+def _is_factor(name: str, normal: _Normal, around: Surroundings) -> bool:
     """Whether a value is known, and has one float32 for each element of the last axis."""
     shaped, facts = around.facts.type(normal.x), around.facts
     return facts.constant(name) and shaped is not None and facts.type(name) == (np.float32, shaped[1][-1:]) and bool(shaped[1])
 
 
-def _normal(name: str, around: _Surroundings) -> _Normal | None:
+def _normal(name: str, around: Surroundings) -> _Normal | None:
     """The normalisation that computes ``name``: a quotient, or a product with the reciprocal."""
     divided = around.by(name, "Div", "Mul")
     if divided is None:
@@ -130,7 +84,7 @@ def _normal(name: str, around: _Surroundings) -> _Normal | None:
     return None
 
 
-def _mean_of_squares(name: str, value: str, around: _Surroundings) -> tuple[Node, Node] | None:
+def _mean_of_squares(name: str, value: str, around: Surroundings) -> tuple[Node, Node] | None:
     """The nodes that compute ``name`` if it is the mean of the squares of ``value`` along the last axis."""
     mean = _mean(name, around)
     square = None if mean is None else around.by(mean.inputs[0], "Pow", "Mul")
@@ -140,7 +94,7 @@ def _mean_of_squares(name: str, value: str, around: _Surroundings) -> tuple[Node
     return (mean, square) if squared else None
 
 
-def _centred(value: str, epsilon: float, nodes: tuple[Node, ...], around: _Surroundings) -> _Normal | None:
+def _centred(value: str, epsilon: float, nodes: tuple[Node, ...], around: Surroundings) -> _Normal | None:
     """The normalisation of what ``value`` is the difference of and from its mean, else of itself."""
     shaped = around.facts.type(value)
     if shaped is None or shaped[0] != np.float32:
@@ -152,7 +106,7 @@ def _centred(value: str, epsilon: float, nodes: tuple[Node, ...], around: _Surro
     return _Normal(difference.inputs[0], True, epsilon, (*nodes, difference, mean))
 
 
-def _mean(name: str, around: _Surroundings) -> Node | None:
+def _mean(name: str, around: Surroundings) -> Node | None:
     """The node that computes ``name`` if that is a mean along the last axis, which is kept."""
     node = around.by(name, "ReduceMean")
     if node is None or not node.attribute("keepdims", 1) or len(node.inputs) < 2 or not around.facts.constant(node.inputs[1]):

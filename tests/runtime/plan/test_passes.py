@@ -32,6 +32,9 @@ def everything() -> onnx.ModelProto:
         tensor("table", 12, 40),
         numpy_helper.from_array(np.array([1, 2, 36], np.int64), "shape"),
         numpy_helper.from_array(np.array([1, 2, 1], np.int64), "part"),
+        tensor("epsilon"),
+        tensor("scale", 4),
+        numpy_helper.from_array(np.array([-1], np.int64), "last"),
     ]
     nodes = [
         helper.make_node("Conv", ["x", "w"], ["a"], pads=[1, 1, 1, 1]),
@@ -51,7 +54,17 @@ def everything() -> onnx.ModelProto:
         helper.make_node("Reshape", ["same", "target"], ["h"]),
         helper.make_node("Transpose", ["h"], ["t"], perm=[0, 2, 1]),
         helper.make_node("ReduceSum", ["turned"], ["total"], keepdims=0),
-        helper.make_node("Add", ["t", "total"], ["y"]),
+        helper.make_node("Add", ["t", "total"], ["u"]),
+        helper.make_node("Transpose", ["u"], ["keys"], perm=[0, 2, 1]),
+        helper.make_node("MatMul", ["u", "keys"], ["scores"]),
+        helper.make_node("Softmax", ["scores"], ["weights"], axis=-1),
+        helper.make_node("MatMul", ["weights", "u"], ["k"]),
+        helper.make_node("Mul", ["k", "k"], ["squares"]),
+        helper.make_node("ReduceMean", ["squares", "last"], ["power"]),
+        helper.make_node("Add", ["power", "epsilon"], ["more"]),
+        helper.make_node("Sqrt", ["more"], ["root"]),
+        helper.make_node("Div", ["k", "root"], ["normal"]),
+        helper.make_node("Mul", ["normal", "scale"], ["y"]),
     ]
     x = helper.make_tensor_value_info("x", TensorProto.FLOAT, ("N", 3, 6, 6))
     y = helper.make_tensor_value_info("y", TensorProto.FLOAT, None)

@@ -1,0 +1,42 @@
+"""Walk the nodes once, from the last on, and read several that an exporter wrote out as the operator that they are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import TypeAlias
+
+from ....format_spec.graph import Node
+from ..facts import Facts
+from ._surroundings import Reading, Surroundings
+from .attention import read_attention
+from .layers import read_layer
+
+Read: TypeAlias = "Callable[[Node, Surroundings], Reading | None]"
+"""(last node, what is around it) -> what it and nodes before it may be read as."""
+
+READINGS: Sequence[Read] = (read_layer, read_attention)
+
+
+def recognise(nodes: Sequence[Node], outputs: Iterable[str], facts: Facts) -> list[Node]:
+    """``nodes`` (in topological order) with an operator in the place of the last of those that are read as it, where nobody
+    else reads what is between; nodes that nobody reads any more are left out. ``outputs`` are the graph's."""
+    around = Surroundings.of(nodes, outputs, facts)
+    taken: set[Node] = set()
+    kept = []
+    for node in reversed(nodes):
+        if node in taken:
+            continue
+        if around.left(node):
+            around.replace([node])
+            continue
+        found = _reading(node, around)
+        if found is not None:
+            taken.update(found.nodes)
+            around.replace(found.nodes, found.made)
+        kept.append(node if found is None else found.made)
+    return kept[::-1]
+
+
+def _reading(node: Node, around: Surroundings) -> Reading | None:
+    found = (read(node, around) for read in READINGS)
+    return next((reading for reading in found if reading is not None and around.closed(reading.nodes, node)), None)
