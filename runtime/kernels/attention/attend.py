@@ -40,12 +40,13 @@ for a residual."""
 
 (
     SIZE, WIDTH, QUERIES, KEYS, QUERY_PITCH, KEY_PITCH, VALUE_PITCH, OUTPUT_PITCH, SCALE, STARTS, SIZE_BLOCK, KEY_BLOCK,
-    MULTIPLIERS, WEIGHTS, OF_VALUES, OF_QUERIES, OF_SCORES, OF_SUMS, OF_COLUMNS, PLACE,
-) = range(20)  # fmt: skip
+    MULTIPLIERS, WEIGHTS, REPLACES, OF_VALUES, OF_QUERIES, OF_SCORES, OF_SUMS, OF_COLUMNS, PLACE,
+) = range(21)  # fmt: skip
 """Facts, int64: elements of a query or key, and of a value; queries and keys of a head; elements from a query, key, value or
 output to the next; addresses of the scale, float32, and of the vectors of queries at which parts start; elements of a query,
 and keys, that are multiplied before the next; address of the addresses of the code that multiplies as many vectors as the
-index says; which of :data:`WAYS` weights go; where in a thread's scratch memory packed values, queries, scores, sums and
+index says; which of :data:`WAYS` weights go; whether a bias that is a number stands for the
+score instead of being added; where in a thread's scratch memory packed values, queries, scores, sums and
 numbers for each query begin, packed keys being first, and its bytes."""
 
 
@@ -130,7 +131,7 @@ def _weigh(facts, scores, bias, columns, pitch, marks):
     """Make exponentials of scores, and write the inverse of the sum for each query to ``marks`` (3 ``pitch``,): of one that is
     told by :data:`WEIGHTS` to have none, all exponentials are 0."""
     keys, low, zero, one = number_at(facts, KEYS), np.float32(-np.inf), np.float32(0), np.float32(1)
-    blind = bias != 0 and number_at(facts, WEIGHTS) == AS_OPERATOR
+    blind, replaces = bias != 0 and number_at(facts, WEIGHTS) == AS_OPERATOR, number_at(facts, REPLACES) != 0
     total, top = floats_at(marks, pitch), floats_at(marks + 4 * pitch, pitch)
     seen = floats_at(marks + 8 * pitch, pitch)
     for c in range(pitch):
@@ -140,7 +141,7 @@ def _weigh(facts, scores, bias, columns, pitch, marks):
         if bias != 0:
             added = floats_at(bias + 4 * key * number_at(facts, QUERIES), columns)
             for c in range(columns):
-                row[c] += added[c]
+                row[c] = (row[c] if added[c] != added[c] else added[c]) if replaces else row[c] + added[c]
                 seen[c] = one if added[c] != low else seen[c]
         for c in range(pitch):
             top[c] = row[c] if row[c] > top[c] else top[c]
@@ -181,7 +182,8 @@ def _write(sums, factors, width, columns, pitches, target):
 class Heads(Ordered):
     """Attention of ``queries`` of ``size`` elements to ``keys``, whose values have ``width``, for each of ``places`` (heads, 5)
     int64: elements before a head's queries, keys, values, outputs and bias. ``pitches`` are the elements from a query, key,
-    value or output to the next. ``parts`` threads share the work. ``weights`` says which are none."""
+    value or output to the next. ``parts`` threads share the work. ``weights`` says which are none, ``replaces``
+    whether numbers of the bias stand for scores."""
 
     size: int
     width: int
@@ -192,6 +194,7 @@ class Heads(Ordered):
     places: np.ndarray
     parts: int
     weights: Weights = "attention"
+    replaces: bool = False
 
     @property
     def scratch_bytes(self) -> int:
@@ -237,8 +240,8 @@ class Heads(Ordered):
         _, R, V = self._tile
         blocks = [balanced(inner, PANEL_BYTES // (4 * R * V)) for inner in (self.size, self.keys)]
         listing = self._factor.ctypes.data, self._starts.ctypes.data, *blocks, self._multipliers.ctypes.data
-        ends, way = np.cumsum(self._bytes), WAYS.index(self.weights)
-        facts = self.size, self.width, self.queries, self.keys, *self.pitches, *listing, way, *ends
+        ways, ends = (WAYS.index(self.weights), self.replaces), np.cumsum(self._bytes)
+        facts = self.size, self.width, self.queries, self.keys, *self.pitches, *listing, *ways, *ends
         return np.array(facts, np.int64)
 
     @made_once

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from math import prod, sqrt
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
@@ -18,6 +19,9 @@ from .written import Written
 
 if TYPE_CHECKING:
     from ...ops import Shaped
+
+Make: TypeAlias = "Callable[[np.ndarray, np.ndarray | None], np.ndarray]"
+"""(array to fill, mask) -> the array, see :func:`_bias_shape`."""
 
 
 def lower_attention(site: Site) -> Kernel | None:
@@ -34,7 +38,7 @@ def lower_attention(site: Site) -> Kernel | None:
         return None
     hidden = _hidden(site, *scores[2:])
     shape = () if mask is None and hidden is None else _bias_shape(() if mask is None else mask[1], scores)
-    return _kernel(site, _work(site, heads, shape), hidden, shape)
+    return _kernel(site, _work(site, heads, shape), partial(_bias, hidden), shape)
 
 
 def lower_written(site: Site) -> Kernel:
@@ -48,15 +52,15 @@ def lower_written(site: Site) -> Kernel:
     of_bias = np.broadcast_to(_bias_places(shape), written.stack).ravel()
     work = Heads(
         size, width, queries, keys, written.scale, steps[:, -1].tolist(),
-        np.column_stack([*places, of_bias]), site.threads, written.weights,
+        np.column_stack([*places, of_bias]), site.threads, written.weights, bool(written.instead),
     )  # fmt: skip
-    return _kernel(site, work, None, shape)
+    return _kernel(site, work, partial(_instead, written.instead) if written.instead else partial(_bias, None), shape)
 
 
-def _kernel(site: Site, work: Heads, hidden: np.ndarray | None, shape: Shape) -> Kernel:
-    """The kernel; what it adds to scores, of ``shape``, if anything, is made in each run unless it is constant."""
+def _kernel(site: Site, work: Heads, make: Make, shape: Shape) -> Kernel:
+    """The kernel; how it changes scores, of ``shape``, if at all, it has made in each run unless it is constant."""
     masked, mask, own = site.type(3) is not None, site.array(3), work.scratch_bytes
-    constant = _bias(np.empty(shape, np.float32), mask, hidden) if shape and (mask is not None or not masked) else None
+    constant = make(np.empty(shape, np.float32), mask) if shape and (mask is not None or not masked) else None
     made = 4 * prod(shape) if shape and constant is None else 0
 
     def run(inputs: Arrays, outputs: Arrays, scratch: np.ndarray, workers: Workers) -> None:
@@ -65,7 +69,7 @@ def _kernel(site: Site, work: Heads, hidden: np.ndarray | None, shape: Shape) ->
         bias = constant
         if made:
             room = scratch[own : own + made].view(np.float32)
-            bias = _bias(room.reshape(shape), masks[0], hidden)
+            bias = make(room.reshape(shape), masks[0])
         order[VALUES], order[BIAS] = address_of(v), address_of(bias)
         workers.carry_out(order[None])
 
@@ -130,7 +134,7 @@ def _bias_places(bias: Shape) -> np.ndarray:
     return np.arange(prod(bias[:-2])).reshape(bias[:-2]) * prod(bias[-2:])
 
 
-def _bias(out: np.ndarray, mask: np.ndarray | None, hidden: np.ndarray | None) -> np.ndarray:
+def _bias(hidden: np.ndarray | None, out: np.ndarray, mask: np.ndarray | None) -> np.ndarray:
     """Fill ``out``, see :func:`_bias_shape`: the mask, or 0 and -inf for a boolean one, and -inf where keys are ``hidden``."""
     turned = None if mask is None else np.atleast_2d(mask).swapaxes(-1, -2)
     if turned is None or turned.dtype == np.bool_:
@@ -141,4 +145,13 @@ def _bias(out: np.ndarray, mask: np.ndarray | None, hidden: np.ndarray | None) -
         np.copyto(out, -np.inf, where=~turned)
     if hidden is not None:
         np.copyto(out, -np.inf, where=hidden)
+    return out
+
+
+def _instead(values: Sequence[float], out: np.ndarray, mask: np.ndarray | None) -> np.ndarray:
+    """Fill ``out`` with what scores become where a mask holds and where it does not."""
+    assert mask is not None
+    turned = np.atleast_2d(mask).swapaxes(-1, -2)
+    out.fill(values[1])
+    np.copyto(out, np.float32(values[0]), where=turned)
     return out

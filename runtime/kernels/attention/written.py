@@ -18,14 +18,17 @@ sees no key, as the operator has it; ``softmax``, left as they are; ``numbers``,
 class Written:
     """Attention of heads (``stack``), of ``sizes``: queries and keys of each, elements of a query and key, and of a value.
 
-    The first heads of queries, keys and values begin after ``starts`` elements of the inputs. ``steps`` are the elements from
-    a head to the next along each axis of the stack, then from a row to the next: for queries, keys, values and the output.
+    ``instead`` are what scores become where the mask, a boolean one, holds and where it does not, NaN standing for themselves;
+    without it, a mask is added to them. The first heads of queries, keys and values begin after ``starts`` elements of the
+    inputs. ``steps`` are the elements from a head to the next along each axis of the stack, then from a row to the next: for
+    queries, keys, values and the output.
     """
 
     stack: Shape
     sizes: tuple[int, int, int, int]
     scale: float
     weights: Weights
+    instead: tuple[float, ...]
     starts: tuple[int, ...]
     steps: tuple[int, ...]
 

@@ -45,6 +45,11 @@ class Surroundings:
         array = self.facts.array(name) if shaped is not None and shaped[1] in ((), (1,)) else None
         return None if array is None else float(array.reshape(()))
 
+    def same(self, one: str, other: str) -> bool:
+        """Whether two values are of one type, which is known."""
+        shaped = self.facts.type(one)
+        return shaped is not None and shaped == self.facts.type(other)
+
     def scaled(self, name: str) -> tuple[str, float] | None:
         """The value of the same type that the one called ``name`` is a known multiple of, and by what that is multiplied."""
         node = self.by(name, "Mul", "Div", "Cast")
@@ -52,8 +57,8 @@ class Surroundings:
             return None
         pairs = {"Mul": (node.inputs, node.inputs[::-1]), "Div": (node.inputs,), "Cast": ((*node.inputs, ""),)}
         for value, number in pairs[node.op_type]:
-            factor, shaped = self.number(number) if number else 1.0, self.facts.type(value)
-            if factor and shaped is not None and shaped == self.facts.type(name):
+            factor = self.number(number) if number else 1.0
+            if factor and self.same(value, name):
                 return value, 1 / factor if node.op_type == "Div" else factor
         return None
 

@@ -6,9 +6,9 @@ told to the kernel: the operator gives it zeros, a softmax that is written out N
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from math import prod
+from math import isnan, nan, prod
 
 import numpy as np
 
@@ -24,13 +24,15 @@ FACTORS = 2.0**-16, 2.0**16
 
 @dataclass(frozen=True, eq=False)
 class _Scores:
-    """Products of the value called ``q`` with ``k`` times ``factor``, with the ``mask`` added, if that is not ``""``."""
+    """Products of the value called ``q`` with ``k`` times ``factor``, and the ``mask`` that changes them, ``""`` if there is
+    none, as :class:`Written` has it."""
 
     q: str
     k: str
     factor: float
-    mask: str
     nodes: tuple[Node, ...]
+    mask: str = ""
+    instead: tuple[float, ...] = ()
 
 
 def read_attention(node: Node, around: Surroundings) -> Reading | None:
@@ -87,22 +89,31 @@ def _over_keys(softmax: Node, around: Surroundings) -> bool:
 
 def _scores(name: str, around: Surroundings) -> _Scores | None:
     """What makes the scores called ``name``."""
-    added = around.by(name, "Add")
-    if added is None:
-        return _scaled(name, "", around)
-    found = (_scaled(value, mask, around) for value, mask in (added.inputs, added.inputs[::-1]) if _same(value, name, around))
-    scores = next((scores for scores in found if scores is not None), None)
-    return None if scores is None else _Scores(scores.q, scores.k, scores.factor, scores.mask, (added, *scores.nodes))
+    masked = around.by(name, "Add", "Where")
+    if masked is None:
+        return _scaled(name, around)
+    for value, mask, instead in _masks(masked, around):
+        scores = _scaled(value, around) if around.same(value, name) else None
+        if scores is not None:
+            return replace(scores, nodes=(masked, *scores.nodes), mask=mask, instead=instead)
+    return None
 
 
-def _same(value: str, name: str, around: Surroundings) -> bool:
-    """Whether two values are of one type, which is known."""
-    shaped = around.facts.type(value)
-    return shaped is not None and shaped == around.facts.type(name)
+def _masks(node: Node, around: Surroundings) -> Iterator[tuple[str, str, tuple[float, ...]]]:
+    """What may be the scores that ``node`` masks, its mask, and what they are instead of themselves."""
+    if node.op_type == "Add":
+        one, other = node.inputs
+        yield from ((one, other, ()), (other, one, ()))
+        return
+    mask, true, false = node.inputs
+    for scores, number, kept in ((true, false, True), (false, true, False)):
+        instead = around.number(number)
+        if instead is not None and not isnan(instead):
+            yield scores, mask, (nan, instead) if kept else (instead, nan)
 
 
-def _scaled(name: str, mask: str, around: Surroundings) -> _Scores | None:
-    """What makes the scores called ``name`` before a mask is added."""
+def _scaled(name: str, around: Surroundings) -> _Scores | None:
+    """What makes the scores called ``name`` before they are masked."""
     factor, nodes = 1.0, []
     while (scaled := around.scaled(name)) is not None:
         nodes.append(around.producer[name])
@@ -111,7 +122,7 @@ def _scaled(name: str, mask: str, around: Surroundings) -> _Scores | None:
     if product is None:
         return None
     q, k = product.inputs
-    return _Scores(q, k, factor, mask, (*nodes, product))
+    return _Scores(q, k, factor, (*nodes, product))
 
 
 def _made(product: Node, moves: Sequence[Node], weights: Weights, scores: _Scores, around: Surroundings) -> Node | None:
@@ -129,7 +140,7 @@ def _made(product: Node, moves: Sequence[Node], weights: Weights, scores: _Score
         return None
     steps = tuple(step for every in (*(lying.steps for lying in operands), target) for step in every[:-1])
     starts = tuple(lying.start for lying in operands)
-    written = Written(q[:-2], (q[-2], k[-1], q[-1], v[-1]), factor, weights, starts, steps)
+    written = Written(q[:-2], (q[-2], k[-1], q[-1], v[-1]), factor, weights, scores.instead, starts, steps)
     inputs = (*(lying.source for lying in operands), *filter(None, [scores.mask]))
     return Node("Attention", last.name, inputs, last.outputs, written.attributes)
 

@@ -191,6 +191,21 @@ def test_masks(mask, constant, low, rest):
     assert steps(nodes, x, **({"mask": hidden} if constant else {})) == ATTENTION
 
 
+@pytest.mark.parametrize("mask", MASKS, ids=str)
+@pytest.mark.parametrize("constant", [False, True], ids=["given", "constant"])
+@pytest.mark.parametrize("value", [-np.inf, np.finfo(np.float32).min, -1e4, 0.5])
+@pytest.mark.parametrize("order", ["mask low s", "mask s low"])
+@pytest.mark.filterwarnings("ignore:.*encountered in:RuntimeWarning")
+def test_masks_that_choose(mask, constant, value, order):
+    """Some queries of some see no key, or all alike; what is not chosen may be NaN."""
+    chosen = floats(*mask) > 0
+    np.atleast_2d(chosen)[..., -1, :] = order == "mask low s"
+    nodes = [*SPLIT, *SCORES, node("Where", order, "m"), *weighed("m"), *JOINED]
+    x = given_values() if constant else given_values(mask=chosen)
+    x["u"][0, 1, 2] = np.nan
+    assert steps(nodes, x, low=np.float32(value), **({"mask": chosen} if constant else {})) == ATTENTION
+
+
 def test_a_mask_may_come_first():
     nodes = changed([*SPLIT, *MASKED, *weighed("m"), *JOINED], m=node("Add", "mask s", "m"))
     assert steps(nodes, given_values(mask=floats(2, 1, 1, 7))) == ATTENTION
@@ -281,15 +296,15 @@ def test_what_somebody_else_reads_before_is_made_once():
         {"z": [node("MatMul", "t w", "z1"), node("Mul", "z1 scale", "z")]},
         {"t": [node("Softmax", "s", "t1"), node("IsNaN", "t1", "n"), node("Where", "n scale t1", "t")]},
         {"t": [node("Softmax", "s", "t1"), node("IsNaN", "s", "n"), node("Where", "n zero t1", "t")]},
-        {"w": node("Reshape", "v values", "w")},
+        {"s": node("Where", "which p none", "s")},
+        {"s": node("Where", "which p scales", "s")},
     ],
-    ids=["axis", "quotient", "scales", "large", "nothing", "minus", "after", "guard", "test", "values"],
+    ids=["axis", "quotient", "scales", "large", "nothing", "minus", "after", "guard", "test", "none", "chosen"],
 )  # fmt: skip
 @pytest.mark.filterwarnings("ignore:.*encountered in:RuntimeWarning")
 def test_others_stay(others):
     tensors = {"scales": floats(7) ** 2, "large": np.float32(1e6), "nothing": np.float32(0), "minus": np.float32(-1)}
-    found = steps(changed(PLAIN, **others), given_values(keys=5), values=ints(2, 1, 5, 8), **{**tensors, "scales": floats(5)})
-    assert ("values" in others) or found
+    found = steps(changed(PLAIN, **others), given_values(), which=floats(7) > 0, none=np.float32(np.nan), **tensors)
     assert (ATTENTION[0] in found) == ("z" in others)
 
 
