@@ -6,7 +6,6 @@ step across lanes, and what becomes of scores is the right side of the product w
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,37 +16,44 @@ from ...jit.host import host_registers
 from ...jit.jitted import jit
 from ...orders.atomic import call_at, code_of, number_at
 from ...orders.made_once import made_once
-from ...orders.order import FACTS, OTHER, PIECES, SCRATCH, WORK, Ordered, X, Y, whole_lines
+from ...orders.order import FACTS, OTHER, PIECES, SCRATCH, WORK, X, Y, whole_lines
 from ...orders.shared import evenly, order_of_pieces
 from ...orders.team import take
 from ..matrices.products import MOST_PIECES
 from ..matrices.stacks import TOGETHER, pack_left
 from ..tiles import multiply as product
 from ..tiles.cut import balanced, multipliers, register_tile
-from .written import Weights
-
-WAYS: Sequence[Weights] = ("attention", "softmax", "numbers")
-AS_OPERATOR, AS_SOFTMAX, AS_NUMBERS = range(3)
-"""What becomes of weights that are no numbers, by name and by number."""
+from .heads import (
+    AS_NUMBERS,
+    AS_OPERATOR,
+    BIAS,
+    KEY_PITCH,
+    KEYS,
+    OTHERS,
+    OUTPUT_PITCH,
+    QUERIES,
+    QUERY_PITCH,
+    REPLACES,
+    SCALE,
+    SIZE,
+    VALUE_PITCH,
+    VALUES,
+    WEIGHTS,
+    WIDTH,
+    Heads,
+)  # fmt: skip
 
 SCORES_BYTES, PANEL_BYTES = 1 << 20, 24 << 10
 """Bytes of scores, at most, unless those of one vector of queries are more, which stay in a second-level cache; of rows that
 are multiplied before the next, which stay in a first-level one."""
 
-VALUES, BIAS = FACTS + 1, FACTS + 2
-"""Numbers of an order: addresses of the values, and of what is added to scores, 0 for none. ``x`` are queries, the keys stand
-for a residual."""
-
 (
-    SIZE, WIDTH, QUERIES, KEYS, QUERY_PITCH, KEY_PITCH, VALUE_PITCH, OUTPUT_PITCH, SCALE, STARTS, SIZE_BLOCK, KEY_BLOCK,
-    MULTIPLIERS, WEIGHTS, REPLACES, OF_VALUES, OF_QUERIES, OF_SCORES, OF_SUMS, OF_COLUMNS, PLACE,
-) = range(21)  # fmt: skip
-"""Facts, int64: elements of a query or key, and of a value; queries and keys of a head; elements from a query, key, value or
-output to the next; addresses of the scale, float32, and of the vectors of queries at which parts start; elements of a query,
-and keys, that are multiplied before the next; address of the addresses of the code that multiplies as many vectors as the
-index says; which of :data:`WAYS` weights go; whether a bias that is a number stands for the
-score instead of being added; where in a thread's scratch memory packed values, queries, scores, sums and
-numbers for each query begin, packed keys being first, and its bytes."""
+    STARTS, SIZE_BLOCK, KEY_BLOCK, MULTIPLIERS, OF_VALUES, OF_QUERIES, OF_SCORES, OF_SUMS, OF_COLUMNS, PLACE,
+) = range(OTHERS, OTHERS + 10)  # fmt: skip
+"""Facts, int64, behind those of all heads: address of the vectors of queries at which parts start; elements of a query, and
+keys, that are multiplied before the next; address of the addresses of the code that multiplies as many vectors as the index
+says; where in a thread's scratch memory packed values, queries, scores, sums and numbers for each query begin, packed keys
+being first, and its bytes."""
 
 
 @jit
@@ -179,22 +185,8 @@ def _write(sums, factors, width, columns, pitches, target):
 
 
 @dataclass(frozen=True, eq=False)
-class Heads(Ordered):
-    """Attention of ``queries`` of ``size`` elements to ``keys``, whose values have ``width``, for each of ``places`` (heads, 5)
-    int64: elements before a head's queries, keys, values, outputs and bias. ``pitches`` are the elements from a query, key,
-    value or output to the next. ``parts`` threads share the work. ``weights`` says which are none, ``replaces``
-    whether numbers of the bias stand for scores."""
-
-    size: int
-    width: int
-    queries: int
-    keys: int
-    scale: float
-    pitches: Sequence[int]
-    places: np.ndarray
-    parts: int
-    weights: Weights = "attention"
-    replaces: bool = False
+class Packed(Heads):
+    """Heads whose keys and values are packed for many queries."""
 
     @property
     def scratch_bytes(self) -> int:
@@ -239,14 +231,8 @@ class Heads(Ordered):
     def _facts(self) -> np.ndarray:
         _, R, V = self._tile
         blocks = [balanced(inner, PANEL_BYTES // (4 * R * V)) for inner in (self.size, self.keys)]
-        listing = self._factor.ctypes.data, self._starts.ctypes.data, *blocks, self._multipliers.ctypes.data
-        ways, ends = (WAYS.index(self.weights), self.replaces), np.cumsum(self._bytes)
-        facts = self.size, self.width, self.queries, self.keys, *self.pitches, *listing, *ways, *ends
-        return np.array(facts, np.int64)
-
-    @made_once
-    def _factor(self) -> np.ndarray:
-        return np.full(1, self.scale, np.float32)
+        listing = self._starts.ctypes.data, *blocks, self._multipliers.ctypes.data
+        return np.array([*self.common, *listing, *np.cumsum(self._bytes)], np.int64)
 
     @made_once
     def _multipliers(self) -> np.ndarray:

@@ -14,7 +14,9 @@ from ...ops.attention import head_shape, visible_keys
 from ...orders.order import Arrays, address_of, present
 from ...orders.workers import Workers
 from ..site import Kernel, Site
-from .attend import BIAS, VALUES, Heads
+from .attend import Packed
+from .few import FEW, Few
+from .heads import BIAS, VALUES
 from .written import Written
 
 if TYPE_CHECKING:
@@ -50,14 +52,14 @@ def lower_written(site: Site) -> Kernel:
     heads = np.indices(written.stack).reshape(len(written.stack), prod(written.stack))
     places = [start + step[:-1] @ heads for start, step in zip(starts, steps, strict=True)]
     of_bias = np.broadcast_to(_bias_places(shape), written.stack).ravel()
-    work = Heads(
+    work = (Few if queries <= FEW else Packed)(
         size, width, queries, keys, written.scale, steps[:, -1].tolist(),
         np.column_stack([*places, of_bias]), site.threads, written.weights, bool(written.instead),
     )  # fmt: skip
     return _kernel(site, work, partial(_instead, written.instead) if written.instead else partial(_bias, None), shape)
 
 
-def _kernel(site: Site, work: Heads, make: Make, shape: Shape) -> Kernel:
+def _kernel(site: Site, work: Packed | Few, make: Make, shape: Shape) -> Kernel:
     """The kernel; how it changes scores, of ``shape``, if at all, it has made in each run unless it is constant."""
     masked, mask, own = site.type(3) is not None, site.array(3), work.scratch_bytes
     constant = make(np.empty(shape, np.float32), mask) if shape and (mask is not None or not masked) else None
@@ -74,10 +76,11 @@ def _kernel(site: Site, work: Heads, make: Make, shape: Shape) -> Kernel:
         workers.carry_out(order[None])
 
     macs = len(work.places) * work.queries * work.keys * (work.size + work.width)
-    return Kernel("attention", run, (0, 1, 2, 3) if made else (0, 1, 2), macs, scratch=own + made)
+    name = "attention of few" if isinstance(work, Few) else "attention"
+    return Kernel(name, run, (0, 1, 2, 3) if made else (0, 1, 2), macs, scratch=own + made)
 
 
-def _work(site: Site, heads: Sequence[Shape], bias: Shape) -> Heads:
+def _work(site: Site, heads: Sequence[Shape], bias: Shape) -> Packed | Few:
     """Where heads of queries, keys and values (batch, heads, sequence, size) lie, and a bias (batch or 1, heads or 1, keys,
     queries), unless it is ``()``."""
     (batch, count, queries, size), _, (_, _, keys, width) = heads
@@ -87,7 +90,7 @@ def _work(site: Site, heads: Sequence[Shape], bias: Shape) -> Heads:
     every = *(place for place, _ in found), _bias_places(bias)
     places = [np.broadcast_to(place, (batch, count)).ravel() for place in every]
     scale = site.node.attribute("scale", None)
-    return Heads(
+    return (Few if queries <= FEW else Packed)(
         size, width, queries, keys, 1 / sqrt(size) if scale is None else scale,
         [pitch for _, pitch in found], np.column_stack(places), site.threads,
     )  # fmt: skip

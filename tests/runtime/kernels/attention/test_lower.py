@@ -52,6 +52,12 @@ def check(inputs: list[np.ndarray], *, constant: bool = False, threads: int = 1,
     return got
 
 
+@pytest.fixture(params=[0, 99], ids=["many", "few"], autouse=True)
+def queries_that_are_few(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every test by the kernel for many queries, and by that for few."""
+    monkeypatch.setattr("tersor.runtime.kernels.attention.lower.FEW", request.param)
+
+
 @given(
     queries=st.integers(1, 120),
     keys=st.integers(1, 70),

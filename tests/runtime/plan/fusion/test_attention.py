@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 
 from tersor.converters import to_onnx
 from tersor.format_spec.graph import Graph, Node, TensorType
+from tersor.runtime.kernels.attention.few import FEW
 from tersor.runtime.model import Model
 from tests.runtime.plan.test_build import check, floats, graph, interpret, ints, kernels, node
 
-ATTENTION = ["Attention: attention"]
+ATTENTION, OF_FEW = ["Attention: attention"], ["Attention: attention of few"]
 TENSORS = {"scale": np.float32(0.5), "root": np.float32(2), "zero": np.float32(0), "most": np.float32(np.finfo(np.float32).min)}
 
 SPLIT = [
@@ -128,7 +129,7 @@ def test_stacks_of_any_rank(shape):
     assert steps(nodes, {"x": floats(*shape, 5, 4), "u": floats(*shape, 7, 4), "v": floats(*shape, 7, 6)}) == ATTENTION
 
 
-def test_sequences_first():
+def test_sequences_first(either):
     """As torch's MultiheadAttention has it: (sequence, batch, elements), heads beside the batch."""
     moves = [
         n
@@ -137,7 +138,7 @@ def test_sequences_first():
     ]
     end = [node("Transpose", "z", "j", perm=(1, 0, 2)), node("Reshape", "j joined", "y")]
     x = {"x": floats(5, 3, 8), "u": floats(7, 3, 8), "v": floats(7, 3, 8)}
-    assert steps([*moves, *SCORES, *weighed("s"), *end], x, parted=ints(0, 6, 4), joined=ints(-1, 8)) == ATTENTION
+    assert steps([*moves, *SCORES, *weighed("s"), *end], x, parted=ints(0, 6, 4), joined=ints(-1, 8)) == either
 
 
 @pytest.mark.parametrize("apart", ["Split", "Gather", "Slice"])
@@ -177,18 +178,25 @@ def test_keys_and_values_that_heads_share():
 MASKS = [(7,), (1, 7), (5, 7), (5, 1), (2, 1, 1, 7), (2, 1, 5, 7), (1, 2, 5, 7), (2, 5, 7), (1,)]
 
 
+@pytest.fixture(params=[0, 99], ids=["many", "few"])
+def either(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The only step, by the kernel for many queries, and by that for few."""
+    monkeypatch.setattr("tersor.runtime.kernels.attention.lower.FEW", request.param)
+    return OF_FEW if request.param else ATTENTION
+
+
 @pytest.mark.parametrize("mask", MASKS, ids=str)
 @pytest.mark.parametrize("constant", [False, True], ids=["given", "constant"])
 @pytest.mark.parametrize("low", [-np.inf, np.finfo(np.float32).min, -1e4])
 @pytest.mark.parametrize("rest", [weighed, guarded])
 @pytest.mark.filterwarnings("ignore:.*encountered in:RuntimeWarning")
-def test_masks(mask, constant, low, rest):
+def test_masks(mask, constant, low, rest, either):
     """Some queries of some see no key: the softmax is NaN, and zeros where that is asked for."""
     hidden = np.where(floats(*mask) > 0, low, floats(*mask)).astype(np.float32)
     np.atleast_2d(hidden)[..., -1, :] = low
     nodes = [*SPLIT, *MASKED, *rest("m"), *JOINED]
     x = given_values() if constant else given_values(mask=hidden)
-    assert steps(nodes, x, **({"mask": hidden} if constant else {})) == ATTENTION
+    assert steps(nodes, x, **({"mask": hidden} if constant else {})) == either
 
 
 @pytest.mark.parametrize("mask", MASKS, ids=str)
@@ -196,14 +204,14 @@ def test_masks(mask, constant, low, rest):
 @pytest.mark.parametrize("value", [-np.inf, np.finfo(np.float32).min, -1e4, 0.5])
 @pytest.mark.parametrize("order", ["mask low s", "mask s low"])
 @pytest.mark.filterwarnings("ignore:.*encountered in:RuntimeWarning")
-def test_masks_that_choose(mask, constant, value, order):
+def test_masks_that_choose(mask, constant, value, order, either):
     """Some queries of some see no key, or all alike; what is not chosen may be NaN."""
     chosen = floats(*mask) > 0
     np.atleast_2d(chosen)[..., -1, :] = order == "mask low s"
     nodes = [*SPLIT, *SCORES, node("Where", order, "m"), *weighed("m"), *JOINED]
     x = given_values() if constant else given_values(mask=chosen)
     x["u"][0, 1, 2] = np.nan
-    assert steps(nodes, x, low=np.float32(value), **({"mask": chosen} if constant else {})) == ATTENTION
+    assert steps(nodes, x, low=np.float32(value), **({"mask": chosen} if constant else {})) == either
 
 
 def test_a_mask_may_come_first():
@@ -215,10 +223,10 @@ def test_a_mask_may_come_first():
 @pytest.mark.parametrize("which", ["x", "u", "v", "mask"])
 @pytest.mark.parametrize("rest", [weighed, guarded])
 @pytest.mark.filterwarnings("ignore:.*encountered in:RuntimeWarning")
-def test_numbers_that_are_none_go_where_the_nodes_have_them(value, which, rest):
+def test_numbers_that_are_none_go_where_the_nodes_have_them(value, which, rest, either):
     x = given_values(mask=floats(2, 1, 5, 7))
     x[which][0, ..., 1, 2] = value
-    assert steps([*SPLIT, *MASKED, *rest("m"), *JOINED], x) == ATTENTION
+    assert steps([*SPLIT, *MASKED, *rest("m"), *JOINED], x) == either
 
 
 @settings(max_examples=40)
@@ -245,7 +253,7 @@ def test_shapes(batch, heads, queries, keys, size, mask, rest, joined, threads):
     ]
     with np.errstate(invalid="ignore"):
         g, x = made(nodes, x, heads)
-        assert kernels(check(g, x, threads)) == ATTENTION
+        assert kernels(check(g, x, threads)) == (ATTENTION if queries > FEW else OF_FEW)
         compare_with_onnx_runtime(g, x)
 
 
@@ -265,7 +273,8 @@ def test_a_model_plans_for_each_shape():
         for batch, queries, keys in ((2, 5, 7), (1, 1, 1), (3, 4, 20)):
             x = given_values(batch, queries, keys, mask=floats(queries, keys))
             np.testing.assert_allclose(model.run(x)["y"], interpret(g, x)[0], rtol=1e-4, atol=1e-5)
-            assert kernels(model.plan({name: a.shape for name, a in x.items()})) == ATTENTION
+            found = kernels(model.plan({name: a.shape for name, a in x.items()}))
+            assert found == (ATTENTION if queries > FEW else OF_FEW)
 
 
 @pytest.mark.parametrize("name", ["p", "s", "m", "t", "z"])
