@@ -32,7 +32,7 @@ def head_shape(shape: Shape, heads: int | None) -> Shape:
     return shape[0], heads, shape[1], shape[2] // heads
 
 
-def _split_heads(x: np.ndarray, heads: int | None) -> np.ndarray:
+def split_heads(x: np.ndarray, heads: int | None) -> np.ndarray:
     """``x`` as :func:`head_shape` says."""
     batch, count, sequence, size = head_shape(x.shape, heads)
     return x if x.ndim == 4 else x.reshape(batch, sequence, count, size).swapaxes(1, 2)
@@ -111,8 +111,8 @@ def attention(
     The caches come before the keys and values. Returns the result in the layout of ``Q``; the caches grown; and the scores:
     raw, capped, masked or after the softmax, by ``qk_matmul_output_mode``. A query that sees no key gives zeros.
     """
-    queries = _split_heads(Q, q_num_heads)
-    keys, values = _split_heads(K, kv_num_heads), _split_heads(V, kv_num_heads)
+    queries = split_heads(Q, q_num_heads)
+    keys, values = split_heads(K, kv_num_heads), split_heads(V, kv_num_heads)
     offset = np.zeros(1, np.int64)
     if past_key is not None and past_value is not None:
         keys, values = np.concatenate([past_key, keys], 2), np.concatenate([past_value, values], 2)

@@ -15,6 +15,7 @@ from ...orders.order import Arrays, address_of, present
 from ...orders.workers import Workers
 from ..site import Kernel, Site
 from .attend import Packed
+from .caches import growing
 from .few import FEW, Few
 from .heads import BIAS, VALUES
 from .written import Written
@@ -27,20 +28,27 @@ Make: TypeAlias = "Callable[[np.ndarray, np.ndarray | None], np.ndarray]"
 
 
 def lower_attention(site: Site) -> Kernel | None:
-    """A kernel for a float32 Attention without caches, nor caps of scores, of which nothing but the result is read."""
-    node, (q, k, v), mask, caches = site.node, map(site.floats, range(3)), site.type(3), [site.type(i) for i in range(4, 7)]
-    if any(caches) or any(node.outputs[1:]) or node.attribute("softcap", 0.0) or node.attribute("softmax_precision", 1) != 1:
+    """A kernel for a float32 Attention of keys that are all valid, without caps of scores, which nobody reads."""
+    node, (q, k, v), mask = site.node, map(site.floats, range(3)), site.type(3)
+    past, lengths = [site.type(i) for i in (4, 5)], site.type(6)
+    if lengths or any(node.outputs[3:]) or node.attribute("softcap", 0.0) or node.attribute("softmax_precision", 1) != 1:
         return None
     if q is None or k is None or v is None:
         return None
     of_queries, of_keys = node.attribute("q_num_heads", None), node.attribute("kv_num_heads", None)
     heads = [head_shape(shape, count) for shape, count in zip((q, k, v), (of_queries, of_keys, of_keys), strict=True)]
+    before = _before(past, heads[1:])
+    if before is None:
+        return None
+    heads[1:] = [(*shape[:2], before + shape[2], shape[3]) for shape in heads[1:]]
     scores = (*heads[0][:3], heads[1][2])
     if not _meet(*heads) or not (mask is None or _masks(mask, scores)) or node.attribute("scale", 1.0) < 0:
         return None
-    hidden = _hidden(site, *scores[2:])
+    hidden = _hidden(site, scores[2], scores[3], before)
     shape = () if mask is None and hidden is None else _bias_shape(() if mask is None else mask[1], scores)
-    return _kernel(site, _work(site, heads, shape), partial(_bias, hidden), shape)
+    grows = any(past) or any(node.outputs[1:])
+    kernel = _kernel(site, _work(site, heads, shape, grows=grows), partial(_bias, hidden), shape)
+    return growing(site, kernel, heads[1:]) if grows else kernel
 
 
 def lower_written(site: Site) -> Kernel:
@@ -80,13 +88,26 @@ def _kernel(site: Site, work: Packed | Few, make: Make, shape: Shape) -> Kernel:
     return Kernel(name, run, (0, 1, 2, 3) if made else (0, 1, 2), macs, scratch=own + made)
 
 
-def _work(site: Site, heads: Sequence[Shape], bias: Shape) -> Packed | Few:
+def _before(past: Sequence[Shaped | None], new: Sequence[Shape]) -> int | None:
+    """How many keys caches hold before new keys and values (batch, heads, sequence, size), if they fit to these."""
+    if not any(past):
+        return 0
+    sizes = {cache[1][2] for cache in past if cache is not None and len(cache[1]) == 4}
+    fit = (
+        cache is not None and cache[0] == np.float32 and cache[1] == (*shape[:2], *sizes, shape[3])
+        for cache, shape in zip(past, new, strict=True)
+    )  # fmt: skip
+    return sizes.pop() if len(sizes) == 1 and all(fit) else None
+
+
+def _work(site: Site, heads: Sequence[Shape], bias: Shape, *, grows: bool) -> Packed | Few:
     """Where heads of queries, keys and values (batch, heads, sequence, size) lie, and a bias (batch or 1, heads or 1, keys,
-    queries), unless it is ``()``."""
+    queries), unless it is ``()``. Keys and values are apart where the array of them ``grows``."""
     (batch, count, queries, size), _, (_, _, keys, width) = heads
     shapes = *heads, (batch, count, queries, width)
     ranks = [len(given(site.inputs, i)[1]) for i in range(3)] + [len(site.outputs[0][1])]
-    found = [_places(shape, count, apart=rank == 4) for shape, rank in zip(shapes, ranks, strict=True)]
+    apart = [rank == 4 or (grows and i in (1, 2)) for i, rank in enumerate(ranks)]
+    found = [_places(shape, count, apart=alone) for shape, alone in zip(shapes, apart, strict=True)]
     every = *(place for place, _ in found), _bias_places(bias)
     places = [np.broadcast_to(place, (batch, count)).ravel() for place in every]
     scale = site.node.attribute("scale", None)
@@ -116,13 +137,13 @@ def _masks(mask: Shaped, scores: Shape) -> bool:
     return known and all(a in (1, b) for a, b in zip(shape[::-1], scores[::-1], strict=False))
 
 
-def _hidden(site: Site, queries: int, keys: int) -> np.ndarray | None:
-    """Which keys queries do not see whatever the mask says, boolean (keys, queries)."""
+def _hidden(site: Site, queries: int, keys: int, before: int) -> np.ndarray | None:
+    """Which keys queries do not see whatever the mask says, boolean (keys, queries); ``before`` are before the first query."""
     causal, sides = site.node.attribute("is_causal", 0), ("left_window_size", "right_window_size")
     left, right = (site.node.attribute(side, -1) for side in sides)
     if not causal and left < 0 and right < 0:
         return None
-    seen = visible_keys(queries, keys, np.zeros(1, np.int64), None, causal=bool(causal), left=left, right=right)
+    seen = visible_keys(queries, keys, np.full(1, before), None, causal=bool(causal), left=left, right=right)
     return None if seen.all() else np.ascontiguousarray(~seen[0, 0].T)
 
 
