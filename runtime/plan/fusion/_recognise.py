@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 from typing import TypeAlias
 
 from ....format_spec.graph import Node
@@ -17,9 +18,10 @@ Read: TypeAlias = "Callable[[Node, Surroundings], Reading | None]"
 READINGS: Sequence[Read] = (read_layer, read_attention)
 
 
-def recognise(nodes: Sequence[Node], outputs: Iterable[str], facts: Facts) -> list[Node]:
+def recognise(nodes: Sequence[Node], outputs: Collection[str], facts: Facts) -> list[Node]:
     """``nodes`` (in topological order) with an operator in the place of the last of those that are read as it, where nobody
     else reads what is between; nodes that nobody reads any more are left out. ``outputs`` are the graph's."""
+    nodes = _without_casts(nodes, outputs, facts)
     around = Surroundings.of(nodes, outputs, facts)
     taken: set[Node] = set()
     kept = []
@@ -35,6 +37,19 @@ def recognise(nodes: Sequence[Node], outputs: Iterable[str], facts: Facts) -> li
             around.replace(found.nodes, found.made)
         kept.append(node if found is None else found.made)
     return kept[::-1]
+
+
+def _without_casts(nodes: Sequence[Node], outputs: Collection[str], facts: Facts) -> list[Node]:
+    """``nodes`` without casts to the type that a value has, which exporters write to be sure."""
+    names: dict[str, str] = {}
+    kept = []
+    for node in nodes:
+        same = node.op_type == "Cast" and node.outputs[0] not in outputs and facts.type(node.outputs[0]) is not None
+        if same and facts.type(node.inputs[0]) == facts.type(node.outputs[0]):
+            names[node.outputs[0]] = names.get(node.inputs[0], node.inputs[0])
+        else:
+            kept.append(replace(node, inputs=tuple(names.get(name, name) for name in node.inputs)))
+    return kept
 
 
 def _reading(node: Node, around: Surroundings) -> Reading | None:

@@ -52,14 +52,13 @@ class Surroundings:
 
     def scaled(self, name: str) -> tuple[str, float] | None:
         """The value of the same type that the one called ``name`` is a known multiple of, and by what that is multiplied."""
-        node = self.by(name, "Mul", "Div", "Cast")
+        node = self.by(name, "Mul", "Div")
         if node is None:
             return None
-        pairs = {"Mul": (node.inputs, node.inputs[::-1]), "Div": (node.inputs,), "Cast": ((*node.inputs, ""),)}
-        for value, number in pairs[node.op_type]:
-            factor = self.number(number) if number else 1.0
+        for value, number in (node.inputs, node.inputs[::-1]) if node.op_type == "Mul" else (node.inputs,):
+            factor = self.number(number)
             if factor and self.same(value, name):
-                return value, 1 / factor if node.op_type == "Div" else factor
+                return value, factor if node.op_type == "Mul" else 1 / factor
         return None
 
     def closed(self, nodes: Collection[Node], last: Node) -> bool:

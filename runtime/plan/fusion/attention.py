@@ -61,25 +61,15 @@ def _product(node: Node, around: Surroundings) -> tuple[Node | None, list[Node]]
 
 def _softmax(name: str, around: Surroundings) -> tuple[Weights, tuple[Node, ...]] | None:
     """What becomes of weights that are no numbers, and what makes those called ``name``, the softmax last."""
-    name, casts = _uncast(name, around)
     where = around.by(name, "Where")
     softmax = around.by(name if where is None else where.inputs[2], "Softmax")
     if softmax is None or not _over_keys(softmax, around):
         return None
     if where is None:
-        return "softmax", (*casts, softmax)
+        return "softmax", (softmax,)
     test = around.by(where.inputs[0], "IsNaN")
     guarded = test is not None and test.inputs[0] == where.inputs[2] and around.number(where.inputs[1]) == 0
-    return ("numbers", (*casts, where, test, softmax)) if test is not None and guarded else None
-
-
-def _uncast(name: str, around: Surroundings) -> tuple[str, list[Node]]:
-    """The value that the one called ``name`` is, and the nodes between that change nothing."""
-    casts = []
-    while (scaled := around.scaled(name)) is not None and scaled[1] == 1:
-        casts.append(around.producer[name])
-        name = scaled[0]
-    return name, casts
+    return ("numbers", (where, test, softmax)) if test is not None and guarded else None
 
 
 def _over_keys(softmax: Node, around: Surroundings) -> bool:
