@@ -69,10 +69,10 @@ def _normal(name: str, around: Surroundings) -> _Normal | None:
     if divided is None:
         return None
     value, root = divided.inputs
-    inverse = around.by(root, "Reciprocal")
+    inverse, under = _inverse(root, around)
     if (divided.op_type == "Mul") != (inverse is not None):
         return None
-    square_root = around.by(root if inverse is None else inverse.inputs[0], "Sqrt")
+    square_root = around.by(under, "Sqrt")
     sum_ = None if square_root is None else around.by(square_root.inputs[0], "Add")
     if square_root is None or sum_ is None:
         return None
@@ -82,6 +82,13 @@ def _normal(name: str, around: Surroundings) -> _Normal | None:
         if added is not None and squares is not None:
             return _centred(value, added, (*above, *squares), around)
     return None
+
+
+def _inverse(name: str, around: Surroundings) -> tuple[Node | None, str]:
+    """The node that computes ``name`` if that is a reciprocal, and of what, else ``name`` itself."""
+    node = around.by(name, "Reciprocal", "Div")
+    inverts = node is not None and (node.op_type == "Reciprocal" or around.number(node.inputs[0]) == 1)
+    return (node, node.inputs[-1]) if node is not None and inverts else (None, name)
 
 
 def _mean_of_squares(name: str, value: str, around: Surroundings) -> tuple[Node, Node] | None:

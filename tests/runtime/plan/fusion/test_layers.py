@@ -11,7 +11,7 @@ from tests.runtime.plan.test_build import check, floats, graph, ints, kernels, n
 SHAPE = (2, 3, 8)
 X = {"x": floats(*SHAPE)}
 TENSORS = {
-    "axes": ints(-1), "two": np.float32(2), "e": np.float32(0.01), "w": floats(8), "b": floats(8),
+    "axes": ints(-1), "one": np.float32(1), "two": np.float32(2), "e": np.float32(0.01), "w": floats(8), "b": floats(8),
 }  # fmt: skip
 
 SQUARE = node("Pow", "d two", "q")
@@ -44,6 +44,7 @@ def uncentred(nodes: list[Node]) -> list[Node]:
 WRITTEN = {
     "quotient": LAYER,
     "product": [*CENTRE, SQUARE, *MEAN, *PRODUCT, *FACTORS],
+    "one over the root": [*CENTRE, SQUARE, *MEAN, *changed(PRODUCT, r=node("Div", "one s", "r")), *FACTORS],
     "times itself": changed(LAYER, q=node("Mul", "d d", "q")),
     "turned": changed(LAYER, a=node("Add", "e v", "a"), k=node("Mul", "w n", "k"), y=node("Add", "b k", "y")),
 }
@@ -105,6 +106,11 @@ def test_a_difference_from_another_mean_stays():
 def test_squares_of_something_else_stay(square):
     nodes = changed(LAYER, q=square, a=node("Add", "v big", "a"))
     assert len(check(made(nodes, big=np.full(1, 99, np.float32)), X).steps) > 5
+
+
+def test_another_number_over_the_root_stays():
+    nodes = [*CENTRE, SQUARE, *MEAN, *changed(PRODUCT, r=node("Div", "two s", "r")), *FACTORS]
+    assert len(check(made(nodes), X).steps) > 5
 
 
 def test_means_whose_axis_is_gone_stay():
