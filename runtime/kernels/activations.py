@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from math import copysign, pi, prod, sqrt
+from math import copysign, inf, pi, prod, sqrt
 
 import numpy as np
 
@@ -29,7 +29,7 @@ MOST_PIECES, PIECE = 4, 4096
 NEAR = np.float32(0.927734375)
 """Up to here the error function is a series; beyond, 1 less an exponential."""
 
-ZERO, HALF, ONE, TWO, ROOT_HALF = (np.float32(value) for value in (0, 0.5, 1, 2, sqrt(0.5)))
+ZERO, HALF, ONE, TWO, ROOT_HALF, ENDLESS = (np.float32(value) for value in (0, 0.5, 1, 2, sqrt(0.5), inf))
 
 MOST = np.float32(88)
 """The largest argument of an exponential that float32 holds, near enough."""
@@ -131,7 +131,7 @@ def _write(kinds, source, target, count, factors):
             y[i] = HALF * v * (ONE + error_function(v * ROOT_HALF))
         elif len(kinds) == GELU_THROUGH_TANH:
             z = MINUS_INNER * (v + CUBE * v * v * v)
-            y[i] = v / (ONE + exponential(MOST if z > MOST else z))
+            y[i] = v / (ENDLESS if z > MOST else ONE + exponential(z))
         elif len(kinds) == SIGMOID:
             y[i] = sigmoid(v)
         elif len(kinds) == SWISH:
