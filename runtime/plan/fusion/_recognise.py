@@ -10,12 +10,13 @@ from ....format_spec.graph import Node
 from ..facts import Facts
 from ._surroundings import Reading, Surroundings
 from .attention import read_attention
+from .gelu import read_gelu
 from .layers import read_layer
 
 Read: TypeAlias = "Callable[[Node, Surroundings], Reading | None]"
 """(last node, what is around it) -> what it and nodes before it may be read as."""
 
-READINGS: Sequence[Read] = (read_layer, read_attention)
+READINGS: Sequence[Read] = (read_layer, read_attention, read_gelu)
 
 
 def recognise(nodes: Sequence[Node], outputs: Collection[str], facts: Facts) -> list[Node]:

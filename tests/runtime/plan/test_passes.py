@@ -33,6 +33,7 @@ def everything() -> onnx.ModelProto:
         numpy_helper.from_array(np.array([1, 2, 36], np.int64), "shape"),
         numpy_helper.from_array(np.array([1, 2, 1], np.int64), "part"),
         tensor("epsilon"),
+        *(numpy_helper.from_array(np.float32(n), name) for name, n in (("one", 1), ("half", 0.5), ("root_of_two", 2**0.5))),
         tensor("scale", 4),
         numpy_helper.from_array(np.array([-1], np.int64), "last"),
     ]
@@ -64,7 +65,12 @@ def everything() -> onnx.ModelProto:
         helper.make_node("Add", ["power", "epsilon"], ["more"]),
         helper.make_node("Sqrt", ["more"], ["root"]),
         helper.make_node("Div", ["k", "root"], ["normal"]),
-        helper.make_node("Mul", ["normal", "scale"], ["y"]),
+        helper.make_node("Mul", ["normal", "scale"], ["z"]),
+        helper.make_node("Div", ["z", "root_of_two"], ["less"]),
+        helper.make_node("Erf", ["less"], ["likely"]),
+        helper.make_node("Add", ["likely", "one"], ["gate"]),
+        helper.make_node("Mul", ["z", "gate"], ["twice"]),
+        helper.make_node("Mul", ["twice", "half"], ["y"]),
     ]
     x = helper.make_tensor_value_info("x", TensorProto.FLOAT, ("N", 3, 6, 6))
     y = helper.make_tensor_value_info("y", TensorProto.FLOAT, None)
