@@ -55,4 +55,4 @@ def _without_casts(nodes: Sequence[Node], outputs: Collection[str], facts: Facts
 
 def _reading(node: Node, around: Surroundings) -> Reading | None:
     found = (read(node, around) for read in READINGS)
-    return next((reading for reading in found if reading is not None and around.closed(reading.nodes, node)), None)
+    return next((reading for reading in found if reading is not None and around.closed(reading, node)), None)

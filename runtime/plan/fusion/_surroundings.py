@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from ....format_spec.graph import Node
@@ -61,10 +61,12 @@ class Surroundings:
                 return value, factor if node.op_type == "Mul" else 1 / factor
         return None
 
-    def closed(self, nodes: Collection[Node], last: Node) -> bool:
-        """Whether only ``nodes`` read what they compute, but for the ``last`` one's."""
-        read = Counter(name for node in nodes for name in node.inputs)
-        return all(self.readers[name] == read[name] for node in nodes if node is not last for name in node.outputs if name)
+    def closed(self, reading: Reading, last: Node) -> bool:
+        """Whether only the nodes of ``reading`` read what they compute, but for the ``last`` one's, and what is made of them
+        does not."""
+        read = Counter(name for node in reading.nodes for name in node.inputs)
+        inner = {name for node in reading.nodes if node is not last for name in node.outputs if name}
+        return inner.isdisjoint(reading.made.inputs) and all(self.readers[name] == read[name] for name in inner)
 
     def left(self, node: Node) -> bool:
         """Whether nobody reads any more what ``node`` computes."""

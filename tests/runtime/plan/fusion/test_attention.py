@@ -317,6 +317,13 @@ def test_others_stay(others):
     assert (ATTENTION[0] in found) == ("z" in others)
 
 
+def test_scores_that_are_their_own_mask_stay():
+    nodes = changed([*SPLIT, *MASKED, *weighed("m"), *JOINED], m=node("Add", "s s", "m"))
+    assert ATTENTION[0] not in steps(nodes, given_values())
+    nodes = changed([*SPLIT, *MASKED, *weighed("m"), *JOINED], m=node("Add", "s p", "m"))
+    assert ATTENTION[0] not in steps(nodes, given_values())
+
+
 def test_layers_stay():
     """Two matrices of weights, the softmax in the place of a rectifier."""
     nodes = [node("MatMul", "x a", "s"), node("Softmax", "s", "t"), node("MatMul", "t b", "y")]
