@@ -33,7 +33,10 @@ def everything() -> onnx.ModelProto:
         numpy_helper.from_array(np.array([1, 2, 36], np.int64), "shape"),
         numpy_helper.from_array(np.array([1, 2, 1], np.int64), "part"),
         tensor("epsilon"),
-        *(numpy_helper.from_array(np.float32(n), name) for name, n in (("one", 1), ("half", 0.5), ("root_of_two", 2**0.5))),
+        *(
+            numpy_helper.from_array(np.array(n, np.float32), name)
+            for name, n in (("one", 1), ("half", 0.5), ("root_of_two", 2**0.5))
+        ),
         tensor("scale", 4),
         numpy_helper.from_array(np.array([-1], np.int64), "last"),
     ]

@@ -102,4 +102,4 @@ def test_others_are_declined():
     for index, shape in ((4, (2, 2, 5, 4)), (4, (1, 2, 4, 4)), (5, (2, 2, 4, 5)), (4, (2, 4, 4))):
         changed = [*kinds[:index], (np.dtype(np.float32), shape), *kinds[index + 1 :]]
         node = Node("Attention", "node", ("q", "k", "v", "", "pk", "pv"), ("y",))
-        assert lower_attention(Site(node, tuple(changed), (kinds[0],))) is None
+        assert lower_attention(Site(node, tuple(changed), ((inputs[0].dtype, inputs[0].shape),))) is None
