@@ -12,7 +12,7 @@ from ...emit.memory import float_at, floats_at, put_float
 from ...jit.jitted import jit
 from ...orders.atomic import code_of, number_at
 from ...orders.made_once import made_once
-from ...orders.order import FACTS, OTHER, PIECES, SCRATCH, WORK, X, Y
+from ...orders.order import FACTS, OTHER, PIECES, SCRATCH, WORK, X, Y, whole_lines
 from ...orders.shared import order_of_pieces
 from ...orders.team import take
 from ..rowwise import sum_of
@@ -160,8 +160,7 @@ class Few(Heads):
     @made_once
     def _bytes(self) -> tuple[int, int]:
         """Bytes of scores and of a query, whole cache lines."""
-        of_scores, of_query = (-(-4 * count // 64) * 64 for count in (self.keys, self.size))
-        return of_scores, of_query
+        return whole_lines(4 * self.keys), whole_lines(4 * self.size)
 
     @made_once
     def _work(self) -> np.ndarray:
