@@ -1,4 +1,4 @@
-"""``docs/recipes.md``: its example packs the demo's network as the page says, and its tables have every key and default."""
+"""``docs/recipes.md``: its examples pack as the page says, and its tables have every key and default."""
 
 from __future__ import annotations
 
@@ -8,19 +8,23 @@ import shlex
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
 from tersor.cli.main import cli
-from tersor.packer import Layer, Recipe
+from tersor.format_spec.graph import OPSET, Graph, Node, TensorType, Value
+from tersor.format_spec.tensors import DenseTensor
+from tersor.packer import Layer, Recipe, pack
 from tersor.packer._checks import PROFILES, SETTINGS
 from tersor.packer.prune import methods
 from tersor.packer.quantize import initialisations
 from tersor.packer.recipe_toml import _SCALARS
+from tersor.runtime import load_tensors
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "recipes.md").read_text(encoding="utf-8")
-(EXAMPLE,) = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
+EXAMPLE, ZEROS = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
 
 
 def test_the_example_packs_as_the_page_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -38,6 +42,19 @@ def test_the_example_packs_as_the_page_says(tmp_path: Path, monkeypatch: pytest.
     assert paper == {"conv2.weight": (0.7, 6), "fc2.weight": (1.0, 5)}
     assert found["fc1.weight"]["paper"]["density"] < 0.3
     assert found["conv1.weight"]["relative_error"] == 0
+
+
+def test_signs_of_zeros_are_dropped_as_the_page_says_and_nothing_else(tmp_path: Path):
+    rng, path = np.random.default_rng(0), tmp_path / "net.tersor"
+    weights = (rng.normal(size=(40, 60)) * (rng.random((40, 60)) < 0.2)).astype(np.float32)
+    assert np.signbit(weights[weights == 0]).any()
+    node = Node("Gemm", "fc", ("x", "w", "b"), ("y",))
+    x, y = (Value(name, TensorType("float32", (1, size))) for name, size in (("x", 40), ("y", 60)))
+    tensors = {"w": DenseTensor.of(weights), "b": DenseTensor.of(-np.zeros(60, np.float32))}
+    pack(Graph("net", (x,), (y,), (node,), tensors, {}, OPSET), path, Recipe.from_toml(ZEROS))
+    with load_tensors(path) as packed:
+        assert packed["w"].tobytes() == (weights + np.float32(0)).tobytes()
+        assert packed["b"].tobytes() == tensors["b"].dense().tobytes()
 
 
 def test_the_tables_have_every_key_and_default():
