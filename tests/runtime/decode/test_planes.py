@@ -17,6 +17,7 @@ from tersor.format_spec.limits import Limits
 from tersor.format_spec.records import TensorRecord
 from tersor.format_spec.tensors import DenseTensor
 from tersor.runtime.decode import decode
+from tersor.runtime.decode.planes import PrunedTensor
 
 LIMITS = Limits(tensor_bytes=1 << 22)
 
@@ -59,10 +60,13 @@ def test_round_trip(size: int, density: float, dtype: str, block: int, gap_symbo
     assert sum(codecs.items(record, payload).values()) == len(payload)
 
 
+@pytest.mark.parametrize("density", [0.2, 0.8])
 @pytest.mark.parametrize(("gap_symbols", "signed"), [(0, False), (8, False), (8, True)])
-def test_an_executor_decodes_every_block(gap_symbols: int, signed: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_executor_decodes_every_block(
+    gap_symbols: int, signed: bool, density: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("tersor.runtime.decode.planes.RANGE", 100)
-    array = values(3000, 0.2, "f4").reshape(30, 100)
+    array = values(3000, density, "f4").reshape(30, 100)
     record, payload = coded(array, 37, gap_symbols, signed=signed)
     with ThreadPoolExecutor(2) as executor:
         assert decode(record, payload, LIMITS, executor).dense().tobytes() == array.tobytes()
@@ -109,3 +113,21 @@ def test_limits_count_the_elements() -> None:
     with pytest.raises(LimitError):
         decode(record, payload, Limits(tensor_bytes=7999))
     assert not decode(record, payload, Limits(tensor_bytes=8000)).dense().any()
+
+
+@pytest.mark.parametrize(("dtype", "most"), [("f2", 33), ("f4", 49), ("f8", 66)])
+def test_elements_stay_listed_only_where_that_takes_fewer_bytes_than_all(dtype: str, most: int) -> None:
+    for count in (most, most + 1):
+        array = np.zeros(100, dtype)
+        array[:count] = 1 + np.arange(count)
+        tensor = decode(*coded(array, 30, 4), LIMITS)
+        assert isinstance(tensor, PrunedTensor) == (count == most)
+        assert tensor.dense().tobytes() == array.tobytes()
+
+
+def test_what_is_listed_does_not_keep_the_payload() -> None:
+    record, payload = coded(values(3000, 0.2, "f4"), 1000, 8, signed=True)
+    room = bytearray(payload)
+    tensor = decode(record, memoryview(room), LIMITS)
+    room.clear()  # a BufferError while anyone looks at it
+    assert tensor.dense().size == 3000
