@@ -95,7 +95,8 @@ def matrix_of(tensor: Tensor, row_axes: tuple[int, ...], name: str) -> Matrix:
             by_rows = (tensor.order == "rows") == (tensor.row_axes == row_axes)
             codebook = np.ascontiguousarray(tensor.codebook, np.float32)
             return Matrix(rows, columns, by_rows, tensor.starts, tensor.minors, tensor.codes, codebook)
-    if isinstance(tensor, PrunedTensor) and (row_axes == (0,) or row_axes == tuple(range(1, len(tensor.shape)))):
+    axes = tuple(range(len(tensor.shape)))
+    if isinstance(tensor, PrunedTensor) and axes and row_axes in (axes[:1], axes[1:]):
         return Matrix(rows, columns, row_axes == (0,), *tensor.by_first_axis(), tensor.values, NO_CODEBOOK)
     values = np.ascontiguousarray(to_scan(tensor.dense(), row_axes, "rows"))
     if not _is_ours(values):  # it may be a file's, which others write to: kernels count its zeros, and rely on the count

@@ -57,7 +57,16 @@ def test_unshared_weights_keep_their_values(pruned):
 @pytest.mark.parametrize("masked", [False, True])
 @pytest.mark.parametrize("block", [1, 7, 1000])
 @pytest.mark.parametrize(
-    ("shape", "row_axes"), [((5, 40), (0,)), ((5, 40), (1,)), ((4, 3, 5, 2), (0,)), ((30,), (0,)), ((4, 5, 6), (0, 1))]
+    ("shape", "row_axes"),
+    [
+        ((5, 40), (0,)),
+        ((5, 40), (1,)),
+        ((4, 3, 5, 2), (0,)),
+        ((4, 3, 5), (1, 2)),
+        ((30,), (0,)),
+        ((30,), ()),
+        ((4, 5, 6), (0, 1)),
+    ],
 )
 def test_weights_that_are_listed_stay_listed(shape, row_axes, block, masked):
     rng = np.random.default_rng(0)
@@ -78,6 +87,12 @@ def test_weights_that_are_listed_stay_listed(shape, row_axes, block, masked):
         ours, theirs = (make_lines(each, by_rows) for each in (matrix, dense))
         for one, other in zip(*((each.start, each.minor, each.code) for each in (ours, theirs)), strict=True):
             np.testing.assert_array_equal(one, other)
+
+
+def test_a_zero_without_axes_is_a_matrix_of_one_element():
+    payload = find_codec(CodecId.PLANES).encode(DenseTensor.of(np.zeros((), np.float32)), block=1, gap_symbols=2)
+    tensor = decode(TensorRecord("w", np.dtype(np.float32), (), (), CodecId.PLANES), payload, DEFAULT_LIMITS)
+    np.testing.assert_array_equal(rebuilt(matrix_of(tensor, (), "w")), [[0]])
 
 
 @pytest.mark.parametrize(
