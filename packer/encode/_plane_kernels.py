@@ -18,6 +18,18 @@ def plane_histograms(words, counts):
 
 
 @jit
+def count_gaps(words, least, block, gaps):
+    """Add to ``gaps`` int64 how many words are between each from ``least`` on and the one before, or the begin of its block of
+    ``block``; from ``len(gaps) - 1`` on they share the last bin."""
+    for start in range(0, len(words), block):
+        previous = np.int64(-1)
+        for place, word in enumerate(words[start : start + block]):
+            if word >= least:
+                gaps[min(place - previous - 1, len(gaps) - 1)] += 1
+                previous = place
+
+
+@jit
 def list_words(words, least, block, listed, places, cuts):
     """Fill ``listed`` with the words from ``least`` on, ``places`` uint32 with how many words are before each in its block of
     ``block``, and ``cuts`` (blocks + 1,) int64 with where blocks begin in them, and their number."""

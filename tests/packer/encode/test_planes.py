@@ -58,7 +58,7 @@ def test_several_blocks_of_few_nonzeros() -> None:
     array[7] = -0.0
     array[[0, MAX_PLANES_BLOCK - 1, MAX_PLANES_BLOCK, 3 * MAX_PLANES_BLOCK + 4]] = 1, 2, 3, 4
     plan = plan_planes(array)
-    assert (plan.block, plan.cuts.tolist()) == (MAX_PLANES_BLOCK, [0, 3, 4, 4, 5])
+    assert (plan.way.block, plan.cuts.tolist()) == (MAX_PLANES_BLOCK, [0, 3, 4, 4, 5])
     payload = encode_planes(plan).payload
     kind = TensorRecord("w", array.dtype, array.shape, (), CodecId.PLANES)
     assert decode(kind, payload, DEFAULT_LIMITS).dense().tobytes() == array.tobytes()
