@@ -31,7 +31,7 @@ class Encoded:
     items: Mapping[str, int]
 
     @classmethod
-    def of(cls, codec: CodecId, parts: Mapping[str, bytes], data: bytes, shares: Mapping[str, int]) -> Encoded:
+    def of(cls, codec: CodecId, parts: Mapping[str, bytes], data: bytes | memoryview, shares: Mapping[str, int]) -> Encoded:
         """The payload that is ``parts`` by their categories, then ``data``, of which categories have ``shares``."""
         items = {name: len(part) for name, part in parts.items()}
         return cls(codec, b"".join((*parts.values(), data)), {**items, **shares})
@@ -118,7 +118,7 @@ def assemble(
     shares = {"gaps": sizes.pop(0)} if codec != CodecId.SHARED else {}
     parts = opening(codec, tensor.codebook, tensor.order, block_majors, gap_width)
     parts |= {"tables": prefix.tables, "entries": entries}
-    return Encoded.of(codec, parts, data[:size].tobytes(), {**shares, "codes": sum(sizes)})
+    return Encoded.of(codec, parts, data[:size].data, {**shares, "codes": sum(sizes)})
 
 
 def _read_only(arrays: Sequence[np.ndarray]) -> list[np.ndarray]:

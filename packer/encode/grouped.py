@@ -125,7 +125,7 @@ def encode_grouped(tensor: SharedTensor, plan: GroupedPlan) -> Encoded:
     nonzeros = ((count,) for count in np.diff(codes.cuts).tolist())
     entries, (of_masks, of_codes) = entry_table(np.stack([masks.cuts, codes.cuts]), substreams, nonzeros)
     parts = opening(CodecId.GROUPED, codebook, tensor.order, block_majors, plan.group) | {"tables": tables, "entries": entries}
-    return Encoded.of(CodecId.GROUPED, parts, data[:size].tobytes(), {"masks": of_masks, "codes": of_codes})
+    return Encoded.of(CodecId.GROUPED, parts, data[:size].data, {"masks": of_masks, "codes": of_codes})
 
 
 def _arguments(sequence: Symbols, structure: Structure, model: Model) -> tuple[np.ndarray, ...]:

@@ -107,7 +107,7 @@ def encode_planes(plan: PlanesPlan) -> Encoded:
     head = write_planes_head(way.block, way.gap_symbols, signed=way.signs is not None)
     parts = {"head": head, "tables": prefix.tables, "entries": entries}
     shares = {"gaps": sizes.pop(0)} if way.gap_symbols else {}
-    return Encoded.of(CodecId.PLANES, parts, data[:size].tobytes(), {**shares, "values": sum(sizes)})
+    return Encoded.of(CodecId.PLANES, parts, data[:size].data, {**shares, "values": sum(sizes)})
 
 
 def _gap_symbols(plan: PlanesPlan) -> Sequence8:
