@@ -53,6 +53,32 @@ def test_payloads_are_those_of_the_reference(size: int, density: float, dtype: s
     assert dict(encoded.items) == codecs.items(kind, encoded.payload)
 
 
+FEW = (0, 1, 1 << 15, 1 << 31, 1 << 63, (1 << 64) - 1, 0x7F800001)
+"""Bits of zeros, of the smallest and the largest number, of NaNs, in elements of some size."""
+
+
+@settings(deadline=None, max_examples=150, derandomize=True)
+@given(
+    bits=st.lists(st.sampled_from(FEW) | st.integers(0, (1 << 64) - 1), min_size=1, max_size=60),
+    repeats=st.sampled_from([1, 30]),
+    width=st.sampled_from([2, 4, 8]),
+    order=st.sampled_from("<>"),
+    strides=st.sampled_from([1, 2, -1]),
+)
+def test_any_bits_come_back(bits: list[int], repeats: int, width: int, order: str, strides: int) -> None:
+    patterns = np.tile(np.array(bits, np.uint64), repeats).astype(f"<u{width}")
+    array = patterns.astype(f"{order}u{width}").view(f"{order}f{width}").repeat(2).reshape(2, -1, order="F")[:, ::strides]
+    wanted = np.stack([patterns[::strides]] * 2).view(f"<f{width}")
+    found = encode(DenseTensor.of(array))
+    kind = TensorRecord("w", wanted.dtype, wanted.shape, (), found.codec)
+    assert len(found.payload) <= wanted.nbytes
+    assert decode(kind, found.payload, DEFAULT_LIMITS).dense().tobytes() == wanted.tobytes()
+    planes = encode_planes(plan_planes(wanted))
+    kind = replace(kind, codec=planes.codec)
+    for decoder in (decode, codecs.decode):
+        assert decoder(kind, planes.payload, DEFAULT_LIMITS).dense().tobytes() == wanted.tobytes()
+
+
 def test_several_blocks_of_few_nonzeros() -> None:
     array = np.zeros(3 * MAX_PLANES_BLOCK + 5, np.float32)
     array[7] = -0.0
