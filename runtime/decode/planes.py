@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 PLACE = np.dtype(np.uint32)
 """The type of positions in a block."""
 
+MOST_PLACES = 1 << 32
+"""Elements of a tensor whose places among those with the same first index surely fit :data:`PLACE`."""
+
 RANGE = 1 << 18
 """Elements, about, of the blocks that a parallel decode deals out at once."""
 
@@ -116,7 +119,8 @@ def decode_planes_of(record: TensorRecord, data: np.ndarray, limits: Limits, exe
     opened = _open(record, data)
     blocks, width = len(opened.entries.counts), record.dtype.itemsize
     gapped, run = opened.head.gap_symbols > 0, executor.map if executor else map
-    if gapped and int(opened.ends[-1]) * (PLACE.itemsize + width) >= record.dense_bytes:
+    listed_bytes = int(opened.ends[-1]) * (PLACE.itemsize + width)
+    if gapped and (listed_bytes >= record.dense_bytes or record.size > MOST_PLACES):
         return DenseTensor.of(_elements(record, _decode_dense(opened, run)))
     listed = words, places, _ = _decode_listed(opened, run)
     if not gapped:

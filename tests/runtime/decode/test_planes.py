@@ -108,6 +108,16 @@ def test_any_bytes_have_the_same_outcome(payload: bytes) -> None:
     assert outcome(decode, record, payload) == outcome(codecs.decode, record, payload)
 
 
+def test_elements_beyond_the_places_that_a_list_can_tell_apart_are_not_listed(monkeypatch: pytest.MonkeyPatch) -> None:
+    array = values(300, 0.2, "f4")
+    record, payload = coded(array, 100, 8, signed=True)
+    assert isinstance(decode(record, payload, LIMITS), PrunedTensor)
+    monkeypatch.setattr("tersor.runtime.decode.planes.MOST_PLACES", 299)
+    found = decode(record, payload, LIMITS)
+    assert not isinstance(found, PrunedTensor)
+    assert found.dense().tobytes() == array.tobytes()
+
+
 def test_limits_count_the_elements() -> None:
     record, payload = coded(np.zeros(2000, np.float32), 1000, 0)
     with pytest.raises(LimitError):
