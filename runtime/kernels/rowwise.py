@@ -51,6 +51,15 @@ def sum_of(place, count):
     return total
 
 
+@jit(fastmath={"reassoc", "contract"})
+def product_of(left, right, count):
+    """Sum of the products of ``count`` elements at two addresses."""
+    a, b, total = floats_at(left, count), floats_at(right, count), np.float32(0)
+    for i in range(count):
+        total += a[i] * b[i]
+    return total
+
+
 @jit
 def normaliser_of_rows(kinds):
     """Address of the code of a softmax, see :func:`softmax_rows`; ``kinds`` is empty."""

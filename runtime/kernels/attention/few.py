@@ -15,7 +15,7 @@ from ...orders.made_once import made_once
 from ...orders.order import FACTS, OTHER, PIECES, SCRATCH, WORK, X, Y, whole_lines
 from ...orders.shared import order_of_pieces
 from ...orders.team import take
-from ..rowwise import sum_of
+from ..rowwise import product_of, sum_of
 from .heads import (
     AS_NUMBERS,
     AS_OPERATOR,
@@ -79,16 +79,7 @@ def _score(facts, query, key, target):
     for k in range(size):
         put_float(place + 4 * k, float_at(query + 4 * k) * scale)
     for i in range(keys):
-        scores[i] = _dot(place, key + 4 * i * number_at(facts, KEY_PITCH), size)
-
-
-@jit(fastmath={"reassoc", "contract"})
-def _dot(left, right, count):
-    """The product of two vectors."""
-    a, b, total = floats_at(left, count), floats_at(right, count), np.float32(0)
-    for i in range(count):
-        total += a[i] * b[i]
-    return total
+        scores[i] = product_of(place, key + 4 * i * number_at(facts, KEY_PITCH), size)
 
 
 @jit

@@ -11,13 +11,14 @@ from llvmlite import ir
 
 from ...emit.finish import LANES, finish_line
 from ...emit.intrinsic import intrinsic, types
-from ...emit.memory import address, copy_lanes, float_at, floats_at, pointer, put_float
+from ...emit.memory import address, copy_lanes, float_at, pointer, put_float
 from ...emit.vector import I64, fma
 from ...emit.walk import listed, loop, weights
 from ...jit.jitted import jit
 from ...orders.atomic import code_of, number_at
 from ...orders.order import FACTS, OTHER, PIECES, SCRATCH, WORK, X, Y
 from ...orders.team import take
+from ..rowwise import product_of
 from .matrix import Layout, Matrix
 
 INPUTS, OUTPUTS, CODE, CODEBOOK, SCALE, SHIFT, BOUNDS = range(7)
@@ -130,18 +131,9 @@ def multiply_rows(code, order, member):
         work = number_at(order, WORK) + 8 * piece
         first, last = number_at(work, 0), number_at(work, 1)
         for m in range(first, last):
-            put_float(sums + 4 * m, _product(number_at(order, X), number_at(facts, CODE) + 4 * m * inputs, inputs))
+            put_float(sums + 4 * m, product_of(number_at(order, X), number_at(facts, CODE) + 4 * m * inputs, inputs))
         _finish(order, facts, first, last)
         piece = take(order, member)
-
-
-@jit(fastmath={"reassoc", "contract"})
-def _product(x, row, count):
-    """Sum of the products of ``count`` elements at two addresses."""
-    left, right, total = floats_at(x, count), floats_at(row, count), np.float32(0)
-    for j in range(count):
-        total += left[j] * right[j]
-    return total
 
 
 @jit
