@@ -15,7 +15,7 @@ import numpy as np
 from ...format_spec.coding import CodecId
 from ...format_spec.errors import FormatError
 from ...format_spec.tensors import SharedTensor
-from ._payload import Entries
+from ._entries import Entries
 from .jitted.blocks import CODE_RANGE, MISCOUNTED, OUTSIDE
 from .jitted.huffman import PADDING, WRONG_LENGTH
 from .jitted.planes import SIGNS

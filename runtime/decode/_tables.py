@@ -6,10 +6,15 @@ import numpy as np
 
 from ...format_spec.coding import MAX_CODE_LENGTH
 from ...format_spec.errors import FormatError
+from .jitted.huffman import ALONE, SEVERAL, TABLE
+from .jitted.tables import ENDS, INCOMPLETE, OUT_OF_RANGE, PADDED, fill_table, read_code_lengths
 
-COMPLETE = 1 << MAX_CODE_LENGTH
-LONGEST_RUN = 2 * MAX_CODE_LENGTH + 1
-OUT_OF_RANGE = "a code length in a Huffman table is out of range"
+DEFECTS = {
+    ENDS: "the data ends inside a Huffman table",
+    OUT_OF_RANGE: "a code length in a Huffman table is out of range",
+    INCOMPLETE: "a Huffman table's lengths are not those of a complete prefix code",
+    PADDED: "the padding of a Huffman table is not zero",
+}
 
 
 def read_lengths(data: np.ndarray, offset: int, alphabet: int) -> tuple[np.ndarray, int]:
@@ -18,32 +23,23 @@ def read_lengths(data: np.ndarray, offset: int, alphabet: int) -> tuple[np.ndarr
     Raises:
         FormatError: the table is cut off, a length is out of range, the code is not complete, or padding is not zero.
     """
-    longest = alphabet * (LONGEST_RUN + 1) // 8 + 1
-    bits = np.unpackbits(data[offset : offset + longest])
-    ones = np.flatnonzero(bits)[:alphabet]
-    ranks = (np.diff(ones, prepend=-1) - 1).tolist()
-    lengths = [-1] * alphabet
-    weight, previous, unused_rank, at = 0, min((alphabet - 1).bit_length(), MAX_CODE_LENGTH), 3, 0
-    for symbol, rank in enumerate(ranks):
-        at += rank + 1
-        if rank == unused_rank:
-            unused_rank = 0
-            continue
-        zigzag = rank - (rank > unused_rank)
-        length = previous + ((zigzag + 1) // 2 if zigzag % 2 else -(zigzag // 2))
-        if rank > LONGEST_RUN or not 0 <= length <= MAX_CODE_LENGTH:
-            raise FormatError(OUT_OF_RANGE, offset=offset)
-        unused_rank, previous = 3, length
-        lengths[symbol] = length
-        weight += COMPLETE >> length
-        if weight >= COMPLETE:
-            break
-    if weight < COMPLETE and len(ranks) < alphabet:
-        ends = len(bits) - at <= LONGEST_RUN
-        raise FormatError("the data ends inside a Huffman table" if ends else OUT_OF_RANGE, offset=offset)
-    if weight != COMPLETE:
-        raise FormatError("a Huffman table's lengths are not those of a complete prefix code", offset=offset)
-    after = -(-at // 8)
-    if bits[at : 8 * after].any():
-        raise FormatError("the padding of a Huffman table is not zero", offset=offset)
-    return np.array(lengths, np.int64), offset + after
+    lengths = np.empty(alphabet, np.int64)
+    after, status = read_code_lengths(data, offset, min((alphabet - 1).bit_length(), MAX_CODE_LENGTH), lengths)
+    if status:
+        raise FormatError(DEFECTS[status], offset=offset)
+    return lengths, after
+
+
+def read_tables(data: np.ndarray, at: int, sizes: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray, int]:
+    """Decoding tables (sequences, 2304) uint32, ``only`` (sequences,) int64, see :mod:`.jitted.huffman`; the offset after."""
+    tables = np.zeros((len(sizes), TABLE), np.uint32)
+    only = np.full(len(sizes), SEVERAL, np.int64)
+    for index, size in enumerate(sizes):
+        lengths, at = read_lengths(data, at, size)
+        only[index] = make_table(lengths, tables[index])
+    return tables, only, at
+
+
+def make_table(lengths: np.ndarray, table: np.ndarray) -> int:
+    """Fill ``table`` (2304,) uint32, zeros, from the lengths of a complete code; returns its ``only``."""
+    return int(lengths.argmax()) if lengths.max() == 0 else fill_table(lengths, *np.empty((2, ALONE), np.int64), table)

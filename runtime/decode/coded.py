@@ -11,9 +11,10 @@ from ...format_spec.codebooks import read_codebook
 from ...format_spec.coded_head import alphabets, check_decoded, read_head
 from ...format_spec.coding import CodecId
 from ...format_spec.records import check_size
+from ._entries import read_entry_table
 from ._opened import CodedTensor, RangeDecoder, Scratch
-from ._payload import read_entry_table, read_tables
 from ._registry import byte_array, decoder
+from ._tables import read_tables
 from .grouped import open_grouped
 from .jitted.blocks import decode_blocks
 from .jitted.paper import decode_paper

@@ -11,10 +11,10 @@ import numpy as np
 from ...format_spec.coded_head import check_decoded
 from ...format_spec.coding import MAX_ALPHABET, MAX_CLASSES, POSITION_CLASSES, WORD_BYTES
 from ...format_spec.word_models import Model, masks_by_symbol, read_model
+from ._entries import read_entry_table
 from ._opened import CodedTensor, RangeDecoder, Scratch
-from ._payload import read_entry_table
-from ._tables import read_lengths
-from .jitted.huffman import SEVERAL, TABLE, TABLE_BITS, fill_table
+from ._tables import make_table, read_lengths
+from .jitted.huffman import SEVERAL, TABLE, TABLE_BITS
 from .jitted.masks import LANES, decode_grouped
 from .jitted.words import PLAIN, POSITIONAL, fill_word_table
 
@@ -50,7 +50,7 @@ class ModelTables:
         for i, model in enumerate(models):
             if plain[i]:
                 lengths = model.tables[0]
-                only[i] = lengths.argmax() if lengths.max() == 0 else fill_table(lengths, symbol_tables[i])
+                only[i] = make_table(lengths, symbol_tables[i])
             else:
                 end = at + len(model.tables)
                 _fill_words(model, at, tables[at:end], contexts[i], words[i])

@@ -12,9 +12,10 @@ from ...format_spec.coding import CodecId
 from ...format_spec.planes_head import read_planes_head
 from ...format_spec.records import check_size
 from ...format_spec.tensors import DenseTensor
+from ._entries import read_block_entries
 from ._opened import block_defect
-from ._payload import read_block_entries, read_tables
 from ._registry import decoder
+from ._tables import read_tables
 from .jitted.entries import SHARED, SIGNED, SPARSE
 from .jitted.planes import decode_planes, list_by_majors, spread
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from ...format_spec.limits import Limits
     from ...format_spec.planes_head import PlanesHead
     from ...format_spec.records import TensorRecord
-    from ._payload import Entries
+    from ._entries import Entries
     from ._registry import Executor
 
     Listed: TypeAlias = tuple[np.ndarray, np.ndarray, np.ndarray]

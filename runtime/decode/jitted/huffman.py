@@ -40,42 +40,6 @@ PADDING = 2
 """Status: bits after a substream's last symbol are not zero."""
 
 
-def by_window(lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Symbol and bits of its code, (2048,) int64 both, for each value of the next 11 bits.
-
-    ``lengths`` (alphabet,) int64 is -1 where a symbol is unused; the code is complete.
-    """
-    symbols = np.argsort(lengths, kind="stable")[np.count_nonzero(lengths < 0) :]
-    bits = lengths[symbols]
-    windows = 1 << TABLE_BITS - bits
-    return np.repeat(symbols, windows), np.repeat(bits, windows)
-
-
-def fill_table(lengths: np.ndarray, table: np.ndarray) -> int:
-    """Fill ``table`` (:data:`TABLE`,) uint32 from the lengths of a complete code, see :func:`by_window`.
-
-    An entry is: bits of all symbols (bits 0-5), their number (6-7), symbols (8-31, the first one lowest). Returns ``SEVERAL``
-    or ``SINGLES``.
-    """
-    symbol, bits = by_window(lengths)
-    total, symbols, count = bits.copy(), symbol.copy(), np.ones_like(bits)
-    several = FEW_PAIRS * np.count_nonzero(total + bits[_after(total)] <= TABLE_BITS) >= len(bits)
-    for more in range(1, MOST if several else 1):
-        following = _after(total)
-        fits = (count == more) & (total + bits[following] <= TABLE_BITS)
-        symbols[fits] |= symbol[following][fits] << 8 * more
-        total[fits] += bits[following][fits]
-        count[fits] += 1
-    table[:ALONE] = total | count << 6 | symbols << 8
-    table[ALONE : ALONE + len(lengths)] = np.maximum(lengths, 0)
-    return SEVERAL if several else SINGLES
-
-
-def _after(bits: np.ndarray) -> np.ndarray:
-    """For each value of the next 11 bits the value after the first ``bits`` of them, zeros following."""
-    return np.arange(1 << TABLE_BITS) << bits & (1 << TABLE_BITS) - 1
-
-
 @jit(forceinline=True)
 def _step(table, window, out, at):
     entry = table[window >> np.uint64(64 - TABLE_BITS)]

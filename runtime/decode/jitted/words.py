@@ -10,18 +10,19 @@ import numpy as np
 from ...jit.jitted import jit
 from .bits import store_word
 from .huffman import (
+    ALONE,
     LOOKUPS,
     REFILL_BYTES,
     TABLE_BITS,
     WRONG_LENGTH,
     bit_of,
-    by_window,
     check_end,
     last_window,
     pass_over,
     substreams,
     window_at,
 )
+from .tables import by_window
 
 POSITIONAL, PLAIN = ((),), ()
 """Whether a table depends on the position of a symbol besides the one before, as the length of a tuple: known when compiled."""
@@ -34,7 +35,8 @@ def fill_word_table(lengths: np.ndarray, sizes: np.ndarray, states: np.ndarray, 
     the class of its last symbol, or where positions do not matter, the number of the next table. An entry is: bits of the code
     (bits 0-7), size (8-15), symbol (16-25), state (26-31).
     """
-    symbol, bits = by_window(lengths)
+    symbol, bits = np.empty((2, ALONE), np.int64)
+    by_window(lengths, symbol, bits)
     table[:] = bits | sizes[symbol] << 8 | symbol << 16 | states[symbol] << 26
 
 

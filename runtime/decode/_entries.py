@@ -1,4 +1,4 @@
-"""What follows a coded payload's codebook, but the data: the decoding tables and the entry table, checked."""
+"""The entry table of a coded payload, checked."""
 
 from __future__ import annotations
 
@@ -9,9 +9,7 @@ import numpy as np
 
 from ...format_spec.coding import SPLIT_FROM, SUBSTREAMS, CodecId
 from ...format_spec.errors import FormatError
-from ._tables import read_lengths
 from .jitted.entries import COUNTS, GROUPED, INTEGER, LENGTH, PAPER, SHARED, SHORT, SPARSE, read_entries
-from .jitted.huffman import SEVERAL, TABLE, fill_table
 
 if TYPE_CHECKING:
     from ...format_spec.coded_head import CodedHead
@@ -39,19 +37,6 @@ class Entries:
     first: np.ndarray
     bounds: np.ndarray
     ends: np.ndarray
-
-
-def read_tables(data: np.ndarray, at: int, sizes: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray, int]:
-    """Decoding tables (sequences, 2304) uint32, ``only`` (sequences,) int64, see :mod:`.jitted.huffman`; the offset after."""
-    tables = np.zeros((len(sizes), TABLE), np.uint32)
-    only = np.full(len(sizes), SEVERAL, np.int64)
-    for index, size in enumerate(sizes):
-        lengths, at = read_lengths(data, at, size)
-        if lengths.max() == 0:
-            only[index] = lengths.argmax()
-        else:
-            only[index] = fill_table(lengths, tables[index])
-    return tables, only, at
 
 
 def read_entry_table(record: TensorRecord, data: np.ndarray, at: int, head: CodedHead, sequences: int) -> Entries:

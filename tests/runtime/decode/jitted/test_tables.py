@@ -7,8 +7,10 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tersor.format_spec.huffman import canonical_codes, code_lengths
-from tersor.runtime.decode.jitted.huffman import ALONE, MOST, SINGLES, TABLE, TABLE_BITS, fill_table
+from tersor.format_spec.errors import FormatError
+from tersor.format_spec.huffman import canonical_codes, code_lengths, read_table, write_table
+from tersor.runtime.decode._tables import make_table, read_lengths
+from tersor.runtime.decode.jitted.huffman import ALONE, MOST, SINGLES, TABLE, TABLE_BITS
 
 
 @settings(deadline=None, max_examples=30, derandomize=True)
@@ -16,7 +18,7 @@ from tersor.runtime.decode.jitted.huffman import ALONE, MOST, SINGLES, TABLE, TA
 def test_a_table_of_several_symbols_agrees_with_the_codes(values: list[int]) -> None:
     lengths = code_lengths(np.array(values))
     codes, table = canonical_codes(lengths), np.zeros(TABLE, np.uint32)
-    most = 1 if fill_table(lengths, table) == SINGLES else MOST
+    most = 1 if make_table(lengths, table) == SINGLES else MOST
     symbol_of = {(int(n), int(c)): s for s, (n, c) in enumerate(zip(lengths, codes, strict=True)) if n > 0}
     for window in range(0, 1 << TABLE_BITS, 37):
         text, found = format(window, f"0{TABLE_BITS}b"), []
@@ -31,6 +33,33 @@ def test_a_table_of_several_symbols_agrees_with_the_codes(values: list[int]) -> 
         assert entry >> 6 & 3 == len(found)
         assert table[ALONE + (entry >> 8 & 255)] == found[0][0]
         assert [entry >> 8 + 8 * i & 255 for i in range(len(found))] == [symbol for _, symbol in found]
+
+
+def _lengths_or_error(read, data: bytes, offset: int, alphabet: int) -> tuple[list[int], int] | str:
+    try:
+        lengths, after = read(data, offset, alphabet)
+    except FormatError as error:
+        return str(error)
+    return lengths.tolist(), after
+
+
+@settings(deadline=None, max_examples=300, derandomize=True)
+@given(
+    st.lists(st.integers(0, 1000), min_size=1, max_size=256).filter(any),
+    st.binary(max_size=3),
+    st.binary(max_size=3),
+    st.lists(st.tuples(st.integers(0), st.integers(1, 255)), max_size=2),
+    st.integers(0),
+)
+def test_lengths_are_read_as_the_reference_reads_them(
+    counts: list[int], before: bytes, after: bytes, flips: list[tuple[int, int]], cut: int
+) -> None:
+    data = bytearray(before + write_table(code_lengths(np.array(counts))) + after)
+    for place, bits in flips:
+        data[place % len(data)] ^= bits
+    for whole in (bytes(data), bytes(data[: cut % len(data)])):
+        jitted = _lengths_or_error(read_lengths, np.frombuffer(whole, np.uint8), len(before), len(counts))
+        assert jitted == _lengths_or_error(read_table, whole, len(before), len(counts))
 
 
 def test_importing_the_package_does_not_import_numba() -> None:
