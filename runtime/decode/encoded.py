@@ -20,6 +20,7 @@ from ...format_spec.tensors import DenseTensor
 if TYPE_CHECKING:
     from ..orders.workers import Workers
     from .coded import CodedTensor
+    from .planes import OpenPlanes
 
 KEPT_ENCODED = 1 << 14
 """Bytes from which on a payload is decoded when it is needed, and then again. Smaller ones, biases mostly, are decoded once."""
@@ -58,6 +59,15 @@ class EncodedTensor(DenseTensor):
         from .coded import open_coded
 
         return open_coded(self.record, self.payload, self.limits)
+
+    @cached_property
+    def planes(self) -> OpenPlanes | None:
+        """The open payload, kept, when it is one of byte planes."""
+        if self.record.codec != CodecId.PLANES:
+            return None
+        from .planes import open_planes
+
+        return open_planes(self.record, self.payload, self.limits)
 
     @property
     def bytes(self) -> int:

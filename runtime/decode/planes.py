@@ -14,7 +14,7 @@ from ...format_spec.records import check_size
 from ...format_spec.tensors import DenseTensor
 from ._entries import read_block_entries
 from ._opened import block_defect
-from ._registry import decoder
+from ._registry import byte_array, decoder
 from ._tables import read_tables
 from .jitted.entries import SHARED, SIGNED, SPARSE
 from .jitted.planes import decode_planes, list_by_majors, spread
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from ...format_spec.planes_head import PlanesHead
     from ...format_spec.records import TensorRecord
     from ._entries import Entries
-    from ._registry import Executor
+    from ._registry import Executor, Payload
 
     Listed: TypeAlias = tuple[np.ndarray, np.ndarray, np.ndarray]
     """Words, places (none without gaps) and bytes of signs of some blocks."""
@@ -99,6 +99,12 @@ class OpenPlanes:
         (words, places, signs), own = listed, slice(self.ends[first], self.ends[stop])
         return words[own], places[own], signs[self.sign_ends[first] : self.sign_ends[stop]]
 
+    @property
+    def bytes(self) -> int:
+        """Memory of everything that decoding reads."""
+        kept = self.data, self.tables, *vars(self.entries).values(), self.sign_ends
+        return sum(part.nbytes for part in kept)
+
     def decode(self, first: int, stop: int, listed: Listed) -> None:
         """Fill ``listed``, which is of these blocks."""
         entries, head, record = self.entries, self.head, self.record
@@ -116,8 +122,7 @@ def decode_planes_of(record: TensorRecord, data: np.ndarray, limits: Limits, exe
     """Elements of all blocks. Where zeros are left out, the others stay listed until all are asked for, unless that takes as
     many bytes as all of them: then each is put where it belongs at once, lest a tensor take four times its bytes.
     """
-    check_size(record, limits)
-    opened = _open(record, data)
+    opened = open_planes(record, data, limits)
     blocks, width = len(opened.entries.counts), record.dtype.itemsize
     gapped, run = opened.head.gap_symbols > 0, executor.map if executor else map
     listed_bytes = int(opened.ends[-1]) * (PLACE.itemsize + width)
@@ -137,7 +142,15 @@ def decode_planes_of(record: TensorRecord, data: np.ndarray, limits: Limits, exe
     return PrunedTensor(record.dtype, record.shape, dense, words.view(record.dtype), places, ends, block)
 
 
-def _open(record: TensorRecord, data: np.ndarray) -> OpenPlanes:
+def open_planes(record: TensorRecord, payload: Payload, limits: Limits) -> OpenPlanes:
+    """Read all of a payload but its data.
+
+    Raises:
+        FormatError: the payload is not valid for the record.
+        LimitError: the decoded tensor would be larger than ``limits`` allow.
+    """
+    check_size(record, limits)
+    data = byte_array(payload)
     head = read_planes_head(record, data)
     tables, only, at = read_tables(data, head.size, head.alphabets(record.dtype.itemsize))
     kind, sizes = (SHARED, SPARSE, SIGNED)[head.before], (record.size, head.block)

@@ -100,6 +100,10 @@ def test_weights_that_differ_from_one_another(monkeypatch, tmp_path: Path, memor
     with load(path, memory=memory) as model:
         for _ in range(2):
             np.testing.assert_allclose(model.run({"x": x})["e"], want, rtol=1e-4, atol=1e-5)
+        kernels = {row.node: row.kernel for row in model.plan().rows()}
+    if memory == "streamed":
+        assert kernels["d"] == "streamed rows planes"
+        assert kernels["e"].startswith("streamed")
 
 
 @pytest.mark.parametrize("memory", ["expanded", "streamed"])

@@ -22,6 +22,7 @@ from .run_tile import LANES
 from .runs import block_width, make_runs
 from .stacks import lower_stacks
 from .streamed import ByBlocks
+from .streamed_planes import ByPlanes
 from .whole import make_whole
 
 T = TypeVar("T")
@@ -55,8 +56,10 @@ def fully_connected(site: Site, batch: int, row_axes: tuple[int, ...], scale: fl
     The vectors go into lanes unless that is estimated to cost more than taking them one by one.
     """
     name, encoded = site.node.inputs[1], site.constants[1]
-    if isinstance(encoded, EncodedTensor) and (streamed := _streamed(site, encoded, batch, row_axes, scale, bias)):
-        return streamed
+    if isinstance(encoded, EncodedTensor):
+        wanted = site, encoded, batch, row_axes, scale, bias
+        if streamed := _streamed(*wanted) or _streamed_planes(*wanted):
+            return streamed
 
     def prepared(kind: str, make: Callable[[Matrix], T], *how: Hashable) -> T:
         return site.prepare((kind, name, row_axes, *how), lambda: make(matrix_of(site.constants[1], row_axes, name)))
@@ -127,6 +130,21 @@ def _streamed(
     return Kernel(label, _run(product, batch, K, M), (0,), M * K * batch, density, coded.bytes, product.scratch, streams=True)
 
 
+def _streamed_planes(
+    site: Site, encoded: EncodedTensor, batch: int, row_axes: tuple[int, ...], scale: float, bias: np.ndarray | None
+) -> Kernel | None:
+    """As :func:`_streamed`, from byte planes, which list the elements in C order."""
+    opened, axes = encoded.planes, tuple(range(len(encoded.shape)))
+    if opened is None or row_axes not in (axes[:1], axes[1:]):
+        return None
+    M = prod(encoded.shape[axis] for axis in row_axes)
+    K = prod(encoded.shape) // M
+    product = ByPlanes(opened, row_axes == axes[:1], (batch, K, M), _finish(site, M, scale, bias), site.threads)
+    density = int(opened.ends[-1]) / (M * K)
+    run = _run(product, batch, K, M)
+    return Kernel(product.label, run, (0,), M * K * batch, density, opened.bytes, product.scratch, streams=True)
+
+
 def _counted(matrix: Matrix) -> tuple[int, int, int]:
     return matrix.nonzeros, matrix.columns, matrix.rows
 
@@ -173,7 +191,7 @@ def _matrices(inputs: Arrays, outputs: Arrays, batch: int, K: int, M: int) -> Ma
     return x.reshape(batch, K), y.reshape(batch, M), None if residual is None else residual.reshape(batch, M)
 
 
-def _run(product: ByBlocks, batch: int, K: int, M: int) -> Run:
+def _run(product: ByBlocks | ByPlanes, batch: int, K: int, M: int) -> Run:
     def run(inputs: Arrays, outputs: Arrays, scratch: np.ndarray, workers: Workers) -> None:
         product(*_matrices(inputs, outputs, batch, K, M), scratch, workers)
 

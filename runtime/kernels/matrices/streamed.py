@@ -57,16 +57,16 @@ def multiply_majors(x, y, first, ends, minor_length, minors, codes, codebook, by
             begin = end
 
 
-def cut_blocks(coded: CodedTensor, parts: int) -> list[tuple[int, int]]:
-    """(first, stop) of the blocks of each of so many parts, of about equally many entries."""
-    ends = coded.entries.ends
+def cut_blocks(ends: np.ndarray, parts: int) -> list[tuple[int, int]]:
+    """(first, stop) of the blocks of each of so many parts, of about equally many entries; ``ends`` (blocks + 1,) int64: where
+    blocks begin among these."""
     inner = np.searchsorted(ends[:-1], ends[-1] * np.arange(1, parts) / parts)
-    return [*pairwise([0, *inner.tolist(), coded.block_count])]
+    return [*pairwise([0, *inner.tolist(), len(ends) - 1])]
 
 
 def cut_pieces(coded: CodedTensor, threads: int) -> list[tuple[int, int]]:
     """(first, stop) of the blocks of pieces that so many threads take one by one."""
-    return cut_blocks(coded, 1 if threads == 1 else min(coded.block_count, MOST_PIECES * threads))
+    return cut_blocks(coded.entries.ends, 1 if threads == 1 else min(coded.block_count, MOST_PIECES * threads))
 
 
 Decoded: TypeAlias = "tuple[int, np.ndarray, np.ndarray, np.ndarray]"
@@ -105,7 +105,7 @@ class ByBlocks:
     @made_once
     def pieces(self) -> list[tuple[int, int]]:
         """(first, stop) of the blocks of each piece of work: by columns every one has sums of its own."""
-        return cut_pieces(self.coded, self.parts) if self.by_rows else cut_blocks(self.coded, self.parts)
+        return cut_pieces(self.coded, self.parts) if self.by_rows else cut_blocks(self.coded.entries.ends, self.parts)
 
     @made_once
     def scratch(self) -> int:
