@@ -107,8 +107,8 @@ class CodedTensor(ABC):
     def _ranges(self) -> list[tuple[int, int]]:
         count, (least, most) = int(self.entries.ends[-1]), ENTRIES
         steps = np.arange(0, count, min(most, max(least, count // RANGES)))
-        cuts = np.unique([0, *np.searchsorted(self.entries.ends, steps), self.block_count]).tolist()
-        return list(pairwise(cuts))
+        cuts = {0, *np.searchsorted(self.entries.ends, steps).tolist(), self.block_count}
+        return list(pairwise(sorted(cuts)))
 
     def _decode(
         self, first: int, stop: int, scratch: Scratch, starts: np.ndarray, minors: np.ndarray, low: np.ndarray, high: np.ndarray

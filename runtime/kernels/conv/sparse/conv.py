@@ -153,7 +153,8 @@ class SparseConv(Ordered):
             return np.array([(0, self._whole)], np.int64)
         pieces = min(self._whole, self.parts * max(1, min(MOST_PIECES, round(cycles / PIECE / self.parts))))
         outside = 1 - 2 * np.arange(pieces + 1) / max(1, pieces)  # from 1 to -1
-        ends = np.unique(np.rint(self._whole / 2 * (1 - outside * np.abs(outside))).astype(np.int64))
+        ends = np.rint(self._whole / 2 * (1 - outside * np.abs(outside))).astype(np.int64)
+        ends = ends[np.diff(ends, prepend=-1) > 0]
         return np.stack([ends[:-1], ends[1:]], axis=1)
 
 

@@ -27,8 +27,8 @@ def pair_up(weights: Blocked, cuts: np.ndarray) -> tuple[np.ndarray, np.ndarray]
     weights.
     """
     rows, blocks, taps = weights.rows, weights.blocks, weights.taps
-    edges = np.union1d(cuts, np.arange(0, rows.count + 1, blocks.outputs))
-    runs = [np.arange(first, last, _even(last - first)) for first, last in pairwise(edges.tolist())]
+    edges = sorted({*cuts.tolist(), *range(0, rows.count + 1, blocks.outputs)})
+    runs = [np.arange(first, last, _even(last - first)) for first, last in pairwise(edges)]
     starts = np.concatenate([*runs, [rows.count]]).astype(np.int64)
     first_column, first = blocks.inside * taps, blocks.first[blocks.group_of(starts[:-1])]
     most = int(np.sum((np.diff(starts) + 1) // 2)) * (len(first_column) - 1)

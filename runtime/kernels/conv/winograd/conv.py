@@ -73,7 +73,7 @@ class TileCut(Cut):
         """Runs of neighbouring tiles, each of one row and of ``length`` at most, in a piece, in the mean of the first ones."""
         pieces = min(self.pieces, LOOKED_AT)
         ends = np.minimum(self.ends(pieces), self.tiles)
-        lengths = np.diff(np.union1d(ends, np.arange(0, ends[-1], self.across)))
+        lengths = np.diff(np.sort(np.concatenate([ends, np.arange(0, ends[-1], self.across)])))
         return int(np.sum(-(-lengths // length))) / pieces
 
 
