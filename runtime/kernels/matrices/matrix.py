@@ -98,10 +98,11 @@ def matrix_of(tensor: Tensor, row_axes: tuple[int, ...], name: str) -> Matrix:
     axes = tuple(range(len(tensor.shape)))
     if isinstance(tensor, PrunedTensor) and axes and row_axes in (axes[:1], axes[1:]):
         return Matrix(rows, columns, row_axes == (0,), *tensor.by_first_axis(), tensor.values, NO_CODEBOOK)
-    values = np.ascontiguousarray(to_scan(tensor.dense(), row_axes, "rows"))
+    by_rows = row_axes != axes[1:]
+    values = np.ascontiguousarray(to_scan(tensor.dense(), row_axes, "rows" if by_rows else "columns"))
     if not _is_ours(values):  # it may be a file's, which others write to: kernels count its zeros, and rely on the count
         values = values.copy()
-    return Matrix(rows, columns, True, None, None, values, NO_CODEBOOK)
+    return Matrix(rows, columns, by_rows, None, None, values, NO_CODEBOOK)
 
 
 def _is_ours(array: np.ndarray) -> bool:

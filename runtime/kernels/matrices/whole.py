@@ -44,10 +44,10 @@ class Whole(Layout):
 
 
 def make_whole(matrix: Matrix) -> Whole:
-    """Codes column after column; unshared weights stay in the order that they have."""
+    """Codes column after column; unshared weights row after row."""
     grid, codebook = _listed(matrix)
-    by_rows = matrix.by_rows and grid.dtype == np.float32
-    return Whole(by_rows, np.ascontiguousarray(grid if by_rows or not matrix.by_rows else grid.T), codebook)
+    by_rows = grid.dtype == np.float32
+    return Whole(by_rows, np.ascontiguousarray(grid if by_rows == matrix.by_rows else grid.T), codebook)
 
 
 def _listed(matrix: Matrix) -> tuple[np.ndarray, np.ndarray]:

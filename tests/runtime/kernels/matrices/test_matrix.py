@@ -124,5 +124,5 @@ def test_memory_of_others_is_copied(axes):
     w = np.random.default_rng(0).standard_normal((5, 7)).astype(np.float32)
     for theirs in (np.frombuffer(bytearray(w), np.float32).reshape(5, 7), w.view()):
         matrix = matrix_of(DenseTensor.of(theirs), axes, "w")
-        assert np.may_share_memory(matrix.codes, theirs) == (axes == (0,) and theirs.base is w)
+        assert np.may_share_memory(matrix.codes, theirs) == (theirs.base is w)
         np.testing.assert_array_equal(rebuilt(matrix), w if axes == (0,) else w.T)
