@@ -44,6 +44,9 @@ FORGOTTEN, AGAIN = 1_600_000, 350_000
 """A core that has multiplied no whole registers for the first of these cycles, about half a millisecond, needs about the second
 until it does so at full speed again."""
 
+WALKED = 1.12
+"""By how much entries take longer among the other layers of a network than alone."""
+
 MULTIPLY_ADD = 0.85
 """Cycles of a multiply-add whose input is in a register."""
 
@@ -111,6 +114,16 @@ def choose(
     return min(_candidates(shape, registers), key=cycles, default=None)
 
 
+def has_tilings(shape: Shape2D, registers: tuple[int, int]) -> bool:
+    """Whether there is a way for the kernel's size."""
+    return next(_candidates(shape, registers), None) is not None
+
+
+def least_cost(shape: Shape2D, nonzeros: int, width: int, parts: int) -> float:
+    """Cycles that no tiling has fewer of, see :func:`cost`: those of its multiply-adds."""
+    return WALKED * nonzeros * min(*LOADS, MULTIPLY_ADD) * shape.N * shape.OH * shape.OW / width / parts
+
+
 def _candidates(shape: Shape2D, registers: tuple[int, int]) -> Iterator[Tiling]:
     """Vectors of fewer lanes than registers have are for where one of them is enough."""
     count, width = registers
@@ -170,7 +183,7 @@ def cost(shape: Shape2D, tiling: Tiling, nonzeros: int, width: int, parts: int =
     in_place, held = tiling.shape == "direct", _held(tiling)
     size = bisect_left(BLOCK_BYTES, min(tiling.block, channels) * held * V * 4)
     load = LOADS[size] * (HALVED if width > V else 1) * (APART if in_place else 1)
-    walked = 1.12 * (
+    walked = WALKED * (
         (nonzeros - 2 * both) * (R * wide * load + ENTRY)
         + both * (R * wide * max(load + SECOND_PRODUCT, 2 * MULTIPLY_ADD) + ENTRY)
     )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import Any
+from math import inf
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -21,7 +22,7 @@ from ..matrices.matrix import Matrix, matrix_of
 from ..pooling import pooling_of
 from ..site import Kernel, Site
 from ..tiles.cut import Cut
-from .cost_model import choose, cost
+from .cost_model import choose, cost, has_tilings, least_cost
 from .dense.conv import DenseConv, cost_dense, cut_dense, dense_weights
 from .dense.pooled import pooled
 from .layout import Shape2D, Tiling, tiles
@@ -32,6 +33,9 @@ from .sparse.stream import Arrangement, arrange, list_entries, make_stream
 from .sparse.streamed import StreamedConv, lists_rows
 from .sparse.visits import visits
 from .winograd.conv import TileCut, WinogradConv, cost_winograd, cut_winograd, fits_winograd, winograd_weights
+
+Way: TypeAlias = "tuple[float, Callable[[], Kernel | None]]"
+"""Estimated cycles of a way to run a convolution, and what makes its kernel."""
 
 PREPARED = 10
 """Cycles of bringing one weight, zeros included, into the order of a dense convolution."""
@@ -44,19 +48,33 @@ def lower_conv(site: Site) -> Kernel | None:
         return None
     if shape.covers_input:
         return fully_connected(site, shape.N, (0,), 1.0, site.array(2))
-    return min(_ways(site, shape), key=lambda way: way[0], default=(0.0, lambda: None))[1]()
+    every = min(_ways(site, shape), key=_estimate, default=None)
+    ways = [*_sparse(site, shape, inf if every is None else every[0]), *([every] if every else [])]
+    return min(ways, key=_estimate)[1]() if ways else None
 
 
-def _ways(site: Site, shape: Shape2D) -> Iterator[tuple[float, Callable[[], Kernel | None]]]:
-    """Ways to run a convolution: estimated cycles, and what makes the kernel."""
+def _estimate(way: Way) -> float:
+    return way[0]
+
+
+def _sparse(site: Site, shape: Shape2D, below: float) -> Iterator[Way]:
+    """The way by tiles, which meets nonzero weights alone, unless they are so many that it cannot take fewer cycles than
+    ``below``: there are many tilings to look at."""
     flat, registers, threads = shape.flattened, host_registers(), site.threads
-    width = registers[1]
     nonzeros = site.prepare(("nonzeros", site.node.inputs[1]), lambda: _matrix(site).nonzeros)
+    if least_cost(flat, nonzeros, registers[1], threads) > below:
+        return
     tiling = choose(flat, nonzeros, registers, threads, passing=site.passing)
     if tiling is not None:
-        cuts = cuts_of(flat, tiling, nonzeros, threads)
-        yield cost(flat, tiling, nonzeros, width, threads, passing=site.passing), lambda: _by_tiles(site, shape, tiling, cuts)
-    if shape.groups == 1 and tiling is not None:
+        cuts, passing = cuts_of(flat, tiling, nonzeros, threads), site.passing
+        yield cost(flat, tiling, nonzeros, registers[1], threads, passing=passing), lambda: _by_tiles(site, shape, tiling, cuts)
+
+
+def _ways(site: Site, shape: Shape2D) -> Iterator[Way]:
+    """Ways that multiply by every weight."""
+    flat, registers, threads = shape.flattened, host_registers(), site.threads
+    width = registers[1]
+    if shape.groups == 1 and has_tilings(flat, registers):
         cut = cut_dense(flat, registers, threads)
         prepared = PREPARED * shape.dense if site.passing else 0
         alone = cost_dense(flat, cut, width)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tersor.runtime.kernels.conv.cost_model import MOST_ENTRIES, choose, spread
+from tersor.runtime.kernels.conv.cost_model import MOST_ENTRIES, choose, cost, has_tilings, least_cost, spread
 from tersor.runtime.kernels.conv.layout import MOST_VECTORS, Shape2D, tiles
 
 
@@ -34,6 +34,21 @@ def test_choice_fits_registers_and_offsets(shape, density, registers):
     assert tiling.shifts == 1 or (tiling.shape == "rows" and shape.strides[1] == shape.dilations[1] == 1)
     assert tiling.shape != "direct" or shape.OH * shape.OW % (tiling.R * tiling.V) == 0
     assert tiles(shape, tiling) >= 1
+
+
+@given(
+    shape=shapes(),
+    density=st.floats(0, 1),
+    registers=st.sampled_from([(32, 16), (16, 8), (32, 4)]),
+    parts=st.integers(1, 4),
+    passing=st.booleans(),
+)
+def test_no_tiling_costs_less_than_its_multiply_adds(shape, density, registers, parts, passing):
+    nonzeros = int(shape.dense * density)
+    tiling = choose(shape, nonzeros, registers, parts, passing=passing)
+    assert has_tilings(shape, registers)
+    least = cost(shape, tiling, nonzeros, registers[1], parts, passing=passing)
+    assert 0 <= least_cost(shape, nonzeros, registers[1], parts) < least
 
 
 def test_few_tiles_are_chosen_for_the_threads_that_share_them():
