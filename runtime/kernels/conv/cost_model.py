@@ -155,9 +155,9 @@ def _shifts(shape: Shape2D, V: int) -> list[int]:
 
 def _blocked(single: Tiling, channels: int) -> Iterator[Tiling]:
     """``single`` with the numbers of channels that fill each of :data:`BLOCK_BYTES`."""
-    fitting = {balanced(channels, max(1, size // (_held(single) * single.V * 4))) for size in BLOCK_BYTES}
-    for block in sorted(fitting):
-        if block * single.vectors <= MOST_VECTORS:
+    channel, vectors = _held(single) * single.V * 4, single.vectors
+    for block in sorted({balanced(channels, max(1, size // channel)) for size in BLOCK_BYTES}):
+        if block * vectors <= MOST_VECTORS:
             yield replace(single, block=block)
 
 
