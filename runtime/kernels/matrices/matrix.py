@@ -12,6 +12,7 @@ from ....format_spec.graph import Tensor
 from ....format_spec.tensors import SharedTensor, to_scan
 from ...decode.encoded import EncodedTensor
 from ...decode.planes import PrunedTensor
+from ...orders.made_once import made_once
 
 NO_CODEBOOK = np.zeros(1, np.float32)
 
@@ -59,8 +60,8 @@ class Matrix:
 
     @property
     def has_zeros(self) -> bool:
-        """Whether entries may be zero."""
-        return self.dead is None or bool(self.dead.any())
+        """Whether entries are zero."""
+        return self.nonzeros < len(self.codes)
 
     @property
     def listing(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray | None, bool, int, bool]:
@@ -71,7 +72,7 @@ class Matrix:
         minors = np.zeros(0, np.uint32) if self.minors is None else self.minors
         return starts, minors, self.codes, self.dead, full, self.minor_length, self.by_rows
 
-    @property
+    @made_once
     def nonzeros(self) -> int:
         """Entries whose value is not zero."""
         if self.dead is None:
