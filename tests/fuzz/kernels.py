@@ -24,7 +24,7 @@ from numba import njit
 from tersor.format_spec.coding import CodecId
 from tersor.format_spec.records import TensorRecord
 from tersor.runtime import decode as decoders
-from tersor.runtime.decode import _payload, coded, grouped, mixed, planes
+from tersor.runtime.decode import _entries, _tables, coded, grouped, mixed, planes
 
 from .guard import guarded, guarded_copy
 from .targets import LIMITS, outcome, read_input, seeds
@@ -36,12 +36,13 @@ KERNELS: tuple[tuple[ModuleType, str, int, int], ...] = (
     (grouped, "decode_grouped", 0, 1),
     (mixed, "code_block", 11, 0),
     (planes, "decode_planes", 0, 1),
-    (_payload, "read_entries", 0, 1),
+    (_entries, "read_entries", 0, 1),
+    (_tables, "read_code_lengths", 0, 1),
 )
 """Modules, the kernels that they call, which argument is the data, and which of two results is the status."""
 
 ENTRY_BYTES = 64
-"""Bytes from the start of an entry table that are changed."""
+"""Bytes from the start of an entry table, or of a Huffman table, that are changed."""
 
 BATCH = 200
 """Calls of a kernel between two looks at the clock."""
@@ -109,7 +110,7 @@ def recording(calls: list[tuple[str, Any, tuple[Any, ...], int, int]]) -> Iterat
 
 def span(name: str, arguments: tuple[Any, ...], size: int) -> tuple[int, int]:
     """The bytes of the payload that a kernel reads, and that are changed."""
-    if name == "read_entries":
+    if name in ("read_entries", "read_code_lengths"):
         return arguments[1], min(arguments[1] + ENTRY_BYTES, size)
     return (arguments[13], arguments[14]) if name == "code_block" else (int(arguments[1][0]), size)
 

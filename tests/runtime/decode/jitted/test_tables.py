@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from typing import Any
 
 import numpy as np
 from hypothesis import given, settings
@@ -35,7 +36,7 @@ def test_a_table_of_several_symbols_agrees_with_the_codes(values: list[int]) -> 
         assert [entry >> 8 + 8 * i & 255 for i in range(len(found))] == [symbol for _, symbol in found]
 
 
-def _lengths_or_error(read, data: bytes, offset: int, alphabet: int) -> tuple[list[int], int] | str:
+def _lengths_or_error(read: Any, data: Any, offset: int, alphabet: int) -> tuple[list[int], int] | str:
     try:
         lengths, after = read(data, offset, alphabet)
     except FormatError as error:

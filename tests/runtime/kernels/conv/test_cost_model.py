@@ -47,6 +47,7 @@ def test_no_tiling_costs_less_than_its_multiply_adds(shape, density, registers, 
     nonzeros = int(shape.dense * density)
     tiling = choose(shape, nonzeros, registers, parts, passing=passing)
     assert has_tilings(shape, registers)
+    assert tiling is not None
     least = cost(shape, tiling, nonzeros, registers[1], parts, passing=passing)
     assert 0 <= least_cost(shape, nonzeros, registers[1], parts) < least
 
