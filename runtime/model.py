@@ -129,16 +129,18 @@ class Model:
             InputError: a name, element type or shape is not what the model takes, or there are to be no runs.
             PlanError, LimitError, MemoryError: as of :meth:`run`.
         """
+        from .jit.uncollected import uncollected
         from .plan.trace import Recorder, Trace
 
         if runs < 1:
             raise InputError(f"a trace is of 1 run at least, not of {runs}")
         planned = self._planned(check_inputs(self.inputs, inputs))
         traced = []
-        for _ in range(1 + runs):
-            recorder = Recorder(self._workers)
-            self._run(planned, inputs, {}, recorder)
-            traced.append(recorder.spans())
+        with uncollected():  # a trace's own notes would have objects collected, in a step that has nothing to do with it
+            for _ in range(1 + runs):
+                recorder = Recorder(self._workers)
+                self._run(planned, inputs, {}, recorder)
+                traced.append(recorder.spans())
         return Trace(tuple(planned.plan.rows()), tuple(traced[1:]))
 
     def close(self) -> None:

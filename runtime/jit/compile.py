@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from ...format_spec.errors import PlanError
 from .host import target
 from .link import Code
 from .pipeline import PartCompiler, WholeCompiler
+from .uncollected import uncollected
 
 _njit: Any = njit
 """Numba's overloads do not take flags from a mapping."""
@@ -67,7 +67,7 @@ def compile_for(function: Callable[..., Any], flags: dict[str, Any], arguments: 
         raise PlanError("a kernel has to be compiled, and the environment says NUMBA_DISABLE_JIT: leave it out")
     signature = tuple(map(typeof, arguments))
     dispatcher = _njit(no_cfunc_wrapper=True, pipeline_class=WholeCompiler, **flags)(function)
-    with _uncollected(), global_compiler_lock, _remembering():
+    with uncollected(), global_compiler_lock, _remembering():  # collecting takes a tenth of the compiler's time
         dispatcher.compile(signature)
         result = dispatcher.overloads[signature]
         library, described, environment = result.library, result.fndesc, result.environment
@@ -102,16 +102,3 @@ def _remembering() -> Iterator[None]:
         yield
     finally:
         context.resolve_function_type = resolve
-
-
-@contextmanager
-def _uncollected() -> Iterator[None]:
-    """Without Python's collector of cycles, which would look at the compiler's many objects again and again: a tenth of its
-    time."""
-    running = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if running:
-            gc.enable()

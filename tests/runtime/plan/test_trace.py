@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 from itertools import pairwise
 
@@ -50,6 +51,15 @@ def test_a_run_before_the_traced_ones_prepares_them(model, monkeypatch):
     assert len(model.trace({"x": np.ones((1, 64, 40, 40), np.float32)}, runs=2).runs) == 2
     assert len(runs) == 3
     assert len(model.trace({"x": np.ones((1, 64, 40, 40), np.float32)}).runs) == 1
+
+
+def test_no_objects_are_collected_meanwhile(model, monkeypatch):
+    enabled = []
+    run = Execution.run
+    monkeypatch.setattr(Execution, "run", lambda *arguments: enabled.append(gc.isenabled()) or run(*arguments))
+    model.trace({"x": np.ones((1, 64, 40, 40), np.float32)})
+    assert enabled == [False, False]
+    assert gc.isenabled()
 
 
 def test_summary_adds_up(model):
