@@ -34,7 +34,7 @@ PASSES: dict[str, tuple[str, str, Callable[[Any], Any]]] = {
     },
     **{
         f"read-{name}": ("tersor.runtime.plan.fusion._recognise", "READINGS", _without_rule(f"read_{name}"))
-        for name in ("attention", "gelu", "layer")
+        for name in ("attention", "gelu", "hard", "layer", "swish")
     },
 }
 """Graph passes: where each is looked up, and what takes its place when it is switched off."""

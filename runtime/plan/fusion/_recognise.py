@@ -11,12 +11,14 @@ from ..facts import Facts
 from ._surroundings import Reading, Surroundings
 from .attention import read_attention
 from .gelu import read_gelu
+from .hard import read_hard
 from .layers import read_layer
+from .swish import read_swish
 
 Read: TypeAlias = "Callable[[Node, Surroundings], Reading | None]"
 """(last node, what is around it) -> what it and nodes before it may be read as."""
 
-READINGS: Sequence[Read] = (read_layer, read_attention, read_gelu)
+READINGS: Sequence[Read] = (read_layer, read_attention, read_gelu, read_hard, read_swish)
 
 
 def recognise(nodes: Sequence[Node], outputs: Collection[str], facts: Facts) -> list[Node]:

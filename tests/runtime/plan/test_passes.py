@@ -35,7 +35,7 @@ def everything() -> onnx.ModelProto:
         tensor("epsilon"),
         *(
             numpy_helper.from_array(np.array(n, np.float32), name)
-            for name, n in (("one", 1), ("half", 0.5), ("root_of_two", 2**0.5))
+            for name, n in (("zero", 0), ("one", 1), ("half", 0.5), ("three", 3), ("six", 6), ("root_of_two", 2**0.5))
         ),
         tensor("scale", 4),
         numpy_helper.from_array(np.array([-1], np.int64), "last"),
@@ -73,7 +73,13 @@ def everything() -> onnx.ModelProto:
         helper.make_node("Erf", ["less"], ["likely"]),
         helper.make_node("Add", ["likely", "one"], ["gate"]),
         helper.make_node("Mul", ["z", "gate"], ["twice"]),
-        helper.make_node("Mul", ["twice", "half"], ["y"]),
+        helper.make_node("Mul", ["twice", "half"], ["gelu"]),
+        helper.make_node("Add", ["gelu", "three"], ["moved"]),
+        helper.make_node("Clip", ["moved", "zero", "six"], ["kept"]),
+        helper.make_node("Mul", ["gelu", "kept"], ["more_of_it"]),
+        helper.make_node("Div", ["more_of_it", "six"], ["hard"]),
+        helper.make_node("Sigmoid", ["hard"], ["logistic"]),
+        helper.make_node("Mul", ["hard", "logistic"], ["y"]),
     ]
     x = helper.make_tensor_value_info("x", TensorProto.FLOAT, ("N", 3, 6, 6))
     y = helper.make_tensor_value_info("y", TensorProto.FLOAT, None)
