@@ -1,15 +1,15 @@
-"""Functions of one element that are made of exponentials: the error function, GELU, the logistic function and their kin, the
-hyperbolic tangent."""
+"""Functions of one element: those made of exponentials, as the error function, GELU, the logistic function and their kin, the
+hyperbolic tangent; and those made of straight lines, as leaky rectifiers."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
 from math import copysign, inf, pi, prod, sqrt
+from typing import TypeAlias
 
 import numpy as np
 
-from ...format_spec.graph import Node
 from ..emit.exponential import exponential, exponential_less_one
 from ..emit.memory import float_at, floats_at
 from ..jit.jitted import jit
@@ -20,8 +20,11 @@ from ..orders.team import take
 from .site import Kernel, Site
 
 ERF, GELU, GELU_THROUGH_TANH, SIGMOID, SWISH, LINEAR_UNIT, SOFTPLUS, MISH = range(8)
-"""The functions, as lengths of a tuple: what a kernel is compiled for. Two have factors: Swish is
-``x / (1 + exp(-first * x))``, a linear unit ``first * x`` of positive numbers, ``second * (exp(x) - 1)`` of others."""
+BOUNDED, LEAKY, HARD_SIGMOID, HARD_SWISH = range(8, 12)
+"""The functions, as lengths of a tuple: what a kernel is compiled for. Some have factors: Swish is
+``x / (1 + exp(-first * x))``, a linear unit ``first * x`` of positive numbers, ``second * (exp(x) - 1)`` of others; bounded is
+what lies between the first and the second, leaky ``first * x`` of negative numbers; hard functions are made of
+``first * x + second``, between 0 and 1."""
 
 MOST_PIECES, PIECE = 4, 4096
 """Pieces of work for each thread, at most, and the elements of one, at least."""
@@ -120,6 +123,13 @@ def mish(x):
 
 
 @jit(fastmath={"contract"})
+def between(x, low, high):
+    """``x`` kept from ``low`` to ``high``; NaN stays NaN."""
+    raised = low if x < low else x
+    return high if raised > high else raised
+
+
+@jit(fastmath={"contract"})
 def _write(kinds, source, target, count, factors):
     """``target`` becomes the function of ``source`` that the length of ``kinds`` says, see :data:`ERF`."""
     x, y, first, second = floats_at(source, count), floats_at(target, count), float_at(factors), float_at(factors + 4)
@@ -141,8 +151,16 @@ def _write(kinds, source, target, count, factors):
             y[i] = first * v if v > ZERO else second * exponential_less_one(v)
         elif len(kinds) == SOFTPLUS:
             y[i] = softplus(v)
-        else:
+        elif len(kinds) == MISH:
             y[i] = mish(v)
+        elif len(kinds) == BOUNDED:
+            y[i] = between(v, first, second)
+        elif len(kinds) == LEAKY:
+            y[i] = first * v if v < ZERO else v
+        elif len(kinds) == HARD_SIGMOID:
+            y[i] = between(first * v + second, ZERO, ONE)
+        else:
+            y[i] = v * between(first * v + second, ZERO, ONE)
 
 
 @jit
@@ -163,26 +181,46 @@ def write_elements(kinds, order, member):
         piece = take(order, member)
 
 
-def _gelu(node: Node) -> tuple[str, int, tuple[float, ...]]:
-    if node.attribute("approximate", "none") == "tanh":
+Factors: TypeAlias = "tuple[float, ...]"
+
+
+def _gelu(site: Site) -> tuple[str, int, Factors]:
+    if site.node.attribute("approximate", "none") == "tanh":
         return "gelu through tanh", GELU_THROUGH_TANH, ()
     return "gelu", GELU, ()
 
 
-def _selu(node: Node) -> tuple[str, int, tuple[float, ...]]:
-    alpha, gamma = node.attribute("alpha", ALPHA), node.attribute("gamma", GAMMA)
+def _selu(site: Site) -> tuple[str, int, Factors]:
+    alpha, gamma = site.node.attribute("alpha", ALPHA), site.node.attribute("gamma", GAMMA)
     return "selu", LINEAR_UNIT, (gamma, gamma * alpha)
 
 
-FUNCTIONS: Mapping[str, Callable[[Node], tuple[str, int, tuple[float, ...]]]] = {
-    "Elu": lambda node: ("elu", LINEAR_UNIT, (1, node.attribute("alpha", 1.0))),
-    "Erf": lambda node: ("erf", ERF, ()),
+def _clip(site: Site) -> tuple[str, int, Factors] | None:
+    """``None`` where bounds come with a run, or are no numbers."""
+    given = [(site.type(i), site.array(i)) for i in (1, 2)]
+    if any(shaped is not None and (bound is None or bound.size != 1 or np.isnan(bound)) for shaped, bound in given):
+        return None
+    low, high = (default if bound is None else bound.item() for default, (_, bound) in zip((-inf, inf), given, strict=True))
+    return "clip", BOUNDED, (low, high)
+
+
+def _hard_sigmoid(site: Site) -> tuple[str, int, Factors]:
+    return "hard sigmoid", HARD_SIGMOID, (site.node.attribute("alpha", 0.2), site.node.attribute("beta", 0.5))
+
+
+FUNCTIONS: Mapping[str, Callable[[Site], tuple[str, int, Factors] | None]] = {
+    "Clip": _clip,
+    "Elu": lambda site: ("elu", LINEAR_UNIT, (1, site.node.attribute("alpha", 1.0))),
+    "Erf": lambda site: ("erf", ERF, ()),
     "Gelu": _gelu,
-    "Mish": lambda node: ("mish", MISH, ()),
+    "HardSigmoid": _hard_sigmoid,
+    "HardSwish": lambda site: ("hard swish", HARD_SWISH, (1 / 6, 0.5)),
+    "LeakyRelu": lambda site: ("leaky relu", LEAKY, (site.node.attribute("alpha", 0.01),)),
+    "Mish": lambda site: ("mish", MISH, ()),
     "Selu": _selu,
-    "Sigmoid": lambda node: ("sigmoid", SIGMOID, ()),
-    "Softplus": lambda node: ("softplus", SOFTPLUS, ()),
-    "Swish": lambda node: ("swish", SWISH, (node.attribute("alpha", 1.0),)),
+    "Sigmoid": lambda site: ("sigmoid", SIGMOID, ()),
+    "Softplus": lambda site: ("softplus", SOFTPLUS, ()),
+    "Swish": lambda site: ("swish", SWISH, (site.node.attribute("alpha", 1.0),)),
 }
 """For each operator, the name of its kernel, the function, and its factors."""
 
@@ -190,10 +228,10 @@ FUNCTIONS: Mapping[str, Callable[[Node], tuple[str, int, tuple[float, ...]]]] = 
 def lower_activation(site: Site) -> Kernel | None:
     """A kernel for one of :data:`FUNCTIONS` of float32."""
     shape = site.floats(0)
-    if shape is None:
+    found = None if shape is None else FUNCTIONS[site.node.op_type](site)
+    if shape is None or found is None:
         return None
-    name, function, factors = FUNCTIONS[site.node.op_type](site.node)
-    count = prod(shape)
+    (name, function, factors), count = found, prod(shape)
     pieces = 1 if site.threads == 1 else max(1, min(MOST_PIECES * site.threads, count // PIECE))
     code, kept = partial(function_of_elements, ((),) * function), np.array([*factors, 0, 0], np.float32)
     shared = Shared(code, pieces, site.threads, evenly(count, pieces), np.array([kept.ctypes.data], np.int64), (kept,))

@@ -24,29 +24,10 @@ def _relu(out: np.ndarray, x: np.ndarray) -> None:
     np.maximum(x, 0, out=out)
 
 
-def _leaky_relu(out: np.ndarray, x: np.ndarray, alpha: float = 0.01) -> None:
-    np.multiply(x, np.float32(alpha), out=out)
-    if 0 < np.float32(alpha) <= 1:
-        np.maximum(out, x, out=out)
-    else:
-        np.copyto(out, x, where=np.greater_equal(x, 0))
-
-
 def _clip(out: np.ndarray, x: np.ndarray, low: np.ndarray | None = None, high: np.ndarray | None = None) -> None:
     np.maximum(x, x.dtype.type(-np.inf) if low is None else low, out=out)
     if high is not None:
         np.minimum(out, high, out=out)
-
-
-def _hard_sigmoid(out: np.ndarray, x: np.ndarray, alpha: float = 0.2, beta: float = 0.5) -> None:
-    np.multiply(x, np.float32(alpha), out=out)
-    np.add(out, np.float32(beta), out=out)
-    np.clip(out, 0, 1, out=out)
-
-
-def _hard_swish(out: np.ndarray, x: np.ndarray) -> None:
-    _hard_sigmoid(out, x, 1 / 6, 0.5)
-    np.multiply(out, x, out=out)
 
 
 def _power(out: np.ndarray, x: np.ndarray, exponent: np.ndarray) -> None:
@@ -89,9 +70,6 @@ FILLS: Mapping[str, Fill] = {
     "Concat": lambda out, *inputs, axis: np.concatenate(inputs, axis, out=out),
     "Div": _by(np.divide),
     "Exp": _by(np.exp),
-    "HardSigmoid": _hard_sigmoid,
-    "HardSwish": _hard_swish,
-    "LeakyRelu": _leaky_relu,
     "Log": _by(np.log),
     "Max": _over(np.maximum),
     "Min": _over(np.minimum),

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from ..kernels.site import Kernel, Site
 
 
-@lowering(*(op_type for op_type in FILLS if op_type != "Softmax"), kernel="numpy in place")
+@lowering(*FILLS.keys() - {"Clip", "Softmax"}, kernel="numpy in place")
 def lower(site: Site) -> Kernel | None:
     """Fill the output in place."""
     return lower_elementwise(site)
@@ -25,7 +25,16 @@ def lower_exponentials(site: Site) -> Kernel | None:
     return lower_softmax(site) or lower_elementwise(site)
 
 
-@lowering("Elu", "Erf", "Gelu", "Mish", "Selu", "Sigmoid", "Softplus", "Swish", kernel="element by element")
+@lowering("Clip", kernel="element by element, or numpy in place")
+def lower_bounds(site: Site) -> Kernel | None:
+    """Element by element where bounds are known, else in place."""
+    return lower_functions(site) or lower_elementwise(site)
+
+
+@lowering(
+    "Elu", "Erf", "Gelu", "HardSigmoid", "HardSwish", "LeakyRelu", "Mish", "Selu", "Sigmoid", "Softplus", "Swish",
+    kernel="element by element",
+)  # fmt: skip
 def lower_functions(site: Site) -> Kernel | None:
     """Element by element."""
     from ..kernels.activations import lower_activation
