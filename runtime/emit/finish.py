@@ -1,13 +1,21 @@
-"""What becomes of sums: ``clip(sum * scale + shift + residual, low, high)``, a vector at a time. Places are addresses."""
+"""What becomes of sums: ``clip(sum * scale + shift + residual, low, high)``, a vector at a time. Places are addresses.
+
+Instead of being kept within bounds, a result ``v`` may pass a *gate*. A hard one makes
+``v * clip(v * slope + offset, low, high) + added`` of it: hard swish is such a function, and so are leaky rectifiers, whose
+slope is as steep as can be. A soft one makes ``v / (1 + exp(-alpha * v))``. Which one a kernel is compiled for is told by the
+length of a tuple: how many numbers the gate has beside the bounds, behind which they lie in memory.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 from llvmlite import ir
 
 from ..jit.jitted import jit
+from .exponential import logistic_of
 from .intrinsic import cgutils, intrinsic, types
 from .memory import clip, pointer
 from .vector import (
@@ -30,17 +38,62 @@ LANES = 16
 AHEAD = 256
 """Bytes by which outputs are asked for ahead of time."""
 
+HARD, SOFT = 3, 1
+"""Gates, by how many numbers they have: (slope, offset, added), and (alpha,). Without one there are none."""
+
+STEEP = float(np.finfo(np.float32).max)
+"""Times this, every number that float32 holds with all its digits is 1 at least, or -1 at most."""
+
+
+def gate_of(bounds: np.ndarray) -> tuple[tuple[()], ...]:
+    """The gate whose numbers are behind two ``bounds``, as kernels are told it."""
+    return ((),) * (len(bounds) - 2)
+
+
+def lanes_of(V: int, bounds: np.ndarray) -> tuple[tuple[tuple[()], ...], ...]:
+    """Vectors of ``V`` results, as kernels are told them: a tuple as long, of gates."""
+    return (gate_of(bounds),) * V
+
+
+def gate_in(lanes: Any) -> int:
+    """How many numbers the gate has in the type of what :func:`lanes_of` gives."""
+    return len(lanes.dtype)
+
+
+def passed(b: Any, value: Any, numbers: Sequence[Any]) -> Any:
+    """``value`` within bounds, or what a gate makes of it, all of one type; ``numbers`` are (low, high) and the gate's. NaN
+    stays NaN."""
+    low, high, *gate = numbers
+    if len(gate) == HARD:
+        slope, offset, added = gate
+        return fma(b, value, clip(b, fma(b, value, slope, offset), low, high), added)
+    if len(gate) == SOFT:
+        return b.fmul(value, logistic_of(b, b.fmul(value, gate[0])))
+    return clip(b, value, low, high)
+
+
+@intrinsic
+def passed_one(typingctx: Any, gate: Any, value: Any, numbers: Any) -> Any:
+    """As :func:`passed`, of one float32; ``numbers`` is the address of bounds and of what is behind them."""
+
+    def codegen(context: Any, b: Any, signature: Any, arguments: Any) -> Any:
+        place = pointer(b, arguments[2])
+        return passed(b, arguments[1], [b.load(b.gep(place, [ir.Constant(I64, k)])) for k in range(2 + len(gate))])
+
+    return types.float32(gate, types.float32, types.intp), codegen
+
 
 @intrinsic
 def _finish_vector(
-    typingctx: Any, y: Any, sums: Any, parts: Any, pitch: Any, count: Any, scale: Any, shift: Any, bounds: Any, residual: Any
-) -> Any:
+    typingctx: Any, gate: Any, y: Any, sums: Any, parts: Any, pitch: Any, count: Any, scale: Any, shift: Any, bounds: Any,
+    residual: Any,
+) -> Any:  # fmt: skip
     """Finish ``count`` sums, see :func:`finish_line`; a whole vector when there are more."""
-    signature = types.void(*[types.intp] * 9)
+    signature = types.void(gate, *[types.intp] * 9)
     vector = ir.VectorType(F32, LANES)
 
     def codegen(context: Any, b: Any, signature: Any, arguments: Any) -> Any:
-        y, sums, parts, pitch, count, scale, shift, bounds, residual = arguments
+        _, y, sums, parts, pitch, count, scale, shift, bounds, residual = arguments
 
         def load(address: Any) -> Any:
             return load_vector(b, pointer(b, address), vector)
@@ -48,7 +101,7 @@ def _finish_vector(
         total = cgutils.alloca_once_value(b, load(sums))
         with cgutils.for_range_slice(b, ir.Constant(I64, 1), parts, ir.Constant(I64, 1), I64) as (part, _):
             b.store(b.fadd(b.load(total), load(b.add(sums, b.mul(part, pitch)))), total)
-        low, high = (splat(b, b.load(b.gep(pointer(b, bounds), [ir.Constant(I64, i)])), LANES) for i in range(2))
+        numbers = [splat(b, b.load(b.gep(pointer(b, bounds), [ir.Constant(I64, i)])), LANES) for i in range(2 + len(gate))]
         scaled = fma(b, b.load(total), load(scale), load(shift))
         kept = cgutils.alloca_once_value(b, scaled)
         whole, added = b.icmp_signed(">=", count, ir.Constant(I64, LANES)), b.icmp_signed("!=", residual, ir.Constant(I64, 0))
@@ -57,42 +110,47 @@ def _finish_vector(
             with all_lanes:
                 with b.if_then(added):
                     b.store(b.fadd(scaled, load(residual)), kept)
-                store_vector(b, clip(b, b.load(kept), low, high), pointer(b, y))
+                store_vector(b, passed(b, b.load(kept), numbers), pointer(b, y))
             with some_lanes:
                 mask = lanes_below(b, count, LANES)
                 with b.if_then(added):
                     b.store(b.fadd(scaled, masked_load(b, pointer(b, residual), mask, vector)), kept)
-                masked_store(b, clip(b, b.load(kept), low, high), pointer(b, y), mask)
+                masked_store(b, passed(b, b.load(kept), numbers), pointer(b, y), mask)
         return context.get_dummy_value()
 
     return signature, codegen
 
 
 @jit
-def finish_line(y, sums, parts, pitch, count, scale, shift, bounds, residual):
+def finish_line(gate, y, sums, parts, pitch, count, scale, shift, bounds, residual):
     """Write ``count`` outputs to ``y``, of float32 sums, or of ``parts`` sums each, ``pitch`` bytes apart, which are added up.
 
-    Whole vectors of sums, scales and shifts are read; ``y`` may be ``sums``. ``bounds`` are (low, high); there is no residual
-    where its address is 0.
+    Whole vectors of sums, scales and shifts are read; ``y`` may be ``sums``. ``bounds`` are (low, high), and the numbers of
+    the ``gate``; there is no residual where its address is 0.
     """
     for i in range(0, count, LANES):
         at = 4 * i
         other = residual + at if residual != 0 else residual
-        _finish_vector(y + at, sums + at, parts, pitch, count - i, scale + at, shift + at, bounds, other)
+        _finish_vector(gate, y + at, sums + at, parts, pitch, count - i, scale + at, shift + at, bounds, other)
 
 
-def factors_at(b: Any, affine: Any, V: int) -> list[Any]:
-    """Scale, shift, low and high of a channel, vectors that hold one number: ``affine`` are the addresses of scale, shift and
-    bounds."""
-    scale, shift, low = (pointer(b, b.extract_value(affine, k)) for k in range(3))
-    return splats_at(b, (scale, shift, low, b.gep(low, [ir.Constant(I64, 1)])), V)
+def factors_at(b: Any, affine: Any, V: int, gate: int = 0) -> list[Any]:
+    """Scale, shift, low and high of a channel, and the numbers of a gate, vectors that hold one number: ``affine`` are the
+    addresses of scale, shift and bounds."""
+    scale, shift, bounds = (pointer(b, b.extract_value(affine, k)) for k in range(3))
+    return splats_at(b, (scale, shift, *places_of(b, bounds, gate)), V)
+
+
+def places_of(b: Any, bounds: Any, gate: int) -> list[Any]:
+    """Pointers to low, high, and the numbers of a gate that has so many, from the one to ``bounds`` on."""
+    return [bounds, *(b.gep(bounds, [ir.Constant(I64, k)]) for k in range(1, 2 + gate))]
 
 
 def finished(b: Any, value: Any, factors: Sequence[Any], residual: Any = None) -> Any:
-    """``clip(value * scale + shift + residual, low, high)`` of vectors, ``factors`` being as :func:`factors_at` has them."""
-    scale, shift, low, high = factors
+    """What becomes of a vector of sums, ``factors`` being as :func:`factors_at` has them."""
+    scale, shift, *numbers = factors
     value = fma(b, value, scale, shift)
-    return clip(b, value if residual is None else b.fadd(value, residual), low, high)
+    return passed(b, value if residual is None else b.fadd(value, residual), numbers)
 
 
 def each_vector(b: Any, count: Any, V: int, emit: Callable[[Any, Any], None]) -> None:
@@ -109,7 +167,7 @@ def each_vector(b: Any, count: Any, V: int, emit: Callable[[Any, Any], None]) ->
 def finish_rows(
     typingctx: Any, lanes: Any, y: Any, width: Any, sums: Any, pitch: Any, residual: Any, added: Any, room: Any, affine: Any
 ) -> Any:
-    """Write ``clip(sum * scale + shift + residual, low, high)`` of (rows, columns) sums, ``room``; NaN stays NaN.
+    """Write what becomes of (rows, columns) sums, ``room``; NaN stays NaN.
 
     Rows of sums are ``pitch`` elements apart, whole vectors of ``len(lanes)`` are read; rows of outputs and of the residual are
     ``width`` elements apart. ``affine`` are the addresses of scale, shift and bounds. The residual is read if ``added`` is not
@@ -121,7 +179,7 @@ def finish_rows(
     def codegen(context: Any, b: Any, signature: Any, arguments: Any) -> Any:
         y, width, sums, pitch, residual, added, room, affine = arguments[1:]
         rows, columns = (b.extract_value(room, k) for k in (0, 1))
-        factors = factors_at(b, affine, V)
+        factors = factors_at(b, affine, V, gate_in(lanes))
         with_residual = b.icmp_signed("!=", added, ir.Constant(I64, 0))
 
         def load(base: Any, at: Any, mask: Any = None) -> Any:
@@ -136,7 +194,7 @@ def finish_rows(
             total = b.phi(vector)
             total.add_incoming(scaled, before)
             total.add_incoming(other, inside)
-            place, output = b.gep(pointer(b, y), [at]), clip(b, total, *factors[2:])
+            place, output = b.gep(pointer(b, y), [at]), passed(b, total, factors[2:])
             if mask is None:
                 store_vector(b, output, place)
             else:

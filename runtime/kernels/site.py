@@ -23,10 +23,12 @@ types are unknown to the plan gets ``None`` for outputs, and returns the arrays.
 
 @dataclass(frozen=True, eq=False)
 class Epilogue:
-    """What a producing kernel does to each result before it stores it: ``clip(r * scale + shift + residual, low, high)``.
+    """What a producing kernel does to each result before it stores it: ``clip(r * scale + shift + residual, low, high)``, or
+    instead of ``clip`` what a ``gate`` does.
 
     ``scale`` and ``shift`` are float64 ``(channels,)`` or absent; a kernel rounds them once. ``residual`` names a value of
-    the output's own shape.
+    the output's own shape. A gate of three numbers (slope, offset, added) makes ``v * clip(v * slope + offset, low, high) +
+    added`` of a result ``v``, one of a number (alpha,) ``v / (1 + exp(-alpha * v))``.
     """
 
     scale: np.ndarray | None = None
@@ -34,11 +36,22 @@ class Epilogue:
     residual: str = ""
     low: float = -inf
     high: float = inf
+    gate: tuple[float, ...] = ()
 
     @property
     def clips(self) -> bool:
-        """Whether results are bounded."""
-        return self.low > -inf or self.high < inf
+        """Whether results are bounded, or pass a gate."""
+        return self.low > -inf or self.high < inf or bool(self.gate)
+
+    @property
+    def hard(self) -> bool:
+        """Whether results pass a gate of three numbers."""
+        return len(self.gate) == 3
+
+    @property
+    def bounds(self) -> np.ndarray:
+        """(low, high) and the numbers of the gate, float32."""
+        return np.array([self.low, self.high, *self.gate], np.float32)
 
     @property
     def empty(self) -> bool:

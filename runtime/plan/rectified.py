@@ -15,6 +15,6 @@ def rectified(drafts: Sequence[Draft]) -> frozenset[str]:
     found: set[str] = set()
     for draft in drafts:
         kept = draft.node.op_type in KEEP_ZEROS and draft.node.inputs[0] in found
-        if draft.node.op_type == "Relu" or draft.epilogue.low == 0 or kept:
+        if draft.node.op_type == "Relu" or (draft.epilogue.low == 0 and not draft.epilogue.gate) or kept:
             found.update(draft.outputs)
     return frozenset(found)

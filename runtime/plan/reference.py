@@ -62,7 +62,7 @@ def _own(value: np.ndarray, inputs: Arrays) -> np.ndarray:
 
 
 def apply_epilogue(value: np.ndarray, node: Node, epilogue: Epilogue, residual: np.ndarray | None) -> np.ndarray:
-    """``clip(value * scale + shift + residual, low, high)``, the plain way; float64 inside, ``value``'s dtype outside."""
+    """What :class:`Epilogue` says, the plain way; float64 inside, ``value``'s dtype outside."""
     if epilogue.empty:
         return value
     along = [1] * value.ndim
@@ -74,4 +74,15 @@ def apply_epilogue(value: np.ndarray, node: Node, epilogue: Epilogue, residual: 
         result = result + epilogue.shift.reshape(along)
     if residual is not None:
         result = result + residual
-    return np.clip(result, epilogue.low, epilogue.high).astype(value.dtype)
+    return _passed(result, epilogue).astype(value.dtype)
+
+
+def _passed(value: np.ndarray, epilogue: Epilogue) -> np.ndarray:
+    """``value`` within the bounds of an epilogue, or what its gate makes of it."""
+    with np.errstate(all="ignore"):
+        if len(epilogue.gate) == 1:
+            return value / (1 + np.exp(-epilogue.gate[0] * value))
+        if epilogue.gate:
+            slope, offset, added = epilogue.gate
+            return value * np.clip(value * slope + offset, epilogue.low, epilogue.high) + added
+    return np.clip(value, epilogue.low, epilogue.high)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -73,6 +74,26 @@ def test_same_answers(monkeypatch, network, tmp_path: Path, profile, threads):
     assert kernels["b"].startswith("decoded for conv")
     assert all(kernels[node].startswith("streamed") for node in "cde")
     assert kernels["m"] == "reference"
+
+
+@pytest.mark.parametrize("activation", ["HardSwish", "LeakyRelu", "Swish"])
+@pytest.mark.parametrize("profile", ["compact", "paper"])
+def test_activations_behind_weights_that_are_decoded(monkeypatch, network, tmp_path: Path, profile, activation):
+    monkeypatch.setattr("tersor.runtime.decode.encoded.KEPT_ENCODED", 1)
+    monkeypatch.setattr("tersor.runtime.decode.encoded.DECODED_SHARE", 0)
+    nodes = []
+    for n in network.nodes:
+        activated = n.outputs[0] in tuple("abcde")
+        nodes.append(replace(n, outputs=(f"{n.outputs[0]}0",)) if activated else n)
+        nodes += [Node(activation, f"of {n.name}", nodes[-1].outputs, n.outputs)] if activated else []
+    path = tmp_path / "net.tersor"
+    pack(replace(network, nodes=tuple(nodes)), path, Recipe.lossless(profile=profile))
+    x = np.random.default_rng(1).standard_normal(SHAPE).astype(np.float32)
+    with load(path) as expanded, load(path, memory="streamed") as streamed:
+        np.testing.assert_allclose(streamed.run({"x": x})["m"], expanded.run({"x": x})["m"], rtol=1e-4, atol=1e-4)
+        rows = {row.node: row for row in streamed.plan({"x": SHAPE}).rows()}
+    assert all(activation in rows[name].op for name in "abcde")
+    assert [rows[name].kernel.split()[0] for name in "abcde"] == ["streamed", "decoded", *["streamed"] * 3]
 
 
 @pytest.mark.parametrize("memory", ["expanded", "streamed"])

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ...emit.finish import gate_of, passed_one
 from ...emit.memory import floats_at
 from ...jit.jitted import jit
 from ...orders.atomic import code_of, number_at
@@ -17,7 +18,7 @@ from ..rowwise import pieces_of_rows
 
 HEIGHT, WIDTH, OH, OW, STRIDE_H, STRIDE_W, TOP, LEFT, BOUNDS = range(9)
 """Facts of an order: the size of a phase's plane and of the larger one; phases of rows and of columns; the row and the column
-that the larger plane begins with; the address of the bounds of sums with a residual."""
+that the larger plane begins with; the address of the bounds of sums with a residual, and of the numbers of their gate."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,26 +33,26 @@ class Interleaved(Shared):
         output: Sequence[int],
         strides: Sequence[int],
         cut: Sequence[int],
-        bounds: tuple[float, float],
+        bounds: np.ndarray,
         threads: int,
     ) -> Interleaved:
         """Planes of one dimension or two: element ``(q * stride + p - cut)`` of ``output`` is element ``q`` of phase ``p``. A
-        residual is added, if there is one, and the sum kept within ``bounds``."""
+        residual is added, if there is one, and the sum kept within ``bounds``, or passes the gate whose numbers are behind."""
         one, zero = (1,) * (2 - len(size)), (0,) * (2 - len(size))
-        clip = np.array(bounds, np.float32)
-        facts = np.array([*one, *size, *one, *output, *one, *strides, *zero, *cut, clip.ctypes.data], np.int64)
+        facts = np.array([*one, *size, *one, *output, *one, *strides, *zero, *cut, bounds.ctypes.data], np.int64)
         pieces = pieces_of_rows(planes, int(np.prod(output)), threads)
-        return cls(lambda: interleaver(()), pieces, threads, evenly(planes, pieces), facts, (clip,))
+        return cls(lambda: interleaver(gate_of(bounds)), pieces, threads, evenly(planes, pieces), facts, (bounds,))
 
 
 @jit
-def interleaver(kinds):
-    """Address of the code that interleaves, see :func:`interleave`; ``kinds`` is empty."""
-    return code_of(kinds, interleave)
+def interleaver(gate):
+    """Address of the code that interleaves, see :func:`interleave`, with a ``gate`` behind a residual as in
+    :mod:`~tersor.runtime.emit.finish`."""
+    return code_of(gate, interleave)
 
 
 @jit
-def interleave(kinds, order, member):
+def interleave(gate, order, member):
     """Take pieces of the planes of the order at address ``order`` until none is left."""
     facts = number_at(order, FACTS)
     height, phases = number_at(facts, OH), number_at(facts, STRIDE_H)
@@ -67,7 +68,8 @@ def interleave(kinds, order, member):
                 at = plane * outer + 4 * row * number_at(facts, OW)
                 _interleave_row(facts, number_at(order, X) + plane * pitch + 4 * source, number_at(order, Y) + at, inner)
                 if number_at(order, OTHER) != 0:
-                    _add(number_at(order, Y) + at, number_at(order, OTHER) + at, number_at(facts, OW), number_at(facts, BOUNDS))
+                    places = number_at(order, Y) + at, number_at(order, OTHER) + at
+                    _add(gate, places, number_at(facts, OW), number_at(facts, BOUNDS))
         piece = take(order, member)
 
 
@@ -84,10 +86,8 @@ def _interleave_row(facts, source, target, inner):
 
 
 @jit
-def _add(target, other, count, bounds):
-    """Add ``count`` elements at address ``other`` to those at ``target``, and keep the sums within bounds."""
-    out, more, limits = floats_at(target, count), floats_at(other, count), floats_at(bounds, 2)
+def _add(gate, places, count, bounds):
+    """Add to ``count`` elements at the first of two addresses those at the second, and finish the sums."""
+    out, more = floats_at(places[0], count), floats_at(places[1], count)
     for i in range(count):
-        value = out[i] + more[i]
-        value = limits[0] if value < limits[0] else value
-        out[i] = limits[1] if value > limits[1] else value
+        out[i] = passed_one(gate, out[i] + more[i], bounds)

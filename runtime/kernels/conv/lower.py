@@ -191,8 +191,7 @@ def _in_pieces(shape: Shape2D, kind: str, conv: InPieces) -> Kernel:
 
 def _epilogue(site: Site, shape: Shape2D) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(scale, shift, bounds), the convolution's bias taken in."""
-    bounds = np.array([site.epilogue.low, site.epilogue.high], np.float32)
-    return *site.epilogue.affine(shape.M, site.array(2)), bounds
+    return *site.epilogue.affine(shape.M, site.array(2)), site.epilogue.bounds
 
 
 def _matrix(site: Site) -> Matrix:

@@ -91,8 +91,7 @@ def lower_transposed(site: Site, seen: Window) -> Kernel | None:
     if placed:
         return kernel
     planes = y[1][0] * y[1][1]
-    bounds = site.epilogue.low, site.epilogue.high
-    spread = Interleaved.of(planes, phases.size, y[1][2:], phases.strides, phases.cut, bounds, site.threads)
+    spread = Interleaved.of(planes, phases.size, y[1][2:], phases.strides, phases.cut, site.epilogue.bounds, site.threads)
     sums = (y[1][0], y[1][1] * phases.count, *phases.size)
     facts = {"reads": (0,), "macs": macs, "density": density, "weight_bytes": kernel.weight_bytes}
     at = whole_lines(kernel.scratch)
@@ -115,7 +114,7 @@ def _before(epilogue: Epilogue, count: int) -> Epilogue:
     """What is done to the outputs of each of ``count`` phases: all of ``epilogue``, or what comes before a residual."""
     scale, shift = (None if a is None else np.repeat(a, count) for a in (epilogue.scale, epilogue.shift))
     before = replace(epilogue, scale=scale, shift=shift)
-    return replace(before, residual="", low=-np.inf, high=np.inf) if epilogue.residual else before
+    return replace(before, residual="", low=-np.inf, high=np.inf, gate=()) if epilogue.residual else before
 
 
 def _as_conv(site: Site, phases: Phases, epilogue: Epilogue) -> Site:

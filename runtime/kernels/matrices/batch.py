@@ -19,8 +19,8 @@ FINISHED = 64
     PLACE_BYTES,
 ) = range(17)  # fmt: skip
 """Facts, int64: inputs, outputs and vectors; width of a block; panels; addresses of what a
-:class:`.runs.Runs` says of them, of scales and shifts, padded, and of (low, high); bytes of scratch
-memory of one thread."""
+:class:`.runs.Runs` says of them, of scales and shifts, padded, and of (low, high) and the numbers of a
+gate; bytes of scratch memory of one thread."""
 
 ONE = ((),)
 
@@ -32,10 +32,10 @@ def scratch_floats(registers: int, width: int, rows: int) -> int:
 
 
 @jit
-def batch_multiplier(group, code):
+def batch_multiplier(group, code, gate):
     """Address of the code that carries out an order for ``len(group)`` registers of vectors; ``code`` as in
-    :mod:`~tersor.runtime.emit.walk`."""
-    return code_of((group, code), multiply_batch)
+    :mod:`~tersor.runtime.emit.walk`, ``gate`` as in :mod:`~tersor.runtime.emit.finish`."""
+    return code_of((group, code, gate), multiply_batch)
 
 
 @jit
@@ -55,7 +55,7 @@ def multiply_batch(kinds, order, member):
 @jit
 def _multiply_panel(kinds, order, facts, packed, panel, first):
     """Products of the rows of one panel with the vectors from ``first`` on."""
-    group, code = kinds
+    group, code, gate = kinds
     lanes, K, width = len(group) * LANES, number_at(facts, INPUTS), number_at(facts, WIDTH)
     count = min(lanes, number_at(facts, VECTORS) - first)
     tile = packed + 4 * width * lanes
@@ -70,7 +70,7 @@ def _multiply_panel(kinds, order, facts, packed, panel, first):
             number_at(runs, block), number_at(runs, block + 1), number_at(facts, OFFSET), number_at(facts, CODE),
             number_at(facts, CODEBOOK), entry,
         )  # fmt: skip
-    _finish(order, facts, panel, first, count, lanes, sums, tile)
+    _finish(gate, order, facts, panel, first, count, lanes, sums, tile)
 
 
 @jit
@@ -89,7 +89,7 @@ def _pack(x, K, count, lanes, columns, packed):
 
 
 @jit
-def _finish(order, facts, panel, first, count, lanes, sums, tile):
+def _finish(gate, order, facts, panel, first, count, lanes, sums, tile):
     """Finish and store the sums of a panel for ``count`` vectors from ``first`` on."""
     M, cuts = number_at(facts, OUTPUTS), number_at(facts, CUTS)
     y, other = number_at(order, Y), number_at(order, OTHER)
@@ -103,6 +103,6 @@ def _finish(order, facts, panel, first, count, lanes, sums, tile):
             for i in range(min(SIDE, count - lane)):
                 at = 4 * ((first + lane + i) * M + m)
                 finish_line(
-                    y + at, tile + 4 * i * FINISHED, 1, 0, height, number_at(facts, SCALE) + 4 * m,
+                    gate, y + at, tile + 4 * i * FINISHED, 1, 0, height, number_at(facts, SCALE) + 4 * m,
                     number_at(facts, SHIFT) + 4 * m, number_at(facts, BOUNDS), other + at if other != 0 else 0,
                 )  # fmt: skip

@@ -110,8 +110,7 @@ def _is_whole(nonzeros: int, K: int, M: int) -> bool:
 
 def _finish(site: Site, M: int, scale: float, bias: np.ndarray | None) -> Finish:
     vector_scale, shift = site.epilogue.affine(M, bias)
-    low, high = np.float32(site.epilogue.low), np.float32(site.epilogue.high)
-    return Finish((vector_scale * np.float32(scale)).astype(np.float32), shift, low, high)
+    return Finish((vector_scale * np.float32(scale)).astype(np.float32), shift, site.epilogue.bounds)
 
 
 def _streamed(

@@ -20,7 +20,8 @@ from ...orders.team import take
 from .matrix import Layout, Matrix
 
 OUTPUTS, START, MINOR, CODE, CODEBOOK, PLACE, SCALE, SHIFT, BOUNDS = range(9)
-"""Facts, int64: outputs; addresses of the arrays of :class:`SortedLines`, of scales and shifts, padded, and of (low, high)."""
+"""Facts, int64: outputs; addresses of the arrays of :class:`SortedLines`, of scales and shifts, padded, and of (low, high)
+and the numbers of a gate."""
 
 WHOLE = ((),) * LANES
 
@@ -130,12 +131,12 @@ def _list(starts, minors, codes, dead, full, minor_length, crossed, cursor, mino
 
 
 @jit
-def line_multiplier(by_rows, minor, code):
+def line_multiplier(by_rows, minor, code, gate):
     """Address of the code that carries out an order for lines that are rows, or, where ``by_rows`` is empty, columns; ``minor``
-    and ``code`` as in :mod:`~tersor.runtime.emit.walk`."""
+    and ``code`` as in :mod:`~tersor.runtime.emit.walk`, ``gate`` as in :mod:`~tersor.runtime.emit.finish`."""
     if len(by_rows):
-        return code_of((minor, code), multiply_rows)
-    return code_of((minor, code), multiply_columns)
+        return code_of((minor, code, gate), multiply_rows)
+    return code_of((minor, code, gate), multiply_columns)
 
 
 @jit
@@ -149,7 +150,7 @@ def multiply_rows(kinds, order, member):
         for i in range(number_at(work, 0), number_at(work, 1)):
             total = dot(kinds[0], kinds[1], x, minors, codes, codebook, number_at(start, i), number_at(start, i + 1))
             put_float(sums + 4 * place_at(places, i), total)
-        _finish_last(order, facts, 1)
+        _finish_last(kinds[2], order, facts, 1)
         piece = take(order, member)
 
 
@@ -165,7 +166,7 @@ def multiply_columns(kinds, order, member):
         for m in range(0, room, LANES):
             copy_lanes(WHOLE, sums + 4 * m, sums, 0, 0)
         _add_columns(kinds, facts, number_at(order, X), number_at(work, 0), number_at(work, 1), sums)
-        _finish_last(order, facts, pieces)
+        _finish_last(kinds[2], order, facts, pieces)
         piece = take(order, member)
 
 
@@ -185,18 +186,18 @@ def _listing(facts):
 
 
 @jit
-def _finish_last(order, facts, parts):
+def _finish_last(gate, order, facts, parts):
     """Note that a piece is done; when it was the last one, add up ``parts`` sums of each output and finish them."""
     if add_at(order + 8 * COUNTED, 1) == number_at(order, PIECES) - 1:
         M, y, other = number_at(facts, OUTPUTS), number_at(order, Y), number_at(order, OTHER)
         affine = number_at(facts, SCALE), number_at(facts, SHIFT), number_at(facts, BOUNDS)
-        finish_line(y, number_at(order, SCRATCH), parts, 4 * padded(M), M, affine[0], affine[1], affine[2], other)
+        finish_line(gate, y, number_at(order, SCRATCH), parts, 4 * padded(M), M, affine[0], affine[1], affine[2], other)
 
 
 @jit
 def _add_columns(kinds, facts, x, first, last, sums):
     """Add the products of the lines ``[first, last)`` whose elements of ``x`` are not 0 to ``sums``."""
-    minor, code = kinds
+    minor, code, _ = kinds
     start, minors, codes, codebook, places = _listing(facts)
     active, count = np.empty(last - first + 1, np.int64), 0
     for j in range(first, last):

@@ -34,8 +34,8 @@ FLOAT_BYTES = 400 << 10
 ) = range(13)  # fmt: skip
 """Facts, int64: inputs and outputs; inputs that are multiplied before the next; addresses of the registers at which panels
 start, of weights, or their codes, of the codebook, of the addresses of the code that multiplies as many registers as the index
-says, of scales and shifts, padded, and of (low, high); bytes of packed inputs, of weights looked up, and of scratch memory of
-one thread."""
+says, of scales and shifts, padded, and of (low, high) and the numbers of a gate; bytes of packed inputs, of weights looked up,
+and of scratch memory of one thread."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,10 +66,10 @@ def make_panels(matrix: Matrix) -> Panels:
 
 
 @jit
-def panel_multiplier(together, lanes, coded):
+def panel_multiplier(together, lanes, coded, gate):
     """Address of the code that carries out an order, for ``len(together)`` vectors and registers of ``len(lanes)`` outputs at
-    once; ``coded`` is empty where weights are float32."""
-    return code_of((together, lanes, coded), multiply_panels)
+    once; ``coded`` is empty where weights are float32, ``gate`` is as in :mod:`~tersor.runtime.emit.finish`."""
+    return code_of((together, lanes, coded, gate), multiply_panels)
 
 
 @jit
@@ -93,7 +93,7 @@ def multiply_panels(kinds, order, member):
 @jit
 def _multiply_panel(kinds, order, task, packed, panel, first, count):
     """Outputs of one panel for ``count`` packed vectors from ``first`` on."""
-    (together, lanes, coded), facts = kinds, number_at(order, FACTS)
+    (together, lanes, coded, gate), facts = kinds, number_at(order, FACTS)
     T, V, K, M = len(together), len(lanes), number_at(facts, INPUTS), number_at(facts, OUTPUTS)
     starts, codebook, block = number_at(facts, STARTS), number_at(facts, CODEBOOK), number_at(facts, BLOCK)
     begin, registers = number_at(starts, panel) * V, number_at(starts, panel + 1) - number_at(starts, panel)
@@ -112,7 +112,7 @@ def _multiply_panel(kinds, order, task, packed, panel, first, count):
         at = 4 * ((first + vector) * M + begin)
         other = number_at(order, OTHER) + at if number_at(order, OTHER) != 0 else 0
         finish_line(
-            number_at(order, Y) + at, sums + 4 * vector * pitch, 1, 0, min(pitch, M - begin),
+            gate, number_at(order, Y) + at, sums + 4 * vector * pitch, 1, 0, min(pitch, M - begin),
             number_at(facts, SCALE) + 4 * begin, number_at(facts, SHIFT) + 4 * begin, number_at(facts, BOUNDS), other,
         )  # fmt: skip
 
@@ -159,7 +159,7 @@ class ByPanels:
         T, _, V = self._tile
         coded = len(self.panels.codebook) > 0
         return Shared(
-            lambda: panel_multiplier(((),) * T, ((),) * V, ((),) * coded),
+            lambda: panel_multiplier(((),) * T, ((),) * V, ((),) * coded, self.finish.gate),
             len(self._work), self.parts, self._work, self._facts, (self.panels, self.finish, self._multipliers),
         )  # fmt: skip
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...emit.finish import LANES
+from ...emit.finish import LANES, gate_of, passed_one
+from ...emit.memory import address
 from ...jit.jitted import jit
 from ...orders.made_once import made_once
 from ...orders.shared import Shared, evenly
@@ -25,19 +26,23 @@ MOST_PIECES, PIECE = 4, 10_000
 
 @dataclass(frozen=True, eq=False)
 class Finish:
-    """What becomes of each sum: ``clip(sum * scale + shift + residual, low, high)``; ``scale`` and ``shift`` (M,) float32."""
+    """What becomes of each sum, see :mod:`~tersor.runtime.emit.finish`: ``scale`` and ``shift`` (M,), ``bounds`` (low, high)
+    and the numbers of a gate, all float32."""
 
     scale: np.ndarray
     shift: np.ndarray
-    low: np.float32
-    high: np.float32
+    bounds: np.ndarray
+
+    @property
+    def gate(self) -> tuple[tuple[()], ...]:
+        """The gate, as kernels are told it."""
+        return gate_of(self.bounds)
 
     @made_once
     def _padded(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Scales and shifts for whole vectors, and (low, high)."""
+        """Scales and shifts for whole vectors, and bounds."""
         absent = np.zeros(LANES, np.float32)
-        bounds = np.array([self.low, self.high], np.float32)
-        return np.append(self.scale, absent), np.append(self.shift, absent), bounds
+        return np.append(self.scale, absent), np.append(self.shift, absent), self.bounds
 
     @property
     def addresses(self) -> list[int]:
@@ -47,7 +52,7 @@ class Finish:
     def __call__(self, sums: np.ndarray, y: np.ndarray, residual: np.ndarray | None, rows: slice) -> None:
         """``sums`` (parts, rows) are added up into ``y``, which may be their memory; ``y`` and ``residual`` (rows,)."""
         other = EMPTY if residual is None else residual
-        self._kernel(sums, y, other, self.scale[rows], self.shift[rows], self.low, self.high)
+        self._kernel(self.gate, sums, y, other, self.scale[rows], self.shift[rows], self.bounds)
 
     @made_once
     def _kernel(self) -> Callable[..., None]:
@@ -55,8 +60,8 @@ class Finish:
 
 
 @jit
-def finish(sums, y, residual, scale, shift, low, high):
-    """``y = clip(sums.sum(axis=0) * scale + shift + residual, low, high)``; the residual is absent when it is empty."""
+def finish(gate, sums, y, residual, scale, shift, bounds):
+    """What becomes of ``sums.sum(axis=0) * scale + shift + residual`` in ``y``; the residual is absent when it is empty."""
     for i in range(len(y)):
         total = sums[0, i]
         for part in range(1, len(sums)):
@@ -64,8 +69,7 @@ def finish(sums, y, residual, scale, shift, low, high):
         value = total * scale[i] + shift[i]
         if len(residual):
             value += residual[i]
-        value = low if value < low else value
-        y[i] = high if value > high else value
+        y[i] = passed_one(gate, value, address(bounds))
 
 
 def _bytes(count: int) -> tuple[tuple[()], ...]:
@@ -133,7 +137,7 @@ class ByLines(_OneByOne):
     def share(self) -> Shared:
         """As :meth:`_OneByOne.share`."""
         lines = self.lines
-        kinds = [_bytes(count) for count in (lines.by_rows, lines.minor.itemsize, lines.code.itemsize)]
+        kinds = *map(_bytes, (lines.by_rows, lines.minor.itemsize, lines.code.itemsize)), self.finish.gate
         listing = [array.ctypes.data for array in (lines.start, lines.minor, lines.code, lines.codebook, lines.place)]
         facts = np.array([lines.rows, *listing, *self.finish.addresses], np.int64)
         kept = lines, self.finish
@@ -176,9 +180,14 @@ class ByWhole(_OneByOne):
         weights = self.weights
         listing = [array.ctypes.data for array in (weights.code, weights.codebook)]
         facts = np.array([*self.shape, *listing, *self.finish.addresses], np.int64)
-        kinds = _bytes(weights.by_rows), _bytes(weights.code.itemsize)
+        kinds = _bytes(weights.by_rows), _bytes(weights.code.itemsize), self.finish.gate
         return Shared(
-            lambda: whole_multiplier(*kinds), len(self.cuts) - 1, self.parts, self.cuts, facts, (weights, self.finish)
+            lambda: whole_multiplier(*kinds),
+            len(self.cuts) - 1,
+            self.parts,
+            self.cuts,
+            facts,
+            (weights, self.finish),
         )
 
 
@@ -229,6 +238,6 @@ class ByRuns:
         sizes = [K, M, B, runs.width, len(runs.panels) - 1]
         listing = [array.ctypes.data for array in arrays]
         facts = np.array([*sizes, *listing, *self.finish.addresses, 4 * self.part_floats], np.int64)
-        groups, kinds = -(-B // (self.registers * LANES)), (_bytes(self.registers), _bytes(runs.code.itemsize))
-        pieces = groups * (len(runs.panels) - 1)
+        kinds = _bytes(self.registers), _bytes(runs.code.itemsize), self.finish.gate
+        pieces = -(-B // (self.registers * LANES)) * (len(runs.panels) - 1)
         return Shared(lambda: batch_multiplier(*kinds), pieces, self.parts, runs.panels, facts, (runs, self.finish))

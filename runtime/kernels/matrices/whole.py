@@ -23,7 +23,7 @@ from .matrix import Layout, Matrix
 
 INPUTS, OUTPUTS, CODE, CODEBOOK, SCALE, SHIFT, BOUNDS = range(7)
 """Facts, int64: inputs and outputs; addresses of codes, or weights, and codebook, of scales and shifts, padded, and of (low,
-high)."""
+high) and the numbers of a gate."""
 
 WHOLE = ((),) * LANES
 
@@ -82,19 +82,19 @@ def whole_rows(matrix: Matrix) -> tuple[np.ndarray, np.ndarray | None]:
 
 
 @jit
-def whole_multiplier(by_rows, code):
+def whole_multiplier(by_rows, code, gate):
     """Address of the code that carries out an order for weights that lie row by row, or, where ``by_rows`` is empty, column by
-    column; ``code`` as in :mod:`~tersor.runtime.emit.walk`."""
+    column; ``code`` as in :mod:`~tersor.runtime.emit.walk`, ``gate`` as in :mod:`~tersor.runtime.emit.finish`."""
     if len(by_rows):
-        return code_of(code, multiply_rows)
-    return code_of(code, multiply_columns)
+        return code_of((code, gate), multiply_rows)
+    return code_of((code, gate), multiply_columns)
 
 
 @jit
-def multiply_columns(code, order, member):
+def multiply_columns(kinds, order, member):
     """Take pieces of the outputs of the order at address ``order`` until none is left: each is the sum over the columns whose
     elements of ``x`` are not 0."""
-    facts, sums = number_at(order, FACTS), number_at(order, SCRATCH)
+    (code, gate), facts, sums = kinds, number_at(order, FACTS), number_at(order, SCRATCH)
     x, inputs, pitch = number_at(order, X), number_at(facts, INPUTS), len(code) * number_at(facts, OUTPUTS)
     active, count = np.empty(inputs + 1, np.int64), 0
     for j in range(inputs):
@@ -118,12 +118,12 @@ def multiply_columns(code, order, member):
             else:
                 add_columns(code, SOME, sums + 4 * first, address(places), address(factors), codebook, last - first)
             at += together
-        _finish(order, facts, first, last)
+        _finish(gate, order, facts, first, last)
         piece = take(order, member)
 
 
 @jit
-def multiply_rows(code, order, member):
+def multiply_rows(kinds, order, member):
     """As :func:`multiply_columns`, for float32 weights row by row."""
     facts, sums, inputs = number_at(order, FACTS), number_at(order, SCRATCH), number_at(number_at(order, FACTS), INPUTS)
     piece = take(order, member)
@@ -132,17 +132,18 @@ def multiply_rows(code, order, member):
         first, last = number_at(work, 0), number_at(work, 1)
         for m in range(first, last):
             put_float(sums + 4 * m, product_of(number_at(order, X), number_at(facts, CODE) + 4 * m * inputs, inputs))
-        _finish(order, facts, first, last)
+        _finish(kinds[1], order, facts, first, last)
         piece = take(order, member)
 
 
 @jit
-def _finish(order, facts, first, last):
+def _finish(gate, order, facts, first, last):
     """Finish the outputs ``[first, last)``, of sums in scratch memory."""
     y, other = number_at(order, Y) + 4 * first, number_at(order, OTHER)
     scale, shift = number_at(facts, SCALE) + 4 * first, number_at(facts, SHIFT) + 4 * first
     residual = other + 4 * first if other != 0 else 0
-    finish_line(y, number_at(order, SCRATCH) + 4 * first, 1, 0, last - first, scale, shift, number_at(facts, BOUNDS), residual)
+    sums, bounds = number_at(order, SCRATCH) + 4 * first, number_at(facts, BOUNDS)
+    finish_line(gate, y, sums, 1, 0, last - first, scale, shift, bounds, residual)
 
 
 @intrinsic

@@ -6,6 +6,7 @@ from typing import Any
 
 from llvmlite import ir
 
+from ...emit.finish import gate_in
 from ...emit.intrinsic import cgutils, intrinsic, types
 from ...emit.memory import opaque
 from ...emit.vector import F32, I8, I64, either, fma, load_vectors, prefetch_line, splat, store_vectors, vector_pointer
@@ -68,13 +69,14 @@ class _Outputs:
                 prefetch_line(self.b, self.b.gep(plane, [ir.Constant(I64, r * self.tile.lanes)]), write=write)
 
 
-def emit_units(b: Any, task: Any, T: int, R: int, V: int, *, coded: bool, finishes: bool, listed: bool) -> None:
+def emit_units(b: Any, task: Any, tile: Tile, *, coded: bool, finishes: bool, listed: bool) -> None:
     """Emit the loop over the units of a task."""
+    T, R, V = tile.channels, tile.rows, tile.lanes
     fields = b.inttoptr(task, I64.as_pointer())
     inputs, weights, sums, step, rows, pitch, units, unit, first, codebook = (
         b.load(b.gep(fields, [ir.Constant(I64, i)])) for i in range(OUTPUTS)
     )
-    made = _Outputs(b, fields, Tile(b, T, R, V)) if finishes else None
+    made = _Outputs(b, fields, tile) if finishes else None
     inputs, sums, codebook = (b.inttoptr(place, F32.as_pointer()) for place in (inputs, sums, codebook))
     weights = b.inttoptr(weights, (I8 if coded else F32).as_pointer())
     vector, together = ir.VectorType(F32, V), ir.Constant(I64, T)
@@ -156,12 +158,12 @@ def _walk(b: Any, inputs: _Rows, weights: Any, codebook: Any, rows: Any, start: 
 @intrinsic
 def _address(typingctx: Any, together: Any, rows: Any, lanes: Any, coded: Any, finishes: Any, listed: Any) -> Any:
     """The address of the function that carries out tasks."""
-    T, R, V = len(together), len(rows), len(lanes)
+    T, R, V, gate = len(together), len(rows), len(lanes), gate_in(lanes)
     kinds = {"coded": bool(len(coded)), "finishes": bool(len(finishes)), "listed": bool(len(listed))}
 
     def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         name = f"tersor_products_{T}_{R}_{V}_{len(coded)}_{len(finishes)}_{len(listed)}"
-        return emitted(builder, name, lambda b, task: emit_units(b, task, T, R, V, **kinds))
+        return emitted(builder, name, lambda b, task: emit_units(b, task, Tile(b, T, R, V, gate=gate), **kinds))
 
     return types.intp(together, rows, lanes, coded, finishes, listed), codegen
 
@@ -169,6 +171,7 @@ def _address(typingctx: Any, together: Any, rows: Any, lanes: Any, coded: Any, f
 @jit
 def multiplier(together, rows, lanes, coded, finishes, listed):
     """Address of a function that carries out a task, given by its address: for ``len(together)`` output channels at once and
-    ``len(rows)`` vectors of ``len(lanes)`` elements. ``coded`` is empty where weights are float32, ``finishes`` where all sums
-    are kept, ``listed`` where rows of inputs lie evenly. The address is good as long as the process."""
+    ``len(rows)`` vectors, ``lanes`` as :func:`~tersor.runtime.emit.finish.lanes_of` has them. ``coded`` is empty where weights
+    are float32, ``finishes`` where all sums are kept, ``listed`` where rows of inputs lie evenly. The address is good as long
+    as the process."""
     return _address(together, rows, lanes, coded, finishes, listed)

@@ -17,7 +17,7 @@ from typing import Any, TypeAlias
 
 from llvmlite import ir
 
-from ...emit.finish import finished
+from ...emit.finish import finished, places_of
 from ...emit.memory import opaque
 from ...emit.vector import (
     F32,
@@ -43,15 +43,16 @@ Entry: TypeAlias = "tuple[Any, list[Any]]"
 """Bytes from the first inputs to those of an entry, and a weight for each channel."""
 
 Affine: TypeAlias = "tuple[Any, ...]"
-"""Scale, shift, low and high: vectors that hold one number."""
+"""Scale, shift, low and high, and the numbers of a gate: vectors that hold one number."""
 
 
 class Tile:
     """Emits the code of one visit."""
 
-    def __init__(self, builder: Any, channels: int, rows: int, lanes: int, shifts: int = 1) -> None:
-        """Sums are shifted between the entries of each two of ``shifts`` kernel columns, where there is more than one."""
-        self.b, self.channels, self.rows, self.lanes, self.shifts = builder, channels, rows, lanes, shifts
+    def __init__(self, builder: Any, channels: int, rows: int, lanes: int, shifts: int = 1, gate: int = 0) -> None:
+        """Sums are shifted between the entries of each two of ``shifts`` kernel columns, where there is more than one. The gate
+        that results pass has so many numbers, see :mod:`~tersor.runtime.emit.finish`."""
+        self.b, self.channels, self.rows, self.lanes, self.shifts, self.gate = builder, channels, rows, lanes, shifts, gate
         self.vector = ir.VectorType(F32, lanes)
         self.lists = [(0, 1), (0,), (1,)] if channels == 2 else [(0,)]
         """The channels that the entries of each list of a kernel column are for."""
@@ -126,8 +127,8 @@ class Tile:
             store_vectors(self.b, channel, place)
 
     def store(self, sums: list[Any], target: Any, residual: Any, pitch: Any, affine: Affine, masks: Sequence[Any] = ()) -> None:
-        """Write ``clip(sum * scale + shift + residual, low, high)`` of one channel, all lanes or those of the vectors' masks,
-        if they have any; NaN stays NaN."""
+        """Write what becomes of the sums of one channel, all lanes or those of the vectors' masks, if they have any; NaN stays
+        NaN."""
         b = self.b
         for r, (value, mask) in enumerate(zip_longest(sums, masks)):
             at = b.mul(pitch, ir.Constant(I64, r))
@@ -139,7 +140,7 @@ class Tile:
                 masked_store(b, output, b.gep(target, [at]), mask)
 
     def mean(self, sums: list[Any], count: Any, affine: Affine, masks: Sequence[Any]) -> Any:
-        """The mean, a float32, of ``clip(sum * scale + shift, low, high)`` in the ``count`` lanes of the masks."""
+        """The mean, a float32, of what becomes of the sums in the ``count`` lanes of the masks."""
         b, zero = self.b, ir.Constant(self.vector, None)
         parts = [b.select(mask, finished(b, v, affine), zero) for v, mask in zip(sums, masks, strict=True)]
         total = reduce(b.fadd, parts)
@@ -149,9 +150,10 @@ class Tile:
         return b.fdiv(b.extract_element(total, ir.Constant(I32, 0)), b.sitofp(count, F32))
 
     def affine(self, scale: Any, shift: Any, bounds: Any, m: Any) -> Affine:
-        """Those of channel ``m``, of arrays of scales, shifts and (low, high), loaded where they are used."""
+        """Those of channel ``m``, of arrays of scales, of shifts, and of (low, high) and the gate's numbers, loaded where they
+        are used."""
         b = self.b
-        places = b.gep(scale, [m]), b.gep(shift, [m]), bounds, b.gep(bounds, [ir.Constant(I64, 1)])
+        places = b.gep(scale, [m]), b.gep(shift, [m]), *places_of(b, bounds, self.gate)
         return tuple(splats_at(b, places, self.lanes))
 
     def _other(self, residual: Any, mask: Any) -> Any:

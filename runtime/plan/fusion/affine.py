@@ -8,11 +8,13 @@ from ....format_spec.graph import Node
 from ...kernels.site import Epilogue
 from ..facts import Facts
 from ._draft import Draft, channels, scaled
+from .activation import gate_times
 
 
 def absorb_affine(draft: Draft, node: Node, value: str, facts: Facts) -> Epilogue | None:
-    """Take in an element-wise operation with a per-channel constant."""
-    if node.op_type not in ("Add", "Sub", "Mul", "Div") or draft.epilogue.clips or draft.epilogue.residual:
+    """Take in an element-wise operation with a per-channel constant, behind a hard gate with a number."""
+    old = draft.epilogue
+    if node.op_type not in ("Add", "Sub", "Mul", "Div") or (not old.hard and (old.clips or old.residual)):
         return None
     left = node.inputs[0] == value
     other = node.inputs[1] if left else node.inputs[0]
@@ -23,7 +25,11 @@ def absorb_affine(draft: Draft, node: Node, value: str, facts: Facts) -> Epilogu
     constant = np.asarray(facts.array(other), np.float64).reshape(-1)
     with np.errstate(divide="ignore", invalid="ignore"):
         affine = _as_affine(node.op_type, left, constant)
-    return None if affine is None else scaled(draft, *affine, count, facts)
+    if affine is None:
+        return None
+    if not old.hard:
+        return scaled(draft, *affine, count, facts)
+    return gate_times(old, *(part.item() for part in affine)) if constant.size == 1 else None
 
 
 def _per_channel(shape: tuple[int, ...], rank: int, axis: int, count: int) -> bool:

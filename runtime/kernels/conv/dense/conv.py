@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ....emit.finish import lanes_of
 from ....jit.jitted import Jitted
 from ....orders.made_once import made_once
 from ....orders.order import floats_of_lines
@@ -92,8 +93,8 @@ class Multiplied(InPieces):
 
     def multiplier(self, count: int) -> int:
         """Codes are looked up where they are multiplied, and sums become outputs there."""
-        sizes = (self.cut.T, count, self.cut.V, self.codebook is not None, True, False)
-        return multiplier(*(((),) * size for size in sizes))
+        together, rows, *others = (((),) * size for size in (self.cut.T, count, self.codebook is not None, True, False))
+        return multiplier(together, rows, lanes_of(self.cut.V, self.bounds), *others)
 
 
 class DenseConv(Multiplied):
@@ -120,7 +121,7 @@ class DenseConv(Multiplied):
     @property
     def kernel(self) -> tuple[Jitted, tuple[Any, ...]]:
         """As :attr:`InPieces.kernel`."""
-        return dense_convolver, (((),) * self.cut.V,)
+        return dense_convolver, (lanes_of(self.cut.V, self.bounds),)
 
     @property
     def packer(self) -> int:

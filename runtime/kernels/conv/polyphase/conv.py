@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ....emit.finish import lanes_of
 from ....emit.walk import F32_BYTES
 from ....jit.jitted import Jitted
 from ....orders.made_once import made_once
@@ -136,7 +137,7 @@ class PolyphaseConv(InPieces):
     @property
     def kernel(self) -> tuple[Jitted, tuple[Any, ...]]:
         """As :attr:`InPieces.kernel`."""
-        return polyphase_convolver, (((),) * self.cut.V,)
+        return polyphase_convolver, (lanes_of(self.cut.V, self.bounds),)
 
     def multiplier(self, count: int) -> int:
         """Weights are float32; all sums are kept, to be made outputs of; the rows of inputs lie in lines."""

@@ -6,7 +6,7 @@ from typing import Any
 
 from llvmlite import ir
 
-from ....emit.finish import factors_at, finished
+from ....emit.finish import factors_at, finished, gate_in
 from ....emit.intrinsic import cgutils, intrinsic, types
 from ....emit.memory import pointer
 from ....emit.vector import I64, lanes_below, masked_load, masked_store
@@ -57,15 +57,15 @@ def _transform(v: Vectors, taps: int, source: Any, targets: list[Any], pair: Any
 def finish_channel(
     typingctx: Any, lanes: Any, target: Any, sums: Any, step: Any, residual: Any, added: Any, count: Any, affine: Any
 ) -> Any:
-    """Write ``count`` outputs of a channel, ``clip(output * scale + shift + residual, low, high)``, of which each vector of the
-    four rows of ``sums``, ``step`` bytes apart, makes ``2 * V``; NaN stays NaN.
+    """Write ``count`` outputs of a channel, of which each vector of the four rows of ``sums``, ``step`` bytes apart, makes
+    ``2 * V``; NaN stays NaN.
 
     ``affine`` are the addresses of scale, shift and bounds. The residual is read if ``added`` is not 0.
     """
 
     def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         b, (_, target, sums, step, residual, added, count, affine) = builder, arguments
-        finish = _Finish(b, len(lanes), target, sums, step, residual, affine)
+        finish = _Finish(b, lanes, target, sums, step, residual, affine)
         with b.if_else(b.icmp_signed("!=", added, ir.Constant(I64, 0))) as choices:
             for choice, with_residual in zip(choices, (True, False), strict=True):
                 with choice:
@@ -78,11 +78,11 @@ def finish_channel(
 class _Finish:
     """Emits how sums become outputs."""
 
-    def __init__(self, b: Any, lanes: int, target: Any, sums: Any, step: Any, residual: Any, affine: Any) -> None:
-        self.b, self.v = b, Vectors(b, lanes)
+    def __init__(self, b: Any, lanes: Any, target: Any, sums: Any, step: Any, residual: Any, affine: Any) -> None:
+        self.b, self.v = b, Vectors(b, len(lanes))
         self.target, self.residual = pointer(b, target), pointer(b, residual)
         self.sums = [pointer(b, b.add(sums, b.mul(step, ir.Constant(I64, k)))) for k in range(SUMS)]
-        self.factors = factors_at(b, affine, lanes)
+        self.factors = factors_at(b, affine, len(lanes), gate_in(lanes))
 
     def vectors(self, count: Any, *, added: bool) -> None:
         """Whole vectors, and the rest of ``count`` outputs by masks."""

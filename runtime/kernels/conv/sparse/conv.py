@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cache
+from typing import Any
 
 import numpy as np
 
+from ....emit.finish import lanes_of
 from ....jit.host import host_registers
 from ....orders.made_once import made_once
 from ....orders.order import CODE, PIECES, SHARED, WORK, Ordered, floats_of_lines, order_of
@@ -91,10 +93,11 @@ class SparseConv(Ordered):
         return order_of(numbers | {place: table.ctypes.data for place, table in tables.items()})
 
     @property
-    def tile(self) -> tuple[tuple[tuple[()], ...], ...]:
+    def tile(self) -> tuple[tuple[Any, ...], ...]:
         """The arguments of :func:`~tersor.runtime.kernels.conv.sparse.visits.visits`."""
         tiling, coded = self.tiling, self.stream.codebook is not None
-        return tuple(((),) * length for length in (tiling.T, tiling.R, tiling.V, tiling.shifts, coded, self.mean))
+        channels, rows, *others = (((),) * length for length in (tiling.T, tiling.R, tiling.shifts, coded, self.mean))
+        return channels, rows, lanes_of(tiling.V, self.bounds), *others
 
     @made_once
     def task(self) -> np.ndarray:
@@ -165,7 +168,7 @@ def _convolver(V: int) -> int:
 
 
 @cache
-def _visitor(tile: tuple[tuple[tuple[()], ...], ...]) -> int:
+def _visitor(tile: tuple[tuple[Any, ...], ...]) -> int:
     """The address of the tile's code."""
     return visits(*tile)
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from llvmlite import ir
 
+from ....emit.finish import gate_in
 from ....emit.intrinsic import cgutils, intrinsic, types
 from ....emit.vector import F32, I8, I32, I64, lanes_below, prefetch_line
 from ....jit.jitted import jit
@@ -33,7 +34,7 @@ Addresses of inputs (offsets count vectors from there), sums, scales, outputs an
 between the outputs of two channels and between the vectors of one; flags that a last visit gets; first and last visit. Three
 numbers say what is left of a partial tile, or of any whose sums are shifted: lanes of its first vector, how many fewer each
 next vector has, and vectors that have any. From :data:`WORDS` on, the same in every run, unless weights are streamed: addresses
-of words, codebook, start, channels, flags, shifts and bounds (low, high).
+of words, codebook, start, channels, flags, shifts and bounds (low, high), behind which the numbers of a gate lie.
 """
 
 
@@ -159,7 +160,7 @@ def _address(typingctx: Any, channels: Any, rows: Any, lanes: Any, shifts: Any, 
     def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         name = f"tersor_visits_{T}_{R}_{V}_{S}_{len(coded)}_{len(means)}"
         kinds = {"coded": bool(len(coded)), "means": bool(len(means))}
-        return emitted(builder, name, lambda b, task: emit_visits(b, task, Tile(b, T, R, V, S), **kinds))
+        return emitted(builder, name, lambda b, task: emit_visits(b, task, Tile(b, T, R, V, S, gate_in(lanes)), **kinds))
 
     return types.intp(channels, rows, lanes, shifts, coded, means), codegen
 
@@ -167,7 +168,7 @@ def _address(typingctx: Any, channels: Any, rows: Any, lanes: Any, shifts: Any, 
 @jit
 def visits(channels, rows, lanes, shifts, coded, means):
     """Address of a function that makes the visits of a task, given by its address: ``len(channels)`` output channels from the
-    given one on, for ``len(rows)`` vectors of ``len(lanes)`` outputs.
+    given one on, for ``len(rows)`` vectors of outputs, ``lanes`` of :func:`~tersor.runtime.emit.finish.lanes_of`.
 
     Sums are shifted between the entries of each two of ``len(shifts)`` kernel columns, where there is more than one. ``coded``
     is empty where weights are in the words themselves, ``means`` where all outputs are stored, and not the mean of a channel's,

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ....emit.finish import lanes_of
 from ....jit.jitted import Jitted
 from ....orders.made_once import made_once
 from ....orders.order import floats_of_lines, whole_lines
@@ -165,7 +166,7 @@ class WinogradConv(InPieces):
     @property
     def kernel(self) -> tuple[Jitted, tuple[Any, ...]]:
         """As :attr:`InPieces.kernel`."""
-        return winograd_convolver, (((),) * self.cut.V, ((),) * self.halved)
+        return winograd_convolver, (lanes_of(self.cut.V, self.bounds), ((),) * self.halved)
 
     def multiplier(self, count: int) -> int:
         """Codes are looked up where they are transformed; all sums are kept, to be transformed back."""

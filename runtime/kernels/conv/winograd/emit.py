@@ -8,7 +8,7 @@ from typing import Any
 from llvmlite import ir
 
 from ....emit import walk
-from ....emit.finish import each_vector, factors_at, finished
+from ....emit.finish import each_vector, factors_at, finished, gate_in
 from ....emit.intrinsic import cgutils, intrinsic, types
 from ....emit.memory import pointer
 from ....emit.vector import I8, I64, lanes_below, masked_load, masked_store
@@ -124,8 +124,8 @@ def transform_outputs(typingctx: Any, lanes: Any, target: Any, pitch: Any, sourc
 
 @intrinsic
 def finish_maxima(typingctx: Any, lanes: Any, y: Any, width: Any, sums: Any, pitch: Any, room: Any, affine: Any) -> Any:
-    """Write the largest ``clip(sum * scale + shift, low, high)`` of each two neighbouring columns of two neighbouring rows of
-    sums, ``pitch`` elements apart: (rows, columns), ``room``, of results, whose rows are ``width`` elements apart.
+    """Write the largest of what becomes of the sums in each two neighbouring columns of two neighbouring rows, ``pitch``
+    elements apart: (rows, columns), ``room``, of results, whose rows are ``width`` elements apart.
 
     Whole vectors of sums are read, two for one of results. ``affine`` are the addresses of scale, shift and bounds. Of two
     numbers one of which is NaN, the first one is taken.
@@ -134,7 +134,7 @@ def finish_maxima(typingctx: Any, lanes: Any, y: Any, width: Any, sums: Any, pit
     def emit(v: Vectors, y: Any, width: Any, sums: Any, pitch: Any, room: Any, affine: Any) -> None:
         b = v.b
         rows, columns = (b.extract_value(room, k) for k in (0, 1))
-        factors = factors_at(b, affine, v.lanes)
+        factors = factors_at(b, affine, v.lanes, gate_in(lanes))
 
         def larger(one: Any, other: Any) -> Any:
             return b.select(b.fcmp_ordered(">", other, one), other, one)

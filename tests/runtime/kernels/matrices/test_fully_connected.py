@@ -50,7 +50,7 @@ def test_products(share, pruned, rows, columns, density, code, order, listed, ki
     x = rng.standard_normal((batch, columns)).astype(np.float32) * (rng.random((batch, columns)) < 0.6)
     scale, shift = rng.standard_normal((2, rows)).astype(np.float32)
     residual = rng.standard_normal((batch, rows)).astype(np.float32)
-    finish = Finish(scale, shift, np.float32(-1), np.float32(2))
+    finish = Finish(scale, shift, np.array([-1, 2], np.float32))
     matrix = matrix_of(tensor, (0,), "w")
     product = {
         "rows": lambda: ByLines(make_sorted_lines(matrix, by_rows=True), finish, parts),
@@ -72,7 +72,7 @@ def test_large_codebook_of_a_sparse_matrix(share):
     assert len(tensor.codebook) == 65_536
     ones = np.ones(350, np.float32)
     x, y = rng.standard_normal((1, 200)).astype(np.float32), np.empty((1, 350), np.float32)
-    finish = Finish(ones, 0 * ones, np.float32(-np.inf), np.float32(np.inf))
+    finish = Finish(ones, 0 * ones, np.array([-np.inf, np.inf], np.float32))
     multiply(ByWhole(make_whole(matrix_of(tensor, (0,), "w")), (200, 350), finish, 1), x, y, None, Workers(1))
     np.testing.assert_allclose(y, x @ w.T, rtol=1e-3, atol=1)
 
@@ -86,7 +86,7 @@ def test_an_infinite_weight_stays_infinite(share, active):
     ones = np.ones(5, np.float32)
     product = ByWhole(
         make_whole(matrix_of(share(w, (0,), "rows", np.uint8, sparse=False), (0,), "w")), w.T.shape,
-        Finish(ones, 0 * ones, np.float32(-np.inf), np.float32(np.inf)), 1,
+        Finish(ones, 0 * ones, np.array([-np.inf, np.inf], np.float32)), 1,
     )  # fmt: skip
     multiply(product, x, y, None, Workers(1))
     assert y[0].tolist() == [2 * active, np.inf, *[2 * active] * 3]
@@ -99,7 +99,7 @@ def test_rows_over_several_panels(monkeypatch, share, pruned):
     runs = make_runs(make_lines(matrix_of(share(w, (0,), "rows", np.uint8), (0,), "w"), by_rows=True), 16, 2)
     assert len(runs.panels) == 9
     ones = np.ones(50, np.float32)
-    product = ByRuns(runs, 4, Finish(ones, 0 * ones, np.float32(-np.inf), np.float32(np.inf)), (70, 70, 50), 2)
+    product = ByRuns(runs, 4, Finish(ones, 0 * ones, np.array([-np.inf, np.inf], np.float32)), (70, 70, 50), 2)
     x, y = rng.standard_normal((70, 70)).astype(np.float32), np.empty((70, 50), np.float32)
     multiply(product, x, y, None, Workers(2))
     np.testing.assert_allclose(y, x @ w.T, rtol=1e-4, atol=1e-4)
@@ -110,7 +110,7 @@ def test_small_batches_stay_within_the_scratch_of_one_thread(share, pruned):
     w = pruned(rng, (32, 64), 0.05)
     runs = make_runs(make_lines(matrix_of(share(w, (0,), "rows", np.uint8), (0,), "w"), by_rows=True), 16, 1)
     ones = np.ones(32, np.float32)
-    product = ByRuns(runs, 4, Finish(ones, 0 * ones, np.float32(-np.inf), np.float32(np.inf)), (128, 64, 32), 1)
+    product = ByRuns(runs, 4, Finish(ones, 0 * ones, np.array([-np.inf, np.inf], np.float32)), (128, 64, 32), 1)
     x, y, workers = rng.standard_normal((128, 64)).astype(np.float32), np.empty((128, 32), np.float32), Workers(3)
     room, after = aligned_bytes(4 * product.scratch), 0
     for _ in range(200):
@@ -127,7 +127,7 @@ def test_who_takes_which_piece_does_not_matter(share, pruned, batch, kind):
     w = pruned(rng, (300, 900), 0.3)
     matrix = matrix_of(share(w, (0,), "rows", np.uint8), (0,), "w")
     scale, shift = rng.standard_normal((2, 300)).astype(np.float32)
-    finish = Finish(scale, shift, np.float32(-1), np.float32(2))
+    finish = Finish(scale, shift, np.array([-1, 2], np.float32))
     if kind == "batch":
         product = ByRuns(make_runs(make_lines(matrix, by_rows=True), 64, 6), 4, finish, (batch, 900, 300), 2)
     else:

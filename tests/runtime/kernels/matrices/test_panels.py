@@ -14,7 +14,7 @@ from tersor.runtime.kernels.matrices.products import Finish
 from tersor.runtime.orders.order import aligned_bytes
 from tersor.runtime.orders.workers import Workers
 
-WIDE = np.float32(-np.inf), np.float32(np.inf)
+WIDE = np.array([-np.inf, np.inf], np.float32)
 
 
 def multiply(matrix: Matrix, x: np.ndarray, residual: np.ndarray | None, finish: Finish, parts: int) -> np.ndarray:
@@ -37,7 +37,7 @@ def test_products(share, coded, vectors, inputs, outputs, parts):
     tensor = share(w, (0,), "rows", np.uint8, sparse=False) if coded else DenseTensor.of(w)
     x, residual = (rng.integers(-9, 9, (vectors, n)).astype(np.float32) for n in (inputs, outputs))
     shift = rng.integers(-9, 9, outputs).astype(np.float32)
-    finish = Finish(np.full(outputs, 2, np.float32), shift, *WIDE)
+    finish = Finish(np.full(outputs, 2, np.float32), shift, WIDE)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("tersor.runtime.kernels.matrices.panels.FLOAT_BYTES", 0)
         patch.setattr("tersor.runtime.kernels.matrices.panels.LEFT_BYTES", 12_000)
@@ -49,5 +49,5 @@ def test_what_is_not_a_number_stays_where_it_is():
     w, x = np.ones((40, 5), np.float32), np.ones((6, 5), np.float32)
     w[7, 2], x[5, 1] = np.nan, np.inf
     ones = np.ones(40, np.float32)
-    y = multiply(matrix_of(DenseTensor.of(w), (0,), "w"), x, None, Finish(ones, 0 * ones, *WIDE), 1)
+    y = multiply(matrix_of(DenseTensor.of(w), (0,), "w"), x, None, Finish(ones, 0 * ones, WIDE), 1)
     np.testing.assert_array_equal(y, x @ w.T)

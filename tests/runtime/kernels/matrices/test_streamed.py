@@ -36,7 +36,7 @@ def test_blocks_equal_product(share, pruned, opened, rows, columns, density, cod
     x = rng.standard_normal((batch, columns)).astype(np.float32) * (rng.random((batch, columns)) < 0.6)
     scale, shift = rng.standard_normal((2, rows)).astype(np.float32)
     residual = rng.standard_normal((batch, rows)).astype(np.float32)
-    finish = Finish(scale, shift, np.float32(-1), np.float32(2))
+    finish = Finish(scale, shift, np.array([-1, 2], np.float32))
     product = ByBlocks(opened(tensor, codec, block_majors), tensor.order == "rows", rows, batch, finish, parts)
     y = np.full((batch, rows), np.nan, np.float32)
     product(x, y, residual, aligned_bytes(product.scratch), Workers(parts))
@@ -51,7 +51,7 @@ def test_many_blocks_on_several_threads(share, pruned, opened, codec):
     coded = opened(tensor, codec, 20)
     assert coded.block_count > 1
     ones = np.ones(300, np.float32)
-    product = ByBlocks(coded, True, 300, 1, Finish(ones, 0 * ones, np.float32(-np.inf), np.float32(np.inf)), 2)
+    product = ByBlocks(coded, True, 300, 1, Finish(ones, 0 * ones, np.array([-np.inf, np.inf], np.float32)), 2)
     x, y = rng.standard_normal((1, 700)).astype(np.float32), np.empty((1, 300), np.float32)
     product(x, y, None, aligned_bytes(product.scratch), Workers(2))
     np.testing.assert_allclose(y, x @ w.T, rtol=1e-3, atol=1e-3)
@@ -62,6 +62,6 @@ def test_damaged_block_is_an_error(share, pruned, opened):
     coded = opened(normalise(share(w, (0,), "rows", np.uint8)), CodecId.SPARSE, 10)
     coded.entries.counts[2, 0] -= 1
     ones = np.ones(40, np.float32)
-    product = ByBlocks(coded, True, 40, 1, Finish(ones, ones, np.float32(0), np.float32(1)), 1)
+    product = ByBlocks(coded, True, 40, 1, Finish(ones, ones, np.array([0, 1], np.float32)), 1)
     with pytest.raises(FormatError, match="block 2"):
         product(np.ones((1, 50), np.float32), np.empty((1, 40), np.float32), None, aligned_bytes(0), Workers(1))

@@ -47,7 +47,7 @@ def test_blocks_equal_product(outputs, inputs, density, block, coding, by_rows, 
     residual = rng.standard_normal((batch, outputs)).astype(np.float32)
     gap_symbols, signed = coding
     stored = opened(np.ascontiguousarray(w if by_rows else w.T), block, gap_symbols, signed=signed)
-    finish = Finish(scale, shift, np.float32(-1), np.float32(2))
+    finish = Finish(scale, shift, np.array([-1, 2], np.float32))
     product = ByPlanes(stored, by_rows, (batch, inputs, outputs), finish, parts)
     y = np.full((batch, outputs), np.nan, np.float32)
     product(x, y, residual, aligned_bytes(product.scratch), Workers(parts))
@@ -58,6 +58,6 @@ def test_damaged_block_is_an_error():
     w = np.random.default_rng(0).standard_normal((40, 50)).astype(np.float32)
     stored, ones = opened(w, 500, 8), np.ones(40, np.float32)
     stored.entries.counts[2, 1] -= 1
-    product = ByPlanes(stored, True, (1, 50, 40), Finish(ones, ones, np.float32(0), np.float32(1)), 1)
+    product = ByPlanes(stored, True, (1, 50, 40), Finish(ones, ones, np.array([0, 1], np.float32)), 1)
     with pytest.raises(FormatError, match="block 2"):
         product(np.ones((1, 50), np.float32), np.empty((1, 40), np.float32), None, aligned_bytes(product.scratch), Workers(1))
