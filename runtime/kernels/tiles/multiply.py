@@ -162,7 +162,7 @@ def _address(typingctx: Any, together: Any, rows: Any, lanes: Any, coded: Any, f
     kinds = {"coded": bool(len(coded)), "finishes": bool(len(finishes)), "listed": bool(len(listed))}
 
     def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        name = f"tersor_products_{T}_{R}_{V}_{len(coded)}_{len(finishes)}_{len(listed)}"
+        name = f"tersor_products_{T}_{R}_{V}_{len(coded)}_{len(finishes)}_{len(listed)}_{gate}"
         return emitted(builder, name, lambda b, task: emit_units(b, task, Tile(b, T, R, V, gate=gate), **kinds))
 
     return types.intp(together, rows, lanes, coded, finishes, listed), codegen

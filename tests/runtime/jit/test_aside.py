@@ -17,8 +17,8 @@ from tersor.runtime.jit.jitted import example_of, kind_of
 from tersor.runtime.jit.link import link
 from tersor.runtime.kernels.matrices.products import finish
 
-VECTOR, FACTOR = np.ones(3, np.float32), np.float32(9)
-ARGUMENTS = VECTOR[None], VECTOR, VECTOR[:0], VECTOR, VECTOR, np.float32(0), FACTOR
+VECTOR, BOUNDS = np.ones(3, np.float32), np.array([0, 9], np.float32)
+ARGUMENTS = (), VECTOR[None], VECTOR, VECTOR[:0], VECTOR, VECTOR, BOUNDS
 FINISH = Task("finish", finish.__module__, "finish", tuple(map(kind_of, ARGUMENTS)))
 
 ORPHAN = """
@@ -70,7 +70,7 @@ def test_the_code_runs_here():
     y = np.ones(3, np.float32)
     entry = link(code, finish.py_func)
     assert entry is not None
-    entry(VECTOR[None], y, VECTOR[:0], VECTOR, VECTOR, np.float32(0), FACTOR)
+    entry((), VECTOR[None], y, VECTOR[:0], VECTOR, VECTOR, BOUNDS)
     assert y.tolist() == [2, 2, 2]
     assert ended(aside) == 0
     assert not aside.add([FINISH])
@@ -178,5 +178,5 @@ def test_examples_have_their_kinds():
     array = np.zeros((3, 4))
     frozen = array.copy()
     frozen.flags.writeable = False
-    for value in (array, frozen, array.T, array[0], 1, 1.0, True, None, FACTOR, ((), (1,)), array.astype(">f8")):
+    for value in (array, frozen, array.T, array[0], 1, 1.0, True, None, BOUNDS[1], ((), (1,)), array.astype(">f8")):
         assert kind_of(example_of(kind_of(value))) == kind_of(value)

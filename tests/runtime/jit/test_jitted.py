@@ -20,7 +20,7 @@ import sys
 import numpy as np
 from tersor.runtime.kernels.matrices.products import finish
 one = np.ones(4, np.float32)
-finish(one[None], one, np.zeros(0, np.float32), one, one, np.float32(0), np.float32(9))
+finish((), one[None], one, np.zeros(0, np.float32), one, one, np.array([0, 9], np.float32))
 print(one.tolist(), 'numba' in sys.modules)
 """
 

@@ -158,7 +158,7 @@ def _address(typingctx: Any, channels: Any, rows: Any, lanes: Any, shifts: Any, 
     T, R, V, S = len(channels), len(rows), len(lanes), len(shifts)
 
     def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        name = f"tersor_visits_{T}_{R}_{V}_{S}_{len(coded)}_{len(means)}"
+        name = f"tersor_visits_{T}_{R}_{V}_{S}_{len(coded)}_{len(means)}_{gate_in(lanes)}"
         kinds = {"coded": bool(len(coded)), "means": bool(len(means))}
         return emitted(builder, name, lambda b, task: emit_visits(b, task, Tile(b, T, R, V, S, gate_in(lanes)), **kinds))
 
