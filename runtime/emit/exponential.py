@@ -9,7 +9,7 @@ from llvmlite import ir
 
 from ..jit.jitted import jit
 from .intrinsic import intrinsic, types
-from .vector import F32, I32, fma
+from .vector import F32, I32
 
 LOG2_E, LN_2_HIGH, LN_2_LOW = (np.float32(value) for value in (1.44269504088896341, 0.693359375, -2.12194440e-4))
 """1 / ln 2, and ln 2 as a number of few bits and what is left of it."""
@@ -17,8 +17,8 @@ LOG2_E, LN_2_HIGH, LN_2_LOW = (np.float32(value) for value in (1.442695040888963
 SHIFT = np.float32(3 << 22)
 """Added to a small number, it leaves the nearest integer in the low bits."""
 
-LEAST, MOST = np.float32(-87), np.float32(88)
-"""Exponents below the first give 0; the second is the largest whose exponential float32 holds, near enough."""
+LEAST = np.float32(-87)
+"""Exponents below give 0."""
 
 FIFTH, FOURTH, THIRD, SECOND, FIRST, ZEROTH = (
     np.float32(value)
@@ -60,34 +60,3 @@ def exponential_less_one(x):
     """``exp(x) - 1`` of a float32 that is not positive, good to three units in the last place; NaN stays NaN."""
     rest, two = _reduced(x)
     return np.float32(-1) if x < LEAST else rest * two + (two - np.float32(1))
-
-
-def logistic_of(b: Any, x: Any) -> Any:
-    """Emits ``1 / (1 + exp(-x))`` of a float32 or of a vector of them, good to three units in the last place; 0 where ``x`` is
-    less than -88, and NaN stays NaN."""
-    one, most = _constant(x, 1), _constant(x, MOST)
-    negative = b.fneg(x)
-    beyond = b.fcmp_ordered(">", negative, most)
-    falling = _exponential_of(b, b.select(beyond, most, negative))
-    return b.select(beyond, _constant(x, 0), b.fdiv(one, b.fadd(one, falling)))
-
-
-def _exponential_of(b: Any, x: Any) -> Any:
-    """Emits :func:`exponential`."""
-    shifted = fma(b, x, _constant(x, LOG2_E), _constant(x, SHIFT))
-    power = b.fneg(b.fsub(shifted, _constant(x, SHIFT)))
-    r = fma(b, power, _constant(x, LN_2_LOW), fma(b, power, _constant(x, LN_2_HIGH), x))
-    series = _constant(x, FIFTH)
-    for coefficient in (FOURTH, THIRD, SECOND, FIRST, ZEROTH):
-        series = fma(b, series, r, _constant(x, coefficient))
-    whole = ir.VectorType(I32, x.type.count) if isinstance(x.type, ir.VectorType) else I32
-    biased = b.add(b.bitcast(shifted, whole), _constant(x, 127, whole))
-    two = b.bitcast(b.shl(biased, _constant(x, 23, whole)), x.type)
-    value = b.fmul(b.fadd(fma(b, series, b.fmul(r, r), r), _constant(x, 1)), two)
-    return b.select(b.fcmp_ordered("<", x, _constant(x, LEAST)), _constant(x, 0), value)
-
-
-def _constant(like: Any, value: Any, kind: Any = None) -> Any:
-    """A number, or a vector of it, of the type of ``like`` or of another ``kind``."""
-    kind = like.type if kind is None else kind
-    return ir.Constant(kind, [value] * kind.count if isinstance(kind, ir.VectorType) else value)

@@ -1,9 +1,9 @@
 """What becomes of sums: ``clip(sum * scale + shift + residual, low, high)``, a vector at a time. Places are addresses.
 
-Instead of being kept within bounds, a result ``v`` may pass a *gate*. A hard one makes
+Instead of being kept within bounds, a result ``v`` may pass a *gate*, which makes
 ``v * clip(v * slope + offset, low, high) + added`` of it: hard swish is such a function, and so are leaky rectifiers, whose
-slope is as steep as can be. A soft one makes ``v / (1 + exp(-alpha * v))``. Which one a kernel is compiled for is told by the
-length of a tuple: how many numbers the gate has beside the bounds, behind which they lie in memory.
+slope is as steep as can be. Whether a kernel is compiled for one is told by the length of a tuple: how many numbers the gate
+has beside the bounds, behind which they lie in memory.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ import numpy as np
 from llvmlite import ir
 
 from ..jit.jitted import jit
-from .exponential import logistic_of
 from .intrinsic import cgutils, intrinsic, types
 from .memory import clip, pointer
 from .vector import (
@@ -38,15 +37,9 @@ LANES = 16
 AHEAD = 256
 """Bytes by which outputs are asked for ahead of time."""
 
-HARD, SOFT = 3, 1
-"""Gates, by how many numbers they have: (slope, offset, added), and (alpha,). Without one there are none."""
-
-STEEP = float(np.finfo(np.float32).max)
-"""Times this, every number that float32 holds with all its digits is 1 at least, or -1 at most."""
-
 
 def gate_of(bounds: np.ndarray) -> tuple[tuple[()], ...]:
-    """The gate whose numbers are behind two ``bounds``, as kernels are told it."""
+    """The gate whose numbers, three or none, are behind two ``bounds``, as kernels are told it."""
     return ((),) * (len(bounds) - 2)
 
 
@@ -64,12 +57,10 @@ def passed(b: Any, value: Any, numbers: Sequence[Any]) -> Any:
     """``value`` within bounds, or what a gate makes of it, all of one type; ``numbers`` are (low, high) and the gate's. NaN
     stays NaN."""
     low, high, *gate = numbers
-    if len(gate) == HARD:
-        slope, offset, added = gate
-        return fma(b, value, clip(b, fma(b, value, slope, offset), low, high), added)
-    if len(gate) == SOFT:
-        return b.fmul(value, logistic_of(b, b.fmul(value, gate[0])))
-    return clip(b, value, low, high)
+    if not gate:
+        return clip(b, value, low, high)
+    slope, offset, added = gate
+    return fma(b, value, clip(b, fma(b, value, slope, offset), low, high), added)
 
 
 @intrinsic

@@ -27,8 +27,8 @@ class Epilogue:
     instead of ``clip`` what a ``gate`` does.
 
     ``scale`` and ``shift`` are float64 ``(channels,)`` or absent; a kernel rounds them once. ``residual`` names a value of
-    the output's own shape. A gate of three numbers (slope, offset, added) makes ``v * clip(v * slope + offset, low, high) +
-    added`` of a result ``v``, one of a number (alpha,) ``v / (1 + exp(-alpha * v))``.
+    the output's own shape. A gate, (slope, offset, added), makes ``v * clip(v * slope + offset, low, high) + added`` of a
+    result ``v``.
     """
 
     scale: np.ndarray | None = None
@@ -36,17 +36,12 @@ class Epilogue:
     residual: str = ""
     low: float = -inf
     high: float = inf
-    gate: tuple[float, ...] = ()
+    gate: tuple[float, float, float] | tuple[()] = ()
 
     @property
     def clips(self) -> bool:
-        """Whether results are bounded, or pass a gate."""
-        return self.low > -inf or self.high < inf or bool(self.gate)
-
-    @property
-    def hard(self) -> bool:
-        """Whether results pass a gate of three numbers."""
-        return len(self.gate) == 3
+        """Whether results are bounded, by a gate, too."""
+        return self.low > -inf or self.high < inf
 
     @property
     def bounds(self) -> np.ndarray:

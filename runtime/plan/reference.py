@@ -80,9 +80,7 @@ def apply_epilogue(value: np.ndarray, node: Node, epilogue: Epilogue, residual: 
 def _passed(value: np.ndarray, epilogue: Epilogue) -> np.ndarray:
     """``value`` within the bounds of an epilogue, or what its gate makes of it."""
     with np.errstate(all="ignore"):
-        if len(epilogue.gate) == 1:
-            return value / (1 + np.exp(-epilogue.gate[0] * value))
-        if epilogue.gate:
-            slope, offset, added = epilogue.gate
-            return value * np.clip(value * slope + offset, epilogue.low, epilogue.high) + added
-    return np.clip(value, epilogue.low, epilogue.high)
+        if not epilogue.gate:
+            return np.clip(value, epilogue.low, epilogue.high)
+        slope, offset, added = epilogue.gate
+        return value * np.clip(value * slope + offset, epilogue.low, epilogue.high) + added

@@ -54,12 +54,10 @@ def _number(name: str, facts: Facts) -> float | None:
     return None if array is None or array.size != 1 else float(array.reshape(()))
 
 
-def _gate(node: Node, facts: Facts) -> tuple[float, ...] | None:
+def _gate(node: Node, facts: Facts) -> tuple[float, float, float, float, float] | None:
     """Low, high and the numbers of the gate that an activation is."""
     if node.op_type == "HardSwish":
         return 0.0, 1.0, 1 / 6, 0.5, NOTHING
-    if node.op_type == "Swish":
-        return -inf, inf, node.attribute("alpha", 1.0)
     slope = node.attribute("alpha", 0.01) if node.op_type == "LeakyRelu" else None
     if node.op_type == "PRelu" and facts.constant(node.inputs[1]):
         slope = _number(node.inputs[1], facts)
@@ -75,14 +73,15 @@ def _ramp(draft: Draft, node: Node, facts: Facts) -> Epilogue | None:
 
 
 def gate_times(old: Epilogue, factor: float, summand: float) -> Epilogue | None:
-    """``old``, whose gate is a hard one, and its results times ``factor`` plus ``summand``: those are numbers of the gate, too.
+    """``old``, whose results pass a gate, times ``factor`` plus ``summand``: those are numbers of the gate, too.
 
     ``None`` where float32 does not hold one of them, or not with all its digits.
     """
+    assert old.gate
     slope, offset, added = old.gate
     low, high = sorted((old.low * factor, old.high * factor))
-    numbers = low, high, slope * factor, offset * factor, NOTHING if added == summand == 0 else added * factor + summand
-    return replace(old, low=low, high=high, gate=numbers[2:]) if _held(numbers) else None
+    gate = slope * factor, offset * factor, NOTHING if added == summand == 0 else added * factor + summand
+    return replace(old, low=low, high=high, gate=gate) if _held((low, high, *gate)) else None
 
 
 def _held(numbers: Sequence[float]) -> bool:

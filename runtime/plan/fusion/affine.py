@@ -12,9 +12,9 @@ from .activation import gate_times
 
 
 def absorb_affine(draft: Draft, node: Node, value: str, facts: Facts) -> Epilogue | None:
-    """Take in an element-wise operation with a per-channel constant, behind a hard gate with a number."""
+    """Take in an element-wise operation with a per-channel constant, behind a gate with a number."""
     old = draft.epilogue
-    if node.op_type not in ("Add", "Sub", "Mul", "Div") or (not old.hard and (old.clips or old.residual)):
+    if node.op_type not in ("Add", "Sub", "Mul", "Div") or (not old.gate and (old.clips or old.residual)):
         return None
     left = node.inputs[0] == value
     other = node.inputs[1] if left else node.inputs[0]
@@ -27,7 +27,7 @@ def absorb_affine(draft: Draft, node: Node, value: str, facts: Facts) -> Epilogu
         affine = _as_affine(node.op_type, left, constant)
     if affine is None:
         return None
-    if not old.hard:
+    if not old.gate:
         return scaled(draft, *affine, count, facts)
     return gate_times(old, *(part.item() for part in affine)) if constant.size == 1 else None
 

@@ -27,36 +27,21 @@ def test_finished_sums(count, parts, with_residual):
     assert np.all(np.isnan(y[count:]))
 
 
-GATES = {
-    "hard": (np.array([0, 1, 1 / 6, 0.5, 0.25], np.float32), lambda v: v * np.clip(v / 6 + 0.5, 0, 1) + 0.25),
-    "soft": (np.array([-np.inf, np.inf, 1.5], np.float32), lambda v: v / (1 + np.exp(-1.5 * v))),
-}
-
-
-@pytest.mark.parametrize("gate", GATES)
 @pytest.mark.parametrize("count", [1, 37])
-def test_sums_that_pass_a_gate(gate, count):
-    (numbers, expected), rng = GATES[gate], np.random.default_rng(0)
+def test_sums_that_pass_a_gate(count):
+    numbers, rng = np.array([0, 1, 1 / 6, 0.5, 0.25], np.float32), np.random.default_rng(0)
     sums, scale, shift = 4 * rng.standard_normal((3, 64)).astype(np.float32)
     y, places = np.full(count, np.nan, np.float32), [array.ctypes.data for array in (scale, shift, numbers)]
     finish_line(gate_of(numbers), y.ctypes.data, sums.ctypes.data, 1, 0, count, *places, 0)
-    np.testing.assert_allclose(y, expected((sums * scale + shift)[:count].astype(np.float64)), rtol=1e-5, atol=1e-5)
-    lone = [passed(gate_of(numbers), value, numbers.ctypes.data) for value in (sums * scale + shift)[:count]]
-    np.testing.assert_allclose(y, lone, rtol=1e-5, atol=1e-5)
+    v = (sums * scale + shift)[:count]
+    np.testing.assert_allclose(y, v * np.clip(v / 6 + 0.5, 0, 1) + 0.25, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(y, [passed(gate_of(numbers), value, numbers.ctypes.data) for value in v], rtol=1e-5, atol=1e-5)
 
 
 @jit
 def passed(gate, value, numbers):
     """What becomes of one result."""
     return passed_one(gate, value, numbers)
-
-
-@pytest.mark.parametrize("x", [0, -0.0, 1e-40, 1, -1, 87, -87, 87.9, -87.9, -88.5, 200, -1e30, 1e30, np.inf, np.nan])
-def test_soft_gates_of_edges(x):
-    numbers = np.array([-np.inf, np.inf, 1], np.float32)
-    with np.errstate(over="ignore"):
-        expected = np.float64(x) / (1 + np.exp(-np.float64(x)))
-    np.testing.assert_allclose(passed(((),), np.float32(x), numbers.ctypes.data), expected, rtol=4e-7, atol=2e-36)
 
 
 @jit
