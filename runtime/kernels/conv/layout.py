@@ -49,6 +49,16 @@ class Shape2D:
         return replace(self, H=1, W=self.H * self.W, OH=1, OW=self.OH * self.OW) if self.pointwise else self
 
     @property
+    def laid(self) -> Shape2D:
+        """The same convolution, over a row where it is over a column: vectors are of elements of a row."""
+        across = self.kernel[1], self.W, self.OW, self.begin[1]
+        if across != (1, 1, 1, 0):
+            return self
+        turned = {"kernel": self.kernel, "strides": self.strides, "dilations": self.dilations}
+        along = {name: (1, value[0]) for name, value in turned.items()}
+        return replace(self, H=1, W=self.H, OH=1, OW=self.OH, begin=(0, self.begin[0]), **along)
+
+    @property
     def covers_input(self) -> bool:
         """Whether the one output position is a product of all inputs with all weights."""
         spread = any(k > 1 and d > 1 for k, d in zip(self.kernel, self.dilations, strict=True))  # then some taps meet padding

@@ -227,7 +227,7 @@ def conv_shape(site: Site) -> Shape2D | None:
         N=x[1][0], C=x[1][1], H=height, W=width, M=w[1][0], OH=(*one, *seen.output)[0], OW=seen.output[-1],
         kernel=_pair(one + seen.kernel), strides=_pair(one + seen.strides), dilations=_pair(one + seen.dilations),
         begin=(above, left), groups=geometry.group,
-    )  # fmt: skip
+    ).laid  # fmt: skip
 
 
 def _pair(values: tuple[int, ...]) -> tuple[int, int]:

@@ -78,3 +78,18 @@ def test_of_a_long_row_a_tile_copies_what_it_meets(given):
     run(x, w, **given)
     longer = np.tile(x, 30)
     assert lowered(longer, w, conv.reference(longer, w, **given).shape, **given).scratch < longer[0, 0].nbytes
+
+
+@pytest.mark.parametrize(("group", "threads"), [(1, 1), (1, 2), (4, 1), (16, 2)])
+@pytest.mark.parametrize("given", [{}, {"strides": (2,), "pads": (3, 1)}, {"dilations": (3,), "pads": (0, 2)}])
+def test_a_column_is_convolved_as_a_row(group, threads, given):
+    rng = np.random.default_rng(0)
+    x, w = rng.standard_normal((2, 16, 70)).astype(np.float32), rng.standard_normal((32, 16 // group, 5)).astype(np.float32)
+    attributes = {name: (values[0], 0, values[1], 0) if name == "pads" else (values[0], 2) for name, values in given.items()}
+    row, column = run(x, w, group=group, **given), run(x[..., None], w[..., None], group=group, **attributes)
+    np.testing.assert_array_equal(column[..., 0], row)
+    one = (
+        lowered(x, w, row.shape, group=group, **given),
+        lowered(x[..., None], w[..., None], column.shape, group=group, **attributes),
+    )
+    assert one[0].name == one[1].name
