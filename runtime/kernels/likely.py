@@ -26,6 +26,9 @@ from .lrn import normaliser
 from .pool import pooler_of
 from .rowwise import averager, normaliser_of_rows
 
+FEW_GROUPS = 8
+"""Groups of a convolution that is not a depthwise one, mostly."""
+
 Call: TypeAlias = "tuple[Jitted, tuple[Any, ...]]"
 """A kernel and arguments of the types that it will be called with."""
 
@@ -80,7 +83,9 @@ def _decoder(codec: int) -> Iterator[Call]:
 @_of("Conv")
 def _conv(node: Node) -> Iterator[Call]:
     kernel, strides = node.attribute("kernel_shape", [TAPS]), node.attribute("strides", [1])
-    if {*kernel} != {TAPS} or {*strides} != {1} or node.attribute("group", 1) != 1:  # else it may be Winograd's method
+    groups = node.attribute("group", 1)
+    winograd = {*kernel} == {TAPS} and {*strides} == {1} and groups == 1
+    if not winograd and groups <= FEW_GROUPS:  # many are as many as channels, mostly
         yield convolver, (_lanes(),)
     if {*strides} != {1}:  # else rows may be read as they lie
         yield packer, (_lanes(),)

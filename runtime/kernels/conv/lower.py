@@ -25,6 +25,8 @@ from ..tiles.cut import Cut
 from .cost_model import choose, cost, has_tilings, least_cost
 from .dense.conv import DenseConv, cost_dense, cut_dense, dense_weights
 from .dense.pooled import pooled
+from .depthwise.conv import DepthwiseConv, cost_depthwise, cut_depthwise, depthwise_weights, fits_depthwise
+from .depthwise.emit import Tile
 from .layout import Shape2D, Tiling, tiles
 from .pieces import InPieces
 from .polyphase.conv import PolyphaseConv, cost_polyphase, cut_polyphase, fits_polyphase, polyphase_weights
@@ -79,6 +81,10 @@ def _ways(site: Site, shape: Shape2D) -> Iterator[Way]:
         prepared = PREPARED * shape.dense if site.passing else 0
         alone = cost_dense(flat, cut, width)
         yield cost_dense(flat, cut, width, threads) + prepared, lambda: _dense(site, shape, cut, sharing(threads, alone))
+    if fits_depthwise(flat):
+        tile = cut_depthwise(flat, registers)
+        whole = cost_depthwise(flat, tile)
+        yield cost_depthwise(flat, tile, threads), lambda: _depthwise(site, flat, tile, sharing(threads, whole))
     if fits_polyphase(shape, registers) and not site.passing:
         paired = cut_polyphase(shape, registers, threads)
         lone = cost_polyphase(shape, paired, width)
@@ -156,6 +162,13 @@ def _pooled(shape: Shape2D, conv: DenseConv, following: Site) -> Kernel | None:
     return _in_pieces(shape, f"{pooling.name} of dense", both)
 
 
+def _depthwise(site: Site, shape: Shape2D, tile: Tile, parts: int) -> Kernel:
+    weights = site.prepare(("conv", site.node.inputs[1], "depthwise"), lambda: depthwise_weights(_matrix(site), shape))
+    conv = DepthwiseConv(shape, tile, weights, *_epilogue(site, shape), parts, bool(site.epilogue.residual))
+    foresee(*conv.kernel)
+    return _kernel(f"conv depthwise {tile.rows}x{tile.vectors}x{tile.lanes}", conv, shape)
+
+
 def _by_winograd(site: Site, shape: Shape2D, cut: TileCut, parts: int) -> Kernel:
     key = ("conv", site.node.inputs[1], "winograd", cut.T, cut.V)
     weights, codebook = site.prepare(key, lambda: winograd_weights(_matrix(site), shape.C, cut.T, cut.V))
@@ -201,11 +214,11 @@ def _matrix(site: Site) -> Matrix:
     return matrix_of(site.constants[1], (0,), name)
 
 
-def _kernel(label: str, conv: SparseConv | InPieces, shape: Shape2D) -> Kernel:
+def _kernel(label: str, conv: SparseConv | InPieces | DepthwiseConv, shape: Shape2D) -> Kernel:
     return Kernel.of_orders(label, one_order(conv), **_facts(conv, shape))
 
 
-def _facts(conv: SparseConv | InPieces, shape: Shape2D) -> dict[str, Any]:
+def _facts(conv: SparseConv | InPieces | DepthwiseConv, shape: Shape2D) -> dict[str, Any]:
     """Fields of a kernel, beside what it is called and does."""
     macs = shape.dense * shape.N * shape.OH * shape.OW
     held, scratch = conv.weight_bytes, conv.scratch_bytes

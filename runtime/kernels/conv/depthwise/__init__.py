@@ -1,0 +1,1 @@
+"""Convolution of channels that do not mix: each output channel reads one plane."""
