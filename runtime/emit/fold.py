@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import reduce
 from math import inf
 from typing import Any, TypeAlias
@@ -87,9 +87,29 @@ class Fold:
             prefetch_line(self.b, self.b.gep(place, [ir.Constant(I64, AHEAD)]))
         return self.load(place)
 
-    def lanes(self, first: Any, second: Any, which: range) -> Any:
+    def lanes(self, first: Any, second: Any, which: Sequence[int]) -> Any:
         """The lanes with these numbers of two vectors, one after the other."""
         return self.b.shuffle_vector(first, second, ir.Constant(ir.VectorType(I32, self.width), list(which)))
+
+    def phases(self, vectors: list[Any]) -> list[Any]:
+        """Of a line of some vectors, every element that is as many further as they are: from the first on, the second, and so
+        on."""
+        count = len(vectors)
+        if count == 3:
+            return [self._third(vectors, phase) for phase in range(count)]
+        while count > 1:  # elements that were apart come together, until each vector is a phase
+            pairs = [(vectors[k], vectors[k + 1]) for k in range(0, len(vectors), 2)]
+            vectors = [self.lanes(*pair, range(odd, 2 * self.width, 2)) for odd in (0, 1) for pair in pairs]
+            count //= 2
+        return vectors
+
+    def _third(self, vectors: list[Any], phase: int) -> Any:
+        """Every third element of three vectors."""
+        places = range(phase, 3 * self.width, 3)
+        both = [place for place in places if place < 2 * self.width]
+        begun = self.lanes(vectors[0], vectors[1], [*both, *[0] * (self.width - len(both))])
+        rest = [place - self.width for place in places[len(both) :]]
+        return self.lanes(begun, vectors[2], [*range(len(both)), *rest])
 
     def divided(self, value: Any, factor: Any, divisors: Any, count: Any) -> Any:
         """A sum by ``factor`` times the first ``count`` lanes at ``divisors``; a maximum as it is."""

@@ -31,11 +31,7 @@ class _Columns:
             some = b.icmp_signed("<", column, self.width)
             return either(b, some, lambda: self._folded(column, self._some), lambda: [fold.neutral] * self.stride)
 
-        vectors = either(b, inside, lambda: self._folded(column, self._all), at_an_edge)
-        if self.stride == 1:
-            return vectors
-        first, second = vectors
-        return [fold.lanes(first, second, range(phase, 2 * fold.width, 2)) for phase in (0, 1)]
+        return fold.phases(either(b, inside, lambda: self._folded(column, self._all), at_an_edge))
 
     def _folded(self, column: Any, load: Callable[[Any, Any], Any]) -> list[Any]:
         b, V = self.fold.b, self.fold.width
@@ -59,7 +55,7 @@ def fold_windows(
     left: Any, outputs: Any, factor: Any, divisors: Any,
 ) -> Any:  # fmt: skip
     """Fold windows of ``rows`` rows, ``step`` bytes apart and ``width`` elements long, and of ``len(taps)`` neighbouring
-    columns, ``len(stride)``, 1 or 2, from window to window: the first begins ``left`` columns before the rows do.
+    columns, ``len(stride)``, at most 4, from window to window: the first begins ``left`` columns before the rows do.
 
     ``outputs`` are written at ``target``, sums divided by ``factor`` times the float32 at the address ``divisors``, one for
     each. Only elements of the rows are read.

@@ -25,8 +25,8 @@ H, W, OH, OW, DILATION_H, TAPS, STRIDE, DILATION_W, LEFT, LINE, ROWS, DIVISOR_H,
 padding; elements of a line, see :func:`_line_length`; addresses of the rows of windows, (first, count) int64, and of divisors
 of rows and columns, float32, which only averages have."""
 
-FEW = 5
-"""Columns of a window that are folded in registers, at most."""
+FEW, NEAR = 5, 4
+"""Columns of a window that are folded in registers, and those from one window to the next, at most."""
 
 MOST_PIECES, PIECE = 4, 10_000
 """Pieces of work for each thread, at most, and the elements in the windows of one, at least."""
@@ -130,6 +130,7 @@ def lower_pool(site: Site) -> Kernel | None:
     pooling = pooling_of(site)
     if pooling is None:
         return None
+    pooling = pooling.joined
     if pooling.average and pooling.whole:
         return mean_of_rows(pooling.planes, prod(pooling.source), site.threads)
     pooler, *kinds = pooler_of(*pooling.columns[:3], average=pooling.average)
@@ -152,7 +153,7 @@ def facts_of(pooling: Pooling, line: int = 0) -> np.ndarray:
 def pooler_of(taps: int, stride: int, dilation: int, *, average: bool) -> tuple[Any, ...]:
     """What compiles the code for windows with so many columns, and its arguments."""
     lengths = host_registers()[1], average
-    if taps <= FEW and stride <= 2 and dilation == 1:
+    if taps <= FEW and stride <= NEAR and dilation == 1:
         return window_pooler, *(((),) * n for n in (*lengths, stride, taps))
     return line_pooler, *(((),) * n for n in (*lengths, stride > 1))
 

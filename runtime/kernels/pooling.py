@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from typing import Any
 
@@ -40,6 +40,16 @@ class Pooling:
         first, (H, W) = np.arange(len(self.rows)), self.source
         inside = self.target == (H // 2, W // 2) and self.columns == (2, 2, 1, 0) and self.dilation == 1
         return inside and bool(np.all(self.rows[:, 0] == 2 * first) and np.all(self.rows[:, 1] == 2))
+
+    @property
+    def joined(self) -> Pooling:
+        """The same pool, with the rows of a plane one behind the other as a single one, where their windows lie so, too."""
+        (H, W), (OH, OW), first = self.source, self.target, np.arange(len(self.rows))
+        taps, stride, *others = self.columns
+        beside = taps == stride and others == [1, 0] and OW * stride == W and OH == H > 1
+        if self.average or not beside or not np.array_equal(self.rows, np.stack([first, np.ones_like(first)], axis=1)):
+            return self
+        return replace(self, source=(1, H * W), target=(1, OH * OW), rows=self.rows[:1])
 
     @property
     def name(self) -> str:

@@ -35,7 +35,7 @@ def test_pooling(both, data, op, rank, ceil_mode, include_pad, planes, threads):
     def axes(low, high):
         return data.draw(st.tuples(*[st.integers(low, high)] * rank))
 
-    kernel, strides, dilations = axes(1, 4), axes(1, 3), axes(1, 2)
+    kernel, strides, dilations = axes(1, 4), axes(1, 5), axes(1, 2)
     begin, end = (tuple(min(p, k - 1) for p, k in zip(axes(0, 2), kernel, strict=True)) for _ in range(2))
     extent = [(k - 1) * d + 1 for k, d in zip(kernel, dilations, strict=True)]
     size = [max(1, e + n - ceil_mode * (s - 1)) for e, n, s in zip(extent, axes(0, 40), strides, strict=True)]
@@ -53,6 +53,7 @@ def test_pooling(both, data, op, rank, ceil_mode, include_pad, planes, threads):
 @pytest.mark.parametrize("width", [5, 17, 33, 64])
 @pytest.mark.parametrize(("taps", "stride", "left", "right"), [
     (2, 1, 0, 0), (2, 2, 1, 0), (3, 1, 1, 1), (3, 2, 0, 0), (3, 2, 1, 1), (5, 2, 2, 4), (6, 2, 2, 0), (3, 3, 0, 1),
+    (4, 4, 0, 0), (5, 4, 1, 2), (1, 3, 0, 0),
 ])  # fmt: skip
 @pytest.mark.parametrize("lanes", [4, 8, 16])
 def test_whole_vectors_are_read_and_written_within_arrays(lanes, taps, stride, left, right, width):
@@ -67,6 +68,26 @@ def test_whole_vectors_are_read_and_written_within_arrays(lanes, taps, stride, l
     assert kernel is not None
     y = guarded(want.shape, np.float32)
     kernel.run([guarded_copy(x)], [y], guarded(kernel.scratch, np.uint8), Workers(1))
+    np.testing.assert_array_equal(y, want)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    planes=st.integers(1, 9),
+    rows=st.integers(1, 12),
+    outputs=st.integers(1, 40),
+    taps=st.integers(1, 6),
+    lanes=st.sampled_from([4, 8, 16]),
+)
+def test_windows_beside_one_another_along_rows(planes, rows, outputs, taps, lanes):
+    x = np.random.default_rng(0).standard_normal((1, planes, rows, outputs * taps)).astype(np.float32)
+    attributes = {"kernel_shape": (1, taps), "strides": (1, taps)}
+    node, want = Node("MaxPool", "pool", ("x",), ("y",), attributes), x.reshape(1, planes, rows, outputs, taps).max(axis=-1)
+    with patch("tersor.runtime.kernels.pool.host_registers", lambda: (32, lanes)):
+        kernel = lower_pool(Site(node, ((F32, x.shape),), ((F32, want.shape),)))
+    assert kernel is not None
+    y = np.full(want.shape, np.nan, np.float32)
+    kernel.run([x], [y], np.zeros(kernel.scratch, np.uint8), Workers(1))
     np.testing.assert_array_equal(y, want)
 
 
