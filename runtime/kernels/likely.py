@@ -24,7 +24,7 @@ from .conv.sparse.convolve import convolver
 from .conv.winograd.transforms import TAPS
 from .lrn import normaliser
 from .pool import pooler_of
-from .rowwise import averager, normaliser_of_rows
+from .rowwise import averager, comparer, normaliser_of_rows
 
 FEW_GROUPS = 8
 """Groups of a convolution that is not a depthwise one, mostly."""
@@ -109,6 +109,11 @@ def _pool(node: Node) -> Iterator[Call]:
 @_of("GlobalAveragePool")
 def _mean(node: Node) -> Iterator[Call]:
     yield averager, ((),)
+
+
+@_of("GlobalMaxPool")
+def _largest(node: Node) -> Iterator[Call]:
+    yield comparer, (_lanes(),)
 
 
 @_of("Softmax")

@@ -1,4 +1,4 @@
-"""Rows of a matrix, each by itself: means and softmax."""
+"""Rows of a matrix, each by itself: means, maxima and softmax."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from math import prod
 import numpy as np
 
 from ..emit.exponential import exponential
+from ..emit.largest import largest
 from ..emit.memory import floats_at, put_float
+from ..jit.host import host_registers
 from ..jit.jitted import jit
 from ..orders.atomic import code_of, number_at
 from ..orders.order import FACTS, PIECES, WORK, X, Y
@@ -39,6 +41,24 @@ def average_rows(kinds, order, member):
         for row in range(number_at(work, 0), number_at(work, 1)):
             total = sum_of(number_at(order, X) + 4 * row * count, count)
             put_float(number_at(order, Y) + 4 * row, total / np.float32(count))
+        piece = take(order, member)
+
+
+@jit
+def comparer(lanes):
+    """Address of the code that writes maxima, see :func:`compare_rows`."""
+    return code_of(lanes, compare_rows)
+
+
+@jit
+def compare_rows(lanes, order, member):
+    """As :func:`average_rows`, for the largest element of each row, or NaN; ``lanes`` is as long as vectors are wide."""
+    count = number_at(number_at(order, FACTS), 0)
+    piece = take(order, member)
+    while piece < number_at(order, PIECES):
+        work = number_at(order, WORK) + 8 * piece
+        for row in range(number_at(work, 0), number_at(work, 1)):
+            put_float(number_at(order, Y) + 4 * row, largest(lanes, number_at(order, X) + 4 * row * count, count))
         piece = take(order, member)
 
 
@@ -100,6 +120,15 @@ def lower_global_average(site: Site) -> Kernel | None:
     """A kernel for a float32 GlobalAveragePool."""
     x = site.floats(0)
     return None if x is None else mean_of_rows(prod(x[:2]), prod(x[2:]), site.threads)
+
+
+def lower_global_max(site: Site) -> Kernel | None:
+    """A kernel for a float32 GlobalMaxPool."""
+    x = site.floats(0)
+    if x is None:
+        return None
+    lanes = ((),) * host_registers()[1]
+    return _rowwise("max of rows", lambda _: comparer(lanes), prod(x[:2]), prod(x[2:]), site.threads)
 
 
 def lower_mean(site: Site) -> Kernel | None:

@@ -70,7 +70,7 @@ MODULES: Mapping[str, tuple[str, ...]] = {
     "Gemm": ("gemm",),
     "GlobalAveragePool": ("global_pooling", "lower_pooling"),
     "GlobalLpPool": ("global_pooling",),
-    "GlobalMaxPool": ("global_pooling",),
+    "GlobalMaxPool": ("global_pooling", "lower_pooling"),
     "Greater": ("comparison",),
     "GreaterOrEqual": ("comparison",),
     "GridSample": ("grid_sample",),

@@ -26,6 +26,14 @@ def lower_global(site: Site) -> Kernel | None:
     return lower_global_average(site)
 
 
+@lowering("GlobalMaxPool", kernel="row by row")
+def lower_global_max_pool(site: Site) -> Kernel | None:
+    """A kernel for maxima of planes."""
+    from ..kernels.rowwise import lower_global_max
+
+    return lower_global_max(site)
+
+
 @lowering("ReduceMean", kernel="row by row")
 def lower_mean(site: Site) -> Kernel | None:
     """Average row by row, where rows lie in memory one after another."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from unittest.mock import patch
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -9,7 +11,7 @@ from hypothesis import strategies as st
 
 from tersor.format_spec.graph import Node
 from tersor.format_spec.tensors import DenseTensor
-from tersor.runtime.kernels.rowwise import lower_global_average, lower_mean, lower_softmax
+from tersor.runtime.kernels.rowwise import lower_global_average, lower_global_max, lower_mean, lower_softmax
 from tersor.runtime.kernels.site import Kernel, Site
 from tersor.runtime.ops.reduction import reduce_mean
 from tersor.runtime.orders.workers import Workers
@@ -23,6 +25,20 @@ def test_mean_of_planes(both, shape, threads):
     x = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
     got, want = both(lower_global_average, Node("GlobalAveragePool", "mean", ("x",), ("y",)), x, threads)
     np.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("lanes", [4, 8, 16])
+@pytest.mark.parametrize("shape", [(1, 1, 1, 1), (2, 3, 5, 7), (1, 4, 33), (1, 512, 508), (3, 2)])
+def test_largest_of_planes(both, shape, lanes, threads):
+    x = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
+    for strange in (None, np.nan, np.inf, -np.inf):
+        if strange is not None:
+            x.reshape(shape[0] * shape[1], -1)[1::2, -1] = strange
+            x.reshape(shape[0] * shape[1], -1)[::3, 0] = strange
+        with patch("tersor.runtime.kernels.rowwise.host_registers", lambda: (32, lanes)):
+            got, want = both(lower_global_max, Node("GlobalMaxPool", "max", ("x",), ("y",)), x, threads)
+        np.testing.assert_array_equal(got, want)
 
 
 def mean_of(x: np.ndarray, axes: tuple[int, ...] | None, **given: int) -> tuple[Kernel | None, np.ndarray]:
