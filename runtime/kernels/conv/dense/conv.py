@@ -32,6 +32,9 @@ INPUT_BYTES, SUM_BYTES = 600 << 10, 400 << 10
 TOGETHER = 4
 """Output channels multiplied at once: looking up a code takes two loads, which as many vectors as possible should share."""
 
+SMALL = 8
+"""Output channels multiplied at once where a plane is one vector: as many sums as additions are begun before one is done."""
+
 FEW_BYTES = 160 << 10
 """Weights that are looked up when they are prepared where they take no more: they stay in a second-level cache beside inputs
 and sums, and looking them up where they are multiplied takes nearly as many loads as the inputs."""
@@ -45,6 +48,8 @@ def cut_dense(shape: Shape2D, registers: tuple[int, int], parts: int = 1) -> Cut
     quickest of the larger pieces whose sums, of a chunk where all their inputs are one block, else of all output channels, are
     few enough, or of as many more as give each thread the same number."""
     T, R, V = register_tile(registers, TOGETHER)
+    if shape.OH * shape.OW <= V:
+        T, R = SMALL, 1
     total, chunk = -(-shape.OH * shape.OW // V), min(CHUNK, -(-shape.M // T) * T)
 
     def of(vectors: int) -> Cut:
