@@ -23,7 +23,7 @@ from ..pooling import pooling_of
 from ..site import Kernel, Site
 from ..tiles.cut import Cut
 from .cost_model import choose, cost, has_tilings, least_cost
-from .dense.conv import DenseConv, cost_dense, cut_dense, dense_weights
+from .dense.conv import DenseConv, cost_dense, cut_dense, dense_weights, with_lone
 from .dense.pooled import pooled
 from .depthwise.conv import DepthwiseConv, cost_depthwise, cut_depthwise, depthwise_weights, fits_depthwise
 from .depthwise.emit import Tile
@@ -145,6 +145,7 @@ def _dense(site: Site, shape: Shape2D, cut: Cut, parts: int) -> Kernel:
     key = ("conv", site.node.inputs[1], "dense", cut.T)
     weights, codebook = site.prepare(key, lambda: dense_weights(_matrix(site), cut.T))
     scale, shift, bounds = _epilogue(site, shape)
+    cut = cut if codebook is not None else with_lone(shape.flattened, cut, host_registers())
     conv = DenseConv(shape.flattened, cut, weights, codebook, scale, shift, bounds, parts)
     kernel = _in_pieces(shape, "dense", conv)
     return kernel if site.epilogue.residual else replace(kernel, then=lambda following: _pooled(shape, conv, following))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from .multiply import multiplier
 class Cut:
     """How the outputs are cut: ``T`` output channels and at most ``R`` vectors of ``V`` elements multiplied at once; the
     ``total`` vectors of an image in ``pieces`` of about the same size, ``chunk`` output channels of which are done at a time;
-    ``block`` input channels."""
+    ``block`` input channels. Behind the vectors there are ``lone`` elements."""
 
     T: int
     R: int
@@ -23,6 +23,7 @@ class Cut:
     pieces: int
     chunk: int
     block: int
+    lone: int = field(default=0, kw_only=True)
 
     @property
     def most(self) -> int:

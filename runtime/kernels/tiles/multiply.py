@@ -6,10 +6,24 @@ from typing import Any
 
 from llvmlite import ir
 
-from ...emit.finish import gate_in
+from ...emit.finish import finished, gate_in, places_of
 from ...emit.intrinsic import cgutils, intrinsic, types
 from ...emit.memory import opaque
-from ...emit.vector import F32, I8, I64, either, fma, load_vectors, prefetch_line, splat, store_vectors, vector_pointer
+from ...emit.vector import (
+    F32,
+    I8,
+    I32,
+    I64,
+    either,
+    fma,
+    load_vector,
+    load_vectors,
+    prefetch_line,
+    splat,
+    splats_at,
+    store_vectors,
+    vector_pointer,
+)
 from ...jit.jitted import jit
 from ...orders.atomic import emitted
 from .tile import Tile
@@ -62,6 +76,29 @@ class _Outputs:
             affine, pitch = self.tile.affine(scale, shift, bounds, m), ir.Constant(I64, self.tile.lanes)
             self.tile.store(sums, b.gep(self.outputs, [at]), residual, pitch, affine)
 
+    def store_lone(self, m: Any, sums: list[Any]) -> None:
+        """Write the outputs behind the tile's vectors: of each a vector of sums for the channels from ``m`` on."""
+        b, T, (scale, shift, bounds) = self.b, self.tile.channels, self.affine
+        for number, value in enumerate(sums):
+            of_channels = [load_vector(b, b.gep(place, [m]), value.type) for place in (scale, shift)]
+            factors = [*of_channels, *splats_at(b, places_of(b, bounds, self.tile.gate), T)]
+            first = ir.Constant(I64, self.tile.rows * self.tile.lanes + number)
+            places = [b.add(b.mul(b.add(m, ir.Constant(I64, t)), self.plane), first) for t in range(T)]
+            with b.if_else(self.added) as choices:
+                for choice, added in zip(choices, (True, False), strict=True):
+                    with choice:
+                        residual = self._gathered(places, value.type) if added else None
+                        output = finished(b, value, factors, residual)
+                        for t, place in enumerate(places):
+                            b.store(b.extract_element(output, ir.Constant(I32, t)), b.gep(self.outputs, [place]))
+
+    def _gathered(self, places: list[Any], vector: Any) -> Any:
+        """The residual at some places."""
+        found = ir.Constant(vector, ir.Undefined)
+        for t, place in enumerate(places):
+            found = self.b.insert_element(found, self.b.load(self.b.gep(self.residual, [place])), ir.Constant(I32, t))
+        return found
+
     def _prefetch(self, base: Any, m: Any, *, write: bool) -> None:
         for t in range(self.tile.channels):
             plane = self.b.gep(base, [self.b.mul(self.b.add(m, ir.Constant(I64, t)), self.plane)])
@@ -69,8 +106,9 @@ class _Outputs:
                 prefetch_line(self.b, self.b.gep(plane, [ir.Constant(I64, r * self.tile.lanes)]), write=write)
 
 
-def emit_units(b: Any, task: Any, tile: Tile, *, coded: bool, finishes: bool, listed: bool) -> None:
-    """Emit the loop over the units of a task."""
+def emit_units(b: Any, task: Any, tile: Tile, *, coded: bool, finishes: bool, listed: bool, lone: int = 0) -> None:
+    """Emit the loop over the units of a task. So many ``lone`` elements behind the vectors of a row are multiplied by float32
+    weights, too, for as many output channels as there are: their sums start from zero, and become outputs."""
     T, R, V = tile.channels, tile.rows, tile.lanes
     fields = b.inttoptr(task, I64.as_pointer())
     inputs, weights, sums, step, rows, pitch, units, unit, first, codebook = (
@@ -89,13 +127,15 @@ def emit_units(b: Any, task: Any, tile: Tile, *, coded: bool, finishes: bool, li
         fresh, zeros = b.icmp_signed("!=", first, ir.Constant(I64, 0)), [ir.Constant(vector, None)] * (T * R)
         start = either(b, fresh, lambda: zeros, lambda: [v for place in channels for v in load_vectors(b, place, R, vector)])
         source, of_unit = _Rows(b, inputs, step, listed=listed), b.gep(weights, [b.mul(loop.index, unit)])
-        totals = _walk(b, source, of_unit, codebook if coded else None, rows, [start[t * R : (t + 1) * R] for t in range(T)])
+        begun = [start[t * R : (t + 1) * R] for t in range(T)]
+        totals, alone = _walk(b, source, of_unit, codebook if coded else None, rows, begun, lone)
         if made is None:
             _keep(b, channels, totals)
         else:
             with b.if_else(made.wanted) as (wanted, unfinished):
                 with wanted:
                     made.store(m, totals)
+                    made.store_lone(m, alone)
                 with unfinished:
                     _keep(b, channels, totals)
 
@@ -127,15 +167,19 @@ class _Rows:
         return value
 
 
-def _walk(b: Any, inputs: _Rows, weights: Any, codebook: Any, rows: Any, start: list[list[Any]]) -> list[list[Any]]:
-    """Emit the loop over rows of inputs, of which there is one at least; returns the sums."""
+def _walk(
+    b: Any, inputs: _Rows, weights: Any, codebook: Any, rows: Any, start: list[list[Any]], lone: int
+) -> tuple[list[list[Any]], list[Any]]:
+    """Emit the loop over rows of inputs, of which there is one at least; returns the sums, and those of ``lone`` elements, with
+    output channels in the lanes."""
     T, R, vector = len(start), len(start[0]), start[0][0].type
     before, walk, walked = b.block, b.append_basic_block("walk"), b.append_basic_block("walked")
     b.branch(walk)
     b.position_at_end(walk)
     number = b.phi(I64)
     number.add_incoming(ir.Constant(I64, 0), before)
-    totals = [[b.phi(vector) for _ in range(R)] for _ in range(T)]
+    totals, channels = [[b.phi(vector) for _ in range(R)] for _ in range(T)], ir.VectorType(F32, T)
+    alone = [b.phi(channels) for _ in range(lone)]
     source = inputs.row(number)
     values = [inputs.load(source, r, vector) for r in range(R)]
     first = b.mul(number, ir.Constant(I64, T))
@@ -148,11 +192,16 @@ def _walk(b: Any, inputs: _Rows, weights: Any, codebook: Any, rows: Any, start: 
             totals[t][r] = fma(b, weight, values[r], phi)
             phi.add_incoming(start[t][r], before)
             phi.add_incoming(totals[t][r], walk)
+    for element, phi in enumerate(alone):
+        value = splat(b, b.load(b.gep(source, [ir.Constant(I64, R * vector.count + element)])), T)
+        alone[element] = fma(b, load_vector(b, b.gep(weights, [first]), channels), value, phi)
+        phi.add_incoming(ir.Constant(channels, None), before)
+        phi.add_incoming(alone[element], walk)
     following = b.add(number, ir.Constant(I64, 1))
     number.add_incoming(following, walk)
     b.cbranch(b.icmp_signed("<", following, rows), walk, walked)
     b.position_at_end(walked)
-    return totals
+    return totals, alone
 
 
 @intrinsic
@@ -166,6 +215,28 @@ def _address(typingctx: Any, together: Any, rows: Any, lanes: Any, coded: Any, f
         return emitted(builder, name, lambda b, task: emit_units(b, task, Tile(b, T, R, V, gate=gate), **kinds))
 
     return types.intp(together, rows, lanes, coded, finishes, listed), codegen
+
+
+@intrinsic
+def _lone_address(typingctx: Any, together: Any, rows: Any, lanes: Any, lone: Any) -> Any:
+    """As :func:`_address`."""
+    T, R, V = len(together), len(rows), len(lanes)
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        def emit(b: Any, task: Any) -> None:
+            tile = Tile(b, T, R, V, gate=gate_in(lanes))
+            emit_units(b, task, tile, coded=False, finishes=True, listed=False, lone=len(lone))
+
+        return emitted(builder, f"tersor_products_{T}_{R}_{V}_and_{len(lone)}", emit)
+
+    return types.intp(together, rows, lanes, lone), codegen
+
+
+@jit
+def lone_multiplier(together, rows, lanes, lone):
+    """As :func:`multiplier`, for float32 weights and rows that lie evenly, where all inputs are one block, and ``len(lone)``
+    elements are behind the vectors of a row: with output channels in the lanes, they take less time than another vector."""
+    return _lone_address(together, rows, lanes, lone)
 
 
 @jit

@@ -14,7 +14,7 @@ from ....orders.order import floats_of_lines
 from ...matrices.matrix import Matrix
 from ...matrices.whole import whole_rows
 from ...tiles.cut import Cut, balanced, in_units, register_tile
-from ...tiles.multiply import multiplier
+from ...tiles.multiply import lone_multiplier, multiplier
 from ..cost_model import STORED, spread, stored_line
 from ..geometry import geometry_of
 from ..layout import Shape2D
@@ -34,6 +34,9 @@ TOGETHER = 4
 
 SMALL = 8
 """Output channels multiplied at once where a plane is one vector: as many sums as additions are begun before one is done."""
+
+MOST_LONE = 2
+"""Elements behind the vectors of a plane that are multiplied with output channels in the lanes, at most."""
 
 FEW_BYTES = 160 << 10
 """Weights that are looked up when they are prepared where they take no more: they stay in a second-level cache beside inputs
@@ -65,6 +68,18 @@ def cut_dense(shape: Shape2D, registers: tuple[int, int], parts: int = 1) -> Cut
     largest = [cut for cut in fitting if 2 * cut.most > fitting[0].most]
     evenly = [replace(cut, pieces=min(total, -(-cut.pieces // parts) * parts)) for cut in largest]
     return min(*largest, *evenly, key=cycles)
+
+
+def with_lone(shape: Shape2D, cut: Cut, registers: tuple[int, int]) -> Cut:
+    """``cut``, or one with a vector less, where that has few elements, and registers and blocks are such that they can be
+    multiplied alone."""
+    count, width = registers
+    lone, total = shape.OH * shape.OW % cut.V, cut.total - 1
+    if not (0 < lone <= MOST_LONE and total > 0 and cut.block >= shape.C and shape.M % cut.T == 0):
+        return cut
+    alone = replace(cut, total=total, pieces=min(cut.pieces, total), lone=lone)
+    used = (max(1, cut.V // width) * max(alone.counts) + 1) * (cut.T + 1) + 2 * lone
+    return alone if used <= count + cut.T else cut
 
 
 def cost_dense(shape: Shape2D, cut: Cut, width: int, parts: int = 1) -> float:
@@ -120,7 +135,7 @@ class DenseConv(Multiplied):
     def geometry(self) -> np.ndarray:
         """In the order of :mod:`.convolve`."""
         s, cut = self.shape, self.cut
-        own = (s.taps, cut.block, cut.chunk, cut.T, cut.R, *self._floats, self.place_bytes)
+        own = (s.taps, cut.block, cut.chunk, cut.T, cut.R, *self._floats, self.place_bytes, cut.lone)
         return geometry_of(s, self._image[1], *own)
 
     @property
@@ -133,14 +148,41 @@ class DenseConv(Multiplied):
         """The address of the code that packs a block."""
         return packing_code(self.cut.V)
 
+    @property
+    def lone_code(self) -> int:
+        """The address of the code for the last vectors and the elements behind them."""
+        cut = self.cut
+        if cut.lone == 0:
+            return 0
+        together, rows, lone = (((),) * size for size in (cut.T, self._parts[-1], cut.lone))
+        return lone_multiplier(together, rows, lanes_of(cut.V, self.bounds), lone)
+
+    @property
+    def counts(self) -> frozenset[int]:
+        """As :attr:`InPieces.counts`."""
+        return frozenset(self._parts[:-1] if self.cut.lone else self._parts)
+
+    @made_once
+    def _parts(self) -> list[int]:
+        """Vectors that are multiplied at once, of piece after piece."""
+        cut, found = self.cut, []
+        for size in (np.diff(cut.ends(cut.pieces)) // cut.V).tolist():
+            among = -(-size // cut.R)
+            found += [size * (part + 1) // among - size * part // among for part in range(among)]
+        return found
+
+    @property
+    def _positions(self) -> int:
+        """Of a piece, whole vectors."""
+        return (self.cut.most + (self.cut.lone > 0)) * self.cut.V
+
     @made_once
     def _floats(self) -> tuple[int, int]:
         """Elements of packed inputs and of sums, whole cache lines."""
-        s, cut = self.shape, self.cut
-        lanes = cut.most * cut.V
+        s, cut, lanes = self.shape, self.cut, self._positions
         return floats_of_lines(cut.block * s.taps * lanes + cut.V), kept(s, cut) * lanes
 
     @made_once
     def _image(self) -> tuple[int, int]:
         """Rows, and elements of a phase, of a channel's padded copy."""
-        return self.shape.image(self.cut.most * self.cut.V, self.cut.V)
+        return self.shape.image(self._positions, self.cut.V)

@@ -19,10 +19,10 @@ from .. import pack
 from ..geometry import OH, OW, OWN, C, H, M, W
 from ..pieces import BOUNDS, CODEBOOK, GEOMETRY, MULTIPLIERS, PACKER, SCALE, SHIFT, WEIGHTS
 
-TAPS, BLOCK, CHUNK, TOGETHER, MOST, PACKED, SUM, PLACE = range(OWN, OWN + 8)
+TAPS, BLOCK, CHUNK, TOGETHER, MOST, PACKED, SUM, PLACE, LONE = range(OWN, OWN + 9)
 """Numbers of the geometry beside those of every convolution: positions in the kernel; input channels of a block; output
 channels of a chunk, and those multiplied at once; vectors multiplied at once, at most; elements of packed inputs and of sums
-in scratch memory; bytes of a place there."""
+in scratch memory; bytes of a place there; positions behind the last vector, which are multiplied together with it."""
 
 
 @jit
@@ -92,7 +92,8 @@ def _multiply_chunk(lanes, packed, sums, m, together, c, count, columns, outputs
     task[product.WEIGHTS] = number_at(order, WEIGHTS) + (m // T * all_rows + c * taps) * T * (1 if codebook != 0 else 4)
     task[product.SCALE], task[product.SHIFT] = number_at(order, SCALE) + 4 * m, number_at(order, SHIFT) + 4 * m
     task[product.BOUNDS], task[product.CHANNELS] = number_at(order, BOUNDS), together
-    vectors, most, (y, other) = columns // V, number_at(geometry, MOST), outputs
+    lone = number_at(geometry, LONE) > 0 and left % V != 0
+    vectors, most, (y, other) = columns // V - lone, number_at(geometry, MOST), outputs
     parts = (vectors + most - 1) // most
     for part in range(parts):
         begin, end = vectors * part // parts, vectors * (part + 1) // parts
@@ -101,7 +102,8 @@ def _multiply_chunk(lanes, packed, sums, m, together, c, count, columns, outputs
         task[product.INPUTS], task[product.SUMS] = packed + at, sums + at
         task[product.OUTPUTS] = y + at if whole else 0
         task[product.RESIDUAL] = other + at if other != 0 else 0
-        call_at(number_at(number_at(order, MULTIPLIERS), end - begin), address(task))
+        code = 0 if lone and end == vectors else end - begin
+        call_at(number_at(number_at(order, MULTIPLIERS), code), address(task))
         if left > 0 and not whole:
             _finish(lanes, sums + at, columns, y + at, task[product.RESIDUAL], left - begin * V, task)
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tersor.format_spec.tensors import DenseTensor
 from tersor.runtime.kernels.conv.dense import conv as dense
-from tersor.runtime.kernels.conv.dense.conv import DenseConv, cost_dense, cut_dense, dense_weights
+from tersor.runtime.kernels.conv.dense.conv import DenseConv, cost_dense, cut_dense, dense_weights, with_lone
 from tersor.runtime.kernels.conv.layout import Shape2D
 from tersor.runtime.kernels.conv.pieces import kept
 from tersor.runtime.kernels.matrices.matrix import matrix_of
@@ -85,6 +85,41 @@ def test_equals_reference(
     y = residual.copy() if in_place else np.full(want.shape, np.nan, np.float32)
     carry_out(kernel, x, y, y if in_place else residual, threads)
     np.testing.assert_allclose(y, np.clip(want, -0.5, 1.5), rtol=1e-4, atol=1e-4)
+
+
+GATES = {"hard": [0, 1, 1 / 6, 0.5, 0], "soft": [-np.inf, np.inf, 1], "bounds": [-0.5, 1.5]}
+
+
+@pytest.mark.parametrize("registers", [(32, 16), (32, 8), (32, 4)])
+@pytest.mark.parametrize(("size", "pieces"), [((7, 7), 1), ((5, 5), 1), ((9, 9), 1), ((9, 9), 3), ((1, 50), 2), ((2, 9), 1)])
+@pytest.mark.parametrize(("threads", "added", "gate"), [(1, False, "hard"), (2, True, "soft"), (3, True, "bounds")])
+def test_elements_behind_the_vectors_are_computed_as_in_one(carry_out, registers, size, pieces, threads, added, gate):
+    rng, positions = np.random.default_rng(0), size[0] * size[1]
+    shape = Shape2D(N=2, C=6, H=size[0], W=size[1], M=24, OH=size[0], OW=size[1], kernel=(1, 3), begin=(0, 1))
+    x, w = (rng.standard_normal(s).astype(np.float32) for s in ((2, 6, *size), (24, 6, 1, 3)))
+    residual = rng.standard_normal((2, 24, *size)).astype(np.float32) if added else None
+    plain = cut_dense(shape.flattened, registers)
+    plain = replace(plain, pieces=min(pieces, plain.total))
+    alone, results = with_lone(shape.flattened, plain, registers), []
+    epilogue, bounds = Epilogue(*rng.standard_normal((2, 24))), np.array(GATES[gate], np.float32)
+    assert alone.lone in (0, positions % plain.V)
+    assert alone.lone == 1 or size != (7, 7) or registers != (32, 16)
+    for cut in (plain, alone):
+        y = np.full((2, 24, *size), np.nan, np.float32)
+        carry_out(made(DenseTensor.of(w), shape, cut, epilogue, bounds, threads), x, y, residual, threads)
+        results.append(y)
+    np.testing.assert_array_equal(*results)
+
+
+def test_elements_behind_the_vectors_need_registers_and_all_inputs_at_once():
+    shape = Shape2D(N=1, C=64, H=7, W=7, M=64, OH=7, OW=7).flattened
+    cut = cut_dense(shape, (32, 16))
+    assert with_lone(shape, cut, (32, 16)).lone == 1
+    assert with_lone(shape, cut, (32, 16)).total == cut.total - 1
+    for other in (replace(cut, block=32), replace(cut, T=5), replace(cut, V=20)):
+        assert with_lone(shape, other, (32, 16)) is other
+    assert with_lone(replace(shape, OW=17 * 17), (wide := cut_dense(replace(shape, OW=17 * 17), (32, 16))), (32, 16)) is wide
+    assert with_lone(shape, (narrow := cut_dense(shape, (16, 8))), (16, 8)) is narrow
 
 
 @pytest.mark.parametrize("registers", REGISTERS.values(), ids=REGISTERS)
