@@ -19,6 +19,7 @@ from tersor.runtime.kernels.matrices.matrix import matrix_of
 from tersor.runtime.kernels.site import PLAIN, Epilogue
 from tersor.runtime.kernels.tiles.cut import Cut
 from tersor.runtime.ops.conv import conv
+from tersor.runtime.plan.fusion.activation import STEEP
 
 REGISTERS = {"AVX-512": (32, 16), "AVX2": (16, 8), "NEON": (32, 4)}
 UNBOUNDED = np.array([-np.inf, np.inf], np.float32)
@@ -87,12 +88,12 @@ def test_equals_reference(
     np.testing.assert_allclose(y, np.clip(want, -0.5, 1.5), rtol=1e-4, atol=1e-4)
 
 
-GATES = {"hard": [0, 1, 1 / 6, 0.5, 0], "soft": [-np.inf, np.inf, 1], "bounds": [-0.5, 1.5]}
+GATES = {"hard": [0, 1, 1 / 6, 0.5, 0], "leaky": [0.1, 1, STEEP, 0, 0], "bounds": [-0.5, 1.5]}
 
 
 @pytest.mark.parametrize("registers", [(32, 16), (32, 8), (32, 4)])
 @pytest.mark.parametrize(("size", "pieces"), [((7, 7), 1), ((5, 5), 1), ((9, 9), 1), ((9, 9), 3), ((1, 50), 2), ((2, 9), 1)])
-@pytest.mark.parametrize(("threads", "added", "gate"), [(1, False, "hard"), (2, True, "soft"), (3, True, "bounds")])
+@pytest.mark.parametrize(("threads", "added", "gate"), [(1, False, "hard"), (2, True, "leaky"), (3, True, "bounds")])
 def test_elements_behind_the_vectors_are_computed_as_in_one(carry_out, registers, size, pieces, threads, added, gate):
     rng, positions = np.random.default_rng(0), size[0] * size[1]
     shape = Shape2D(N=2, C=6, H=size[0], W=size[1], M=24, OH=size[0], OW=size[1], kernel=(1, 3), begin=(0, 1))

@@ -27,6 +27,7 @@ from tersor.runtime.kernels.site import PLAIN, Epilogue, Kernel, Site
 from tersor.runtime.ops.conv import conv
 from tersor.runtime.orders.order import aligned_bytes
 from tersor.runtime.orders.workers import Workers
+from tersor.runtime.plan.fusion.activation import STEEP
 
 REGISTERS = {"AVX-512": (32, 16), "AVX2": (16, 8), "NEON": (32, 4)}
 UNBOUNDED, CLIPPED = np.array([[-np.inf, np.inf], [-0.5, 1.5]], np.float32)
@@ -104,9 +105,9 @@ def test_sums_pass_a_gate(carry_out, added):
     rng = np.random.default_rng(0)
     x, w = rng.standard_normal((1, 3, 9, 20)).astype(np.float32), rng.standard_normal((3, 1, 3, 3)).astype(np.float32)
     shape, y = Shape2D(1, 3, 9, 20, 3, 9, 20, (3, 3), begin=(1, 1), groups=3), np.full(x.shape, 7, np.float32)
-    hard, soft = np.array([0, 1, 1 / 6, 0.5, 0], np.float32), np.array([-np.inf, np.inf, 1], np.float32)
+    hard, leaky = np.array([0, 1, 1 / 6, 0.5, 0], np.float32), np.array([0.1, 1, STEEP, 0, 0], np.float32)
     value = conv.reference(x, w, pads=(1, 1, 1, 1), group=3) + (x if added else 0)
-    for numbers, want in ((hard, value * np.clip(value / 6 + 0.5, 0, 1)), (soft, value / (1 + np.exp(-value)))):
+    for numbers, want in ((hard, value * np.clip(value / 6 + 0.5, 0, 1)), (leaky, np.maximum(value, value / 10))):
         work = made(DenseTensor.of(w), shape, host_registers(), bounds=numbers, added=added)
         carry_out(work, x, y, x if added else None)
         np.testing.assert_allclose(y, want, rtol=1e-4, atol=1e-4)
@@ -134,7 +135,8 @@ def test_only_arrays_are_read_and_written(registers, size, stride, added):
     rng, kernel = np.random.default_rng(0), (min(3, size[0] + 2), 5)
     x, w = rng.standard_normal((1, 3, *size)).astype(np.float32), rng.standard_normal((3, 1, *kernel)).astype(np.float32)
     want = conv.reference(x, w, strides=(stride, stride), pads=(1, 2, 1, 2), group=3)
-    shape = Shape2D(1, 3, *size, 3, *want.shape[2:], kernel, (stride, stride), begin=(1, 2), groups=3)
+    (height, width), (OH, OW) = size, want.shape[2:]
+    shape = Shape2D(1, 3, height, width, 3, OH, OW, kernel, (stride, stride), begin=(1, 2), groups=3)
     inputs, y = guarded_copy(x), guarded(want.shape, np.float32)
     residual = guarded_copy(rng.standard_normal(y.shape).astype(np.float32)) if added else None
     work = made(DenseTensor.of(w), shape, registers, added=added)
