@@ -9,7 +9,7 @@ from llvmlite import ir
 
 from ..jit.jitted import jit
 from .intrinsic import intrinsic, types
-from .vector import F32, I32
+from .vector import F32, I32, fma
 
 LOG2_E, LN_2_HIGH, LN_2_LOW = (np.float32(value) for value in (1.44269504088896341, 0.693359375, -2.12194440e-4))
 """1 / ln 2, and ln 2 as a number of few bits and what is left of it."""
@@ -60,3 +60,24 @@ def exponential_less_one(x):
     """``exp(x) - 1`` of a float32 that is not positive, good to three units in the last place; NaN stays NaN."""
     rest, two = _reduced(x)
     return np.float32(-1) if x < LEAST else rest * two + (two - np.float32(1))
+
+
+def vector_exponential(b: Any, x: Any) -> Any:
+    """Emit :func:`exponential` of a vector."""
+    count = x.type.count
+
+    def number(value: Any) -> Any:
+        return ir.Constant(x.type, [float(value)] * count)
+
+    shifted = fma(b, x, number(LOG2_E), number(SHIFT))
+    power = b.fsub(shifted, number(SHIFT))
+    r = fma(b, power, number(-LN_2_LOW), fma(b, power, number(-LN_2_HIGH), x))
+    series = number(FIFTH)
+    for coefficient in (FOURTH, THIRD, SECOND, FIRST, ZEROTH):
+        series = fma(b, series, r, number(coefficient))
+    rest = fma(b, series, b.fmul(r, r), r)
+    whole = ir.VectorType(I32, count)
+    biased = b.add(b.bitcast(shifted, whole), ir.Constant(whole, [127] * count))
+    two = b.bitcast(b.shl(biased, ir.Constant(whole, [23] * count)), x.type)
+    small = b.fcmp_ordered("<", x, number(LEAST))
+    return b.select(small, ir.Constant(x.type, None), b.fmul(b.fadd(rest, number(1)), two))

@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from ..orders.order import ORDER, OTHER, SHARED, X, address_of, present
+from ..orders.order import ORDER, SHARED, X, address_of, present
 from ..orders.workers import Workers
 from .facts import misfits
 from .step import Step
@@ -84,7 +84,7 @@ class Section:
 
 def _places_of(array: np.ndarray, orders: np.ndarray) -> list[tuple[int, int]]:
     """(place, offset): among the numbers of ``orders`` (n, ORDER), those that are addresses in ``array``, and how far in."""
-    begin, addresses = address_of(array), orders[:, X : OTHER + 1]
+    begin, addresses = address_of(array), orders[:, X:]
     rows, columns = np.nonzero((addresses >= begin) & (addresses < begin + array.nbytes))
     return [(r * ORDER + X + c, int(addresses[r, c]) - begin) for r, c in zip(rows.tolist(), columns.tolist(), strict=True)]
 

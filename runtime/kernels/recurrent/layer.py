@@ -1,24 +1,27 @@
-"""LSTM, GRU and RNN layers from packed weights: panels of values, or columns of codebook indices, of nonzeros or whole."""
+"""LSTM, GRU and RNN layers: the kernel for a site, and its order."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from ....format_spec.graph import Node, Tensor
-from ....format_spec.tensors import SharedTensor, from_scan
+from ...jit.host import host_registers
 from ...orders.made_once import made_once
-from ...orders.order import Arrays, present
+from ...orders.order import Arrays, Ordered, Y, address_of, whole_lines
+from ...orders.shared import order_of_pieces, sharing
 from ...orders.workers import Workers
-from ..matrices.matrix import check_shared
-from ..site import Kernel, Run, Site
-from .cells import Pack, run_direction
+from ..site import Kernel, Site
+from . import cells
 from .gates import GRU, GRU_LINEAR, LSTM, RNN, RNN_RELU
-from .row_panels import Kinds, lanes_and_many, make_panels, panel_rows
+from .pack import Packed, pack_matrices, padded
+from .row_panels import FEWEST, best_across, panel_kinds
 
 X, W, R, B, LENGTHS, INITIAL_H, INITIAL_C, PEEPHOLES = range(8)
+
+GATES = {LSTM: 4, GRU: 3, GRU_LINEAR: 3, RNN: 1, RNN_RELU: 1}
 
 ACTIVATIONS = {"LSTM": ["sigmoid", "tanh", "tanh"], "GRU": ["sigmoid", "tanh"], "RNN": ["tanh"]}
 """Of one direction, as the kernel has them; an RNN may have relu too."""
@@ -26,121 +29,72 @@ ACTIVATIONS = {"LSTM": ["sigmoid", "tanh", "tanh"], "GRU": ["sigmoid", "tanh"], 
 KNOWN = frozenset({"activations", "direction", "hidden_size", "layout", "linear_before_reset"})
 """Attributes that the kernel follows; it leaves layers with others to the reference."""
 
-
-CACHED, MOST_EXPANDED = 2 << 20, 32 << 20
-"""Bytes of float32 values of a matrix that a second-level cache holds, and that shared weights may become, at most: as codes,
-which are looked up one by one, they take five times as long."""
-
-SPARSE = 1 / 24, 1 / 8
-"""Where fewer of the weights are listed, only these are multiplied: of a matrix that a cache holds, and of a larger one, whose
-panels come from further away."""
-
-NO_STARTS, NO_ROWS, NO_CODES, NO_VALUES = (np.empty(0, dtype) for dtype in (np.int64, np.uint32, np.uint8, np.float32))
-NO_PANELS = np.empty((0, 0, 0, 0), np.float32)
+MACS_A_CYCLE = 8
+"""Multiplications, about, where a step waits for the one before."""
 
 
 @dataclass(frozen=True, eq=False)
-class Packed:
-    """Matrices (directions, rows, columns) laid out for :mod:`.cells`, and how many of their ``size`` elements are listed."""
-
-    pack: Pack
-    listed: int
-    size: int
-
-    @property
-    def bytes(self) -> int:
-        """Memory of a run's weights."""
-        return sum(array.nbytes for array in self.pack)
-
-    @property
-    def form(self) -> str:
-        """What they are."""
-        _, rows, codes, _, _ = self.pack
-        return "columns, sparse" if len(rows) else "columns, shared" if len(codes) else "panels"
-
-
-def pack_matrices(tensor: Tensor, name: str, first: int, last: int) -> Packed:
-    """Lay out rows ``first`` to ``last`` of each of the weights (directions, rows, columns) called ``name``.
-
-    Raises:
-        FormatError: the tensor's parts contradict one another.
-    """
-    directions, _, columns = tensor.shape
-    size = directions * (last - first) * columns
-    if isinstance(tensor, SharedTensor):
-        check_shared(tensor, name)
-        expanded = 4 * size // max(1, directions)
-        large, few = expanded > MOST_EXPANDED, SPARSE[expanded > CACHED] * tensor.size
-        if tensor.starts is not None and tensor.row_axes == (0, 1) and (large or len(tensor.codes) < few):
-            pack = _pack_sparse(tensor, first, last)
-            return Packed(pack, int(pack[0][-1]), size)
-        if tensor.starts is None and large:
-            codes = from_scan(tensor.codes, tensor.shape, tensor.row_axes, tensor.order)
-            starts = np.arange(directions * columns + 1, dtype=np.int64) * (last - first)
-            return Packed((starts, NO_ROWS, _by_column(codes, first, last), tensor.codebook, NO_PANELS), size, size)
-    return Packed((NO_STARTS, NO_ROWS, NO_CODES, NO_VALUES, make_panels(tensor.dense()[:, first:last])), size, size)
-
-
-def _by_column(array: np.ndarray, first: int, last: int) -> np.ndarray:
-    return np.ascontiguousarray(array[:, first:last].transpose(0, 2, 1)).reshape(-1)
-
-
-def _pack_sparse(tensor: SharedTensor, first: int, last: int) -> Pack:
-    directions, height, columns = tensor.shape
-    majors = np.repeat(np.arange(tensor.majors, dtype=np.int64), np.diff(present(tensor.starts)))
-    minors = present(tensor.minors).astype(np.int64)
-    row, column = (majors, minors) if tensor.order == "rows" else (minors, majors)
-    place, within = row // max(1, height) * columns + column, row % max(1, height)
-    kept = np.flatnonzero((within >= first) & (within < last))
-    order = kept[np.lexsort((within[kept], place[kept]))]
-    starts = np.concatenate([[0], np.cumsum(np.bincount(place[order], minlength=directions * columns))]).astype(np.int64)
-    # One row more than is read: no rows at all would mean whole columns.
-    rows = np.append(within[order] - first, 0).astype(np.uint32)
-    return starts, rows, tensor.codes[order], tensor.codebook, NO_PANELS
-
-
-@dataclass(frozen=True, eq=False)
-class RecurrentLayer:
-    """``bias`` (directions, 2, n) as :func:`run_direction` takes it; ``backwards`` says it of each direction.
-
-    ``layout`` 1 has the batch before the time, and before the directions.
-    """
+class RecurrentLayer(Ordered):
+    """A layer of cells of one ``kind`` over ``shape`` (time, batch, inputs), from ``packs`` of what is multiplied by inputs, by
+    states, and by reset states. ``bias`` (directions, 2, rows) is as :func:`_join_bias` has it, ``across`` the vectors of a
+    panel of what is multiplied by states; ``reverse`` says that the first direction is backwards."""
 
     kind: int
-    weights: tuple[Packed, Packed, Packed]
-    bias: np.ndarray
-    backwards: Sequence[bool]
+    shape: tuple[int, int, int]
     hidden: int
-    layout: int
+    packs: Sequence[Packed]
+    bias: np.ndarray
+    across: int
+    reverse: bool
+    parts: int
 
-    def run(self, given: dict[int, np.ndarray], results: Arrays, workers: Workers) -> None:
-        """Fill Y and the last states from the inputs by number."""
-        x = np.ascontiguousarray(given[X].swapaxes(0, 1)) if self.layout else given[X]
-        time, batch, _ = x.shape
-        lengths = given[LENGTHS].astype(np.int64) if LENGTHS in given else np.full(batch, time)
-        states = np.zeros((len(self.bias), 2 if self.kind == LSTM else 1, batch, self.hidden), np.float32)
-        for place, index in enumerate((INITIAL_H, INITIAL_C)):
-            if index in given:
-                states[:, place] = given[index].swapaxes(0, 1) if self.layout else given[index]
+    @property
+    def scratch(self) -> int:
+        """Bytes of scratch memory of all directions."""
+        return len(self.bias) * sum(self._bytes)
+
+    def blank(self) -> np.ndarray:
+        """As :meth:`Ordered.blank`."""
+        code = cells.layer_runner(panel_kinds(FEWEST), panel_kinds(self.across), ((),) * self.kind, ((),) * self._width)
+        return order_of_pieces(code, len(self.bias), self.parts, self._facts, self._facts)
+
+    def order_for(self, given: dict[int, np.ndarray], results: Arrays, scratch: np.ndarray) -> np.ndarray:
+        """(1, ORDER) int64 for inputs by number, lengths as int64, and for Y and the last states."""
         y, *lasts = results
-        shape = time, len(self.bias), batch, self.hidden
-        outputs = np.empty(shape, np.float32) if y is None or self.layout else y
-        run_direction, kinds, packs = self._kernel
-
-        def work(d: int) -> None:
-            run_direction(kinds, self.kind, x, packs, self.bias[d], d, self.backwards[d], lengths, states[d], outputs)
-
-        workers.each(work, len(self.bias))
-        if y is not None and y is not outputs:
-            np.copyto(y, outputs.transpose(2, 0, 1, 3))
-        for value, result in zip(states.transpose(1, 2, 0, 3) if self.layout else states.swapaxes(0, 1), lasts, strict=False):
-            if result is not None:
-                np.copyto(result, value)
+        order = self.order(given[X], y if y is not None else given[X], given.get(INITIAL_H), scratch)
+        order[Y] = address_of(y)
+        order[cells.CELL], order[cells.LENGTHS] = (address_of(given.get(index)) for index in (INITIAL_C, LENGTHS))
+        for place, last in zip((cells.LAST_HIDDEN, cells.LAST_CELL), lasts, strict=False):
+            order[place] = address_of(last)
+        return order[None]
 
     @made_once
-    def _kernel(self) -> tuple[Callable[..., None], Kinds, tuple[Pack, ...]]:
-        """What runs a direction, and arguments that are always the same."""
-        return run_direction.once(), lanes_and_many(), tuple(weights.pack for weights in self.weights)
+    def _packs(self) -> list[Packed]:
+        return [pack.widened(self._width) for pack in self.packs]
+
+    @made_once
+    def _width(self) -> int:
+        return max(pack.width for pack in self.packs)
+
+    @made_once
+    def _steps(self) -> int:
+        """Steps whose inputs are multiplied at once."""
+        time, batch, _ = self.shape
+        return max(1, min(time, cells.TOGETHER // max(1, batch)))
+
+    @made_once
+    def _bytes(self) -> tuple[int, ...]:
+        """Bytes of what inputs give the gates, of gates, and of states, whole cache lines."""
+        (_, batch, _), rows = self.shape, self.bias.shape[2]
+        counts = self._steps * batch * rows, batch * rows, 2 * batch * padded(self.hidden)
+        return tuple(whole_lines(4 * count) for count in counts)
+
+    @made_once
+    def _facts(self) -> np.ndarray:
+        rows, ends = self.bias.shape[2], np.cumsum(self._bytes)
+        sizes = *self.shape, self.hidden, len(self.bias), -1 if self.reverse else 0, self._steps, padded(self.hidden), rows
+        packs = [fact for pack in self._packs for fact in pack.facts]
+        return np.array([*sizes, self.bias.ctypes.data, *ends, *packs], np.int64)
 
 
 def lower_recurrent(site: Site) -> Kernel | None:
@@ -155,26 +109,67 @@ def lower_recurrent(site: Site) -> Kernel | None:
         return None
     if kind is None or x is None or w is None or r is None or (bias is None) != (site.type(B) is None):
         return None
-    directions, height, hidden = r.shape
-    gated = 2 * hidden if node.op_type == "GRU" else height
-
-    def pack(index: int, tensor: Tensor, first: int, last: int) -> Packed:
-        name = node.inputs[index]
-        return site.prepare(("recurrent", name, first, last), lambda: pack_matrices(tensor, name, first, last))
-
-    weights = pack(W, w, 0, height), pack(R, r, 0, gated), pack(R, r, gated, height)
-    backwards = [node.attribute("direction", "forward") == "reverse", True][:directions]
-    joined = _join_bias(node.op_type, bias, directions, height, hidden)
-    layer = RecurrentLayer(kind, weights, joined, backwards, hidden, node.attribute("layout", 0))
+    time, batch, inputs = x[1] if not node.attribute("layout", 0) else (x[1][1], x[1][0], x[1][2])
+    layer = _layer(site, kind, (time, batch, inputs), w, r, bias)
     reads = tuple(index for index in (X, LENGTHS, INITIAL_H, INITIAL_C) if site.type(index) is not None)
-    return Kernel(
-        f"{node.op_type.lower()} from {weights[1].form}",
-        _runner(layer, reads),
-        reads=reads,
-        macs=x[1][0] * x[1][1] * (w.size + r.size),
-        density=sum(part.listed for part in weights) / max(1, w.size + r.size),
-        weight_bytes=sum(part.bytes for part in weights),
-    )
+    name, weights = f"{node.op_type.lower()} from {layer.packs[1].form}", [pack for pack in layer.packs if pack.size]
+    facts = {
+        "reads": reads,
+        "macs": time * batch * (w.size + r.size),
+        "density": sum(pack.listed for pack in weights) / max(1, w.size + r.size),
+        "weight_bytes": sum(pack.bytes for pack in weights),
+        "scratch": layer.scratch,
+    }
+
+    def orders(arrays: Arrays, results: Arrays, scratch: np.ndarray) -> np.ndarray:
+        return layer.order_for({i: a for i, a in zip(reads, arrays, strict=False) if a is not None}, results, scratch)
+
+    if not node.attribute("layout", 0) and LENGTHS not in reads:
+        return Kernel.of_orders(name, orders, **facts)
+
+    def run(arrays: Arrays, results: Arrays, scratch: np.ndarray, workers: Workers) -> None:
+        given = {i: a for i, a in zip(reads, arrays, strict=False) if a is not None}
+        _run_turned(layer, given, results, scratch, workers, turned=bool(node.attribute("layout", 0)))
+
+    return Kernel(name, run, **facts)
+
+
+def _run_turned(
+    layer: RecurrentLayer, given: dict[int, np.ndarray], results: Arrays, scratch: np.ndarray, workers: Workers, *, turned: bool
+) -> None:
+    """Run a layer with lengths, or one whose arrays have the batch first."""
+    if LENGTHS in given:
+        given = {**given, LENGTHS: given[LENGTHS].astype(np.int64)}
+    if not turned:
+        workers.carry_out(layer.order_for(given, results, scratch))
+        return
+    given = {i: a if i == LENGTHS else np.ascontiguousarray(a.swapaxes(0, 1)) for i, a in given.items()}
+    axes = [(1, 2, 0, 3), (1, 0, 2), (1, 0, 2)]
+    wanted = [a if a is None else a.transpose(order) for a, order in zip(results, axes, strict=False)]
+    made = [a if a is None else np.empty(a.shape, np.float32) for a in wanted]
+    workers.carry_out(layer.order_for(given, made, scratch))
+    for result, value in zip(wanted, made, strict=True):
+        if result is not None and value is not None:
+            np.copyto(result, value)
+
+
+def _layer(site: Site, kind: int, shape: tuple[int, int, int], w: Tensor, r: Tensor, bias: np.ndarray | None) -> RecurrentLayer:
+    """The layer with its weights prepared."""
+    node, gates, (directions, _, hidden) = site.node, GATES[kind], r.shape
+    first = 2 if kind == GRU else gates
+    vectors = padded(hidden) // host_registers()[1]
+    across = best_across([count * vectors for count in (first, gates - first) if count], shape[1])
+
+    def pack(index: int, tensor: Tensor, some: range, across: int) -> Packed:
+        name, key = node.inputs[index], ("recurrent", node.inputs[index], some.start, some.stop, across)
+        return site.prepare(key, lambda: pack_matrices(tensor, name, some, hidden, across))
+
+    packs = pack(W, w, range(gates), FEWEST), pack(R, r, range(first), across), pack(R, r, range(first, gates), across)
+    ends = [(gates * vectors, FEWEST, 0), (first * vectors, across, 0), ((gates - first) * vectors, across, first * vectors)]
+    rows = max(before + -(-count // size) * size for count, size, before in ends) * host_registers()[1]
+    parts = sharing(site.threads, shape[0] * shape[1] * (w.size + r.size) / MACS_A_CYCLE) if directions > 1 else 1
+    joined, reverse = _join_bias(kind, bias, directions, hidden, rows), node.attribute("direction", "forward") == "reverse"
+    return RecurrentLayer(kind, shape, hidden, packs, joined, across, reverse, parts)
 
 
 def _kind(node: Node) -> int | None:
@@ -191,19 +186,18 @@ def _kind(node: Node) -> int | None:
     return LSTM if node.op_type == "LSTM" else RNN_RELU if relu else RNN
 
 
-def _join_bias(op_type: str, bias: np.ndarray | None, directions: int, height: int, hidden: int) -> np.ndarray:
-    """(directions, 2, rows of panels): both biases of the gates added up; of a GRU's candidate, the recurrent one is behind."""
-    joined = np.zeros((directions, 2, -(-height // panel_rows()) * panel_rows()), np.float32)
-    if bias is not None:
-        apart = height - hidden if op_type == "GRU" else height
-        joined[:, 0, :height] = bias[:, :height]
-        joined[:, 0, :apart] += bias[:, height : height + apart]
-        joined[:, 1, : height - apart] = bias[:, height + apart :]
+def _join_bias(kind: int, bias: np.ndarray | None, directions: int, hidden: int, rows: int) -> np.ndarray:
+    """(directions, 2, ``rows``), each gate in whole vectors: both biases of the gates added up; of a GRU's candidate, the
+    recurrent one is behind, in its place, or first of all where the state is reset before the product."""
+    joined, gates, width = np.zeros((directions, 2, rows), np.float32), GATES[kind], padded(hidden)
+    parts = np.zeros((directions, 2, gates, hidden), np.float32) if bias is None else bias.reshape(directions, 2, gates, hidden)
+    for gate in range(gates):
+        place = joined[:, :, gate * width : gate * width + hidden]
+        place[:, 0] = parts[:, 0, gate]
+        if gate == 2 and kind == GRU:
+            joined[:, 1, :hidden] = parts[:, 1, gate]
+        elif gate == 2 and kind == GRU_LINEAR:
+            place[:, 1] = parts[:, 1, gate]
+        else:
+            place[:, 0] += parts[:, 1, gate]
     return joined
-
-
-def _runner(layer: RecurrentLayer, reads: Sequence[int]) -> Run:
-    def run(arrays: Arrays, results: Arrays, scratch: np.ndarray, workers: Workers) -> None:
-        layer.run({i: a for i, a in zip(reads, arrays, strict=False) if a is not None}, results, workers)
-
-    return run

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tersor.format_spec.graph import Graph, Node, Tensor, TensorType, Value
 from tersor.format_spec.tensors import DenseTensor, SharedTensor
-from tersor.runtime.kernels.recurrent.layer import pack_matrices
+from tersor.runtime.kernels.recurrent.pack import pack_matrices
 from tersor.runtime.model import Model
 from tersor.runtime.ops import operators
 
@@ -23,11 +23,11 @@ Tensors = dict[str, Tensor]
 Inputs = dict[str, np.ndarray]
 
 
-def build(op_type: str, tensors: Tensors, inputs: Inputs, names: str, **attributes: Any) -> Model:
+def build(op_type: str, tensors: Tensors, inputs: Inputs, names: str, threads: int = 1, **attributes: Any) -> Model:
     node = Node(op_type, "layer", tuple(names.split(" ")), OUTPUTS[op_type], attributes)
     values = tuple(Value(name, TensorType(array.dtype.name, array.shape)) for name, array in inputs.items())
     outputs = tuple(Value(name, TensorType("float32", None)) for name in OUTPUTS[op_type])
-    return Model(Graph("g", values, outputs, (node,), tensors), threads=1)
+    return Model(Graph("g", values, outputs, (node,), tensors), threads=threads)
 
 
 def compare(op_type: str, tensors: Tensors, inputs: Inputs, names: str, kernel: str, **attributes: Any) -> None:
@@ -59,7 +59,7 @@ def test_every_form_of_weights(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     constant, value = ("SPARSE", (0, 0)) if "panels" in kind else ("MOST_EXPANDED", 0)
-    monkeypatch.setattr(f"tersor.runtime.kernels.recurrent.layer.{constant}", value)
+    monkeypatch.setattr(f"tersor.runtime.kernels.recurrent.pack.{constant}", value)
     count = 2 if direction == "bidirectional" else 1
     for time, batch, inputs, size in [(1, 1, 1, 1), (5, 3, 7, 6), (3, 1, 4, 17), (30, 1, 2, 33), (2, 27, 3, 22)]:
         rng = np.random.default_rng(time + size)
@@ -117,12 +117,12 @@ def test_any_geometry(
 def test_large_and_sparse_weights_stay_codes(share: Callable[..., Tensor], pruned: Callable[..., np.ndarray]) -> None:
     rng = np.random.default_rng(6)
     few = share(pruned(rng, (1, 64, 64), 0.02), (0, 1), "rows", np.uint8, sparse=True)
-    assert pack_matrices(few, "r", 0, 64).form == "columns, sparse"
+    assert pack_matrices(few, "r", range(1), 64, 4).form == "columns, sparse"
     many = share(pruned(rng, (1, 64, 64), 0.5), (0, 1), "rows", np.uint8, sparse=True)
-    assert pack_matrices(many, "r", 0, 64).form == "panels"
+    assert pack_matrices(many, "r", range(1), 64, 4).form == "panels"
     codes, codebook = np.zeros(4096 * 2049, np.uint8), np.ones(1, np.float32)
     large = SharedTensor(codebook.dtype, (1, 4096, 2049), (0, 1), "rows", None, None, codes, codebook)
-    assert pack_matrices(large, "r", 0, 4096).form == "columns, shared"
+    assert pack_matrices(large, "r", range(4), 1024, 4).form == "columns, shared"
 
 
 @pytest.mark.parametrize(("op_type", "attributes"), FORMS)
@@ -171,3 +171,27 @@ def test_activations_may_be_spelt_out(op_type: str, activations: tuple[str, ...]
 def test_what_the_kernel_does_not_know_runs_on_the_reference(op_type: str, names: str, attributes: dict[str, Any]) -> None:
     tensors, inputs = layer(op_type, np.random.default_rng(1))
     compare(op_type, tensors, inputs, names, "reference", **attributes)
+
+
+@pytest.mark.parametrize(("op_type", "attributes"), FORMS)
+def test_two_threads_take_a_direction_each(op_type: str, attributes: dict[str, Any]) -> None:
+    rng, rows = np.random.default_rng(7), 64 * GATES[op_type]
+    shapes = {"w": (2, rows, 64), "r": (2, rows, 64), "b": (2, 2 * rows)}
+    tensors: Tensors = {n: DenseTensor.of(rng.standard_normal(s).astype(np.float32) / 8) for n, s in shapes.items()}
+    inputs = {"x": rng.standard_normal((60, 1, 64)).astype(np.float32)}
+    found = []
+    for threads in (1, 2):
+        with build(op_type, tensors, inputs, "x w r b", threads, direction="bidirectional", **attributes) as model:
+            found.append([model.run(inputs) for _ in range(3)])
+    for one, other in zip(*found, strict=True):
+        assert all(np.array_equal(one[name], other[name]) for name in OUTPUTS[op_type])
+
+
+@pytest.mark.parametrize(("op_type", "attributes"), FORMS)
+def test_no_state_is_a_float_of_fewer_digits(op_type: str, attributes: dict[str, Any]) -> None:
+    tensors, inputs = layer(op_type, np.random.default_rng(8))
+    del tensors["p"]
+    inputs = {name: x * np.float32(1e-40) for name, x in inputs.items()}
+    with build(op_type, tensors, inputs, "x w r", **attributes) as model:
+        for value in model.run(inputs).values():
+            assert (np.abs(value[value != 0]) >= np.finfo(np.float32).smallest_normal).all()
