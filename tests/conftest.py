@@ -27,6 +27,7 @@ PASSES: dict[str, tuple[str, str, Callable[[Any], Any]]] = {
     "convert-identities": ("tersor.converters.onnx_reader", "drop_identities", lambda _: lambda graph: graph),
     "plan-constants": ("tersor.runtime.plan.facts", "foldable", lambda _: lambda node, facts: False),
     "plan-dead": ("tersor.runtime.plan.build", "drop_dead", lambda _: _computed),
+    "plan-loops": ("tersor.runtime.plan.subgraph", "lighter", lambda _: _as_it_is),
     "plan-identities": ("tersor.runtime.plan.storage", "VIEWS", lambda _: frozenset()),
     **{
         f"fuse-{name}": ("tersor.runtime.plan.fusion._fuse", "RULES", _without_rule(f"absorb_{name}"))
@@ -43,6 +44,12 @@ PASSES: dict[str, tuple[str, str, Callable[[Any], Any]]] = {
 def _computed(graph: Any, facts: Any) -> list[Any]:
     """Every node but those whose results are constants."""
     return [node for node in graph.nodes if not all(facts.constant(name) for name in node.outputs if name)]
+
+
+def _as_it_is(node: Any, *_: Any) -> Any:
+    from tersor.runtime.plan.loops import Loop
+
+    return Loop(node)
 
 
 def switch_off(patch: pytest.MonkeyPatch, name: str) -> None:

@@ -28,13 +28,15 @@ class Closure:
     """A subgraph that can be called: what it captures from around it has become the last ``captured`` of its inputs.
 
     The node that holds it has the captured values as its last inputs too. ``graph`` declares the element types and shapes of
-    the outputs as far as they are known; ``infer`` finds them for inputs of given types.
+    the outputs as far as they are known; ``infer`` finds them for inputs of given types. The node of a Loop has so many
+    ``sequences`` before what is captured: each step takes the element of each whose number is that of the step.
     """
 
     graph: Graph
     captured: int
     execute: Execute
     infer: InferGraph
+    sequences: int = 0
 
 
 def call(body: Closure, arguments: Sequence[np.ndarray]) -> list[np.ndarray]:

@@ -5,27 +5,25 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 
 from ...format_spec.errors import PlanError
 from ...format_spec.graph import Graph, Node, Tensor, TensorType, Value
 from ...format_spec.limits import Limits
-from ...format_spec.names import names_defined
+from ...format_spec.names import names_defined, names_read
 from ..ops import Closure, Shaped
 from ..orders.workers import Workers
 from .build import Common, build_plan
 from .execute import Execution
 from .facts import analyse
+from .loops import Loop, Owners, lighter
 from .plan import Plan
 from .plan_cache import PlanCache
 
 PLANS = 16
 """Plans kept per body, for arguments of different types."""
-
-Owners: TypeAlias = "Mapping[str, Mapping[str, Tensor] | None]"
-"""Visible name -> the tensors that it is one of, or ``None`` for a value that is computed or given."""
 
 
 def close_over(graph: Graph, workers: Workers, limits: Limits) -> Graph:
@@ -36,28 +34,32 @@ def close_over(graph: Graph, workers: Workers, limits: Limits) -> Graph:
     """
     owners: dict[str, Mapping[str, Tensor] | None] = {value.name: None for value in graph.inputs}
     owners |= dict.fromkeys(graph.initializers, graph.initializers)
-    nodes = []
+    nodes, read, taken = [], names_read(graph), names_defined(graph)
     for node in graph.nodes:
-        nodes.append(_close_node(node, owners, workers, limits))
-        owners |= dict.fromkeys(node.outputs)
+        loop = lighter(node, owners, read, taken)
+        for part in (*map(Loop, loop.before), loop, *map(Loop, loop.behind)):
+            nodes.append(_close_node(part, owners, workers, limits))
+            owners |= dict.fromkeys(part.node.outputs)
     return replace(graph, nodes=tuple(nodes)) if nodes != list(graph.nodes) else graph
 
 
-def _close_node(node: Node, owners: Owners, workers: Workers, limits: Limits) -> Node:
+def _close_node(loop: Loop, owners: Owners, workers: Workers, limits: Limits) -> Node:
+    node = loop.node
     bodies = {key: value for key, value in node.attributes.items() if isinstance(value, Graph)}
     if not bodies:
         return node
     free = dict.fromkeys(name for body in bodies.values() for name in free_names(body))
     captured = tuple(name for name in free if owners[name] is None)
     constants = {name: tensors for name in free if (tensors := owners[name]) is not None}
-    closures = {key: _close(body, captured, constants, workers, limits) for key, body in bodies.items()}
+    closures = {key: _close(body, captured, constants, workers, limits, loop.sequences) for key, body in bodies.items()}
     attributes: dict[str, Any] = {**node.attributes, **closures}
     return Node(node.op_type, node.name, node.inputs + captured, node.outputs, attributes)
 
 
 def _close(
-    body: Graph, captured: Sequence[str], constants: Mapping[str, Mapping[str, Tensor]], workers: Workers, limits: Limits
-) -> Closure:
+    body: Graph, captured: Sequence[str], constants: Mapping[str, Mapping[str, Tensor]], workers: Workers, limits: Limits,
+    sequences: int,
+) -> Closure:  # fmt: skip
     own = names_defined(body)
     if clash := own.intersection(free_names(body)):
         raise PlanError(f"a subgraph reads {min(clash)!r} from around it and defines it too")
@@ -67,7 +69,7 @@ def _close(
     inputs = (*body.inputs, *(Value(name, TensorType("float32", None)) for name in names))
     closed = close_over(replace(body, inputs=inputs, initializers=tensors), workers, limits)
     called = Body(closed, workers, limits)
-    return Closure(closed, len(captured), called, called.infer)
+    return Closure(closed, len(captured), called, called.infer, sequences)
 
 
 def _unused(name: str, taken: set[str]) -> str:

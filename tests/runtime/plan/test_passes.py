@@ -9,12 +9,20 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
+from onnx.parser import parse_graph
 
 from tersor.converters import from_onnx
 from tersor.packer import Recipe, pack
 from tersor.runtime import load
 
 Off = Callable[[pytest.MonkeyPatch], None]
+
+
+def squaring() -> onnx.GraphProto:
+    """The body of a loop that hands its only value on."""
+    return parse_graph("""b (int64 step, bool go, float[K,N] state) => (bool going, float[K,N] next, float[K,N] made) {
+        going = Identity(go) next = Identity(state) made = Mul(state, state)
+    }""")
 
 
 def everything() -> onnx.ModelProto:
@@ -39,6 +47,7 @@ def everything() -> onnx.ModelProto:
         ),
         tensor("scale", 4),
         numpy_helper.from_array(np.array([-1], np.int64), "last"),
+        numpy_helper.from_array(np.array(3, np.int64), "times"),
     ]
     nodes = [
         helper.make_node("Conv", ["x", "w"], ["a"], pads=[1, 1, 1, 1]),
@@ -79,7 +88,9 @@ def everything() -> onnx.ModelProto:
         helper.make_node("Mul", ["gelu", "kept"], ["more_of_it"]),
         helper.make_node("Div", ["more_of_it", "six"], ["hard"]),
         helper.make_node("Sigmoid", ["hard"], ["logistic"]),
-        helper.make_node("Mul", ["hard", "logistic"], ["y"]),
+        helper.make_node("Mul", ["hard", "logistic"], ["start"]),
+        helper.make_node("Loop", ["times", "", "start"], ["", "steps"], body=squaring()),
+        helper.make_node("Unsqueeze", ["steps", "last"], ["y"]),
     ]
     x = helper.make_tensor_value_info("x", TensorProto.FLOAT, ("N", 3, 6, 6))
     y = helper.make_tensor_value_info("y", TensorProto.FLOAT, None)
