@@ -27,6 +27,7 @@ PASSES: dict[str, tuple[str, str, Callable[[Any], Any]]] = {
     "convert-identities": ("tersor.converters.onnx_reader", "drop_identities", lambda _: lambda graph: graph),
     "plan-constants": ("tersor.runtime.plan.facts", "foldable", lambda _: lambda node, facts: False),
     "plan-dead": ("tersor.runtime.plan.build", "drop_dead", lambda _: _computed),
+    "plan-branches": ("tersor.runtime.plan.facts", "taken_branch", lambda _: lambda node, facts: None),
     "plan-loops": ("tersor.runtime.plan.subgraph", "lighter", lambda _: _as_it_is),
     "plan-identities": ("tersor.runtime.plan.storage", "VIEWS", lambda _: frozenset()),
     **{

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias, TypeVar
 
@@ -29,13 +29,15 @@ class Closure:
 
     The node that holds it has the captured values as its last inputs too. ``graph`` declares the element types and shapes of
     the outputs as far as they are known; ``infer`` finds them for inputs of given types. The node of a Loop has so many
-    ``sequences`` before what is captured: each step takes the element of each whose number is that of the step.
+    ``sequences`` before what is captured: each step takes the element of each whose number is that of the step. ``folded``
+    gives the values that depend on the graph's tensors alone.
     """
 
     graph: Graph
     captured: int
     execute: Execute
     infer: InferGraph
+    folded: Callable[[], Mapping[str, np.ndarray]]
     sequences: int = 0
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import prod
 from typing import Any, TypeAlias
 
@@ -65,7 +65,7 @@ def build_plan(graph: Graph, shapes: Mapping[str, tuple[int, ...]], common: Comm
         UnsupportedOperator: the runtime lacks an operator.
     """
     facts = analyse(graph, shapes, common.folded, common.declared, common.limits)
-    outputs = [value.name for value in graph.outputs]
+    graph, outputs = replace(graph, nodes=tuple(facts.nodes)), [value.name for value in graph.outputs]
     nodes = recognise(drop_dead(graph, facts), outputs, facts)
     drafts = fuse(nodes, outputs, facts)
     storage = place(drafts, outputs, facts)

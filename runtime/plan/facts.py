@@ -8,12 +8,14 @@ from dataclasses import dataclass, field
 from math import prod
 from operator import index
 from types import TracebackType
+from typing import Any
 
 import numpy as np
 
 from ...format_spec.errors import LimitError, PlanError
 from ...format_spec.graph import Graph, Node, Tensor
 from ...format_spec.limits import Limits
+from ...format_spec.names import names_defined, renamed
 from ...format_spec.tensors import DenseTensor
 from ..ops import Closure, Operator, Shaped, find_operator, room_within
 from ..orders.order import present
@@ -35,6 +37,7 @@ class Facts:
     ``portable``  the names in ``constants`` that depend on initializers alone, so that they hold for inputs of any shape
     ``types``     element type and shape of every value of static type, constants included
     ``declared``  types of the initializers, kept from plan to plan so that they need not be decoded again
+    ``nodes``     what is to be run, in order: of an If whose condition is known, the branch that it takes
     """
 
     tensors: Mapping[str, Tensor]
@@ -43,6 +46,8 @@ class Facts:
     constants: dict[str, np.ndarray] = field(default_factory=dict)
     portable: set[str] = field(default_factory=set)
     types: dict[str, Shaped] = field(default_factory=dict)
+    nodes: list[Node] = field(default_factory=list)
+    _inner: dict[str, tuple[Mapping[str, Tensor], str]] = field(default_factory=dict)
     _decoded: dict[str, Tensor] = field(default_factory=dict)
     _names: frozenset[str] = frozenset()
 
@@ -65,8 +70,18 @@ class Facts:
         if name in self.constants:
             return DenseTensor.of(self.constants[name])
         if name not in self._decoded and name in self._names:
-            self._decoded[name] = self.tensors[name]
+            tensors, own = self._inner.get(name, (self.tensors, name))
+            self._decoded[name] = tensors[own]
         return self._decoded.get(name)
+
+    def adopt(self, tensors: Mapping[str, Tensor], folded: Mapping[str, np.ndarray], names: Mapping[str, str]) -> None:
+        """Know the tensors of another graph, and values computed from them alone, by other ``names``."""
+        self._inner.update((names[name], (tensors, name)) for name in tensors)
+        self.constants.update((names[name], value) for name, value in folded.items())
+        self.types.update((names[name], (value.dtype, value.shape)) for name, value in folded.items())
+        added = {names[name] for name in (*tensors, *folded)}
+        self.portable |= added
+        self._names |= {names[name] for name in tensors}
 
     def type(self, name: str) -> Shaped | None:
         """The static type of the value called ``name``, or ``None`` when it has none."""
@@ -121,15 +136,50 @@ def analyse(
     facts = Facts(graph.initializers, limits, declared, dict(folded), set(folded) | set(graph.initializers))
     facts.types.update((name, (value.dtype, value.shape)) for name, value in folded.items())
     facts.types.update((value.name, (np.dtype(value.type.dtype), shapes[value.name])) for value in graph.inputs)
-    for node in graph.nodes:
-        if not all(name in facts.constants for name in node.outputs if name):
-            _visit(node, facts)
+    _visit_all(graph.nodes, facts)
     return facts
 
 
+def _visit_all(nodes: Iterable[Node], facts: Facts) -> None:
+    for node in nodes:
+        if not all(name in facts.constants for name in node.outputs if name):
+            _visit(node, facts)
+
+
 def _visit(node: Node, facts: Facts) -> None:
+    find_operator(node).check_inputs(node)
+    branch = taken_branch(node, facts)
+    if branch is None:
+        facts.nodes.append(node)
+        _learn(node, facts)
+    else:
+        _visit_all(_opened(node, branch, facts), facts)
+
+
+def taken_branch(node: Node, facts: Facts) -> Closure | None:
+    """The branch that an If takes, where that is known before the run."""
+    condition = facts.array(node.inputs[0]) if node.op_type == "If" and facts.constant(node.inputs[0]) else None
+    if condition is None or condition.size != 1:
+        return None
+    branch: Any = node.attributes["then_branch" if condition.item() else "else_branch"]
+    return branch
+
+
+def _opened(node: Node, branch: Closure, facts: Facts) -> list[Node]:
+    """The nodes of a branch in the place of the If that takes it; its tensors become known."""
+    graph, label = branch.graph, next(filter(None, node.outputs), "")
+    names = {name: f"{label}, branch: {name}" for name in (*names_defined(graph), *branch.folded())}
+    names |= {value.name: name for value, name in zip(graph.inputs, node.inputs[1:], strict=True)}
+    facts.adopt(graph.initializers, branch.folded(), names)
+    ends = zip(graph.outputs, node.outputs, strict=False)
+    return [
+        *(renamed(inner, names) for inner in graph.nodes),
+        *(Node("Identity", f"{node.label}, taken", (names[value.name],), (name,)) for value, name in ends if name),
+    ]
+
+
+def _learn(node: Node, facts: Facts) -> None:
     found = find_operator(node)
-    found.check_inputs(node)
     present = [name for name in node.inputs if name]
     if foldable(node, facts):
         _evaluate(node, found, facts)

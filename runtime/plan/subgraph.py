@@ -69,7 +69,7 @@ def _close(
     inputs = (*body.inputs, *(Value(name, TensorType("float32", None)) for name in names))
     closed = close_over(replace(body, inputs=inputs, initializers=tensors), workers, limits)
     called = Body(closed, workers, limits)
-    return Closure(closed, len(captured), called, called.infer, sequences)
+    return Closure(closed, len(captured), called, called.infer, called.folded, sequences)
 
 
 def _unused(name: str, taken: set[str]) -> str:
@@ -164,6 +164,11 @@ class Body:
             known = {value.name: array for value, array in given if array is not None}
             facts = analyse(graph, shapes, {**shared.folded, **known}, shared.declared, self._limits)
         return [facts.type(value.name) for value in graph.outputs]
+
+    def folded(self) -> Mapping[str, np.ndarray]:
+        """Values that depend on the graph's tensors alone."""
+        with self._plans.building:
+            return self._shared().folded
 
     def _typed(self, types: Sequence[Shaped]) -> tuple[Graph, dict[str, tuple[int, ...]]]:
         """The graph with inputs of ``types``, and the shapes by name."""

@@ -25,6 +25,11 @@ def squaring() -> onnx.GraphProto:
     }""")
 
 
+def branch(axis: str) -> onnx.GraphProto:
+    """A branch that makes a view of a value from around it, with another axis."""
+    return parse_graph(f"b () => (float[K,L,M,N,1] and_{axis}) {{ and_{axis} = Unsqueeze(long, {axis}) }}")
+
+
 def everything() -> onnx.ModelProto:
     """A model in which each pass finds work."""
     rng = np.random.default_rng(0)
@@ -48,6 +53,7 @@ def everything() -> onnx.ModelProto:
         tensor("scale", 4),
         numpy_helper.from_array(np.array([-1], np.int64), "last"),
         numpy_helper.from_array(np.array(3, np.int64), "times"),
+        numpy_helper.from_array(np.array([1], np.int64), "single"),
     ]
     nodes = [
         helper.make_node("Conv", ["x", "w"], ["a"], pads=[1, 1, 1, 1]),
@@ -90,7 +96,10 @@ def everything() -> onnx.ModelProto:
         helper.make_node("Sigmoid", ["hard"], ["logistic"]),
         helper.make_node("Mul", ["hard", "logistic"], ["start"]),
         helper.make_node("Loop", ["times", "", "start"], ["", "steps"], body=squaring()),
-        helper.make_node("Unsqueeze", ["steps", "last"], ["y"]),
+        helper.make_node("Unsqueeze", ["steps", "last"], ["long"]),
+        helper.make_node("Shape", ["x"], ["extent"], end=1),
+        helper.make_node("Equal", ["extent", "single"], ["alone"]),
+        helper.make_node("If", ["alone"], ["y"], then_branch=branch("last"), else_branch=branch("single")),
     ]
     x = helper.make_tensor_value_info("x", TensorProto.FLOAT, ("N", 3, 6, 6))
     y = helper.make_tensor_value_info("y", TensorProto.FLOAT, None)

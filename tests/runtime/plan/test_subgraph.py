@@ -109,6 +109,51 @@ def test_branches_capture_values_and_weights(tmp_path):
     assert any("subgraph" in row.kernel for row in packed.plan({"x": (2, 4)}).rows())
 
 
+KNOWN = """g (float[N,2] x, bool c) => (float[A,B] y) <int64[2] pair = {2,2}> {
+    size = Shape(x)
+    square = Equal(size, pair)
+    both = Cast <to = 6> (square)
+    least = ReduceMin <keepdims = 0> (both)
+    fits = Cast <to = 9> (least)
+    p = If(fits) <
+      then_branch = a () => (float[A,B] r) <float[2,2] w = {1,2,3,4}> { v = Transpose(w) q = MatMul(x, v) r = Relu(q) },
+      else_branch = b () => (float[A,B] s) <float[2,3] w1 = {1,2,3,4,5,6}> { t = MatMul(x, w1) s = Neg(t) }
+    >
+    y = If(c) <
+      then_branch = d () => (float[A,B] o) { o = If(fits) <
+        then_branch = e () => (float[A,B] o1) { o1 = Identity(p) },
+        else_branch = f () => (float[A,B] o2) { one = Constant <value_float = 1.0> () o2 = Add(p, one) }
+      > },
+      else_branch = h () => (float[A,B] o3) { o3 = If(fits) <
+        then_branch = i () => (float[A,B] o4) { o4 = Abs(p) },
+        else_branch = j () => (float[A,B] o5) { o5 = Identity(x) }
+      > }
+    >
+}"""
+
+
+def test_branches_that_shapes_decide_are_planned_in_the_place_of_their_if(tmp_path):
+    rng = np.random.default_rng(0)
+    feeds = [{"x": rng.standard_normal((n, 2)).astype(np.float32), "c": np.array(c)} for n in (2, 5, 2) for c in (True, False)]
+    packed = check(KNOWN, tmp_path, *feeds)
+    for n, taken in ((2, ["MatMul + Relu"]), (5, ["MatMul", "Neg"])):
+        assert [row.op for row in packed.plan({"x": (n, 2)}).rows()] == [*taken, "If"]
+
+
+def test_one_graph_may_be_a_branch_twice(tmp_path):
+    body = """g (float[N] x) => (float[M] y) <int64[1] one = {1}> {
+        n = Shape(x) many = Less(one, n)
+        a = If(many) <
+          then_branch = b () => (float[M] p) { q = Neg(x) p = Exp(q) }, else_branch = c () => (float[M] r) { r = Abs(x) }
+        >
+        z = If(many) <
+          then_branch = d () => (float[M] p) { q = Neg(a) p = Exp(q) }, else_branch = e () => (float[M] r) { r = Abs(a) }
+        >
+        y = Add(z, x)
+    }"""
+    check(body, tmp_path, *({"x": np.linspace(-1, 1, n).astype(np.float32)} for n in (1, 4)))
+
+
 @pytest.mark.parametrize("n", [0, 1, 3, 50])
 def test_a_loop_stops_at_its_limit_or_condition(n, tmp_path):
     feed = {"n": np.array(n, np.int64), "x": np.array([1, 2, 3], np.float32)}
@@ -209,12 +254,7 @@ def test_free_names_reach_through_nested_subgraphs():
     assert list(free_names(outer)) == ["t", "c", "x"]
 
 
-BRANCHES = """g (float[N,4] x, float[N,4] z) => (float[a,b] y) <float[4,3] w = {1,2,3,4,5,6,7,8,9,1,2,3}> {
-    s = Shape(x)
-    i = Constant <value = int64 {0}> ()
-    n = Gather(s, i)
-    limit = Constant <value = int64 {2}> ()
-    c = Less(n, limit)
+BRANCHES = """g (float[N,4] x, float[N,4] z, bool c) => (float[a,b] y) <float[4,3] w = {1,2,3,4,5,6,7,8,9,1,2,3}> {
     t = If(c) <
       then_branch = a () => (float[a,b] p) { p = Relu(x) },
       else_branch = b () => (float[a,b] q) { q = Sub(x, z) }
@@ -225,7 +265,7 @@ BRANCHES = """g (float[N,4] x, float[N,4] z) => (float[a,b] y) <float[4,3] w = {
 
 def test_what_follows_a_subgraph_of_known_types_runs_on_kernels(tmp_path: Any) -> None:
     for n in (1, 3):
-        feed = {"x": np.ones((n, 4), np.float32), "z": np.full((n, 4), 3, np.float32)}
+        feed = {"x": np.ones((n, 4), np.float32), "z": np.full((n, 4), 3, np.float32), "c": np.array(n == 1)}
         packed = check(BRANCHES, tmp_path, feed)
         rows = list(packed.plan({name: array.shape for name, array in feed.items()}).rows())
         assert [row.kernel == "subgraph" for row in rows] == [True, False]
