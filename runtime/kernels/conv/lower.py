@@ -19,6 +19,8 @@ from ...orders.shared import one_order, sharing
 from ...orders.workers import Workers
 from ..matrices.fully_connected import fully_connected
 from ..matrices.matrix import Matrix, matrix_of
+from ..matrices.panels import make_panels
+from ..matrices.products import Finish
 from ..pooling import pooling_of
 from ..site import Kernel, Site
 from ..tiles.cut import Cut
@@ -34,6 +36,7 @@ from .sparse.conv import SparseConv, cuts_of
 from .sparse.stream import Arrangement, arrange, list_entries, make_stream
 from .sparse.streamed import StreamedConv, lists_rows
 from .sparse.visits import visits
+from .windows import ByWindows, cost_windows, fits_windows
 from .winograd.conv import TileCut, WinogradConv, cost_winograd, cut_winograd, fits_winograd, winograd_weights
 
 Way: TypeAlias = "tuple[float, Callable[[], Kernel | None]]"
@@ -85,6 +88,9 @@ def _ways(site: Site, shape: Shape2D) -> Iterator[Way]:
         tile = cut_depthwise(flat, registers)
         whole = cost_depthwise(flat, tile)
         yield cost_depthwise(flat, tile, threads), lambda: _depthwise(site, flat, tile, sharing(threads, whole))
+    if fits_windows(shape, residual=bool(site.epilogue.residual)) and not site.passing:
+        needed = cost_windows(shape, width)
+        yield needed / threads, lambda: _by_windows(site, shape, sharing(threads, needed))
     if fits_polyphase(shape, registers) and not site.passing:
         paired = cut_polyphase(shape, registers, threads)
         lone = cost_polyphase(shape, paired, width)
@@ -195,6 +201,20 @@ def _by_polyphase(site: Site, shape: Shape2D, cut: Cut, parts: int) -> Kernel:
     conv = PolyphaseConv(shape, cut, weights, None, *_epilogue(site, shape), parts)
     foresee(*conv.kernel)
     return _in_pieces(shape, "polyphase", conv)
+
+
+def _by_windows(site: Site, shape: Shape2D, parts: int) -> Kernel:
+    panels = site.prepare(("conv", site.node.inputs[1], "windows"), lambda: make_panels(_matrix(site)))
+    conv = ByWindows(shape, panels, Finish(*_epilogue(site, shape)), parts)
+    macs = shape.dense * shape.N * shape.OH * shape.OW
+
+    def orders(inputs: Arrays, outputs: Arrays, scratch: np.ndarray) -> np.ndarray:
+        x, y, residual = operands(inputs, outputs)
+        flat = y.reshape(-1, shape.M) if shape.OH * shape.OW == 1 else y
+        return conv.orders(x, flat, None if residual is None else residual.reshape(-1, shape.M), scratch)
+
+    facts = {"reads": (0,), "macs": macs, "weight_bytes": conv.weight_bytes, "scratch": conv.scratch}
+    return Kernel.of_orders(conv.label, orders, **facts)
 
 
 def _in_pieces(shape: Shape2D, kind: str, conv: InPieces) -> Kernel:
