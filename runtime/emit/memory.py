@@ -114,18 +114,29 @@ def float_at(typingctx: Any, address: Any) -> Any:
     return types.float32(types.intp), codegen
 
 
-@intrinsic
-def floats_at(typingctx: Any, address: Any, count: Any) -> Any:
-    """The ``count`` float32 at ``address`` as an array."""
-    kind = types.Array(types.float32, 1, "C")
+def _array_at(element: Any, size: int) -> Any:
+    """An intrinsic's answer: address and count in, an array out."""
+    kind = types.Array(element, 1, "C")
 
     def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        array = context.make_array(kind)(context, builder)
-        shape, strides = ([value] for value in (arguments[1], ir.Constant(I64, 4)))
-        arrayobj.populate_array(array, pointer(builder, arguments[0]), shape, strides, ir.Constant(I64, 4), None)
+        array, (address, count), bytes_ = context.make_array(kind)(context, builder), arguments, ir.Constant(I64, size)
+        place = builder.inttoptr(address, context.get_data_type(element).as_pointer())
+        arrayobj.populate_array(array, place, [count], [bytes_], bytes_, None)
         return array._getvalue()
 
     return kind(types.intp, types.intp), codegen
+
+
+@intrinsic
+def floats_at(typingctx: Any, address: Any, count: Any) -> Any:
+    """The ``count`` float32 at ``address`` as an array."""
+    return _array_at(types.float32, 4)
+
+
+@intrinsic
+def doubles_at(typingctx: Any, address: Any, count: Any) -> Any:
+    """The ``count`` float64 at ``address`` as an array."""
+    return _array_at(types.float64, 8)
 
 
 @intrinsic

@@ -1,117 +1,138 @@
-"""Elementwise operators and copies by numpy, straight into the output's memory; this module does not need Numba."""
+"""Element-wise operators: each is a few of numpy's functions, whose loops machine code runs into the output's memory."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeAlias
+from functools import partial
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
 from ..ops.batch_normalization import scale_and_shift
-from ..ops.slice import slice_index
-from ..orders.order import Arrays, present
-from ..orders.workers import Workers
+from ..orders.order import ORDER, Arrays, present
 from .site import Kernel, Site
+from .strided.loop import loop_of
+from .strided.walk import View, walk
 
-Fill: TypeAlias = "Callable[..., Any]"
-"""(output, *inputs, **attributes): computes into the output."""
+if TYPE_CHECKING:
+    from ..ops import Shape, Shaped
 
-Slices: TypeAlias = "tuple[slice, ...]"
-"""A part of an array, axis by axis."""
+OUT = -1
+"""The output, where a call reads what one before has made."""
 
+Operand: TypeAlias = "int | np.ndarray"
+"""The number of an input, :data:`OUT`, or a constant."""
 
-def _relu(out: np.ndarray, x: np.ndarray) -> None:
-    np.maximum(x, 0, out=out)
+Call: TypeAlias = "tuple[np.ufunc, *tuple[Operand, ...]]"
+"""A function into the output, and what of."""
 
-
-def _clip(out: np.ndarray, x: np.ndarray, low: np.ndarray | None = None, high: np.ndarray | None = None) -> None:
-    np.maximum(x, x.dtype.type(-np.inf) if low is None else low, out=out)
-    if high is not None:
-        np.minimum(out, high, out=out)
-
-
-def _power(out: np.ndarray, x: np.ndarray, exponent: np.ndarray) -> None:
-    if exponent.size == 1 and exponent == 2:
-        np.square(x, out=out)
-    elif exponent.size == 1 and exponent == 3:
-        np.multiply(np.square(x, out=out), x, out=out)
-    elif exponent.size == 1 and exponent == 0.5:
-        np.sqrt(x, out=out)
-    else:
-        np.power(x, exponent, out=out)
+Calls: TypeAlias = "Callable[[Site], Sequence[Call] | None]"
+"""What calls do a site's work, one after another; ``None`` where none do."""
 
 
-def _softmax(out: np.ndarray, x: np.ndarray, axis: int = -1) -> None:
-    np.subtract(x, x.max(axis=axis, keepdims=True, initial=-np.inf), out=out)
-    np.exp(out, out=out)
-    np.divide(out, out.sum(axis=axis, keepdims=True), out=out)
+def _number(value: float) -> np.ndarray:
+    return np.array(value, np.float32)
 
 
-def _by(ufunc: np.ufunc) -> Fill:
-    return lambda out, *inputs: ufunc(*inputs, out=out)
+def _clip(site: Site) -> Sequence[Call]:
+    bounds = [(function, i) for function, i in ((np.maximum, 1), (np.minimum, 2)) if site.type(i) is not None]
+    return [(function, OUT if k else 0, i) for k, (function, i) in enumerate(bounds)] or [(np.positive, 0)]
 
 
-def _over(ufunc: np.ufunc) -> Fill:
-    """``ufunc`` of the first two inputs, of that and the third, and so on; one input is copied."""
-
-    def fill(out: np.ndarray, first: np.ndarray, *others: np.ndarray) -> None:
-        if not others:
-            np.copyto(out, first)
-        for other in others:
-            first = ufunc(first, other, out=out)
-
-    return fill
+def _power(site: Site) -> Sequence[Call]:
+    exponent = site.array(1)
+    if exponent is None or exponent.size != 1 or exponent not in (0.5, 2, 3):
+        return [(np.power, 0, 1)]
+    return [(np.sqrt, 0)] if exponent == 0.5 else [(np.square, 0), (np.multiply, OUT, 0)][: 1 + (exponent == 3)]
 
 
-FILLS: Mapping[str, Fill] = {
-    "Abs": _by(np.abs),
-    "Add": _by(np.add),
-    "Clip": _clip,
-    "Concat": lambda out, *inputs, axis: np.concatenate(inputs, axis, out=out),
-    "Div": _by(np.divide),
-    "Exp": _by(np.exp),
-    "Log": _by(np.log),
-    "Max": _over(np.maximum),
-    "Min": _over(np.minimum),
-    "Mul": _by(np.multiply),
-    "Neg": _by(np.negative),
+def _over(function: np.ufunc, site: Site) -> Sequence[Call]:
+    """``function`` of the first two inputs, of that and the third, and so on; one input is copied."""
+    count = len(site.inputs)
+    return [(function, OUT if i > 1 else 0, i) for i in range(1, count)] or [(np.positive, 0)]
+
+
+def _once(function: np.ufunc, site: Site) -> Sequence[Call]:
+    return [(function, *range(len(site.inputs)))]
+
+
+FLOATS: Mapping[str, Calls] = {
+    "Div": partial(_once, np.divide),
+    "Exp": partial(_once, np.exp),
+    "Log": partial(_once, np.log),
     "Pow": _power,
-    "Reciprocal": _by(np.reciprocal),
-    "Relu": _relu,
-    "Softmax": _softmax,
-    "Sqrt": _by(np.sqrt),
-    "Sub": _by(np.subtract),
-    "Sum": _over(np.add),
-    "Tanh": _by(np.tanh),
-    "Transpose": lambda out, x, perm=None: np.copyto(out, np.transpose(x, perm)),
+    "Reciprocal": partial(_once, np.reciprocal),
+    "Relu": lambda site: [(np.maximum, 0, _number(0))],
+    "Sqrt": partial(_once, np.sqrt),
+    "Tanh": partial(_once, np.tanh),
 }
-"""How each operator fills its output; for float32, where numpy keeps the type by itself."""
+"""How each operator of float32 fills its output."""
+
+ANY: Mapping[str, Calls] = {
+    "Abs": partial(_once, np.abs),
+    "Add": partial(_once, np.add),
+    "And": partial(_once, np.logical_and),
+    "Clip": _clip,
+    "Equal": partial(_once, np.equal),
+    "Greater": partial(_once, np.greater),
+    "GreaterOrEqual": partial(_once, np.greater_equal),
+    "Less": partial(_once, np.less),
+    "LessOrEqual": partial(_once, np.less_equal),
+    "Max": partial(_over, np.maximum),
+    "Min": partial(_over, np.minimum),
+    "Mul": partial(_once, np.multiply),
+    "Neg": partial(_once, np.negative),
+    "Not": partial(_once, np.logical_not),
+    "Or": partial(_once, np.logical_or),
+    "Sub": partial(_once, np.subtract),
+    "Sum": partial(_over, np.add),
+    "Xor": partial(_once, np.logical_xor),
+}
+"""The same for operators of any elements."""
 
 
 def lower_elementwise(site: Site) -> Kernel | None:
-    """Numpy into the output's memory, for float32."""
-    if not site.all_float32:
+    """A kernel of the calls of one of :data:`FLOATS` or :data:`ANY`."""
+    made = FLOATS.get(site.node.op_type) if site.all_float32 else None
+    made = made or ANY.get(site.node.op_type)
+    calls = made(site) if made else None
+    return kernel_of(site, calls) if calls else None
+
+
+def kernel_of(site: Site, calls: Sequence[Call], *, reads: Sequence[int] | None = None) -> Kernel | None:
+    """A kernel of ``calls``, for a node with one output; ``None`` where numpy would have to convert elements."""
+    dtype, shape = site.outputs[0]
+    if 0 in shape:
         return None
-    fill, attributes = FILLS[site.node.op_type], dict(site.node.attributes)
+    given = tuple(range(len(site.inputs))) if reads is None else tuple(reads)
+    works = []
+    for function, *operands in calls:
+        kinds = [site.outputs[0] if o is OUT else _type(site, o) for o in operands]
+        loop = loop_of(function, *(kind for kind, _ in kinds), dtype)
+        if loop is None or not all(_broadcasts(size, shape) for _, size in kinds):
+            return None
+        views = [View.broadcast(size, kind.itemsize, shape) for kind, size in kinds]
+        works.append(walk(loop, shape, [*views, View.whole(shape, dtype.itemsize)], site.threads))
 
-    def run(inputs: Arrays, outputs: Arrays, scratch: np.ndarray, workers: Workers) -> None:
-        fill(outputs[0], *inputs, **attributes)
+    def orders(inputs: Arrays, outputs: Arrays, scratch: np.ndarray) -> np.ndarray:
+        y = present(outputs[0])
+        found = dict(zip((*given, OUT), (*inputs, y), strict=True))
+        made = np.empty((len(works), ORDER), np.int64)
+        for number, (work, (_, *operands)) in enumerate(zip(works, calls, strict=True)):
+            x, *other = (o if isinstance(o, np.ndarray) else present(found[o]) for o in operands)
+            made[number] = work.order(x, y, other[0] if other else y, scratch)
+        return made
 
-    return Kernel("numpy", run, tuple(range(len(site.inputs))))
+    return Kernel.of_orders("element by element", orders, reads=given)
 
 
-def lower_slice(site: Site) -> Kernel | None:
-    """A copy of what lies within constant bounds."""
-    data, places = site.type(0), [i for i in range(1, 5) if site.type(i) is not None]
-    bounds = {i: array for i in places if (array := site.array(i)) is not None}
-    if data is None or len(bounds) < len(places):
-        return None
-    index = slice_index(data[1], bounds[1], bounds[2], bounds.get(3), bounds.get(4))
+def _broadcasts(shape: Shape, to: Shape) -> bool:
+    """Whether an array of ``shape`` broadcasts to the other one."""
+    return len(shape) <= len(to) and all(n in (1, m) for n, m in zip(shape[::-1], to[::-1], strict=False))
 
-    def run(inputs: Arrays, outputs: Arrays, scratch: np.ndarray, workers: Workers) -> None:
-        np.copyto(present(outputs[0]), present(inputs[0])[index])
 
-    return Kernel("numpy", run, (0,))
+def _type(site: Site, operand: Operand) -> Shaped:
+    return (operand.dtype, operand.shape) if isinstance(operand, np.ndarray) else present(site.type(operand))
 
 
 def lower_batchnorm(site: Site) -> Kernel | None:
@@ -123,22 +144,4 @@ def lower_batchnorm(site: Site) -> Kernel | None:
     along = (-1,) + (1,) * (len(x[1]) - 2)
     with np.errstate(invalid="ignore", over="ignore"):
         scale, shift = (a.astype(np.float32).reshape(along) for a in scale_and_shift(site.node, statistics))
-
-    def run(inputs: Arrays, outputs: Arrays, scratch: np.ndarray, workers: Workers) -> None:
-        out = present(outputs[0])
-        np.multiply(present(inputs[0]), scale, out=out)
-        np.add(out, shift, out=out)
-
-    return Kernel("numpy", run, (0,))
-
-
-def fill_around(inner: Slices, outer: Slices, borders: Sequence[Slices], filler: np.ndarray) -> Kernel:
-    """What copies a part of an array, ``inner``, to a part of a larger one, ``outer``, and ``filler`` to its ``borders``."""
-
-    def run(inputs: Arrays, outputs: Arrays, scratch: np.ndarray, workers: Workers) -> None:
-        x, out = present(inputs[0]), present(outputs[0])
-        for border in borders:
-            out[border] = filler
-        out[outer] = x[inner]
-
-    return Kernel("numpy", run, (0,))
+    return kernel_of(site, [(np.multiply, 0, scale), (np.add, OUT, shift)], reads=(0,))

@@ -79,6 +79,7 @@ class Kernel:
     ``scratch``  bytes of uninitialised, 64-byte aligned memory that ``run`` needs while it runs
     ``streams``  whether ``run`` decodes the weights; ``weight_bytes`` are then encoded ones, and what is kept beside them
     ``orders``   what ``run`` has carried out, where that is all it does
+    ``refusal``  given the inputs that ``run`` gets, raises what is wrong with them where code cannot go on for that
     ``then``     given the site of the only step that reads the output, a kernel that does both, or ``None``
     """
 
@@ -91,16 +92,22 @@ class Kernel:
     scratch: int = 0
     streams: bool = False
     orders: Orders | None = None
+    refusal: Callable[..., object] | None = None
     then: Callable[[Site], Kernel | None] | None = None
 
     @classmethod
-    def of_orders(cls, name: str, orders: Orders, **facts: Any) -> Kernel:
+    def of_orders(cls, name: str, orders: Orders, *, refusal: Callable[..., object] | None = None, **facts: Any) -> Kernel:
         """A kernel that is machine code alone; ``facts`` are other fields."""
 
         def run(inputs: Arrays, outputs: Arrays, scratch: np.ndarray, workers: Workers) -> None:
-            workers.carry_out(orders(inputs, outputs, scratch))
+            try:
+                workers.carry_out(orders(inputs, outputs, scratch))
+            except MemoryError:
+                if refusal is not None:
+                    refusal(*inputs)
+                raise
 
-        return cls(name, run, orders=orders, **facts)
+        return cls(name, run, orders=orders, refusal=refusal, **facts)
 
 
 @dataclass(frozen=True, eq=False)

@@ -20,7 +20,11 @@ def _gather_types(types: Types, values: Values, *, axis: int) -> Shaped:
 def gather(data: np.ndarray, indices: np.ndarray, *, axis: int = 0) -> np.ndarray:
     """Slices of ``data`` along ``axis``: that axis is replaced by the axes of ``indices`` (negative ones from the end)."""
     along = positive_axis(axis, data.ndim)
-    return np.take(data, positive_indices(indices, data.shape[along]), along)
+    places = positive_indices(indices, data.shape[along])
+    if places.size != 1:
+        return np.take(data, places, along)
+    taken = np.moveaxis(data, along, 0)[places.item()]  # a view: what is planned of it needs no memory
+    return taken.reshape((*data.shape[:along], *indices.shape, *data.shape[along + 1 :]))
 
 
 def _elements_types(types: Types, values: Values, **_: Any) -> Shaped:

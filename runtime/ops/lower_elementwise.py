@@ -1,33 +1,40 @@
-"""Lowerings that a family of operators shares: numpy, writing straight into the output's memory."""
+"""Lowerings that a family of operators shares: loops over elements, straight into the output's memory."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..kernels.elementwise import FILLS, lower_batchnorm, lower_elementwise, lower_slice
+from ..kernels.elementwise import ANY, FLOATS, lower_batchnorm, lower_elementwise
 from ._registry import lowering
 
 if TYPE_CHECKING:
     from ..kernels.site import Kernel, Site
 
 
-@lowering(*FILLS.keys() - {"Clip", "Softmax"}, kernel="numpy in place")
+@lowering(*FLOATS, kernel="element by element")
 def lower(site: Site) -> Kernel | None:
-    """Fill the output in place."""
+    """Element by element."""
     return lower_elementwise(site)
 
 
-@lowering("Softmax", kernel="row by row, or numpy in place")
+@lowering(*ANY.keys() - {"Clip"}, kernel="element by element", elements="all")
+def lower_any(site: Site) -> Kernel | None:
+    """Element by element."""
+    return lower_elementwise(site)
+
+
+@lowering("Softmax", kernel="row by row, or across rows")
 def lower_exponentials(site: Site) -> Kernel | None:
-    """Row by row where rows lie in memory one after another, else in place."""
+    """Row by row where rows lie in memory one after another, else across rows."""
     from ..kernels.rowwise import lower_softmax
+    from ..kernels.strided.reduce import lower_softmax_across
 
-    return lower_softmax(site) or lower_elementwise(site)
+    return lower_softmax(site) or lower_softmax_across(site)
 
 
-@lowering("Clip", kernel="element by element, or numpy in place")
+@lowering("Clip", kernel="element by element", elements="all")
 def lower_bounds(site: Site) -> Kernel | None:
-    """Element by element where bounds are known, else in place."""
+    """Element by element, in one pass where bounds are known."""
     return lower_functions(site) or lower_elementwise(site)
 
 
@@ -50,13 +57,7 @@ def lower_slopes(site: Site) -> Kernel | None:
     return lower_prelu(site)
 
 
-@lowering("BatchNormalization", kernel="scale and shift in place")
+@lowering("BatchNormalization", kernel="scale and shift, element by element")
 def lower_normalization(site: Site) -> Kernel | None:
     """Scale and shift in place."""
     return lower_batchnorm(site)
-
-
-@lowering("Slice", kernel="numpy in place", elements="all")
-def lower_part(site: Site) -> Kernel | None:
-    """Copy what lies within bounds that are known."""
-    return lower_slice(site)

@@ -34,12 +34,29 @@ def lower_global_max_pool(site: Site) -> Kernel | None:
     return lower_global_max(site)
 
 
-@lowering("ReduceMean", kernel="row by row")
+@lowering("ReduceMean", kernel="row by row, or across rows")
 def lower_mean(site: Site) -> Kernel | None:
-    """Average row by row, where rows lie in memory one after another."""
+    """Average row by row, where rows lie in memory one after another, else across rows."""
     from ..kernels.rowwise import lower_mean
+    from ..kernels.strided.reduce import lower_sum
 
-    return lower_mean(site)
+    return lower_mean(site) or lower_sum(site)
+
+
+@lowering("ReduceSum", kernel="row by row, or across rows")
+def lower_sum(site: Site) -> Kernel | None:
+    """Add up neighbours, or what lies across."""
+    from ..kernels.strided.reduce import lower_sum
+
+    return lower_sum(site)
+
+
+@lowering("ReduceMax", "ReduceMin", kernel="element by element", elements="all")
+def lower_extreme(site: Site) -> Kernel | None:
+    """Take element after element."""
+    from ..kernels.strided.reduce import lower_extreme
+
+    return lower_extreme(site)
 
 
 @lowering("LRN", kernel="runs of positions")

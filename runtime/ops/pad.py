@@ -74,17 +74,20 @@ def pad(
     return pad_axes(cropped, added, mode=mode)
 
 
-@lowering("Pad", kernel="numpy in place")
+@lowering("Pad", kernel="copy", elements="all")
 def lower(site: Site) -> Kernel | None:
-    """Fill the borders of the output, and copy what is between them, where everything but the input is constant."""
-    from ..kernels.elementwise import fill_around
+    """Copy what stays, and what is around it, where everything but the input is constant."""
+    from ..kernels.strided.moves import kernel_of, mirror_moves, pad_moves
 
     x, pads, value, axes = site.type(0), site.array(1), site.array(2), site.array(3)
     known = all(site.type(index) is None or index in site.constants for index in (1, 2, 3))
-    if x is None or x[0] != np.float32 or pads is None or not known or site.node.attribute("mode", "constant") != "constant":
+    if x is None or not x[1] or pads is None or not known:
         return None
     parts = [_parts(size, *width) for size, width in zip(x[1], _widths(len(x[1]), pads, axes), strict=True)]
-    outer = tuple(slice(before, n - after) for n, (_, (before, after)) in zip(site.outputs[0][1], parts, strict=True))
-    edges = [(axis, edge) for axis, part in enumerate(outer) for edge in (slice(0, part.start), slice(part.stop, None))]
-    filler = np.zeros((), np.float32) if value is None or value.size == 0 else value.reshape(())
-    return fill_around(tuple(stays for stays, _ in parts), outer, [(*outer[:axis], edge) for axis, edge in edges], filler)
+    stays, added = (list(column) for column in zip(*parts, strict=True))
+    mode = site.node.attribute("mode", "constant")
+    if mode == "constant":
+        filler = np.zeros((), x[0]) if value is None or value.size == 0 else value.reshape(()).astype(x[0])
+        return kernel_of(site, pad_moves(x[1], stays, added, filler), (0,))
+    moves = mirror_moves(x[1], stays, added, mode)
+    return None if moves is None else kernel_of(site, moves, (0,))

@@ -123,12 +123,27 @@ def code_of(typingctx: Any, lanes: Any, function: Any) -> Any:
         values = [context.get_constant_undef(lanes), *made.args]
         status, _ = context.call_internal_no_propagate(inside, compiled.fndesc, called, values)
         with inside.if_then(status.is_error, likely=False):
-            taken = inside.inttoptr(inside.add(made.args[0], ir.Constant(I64, 8 * TAKEN)), PLACE)
-            inside.atomic_rmw("or", taken, ir.Constant(I64, FAILED), "acq_rel")
+            _set_failed(inside, made.args[0])
         inside.ret_void()
         return builder.ptrtoint(made, I64)
 
     return types.intp(lanes, function), codegen
+
+
+@intrinsic
+def fail(typingctx: Any, order: Any) -> Any:
+    """Set :data:`~tersor.runtime.orders.order.FAILED` in the order at an address: its code cannot go on."""
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        _set_failed(builder, arguments[0])
+        return context.get_dummy_value()
+
+    return types.void(types.intp), codegen
+
+
+def _set_failed(builder: Any, order: Any) -> None:
+    taken = builder.inttoptr(builder.add(order, ir.Constant(I64, 8 * TAKEN)), PLACE)
+    builder.atomic_rmw("or", taken, ir.Constant(I64, FAILED), "acq_rel")
 
 
 def emitted(builder: Any, name: str, emit: Callable[[Any, Any], None]) -> Any:

@@ -36,7 +36,8 @@ BACK = 1 << 32
 """One piece taken from the back."""
 
 FAILED = 1 << 62
-"""The bit of the pieces taken that is set where code cannot go on, for want of memory: nobody takes another piece."""
+"""The bit of the pieces taken that is set where code cannot go on, for want of memory or for what it is given: nobody takes
+another piece."""
 
 CODE, SHARED, PIECES, WORK, X, Y, OTHER, SCRATCH, FACTS = range(2, 11)
 """The other numbers: the address of the code; whether several threads share it; how many pieces there are, and the address of

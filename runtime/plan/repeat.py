@@ -54,7 +54,10 @@ def make_repeat(section: Section, inputs: Sequence[Outside], outputs: Sequence[O
             begin = at(id(array) + head).value
             for place, offset in where:
                 numbers[place] = begin + offset
-        carry_out(orders, shared=shared)
+        try:
+            carry_out(orders, shared=shared)
+        except MemoryError:  # a run in all its steps says what is the matter
+            return None
         return results
 
     return repeat

@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from ..orders.order import ORDER, SHARED, X, address_of, present
+from ..orders.order import FAILED, ORDER, SHARED, TAKEN, X, address_of, present
 from ..orders.workers import Workers
 from .facts import misfits
 from .step import Step
@@ -68,7 +68,21 @@ class Section:
             begin = address_of(values[slot])
             for place, offset in places:
                 self.numbers[place] = begin + offset
-        workers.carry_out(self.orders, self._ends, shared=self.shared)
+        try:
+            workers.carry_out(self.orders, self._ends, shared=self.shared)
+        except MemoryError:
+            self._refuse(values)
+            raise
+
+    def _refuse(self, values: Values) -> None:
+        """Raise what is wrong with the inputs of the step whose code could not go on, if that is the reason."""
+        begin = 0
+        for placed, (_, end) in zip(self._steps, self._ends, strict=True):
+            refusal = placed.step.kernel.refusal
+            if refusal is not None and (self.orders[begin:end, TAKEN] >= FAILED).any():
+                with misfits(placed.step.node):
+                    refusal(*placed.arrays(values)[0])
+            begin = end
 
     def _make(self, values: Values) -> None:
         given = values.copy()

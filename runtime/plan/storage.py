@@ -12,13 +12,13 @@ import numpy as np
 
 from ...format_spec.graph import Node
 from ..ops import find_operator
-from .facts import Facts
+from .facts import Facts, misfits
 from .fusion import Draft
 
 VIEWS = frozenset({"Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity", "Dropout", "Transpose"})
 """Operators whose output can be its input's elements, in the same order."""
 
-PARTS = frozenset({"Slice", "Split"})
+PARTS = frozenset({"Gather", "Slice", "Split"})
 """Operators whose outputs can be some of their input's elements, that lie together."""
 
 
@@ -84,7 +84,8 @@ def _parts_of_input(node: Node, facts: Facts) -> dict[str, int] | None:
     if not all(facts.constant(name) for name in others if name):
         return None
     whole = np.empty(given[1], np.uint8)  # a byte an element; views of it are made, and none of its memory is touched
-    found = find_operator(node)(whole, *(facts.array(name) if name else None for name in others), **node.attributes)
+    with misfits(node):
+        found = find_operator(node)(whole, *(facts.array(name) if name else None for name in others), **node.attributes)
     if not all(part.flags.c_contiguous for part in found):
         return None
     return {name: part.ctypes.data - whole.ctypes.data for name, part in zip(node.outputs, found, strict=False) if name}

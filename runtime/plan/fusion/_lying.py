@@ -65,17 +65,16 @@ def _link(name: str, around: Surroundings) -> Link | None:
         return None if scaled is None else (name, scaled[0], None, scaled[1])
     facts, (source, *others) = around.facts, node.inputs
     known = facts.type(source) is not None and all(facts.constant(other) for other in others if other)
-    return (name, source, node, 1.0) if known and (node.op_type != "Gather" or _index(node, facts)) else None
+    return (name, source, node, 1.0) if known and (node.op_type != "Gather" or _takes_one(node, facts)) else None
 
 
-def _index(node: Node, facts: Facts) -> tuple[slice | int, ...]:
-    """What numpy takes for the one index of a Gather, nothing if there are more, or it is none."""
+def _takes_one(node: Node, facts: Facts) -> bool:
+    """Whether a Gather takes one index, that its input has."""
     index, shaped = facts.array(node.inputs[1]), facts.type(node.inputs[0])
     assert index is not None
     assert shaped is not None
-    axis = positive_axis(node.attribute("axis", 0), len(shaped[1]))
-    inside = index.ndim == 0 and -shaped[1][axis] <= index < shaped[1][axis]
-    return (*(slice(None),) * axis, int(index)) if inside else ()
+    size = shaped[1][positive_axis(node.attribute("axis", 0), len(shaped[1]))]
+    return index.ndim == 0 and bool(-size <= index < size)
 
 
 def _view(source: str, links: Sequence[Link], facts: Facts) -> tuple[int, tuple[int, ...]] | None:
@@ -90,7 +89,5 @@ def _view(source: str, links: Sequence[Link], facts: Facts) -> tuple[int, tuple[
 
 
 def _moved(node: Node, name: str, array: np.ndarray, facts: Facts) -> np.ndarray:
-    if node.op_type == "Gather":
-        return array[_index(node, facts)]
     others = [facts.array(other) if other else None for other in node.inputs[1:]]
     return find_operator(node)(array, *others, **node.attributes)[node.outputs.index(name)]
