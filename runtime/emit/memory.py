@@ -114,29 +114,30 @@ def float_at(typingctx: Any, address: Any) -> Any:
     return types.float32(types.intp), codegen
 
 
-def _array_at(element: Any, size: int) -> Any:
-    """An intrinsic's answer: address and count in, an array out."""
+def array_at(element: Any, *before: Any) -> Any:
+    """An intrinsic's answer: address and count in, after arguments of the types ``before``; an array of ``element`` out."""
     kind = types.Array(element, 1, "C")
 
     def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        array, (address, count), bytes_ = context.make_array(kind)(context, builder), arguments, ir.Constant(I64, size)
+        array, (address, count) = context.make_array(kind)(context, builder), arguments[len(before) :]
+        size = ir.Constant(I64, element.bitwidth // 8 if element != types.boolean else 1)
         place = builder.inttoptr(address, context.get_data_type(element).as_pointer())
-        arrayobj.populate_array(array, place, [count], [bytes_], bytes_, None)
+        arrayobj.populate_array(array, place, [count], [size], size, None)
         return array._getvalue()
 
-    return kind(types.intp, types.intp), codegen
+    return kind(*before, types.intp, types.intp), codegen
 
 
 @intrinsic
 def floats_at(typingctx: Any, address: Any, count: Any) -> Any:
     """The ``count`` float32 at ``address`` as an array."""
-    return _array_at(types.float32, 4)
+    return array_at(types.float32)
 
 
 @intrinsic
 def doubles_at(typingctx: Any, address: Any, count: Any) -> Any:
     """The ``count`` float64 at ``address`` as an array."""
-    return _array_at(types.float64, 8)
+    return array_at(types.float64)
 
 
 @intrinsic

@@ -1,4 +1,4 @@
-"""Lowerings of operators that only move elements."""
+"""Lowerings of operators that only move elements, or convert them."""
 
 from __future__ import annotations
 
@@ -41,3 +41,11 @@ def lower_slices(site: Site) -> Kernel | None:
     from ..kernels.strided.gather import lower_gather
 
     return lower_gather(site)
+
+
+@lowering("Cast", "CastLike", kernel="element by element", elements="all")
+def lower_types(site: Site) -> Kernel | None:
+    """Convert element by element."""
+    from ..kernels.strided.cast import lower_cast
+
+    return lower_cast(site)
