@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import nullcontext
+from functools import partial
 from itertools import count
 from math import prod
 from typing import Any
@@ -12,9 +14,9 @@ import numpy as np
 from ...format_spec.errors import InputError, LimitError, PlanError
 from ..orders.order import aligned_bytes, present
 from ..orders.workers import Workers
-from .check import described
+from .check import NamedArrays, described
 from .plan import Plan, Slot
-from .repeat import Outside, Repeat, make_repeat
+from .repeat import Outside, Repeat, Seen, repeat_orders, seen_before
 from .section import PlacedStep, Section, parts_of
 
 
@@ -41,8 +43,10 @@ class Execution:
         late = {index for index, value in enumerate(self._values) if value is None}
         scratch = [self._arena[s.scratch : s.scratch + s.kernel.scratch] for s in plan.steps]
         self._parts = tuple(parts_of([*map(PlacedStep, count(), plan.steps, scratch)], late))
-        self.repeat: Repeat | None = None
-        self._has_run = False
+        alone = all(isinstance(part, Section) for part in self._parts)
+        self._quiet = nullcontext if alone else partial(np.errstate, all="ignore")  # once: it takes as long as a small step
+        self._carried_out: Repeat | None = None
+        self._seen: Seen | None = None
 
     def _list_outside(self) -> None:
         """Note what comes with each run: a root that outputs are in is the array of the first one that is all of it, if any."""
@@ -81,7 +85,7 @@ class Execution:
         """
         values = self._values.copy()
         self._bind(values, inputs, out)
-        with np.errstate(all="ignore"):  # once: it takes as long as a small step
+        with self._quiet():
             for part in self._parts:
                 part.run(values, workers)
         results = {}
@@ -92,24 +96,31 @@ class Execution:
 
     def prepare_repeat(self, workers: Workers) -> None:
         """After the first run, prepare others like it."""
-        if not self._has_run:
-            self._has_run, self.repeat = True, self._repeat(workers)
+        if self._seen is not None:
+            return
+        section, inputs = self._parts[0] if len(self._parts) == 1 else None, self._outside(self._plan.inputs)
+        own = len(self._handed) == len(self._outputs) and all(handed for *_, handed in self._outputs)
+        if isinstance(section, Section) and own:
+            self._carried_out = repeat_orders(section, inputs, self._outside(self._plan.outputs), workers)
+        self._seen = seen_before(inputs)
 
-    def _repeat(self, workers: Workers) -> Repeat | None:
-        """Runs like the one before, where they are orders alone, and all arrays that come with a run are whole."""
-        section, slots = self._parts[0] if len(self._parts) == 1 else None, self._plan.slots
-        whole = all(part is None for *_, part in self._late) and all(handed for *_, handed in self._outputs)
-        if not isinstance(section, Section) or not whole or len(self._handed) != len(self._outputs):
-            return None
+    def repeat(self, inputs: NamedArrays, workers: Workers) -> dict[str, np.ndarray] | None:
+        """As :meth:`run`, with all outputs in fresh arrays, where the run is like one before; else ``None``."""
+        if self._carried_out is not None:
+            return self._carried_out(inputs)
+        kept = None if self._seen is None else self._seen(inputs)
+        return None if kept is None else self.run(kept, {}, workers)
+
+    def _outside(self, names: Mapping[str, int]) -> list[Outside]:
+        """What is the same of arrays that come with each run, from run to run."""
+        slots = self._plan.slots
         places: dict[int, list[tuple[int, int]]] = {}
-        for index, where in section.places:
-            places.setdefault(slots[index].root, []).extend(where)
-
-        def outside(names: Mapping[str, int]) -> list[Outside]:
-            described = ((name, slots[index]) for name, index in names.items())
-            return [(name, shape_of(slot), slot.dtype, tuple(places.get(slot.root, ()))) for name, slot in described]
-
-        return make_repeat(section, outside(self._plan.inputs), outside(self._plan.outputs), workers)
+        for index, where in (place for part in self._parts if isinstance(part, Section) for place in part.places):
+            slot = slots[index]
+            begin = 0 if slot.root == index else slot.offset * slot.dtype.itemsize
+            places.setdefault(slot.root, []).extend((place, begin + offset) for place, offset in where)
+        described = ((name, slots[index]) for name, index in names.items())
+        return [(name, shape_of(slot), slot.dtype, tuple(places.get(slot.root, ()))) for name, slot in described]
 
     def _bind(self, values: list[np.ndarray | None], inputs: Mapping[str, np.ndarray], out: Mapping[str, np.ndarray]) -> None:
         """Fill in the caller's memory, and arrays that will be the caller's."""

@@ -70,7 +70,7 @@ class Planned:
         except IndexError:
             return None
         try:
-            results = execution.repeat(inputs) if execution.repeat is not None else None
+            results = execution.repeat(inputs, self._workers)
         except BaseException:
             self._lose(execution)
             raise

@@ -1,4 +1,4 @@
-"""Runs like the one before: of a plan that is machine code alone, with all outputs in fresh arrays.
+"""Runs like the one before, with all outputs in fresh arrays.
 
 After a network has run, nothing of Python is left in the processor's caches, and every attribute that a run looks up takes
 longer than thousands of multiplications. Here they are looked up once, and kept where a function finds them at once.
@@ -24,9 +24,12 @@ how many bytes behind the array's beginning is meant."""
 Repeat: TypeAlias = "Callable[[NamedArrays], dict[str, np.ndarray] | None]"
 """Runs for some inputs, unless it takes others, or there is no memory: then ``None``, and nothing has been done."""
 
+Seen: TypeAlias = "Callable[[NamedArrays], dict[str, np.ndarray] | None]"
+"""Inputs as they are now, which the caller may change meanwhile, where they are like some before; else ``None``."""
 
-def make_repeat(section: Section, inputs: Sequence[Outside], outputs: Sequence[Outside], workers: Workers) -> Repeat:
-    """A run of ``section``, which has run before, and is all of its plan.
+
+def repeat_orders(section: Section, inputs: Sequence[Outside], outputs: Sequence[Outside], workers: Workers) -> Repeat:
+    """Runs of ``section``, which has run before, and is all of its plan.
 
     Raises:
         MemoryError: the system has none for a step.
@@ -61,3 +64,21 @@ def make_repeat(section: Section, inputs: Sequence[Outside], outputs: Sequence[O
         return results
 
     return repeat
+
+
+def seen_before(inputs: Sequence[Outside]) -> Seen:
+    """What tells whether inputs are like those of the run before."""
+    taken, plain = tuple(inputs), np.ndarray
+
+    def seen(given: NamedArrays) -> dict[str, np.ndarray] | None:
+        if type(given) is not dict or len(given) != len(taken):
+            return None
+        kept = {}
+        for name, shape, dtype, _ in taken:
+            array = given.get(name)
+            if type(array) is not plain or array.shape != shape or array.dtype != dtype:
+                return None
+            kept[name] = array
+        return kept
+
+    return seen
