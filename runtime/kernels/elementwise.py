@@ -41,9 +41,13 @@ def _clip(site: Site) -> Sequence[Call]:
 
 def _power(site: Site) -> Sequence[Call]:
     exponent = site.array(1)
-    if exponent is None or exponent.size != 1 or exponent not in (0.5, 2, 3):
-        return [(np.power, 0, 1)]
-    return [(np.sqrt, 0)] if exponent == 0.5 else [(np.square, 0), (np.multiply, OUT, 0)][: 1 + (exponent == 3)]
+    known = float(exponent.reshape(())) if exponent is not None and exponent.size == 1 else None
+    products: Mapping[float | None, Sequence[Call]] = {
+        0.5: [(np.sqrt, 0)],
+        2.0: [(np.square, 0)],
+        3.0: [(np.square, 0), (np.multiply, OUT, 0)],
+    }
+    return products.get(known, [(np.power, 0, 1)])
 
 
 def _over(function: np.ufunc, site: Site) -> Sequence[Call]:

@@ -26,7 +26,9 @@ def compare(node, inputs, constants=()):
     want = find_operator(node)(*inputs, **node.attributes)[0]
     types = tuple(None if a is None else (a.dtype, a.shape) for a in inputs)
     tensors = {i: DenseTensor.of(inputs[i]) for i in constants}
-    kernel = (lower_batchnorm if constants else lower_elementwise)(Site(node, types, ((want.dtype, want.shape),), tensors))
+    kernel = (lower_batchnorm if node.op_type == "BatchNormalization" else lower_elementwise)(
+        Site(node, types, ((want.dtype, want.shape),), tensors)
+    )
     assert kernel is not None
     got = np.full(want.shape, 7, want.dtype)
     kernel.run([inputs[i] for i in kernel.reads], [got], np.zeros(0, np.uint8), Workers(1))
@@ -53,8 +55,11 @@ def test_clip_without_bounds_and_powers():
     x = np.random.default_rng(0).random((2, 3)).astype(np.float32)
     compare(Node("Clip", "c", ("x",), ("y",)), [x])
     compare(Node("Clip", "c", ("x", "", "h"), ("y",)), [x, None, np.array(0.5, np.float32)])
-    for exponent in (0.5, 3.0):
-        compare(Node("Pow", "p", ("x", "e"), ("y",)), [x, np.array([exponent], np.float32)])
+    for exponent in (0.5, 2.0, 3.0, -1.5):
+        for shape in ((), (1,), (1, 1)):
+            node, inputs = Node("Pow", "p", ("x", "e"), ("y",)), [x, np.full(shape, exponent, np.float32)]
+            compare(node, inputs)
+            compare(node, inputs, constants=(1,))
 
 
 def test_cubes_have_the_sign_of_what_they_are_of():
