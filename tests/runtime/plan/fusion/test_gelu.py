@@ -62,6 +62,14 @@ def test_gelu_written_out_is_a_step(name, value):
     assert ("tanh" in rows[0].kernel) == name.startswith("tanh")
 
 
+@pytest.mark.parametrize("shape", [(1,), (1, 1), (1, 1, 1)])
+def test_numbers_may_have_axes(shape):
+    tensors = {name: np.full(shape, number) for name, number in TENSORS.items()}
+    assert kernels(check(made(WRITTEN["tanh"], **tensors), X)) == ["Gelu: gelu through tanh"]
+    wide = {name: np.full((1, 1, 1, 1), number) for name, number in TENSORS.items()}
+    assert "Gelu: gelu through tanh" not in kernels(check(made(WRITTEN["tanh"], **wide), X))
+
+
 def test_what_is_made_of_sums_and_products_is_one():
     nodes = [
         node("Add", "x half", "a"),
