@@ -207,7 +207,7 @@ class _Builder:
 
     def _constant(self, name: str) -> np.ndarray:
         def read() -> np.ndarray:
-            return present(self.facts.array(name))
+            return np.asarray(present(self.facts.array(name)), order="C")  # computed ones may be views
 
         return self.prepare(("constant", name), read) if name in self.facts.portable else read()
 

@@ -171,6 +171,13 @@ def test_constants_fold_and_dead_nodes_go():
     assert [row.op for row in plan.rows()] == ["Mul"]
 
 
+@pytest.mark.parametrize("op", ["Transpose", "Expand"])
+def test_constants_that_are_computed_as_views_lie_in_order(op):
+    tensors = {"k": floats(4, 3), "to": ints(4, 4, 3)} if op == "Expand" else {"k": floats(3, 4, 4)}
+    nodes = [node(op, "k to" if op == "Expand" else "k", "c"), node("Unsqueeze", "c zero", "u"), node("Mul", "x u", "y")]
+    check(graph(nodes, {"x": (1, 4, 4, 3)}, ["y"], zero=ints(0), **tensors), {"x": floats(1, 4, 4, 3)})
+
+
 def test_views_take_no_steps():
     nodes = [
         node("Relu", "x", "a"), node("Reshape", "a to", "b"), node("Unsqueeze", "b zero", "c"),
