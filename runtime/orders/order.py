@@ -48,7 +48,7 @@ HEAD = object.__basicsize__
 """Bytes of what every Python object begins with."""
 
 ORDER = FACTS + 9
-"""Length of an order: some have more numbers that are the same in every run."""
+"""Length of an order: some have more numbers, which are the same in every run, but for addresses of more inputs."""
 
 
 def present(value: T | None) -> T:

@@ -33,7 +33,7 @@ def growing(site: Site, kernel: Kernel, shapes: Sequence[Shape]) -> Kernel:
             joined.append(room)
         kernel.run([inputs[0], *joined, *inputs[3 : len(kernel.reads)]], outputs, scratch, workers)
 
-    return replace(kernel, run=run, reads=reads, scratch=rooms[2])
+    return replace(kernel, run=run, orders=None, reads=reads, scratch=rooms[2])
 
 
 def _join(out: np.ndarray, past: np.ndarray | None, new: np.ndarray | None) -> None:

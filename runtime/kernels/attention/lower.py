@@ -12,8 +12,12 @@ import numpy as np
 from ...ops import Shape, given
 from ...ops.attention import head_shape, visible_keys
 from ...orders.order import Arrays, address_of, present
+from ...orders.shared import Shared
 from ...orders.workers import Workers
 from ..site import Kernel, Site
+from ..strided.loop import copier
+from ..strided.moves import outline, view_of
+from ..strided.walk import View, walk
 from .attend import Packed
 from .caches import growing
 from .few import FEW, Few
@@ -47,7 +51,7 @@ def lower_attention(site: Site) -> Kernel | None:
     hidden = _hidden(site, scores[2], scores[3], before)
     shape = () if mask is None and hidden is None else _bias_shape(() if mask is None else mask[1], scores)
     grows = any(past) or any(node.outputs[1:])
-    kernel = _kernel(site, _work(site, heads, shape, grows=grows), partial(_bias, hidden), shape)
+    kernel = _kernel(site, _work(site, heads, shape, grows=grows), PLAIN if hidden is None else partial(_bias, hidden), shape)
     return growing(site, kernel, heads[1:]) if grows else kernel
 
 
@@ -64,28 +68,41 @@ def lower_written(site: Site) -> Kernel:
         size, width, queries, keys, written.scale, steps[:, -1].tolist(),
         np.column_stack([*places, of_bias]), site.threads, written.weights, bool(written.instead),
     )  # fmt: skip
-    return _kernel(site, work, partial(_instead, written.instead) if written.instead else partial(_bias, None), shape)
+    return _kernel(site, work, partial(_instead, written.instead) if written.instead else PLAIN, shape)
 
 
 def _kernel(site: Site, work: Packed | Few, make: Make, shape: Shape) -> Kernel:
-    """The kernel; how it changes scores, of ``shape``, if at all, it has made in each run unless it is constant."""
+    """The kernel; how it changes scores, of ``shape``, if at all, is made in each run unless it is constant: by an order, or by
+    ``make``."""
     masked, mask, own = site.type(3) is not None, site.array(3), work.scratch_bytes
     constant = make(np.empty(shape, np.float32), mask) if shape and (mask is not None or not masked) else None
     made = 4 * prod(shape) if shape and constant is None else 0
+    turn = _turning(present(site.type(3)), shape) if made and make is PLAIN else None
+
+    def orders(inputs: Arrays, outputs: Arrays, scratch: np.ndarray) -> np.ndarray:
+        q, k, v, *masks = inputs
+        order, room = work.order(present(q), present(outputs[0]), k, scratch), scratch[own : own + made].view(np.float32)
+        order[VALUES], order[BIAS] = address_of(v), address_of(room if made else constant)
+        return np.stack([turn.order(present(masks[0]), room, room, scratch), order]) if turn is not None else order[None]
 
     def run(inputs: Arrays, outputs: Arrays, scratch: np.ndarray, workers: Workers) -> None:
-        q, k, v, *masks = inputs
-        order = work.order(present(q), present(outputs[0]), k, scratch)
-        bias = constant
-        if made:
-            room = scratch[own : own + made].view(np.float32)
-            bias = make(room.reshape(shape), masks[0])
-        order[VALUES], order[BIAS] = address_of(v), address_of(bias)
-        workers.carry_out(order[None])
+        make(scratch[own : own + made].view(np.float32).reshape(shape), inputs[3])
+        workers.carry_out(orders(inputs, outputs, scratch))
 
     macs = len(work.places) * work.queries * work.keys * (work.size + work.width)
-    name = "attention of few" if isinstance(work, Few) else "attention"
-    return Kernel(name, run, (0, 1, 2, 3) if made else (0, 1, 2), macs, scratch=own + made)
+    name, reads = "attention of few" if isinstance(work, Few) else "attention", (0, 1, 2, 3) if made else (0, 1, 2)
+    if made and turn is None:
+        return Kernel(name, run, reads, macs, scratch=own + made)
+    return Kernel.of_orders(name, orders, reads=reads, macs=macs, scratch=own + made)
+
+
+def _turning(mask: Shaped, shape: Shape) -> Shared | None:
+    """The work of copying a mask of float32 to what is added to scores, see :func:`_bias_shape`; ``None`` for a boolean one."""
+    dtype, size = mask
+    if dtype != np.float32:
+        return None
+    turned = np.broadcast_to(np.atleast_2d(outline(size)).swapaxes(-1, -2), shape)
+    return walk(present(copier(dtype)), shape, [view_of(turned, 4), View.whole(shape, 4)], 1)
 
 
 def _before(past: Sequence[Shaped | None], new: Sequence[Shape]) -> int | None:
@@ -170,6 +187,10 @@ def _bias(hidden: np.ndarray | None, out: np.ndarray, mask: np.ndarray | None) -
     if hidden is not None:
         np.copyto(out, -np.inf, where=hidden)
     return out
+
+
+PLAIN = partial(_bias, None)
+"""What makes a mask of the numbers that are added to scores."""
 
 
 def _instead(values: Sequence[float], out: np.ndarray, mask: np.ndarray | None) -> np.ndarray:

@@ -48,7 +48,7 @@ def kernel_of(site: Site, moves: Sequence[Move], reads: Sequence[int]) -> Kernel
     works = []
     for move in moves:
         taken = np.broadcast_to(move.taken, move.given.shape)
-        views = [_view(part, dtype.itemsize) for part in (taken, move.given)]
+        views = [view_of(part, dtype.itemsize) for part in (taken, move.given)]
         works.append(walk(loop, move.given.shape, views, site.threads))
 
     def orders(inputs: Arrays, outputs: Arrays, scratch: np.ndarray) -> np.ndarray:
@@ -64,7 +64,7 @@ def kernel_of(site: Site, moves: Sequence[Move], reads: Sequence[int]) -> Kernel
     return Kernel.of_orders("copy", orders, reads=tuple(reads))
 
 
-def _view(part: Part, itemsize: int) -> View:
+def view_of(part: Part, itemsize: int) -> View:
     """Where elements of ``itemsize`` bytes lie."""
     whole = part
     while isinstance(whole.base, np.ndarray):

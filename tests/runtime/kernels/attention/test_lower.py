@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tersor.format_spec.graph import Node
+from tersor.format_spec.graph import Graph, Node, TensorType, Value
 from tersor.format_spec.tensors import DenseTensor
 from tersor.runtime.kernels.attention import attend
 from tersor.runtime.kernels.attention.lower import lower_attention
 from tersor.runtime.kernels.site import Kernel, Site
+from tersor.runtime.model import Model
 from tersor.runtime.ops import find_operator
 from tersor.runtime.orders.order import aligned_bytes
 from tersor.runtime.orders.workers import Workers
@@ -142,3 +143,16 @@ def test_scores_that_are_read_are_left_to_the_reference():
     kind = np.dtype(np.float32), (2, 2, 5, 4)
     node = Node("Attention", "node", ("q", "k", "v"), ("y", "", "", "scores"))
     assert lower_attention(Site(node, (kind,) * 3, (kind,) * 4)) is None
+
+
+@pytest.mark.parametrize("mask", [(), (5, 7), (2, 1, 1, 7), (1, 2, 5, 7)])
+def test_inputs_of_a_model_are_read_where_they_are_in_each_run(mask):
+    shapes = {name: a.shape for name, a in zip("qkv", heads(), strict=True)} | ({"m": mask} if mask else {})
+    values = tuple(Value(name, TensorType("float32", shape)) for name, shape in shapes.items())
+    node = Node("Attention", "node", tuple(shapes), ("y",))
+    with Model(Graph("g", values, (Value("y", TensorType("float32", None)),), (node,), {}, {}), threads=1) as model:
+        for _ in range(4):
+            inputs = {name: drawn(*shape) for name, shape in shapes.items()}
+            want = find_operator(node)(*inputs.values())[0]
+            np.testing.assert_allclose(model.run(inputs)["y"], want, rtol=2e-5, atol=1e-5)
+        assert all(step.kernel.orders is not None for step in model.plan().steps)
