@@ -13,6 +13,7 @@ from ...ops import find_operator
 from ...orders.order import ORDER, Arrays, present
 from ..site import Kernel, Site
 from .loop import copier
+from .transpose import BYTES, turn
 from .walk import View, walk
 
 Part: TypeAlias = np.ndarray
@@ -47,9 +48,10 @@ def kernel_of(site: Site, moves: Sequence[Move], reads: Sequence[int]) -> Kernel
     moves = [move for move in moves if move.given.size]
     works = []
     for move in moves:
-        taken = np.broadcast_to(move.taken, move.given.shape)
-        views = [view_of(part, dtype.itemsize) for part in (taken, move.given)]
-        works.append(walk(loop, move.given.shape, views, site.threads))
+        shape, size = move.given.shape, dtype.itemsize
+        taken, given = view_of(np.broadcast_to(move.taken, shape), size), view_of(move.given, size)
+        turned = turn(shape, taken, given, site.threads) if size == BYTES else None
+        works.append(turned or walk(loop, shape, [taken, given], site.threads))
 
     def orders(inputs: Arrays, outputs: Arrays, scratch: np.ndarray) -> np.ndarray:
         found = dict(zip(reads, inputs, strict=True))

@@ -13,7 +13,7 @@ from tersor.format_spec.errors import PlanError
 from tersor.format_spec.graph import Node
 from tersor.format_spec.tensors import DenseTensor
 from tersor.runtime.kernels.site import Kernel, Site
-from tersor.runtime.kernels.strided.moves import lower_view
+from tersor.runtime.kernels.strided.moves import Move, kernel_of, lower_view, outline
 from tersor.runtime.ops import find_lowering, find_operator
 from tersor.runtime.ops.pad import lower as pad_lower
 from tersor.runtime.ops.pad import pad
@@ -55,10 +55,33 @@ def test_transpositions(size, data, dtype):
 
 
 @pytest.mark.parametrize("threads", [1, 2, 3])
-@pytest.mark.parametrize("shape", [(300, 400), (2, 3, 70, 90), (1, 5), (100_000, 2)])
+@pytest.mark.parametrize("shape", [(300, 400), (2, 3, 70, 90), (1, 5), (100_000, 2), (16, 17), (31, 3, 16)])
 def test_large_transpositions(shape, threads):
     x = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
     check(Node("Transpose", "t", ("x",), ("y",), {}), [x], threads)
+
+
+@given(
+    size=st.lists(st.integers(1, 40), min_size=2, max_size=4).filter(lambda size: np.prod(size) < 100_000),
+    data=st.data(),
+    start=st.integers(0, 3),
+    step=st.sampled_from([1, 2, -1]),
+    threads=st.sampled_from([1, 2]),
+)
+def test_axes_turned_by_tiles(size, data, start, step, threads):
+    """Any axes that have neighbours, whatever steps the others go."""
+    order, x = data.draw(st.permutations(range(len(size)))), np.random.default_rng(0).random((3 + 2 * size[0], *size[1:]))
+    whole = np.empty(x.shape, np.uint8)[start :: abs(step)][: size[0]]
+    part = whole[:: -1 if step < 0 else 1].transpose(order)
+    x = x.astype(np.float32)
+    want = x[start :: abs(step)][: size[0]][:: -1 if step < 0 else 1].transpose(order)
+    node = Node("Slice", "s", ("x",), ("y",))
+    types = ((F32, x.shape),), ((F32, want.shape),)
+    kernel = kernel_of(Site(node, *types, threads=threads), [Move(0, part, outline(want.shape))], (0,))
+    assert kernel is not None
+    got = np.full(want.shape, np.nan, np.float32)
+    with_workers(kernel, [x], [got], threads)
+    np.testing.assert_array_equal(got, want)
 
 
 @given(sizes=st.lists(st.integers(0, 4), min_size=1, max_size=4), axis=st.integers(-3, 2), dtype=DTYPES)
