@@ -33,6 +33,9 @@ Infer: TypeAlias = Callable[[Node, Sequence["Shaped | None"], Sequence["np.ndarr
 """(node, input types, values of the inputs that are constant) -> output types, each a :data:`Shaped`; ``None`` stands for an
 absent input, and for an output whose type is known only when it has been computed."""
 
+Settle: TypeAlias = "Callable[[Node, Sequence[Shaped | None], Sequence[Shaped]], Sequence[np.ndarray | None]]"
+"""(node, input types, output types) -> values of the outputs that these decide, ``None`` for others."""
+
 Lower: TypeAlias = "Callable[[Site], Kernel | None]"
 """Picks a kernel for one node of a plan, or declines."""
 
@@ -44,9 +47,10 @@ class Operator:
     ``reference(*inputs, **attributes)`` takes inputs by position (``None`` when absent) and attributes by keyword with ONNX's
     defaults; it returns one array or a tuple of arrays. ``shape_inputs`` are the inputs whose *values* decide the outputs'
     shapes. ``weights`` says which inputs are weight matrices and which of their axes are rows. Without ``infer`` the
-    plan learns output types by running the reference on zeros. ``allowed`` lists, for an attribute that ONNX defines more
-    widely than the reference, the values that it knows. ``family`` is a dataclass of attributes that several operators have in
-    common, each with its default: their references take them as ``**family`` and make one of it.
+    plan learns output types by running the reference on zeros; ``settle`` gives outputs that follow from types. ``allowed``
+    lists, for an attribute that ONNX defines more widely than the reference, the values that it knows. ``family`` is a
+    dataclass of attributes that several operators have in common, each with its default: their references take them as
+    ``**family`` and make one of it.
     """
 
     op_type: str
@@ -54,6 +58,7 @@ class Operator:
     shape_inputs: tuple[int, ...] = ()
     weights: Mapping[int, RowAxes] = field(default_factory=dict)
     infer: Infer | None = None
+    settle: Settle | None = None
     allowed: Mapping[str, Collection[Any]] = field(default_factory=dict)
     family: Any = None
 

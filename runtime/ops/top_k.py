@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from ...format_spec.errors import PlanError
+from ...format_spec.graph import Node
 from ._registry import Shaped, operator
 from ._shapes import Types, Values, given, infers, positive_axis, required
 
@@ -18,7 +20,14 @@ def _types(types: Types, values: Values, *, axis: int, **_: Any) -> list[Shaped]
     return [(dtype, found), (np.dtype(np.int64), found)]
 
 
-@operator("TopK", infer=infers(_types), shape_inputs=(1,))
+def _settled(node: Node, types: Types, outputs: Sequence[Shaped]) -> list[np.ndarray | None]:
+    """The indices along an axis of one element."""
+    shape = given(types, 0)[1]
+    alone = shape == outputs[1][1] and shape[positive_axis(node.attribute("axis", -1), len(shape))] == 1
+    return [None, np.zeros(shape, np.int64) if alone else None]
+
+
+@operator("TopK", infer=infers(_types), shape_inputs=(1,), settle=_settled)
 def top_k(X: np.ndarray, k: np.ndarray, *, axis: int = -1, largest: int = 1, sorted: int = 1) -> tuple[np.ndarray, np.ndarray]:
     """The ``k`` largest (or smallest) along ``axis``, in order, and their indices (int64); of equals the first.
 

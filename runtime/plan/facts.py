@@ -218,6 +218,10 @@ def _infer(node: Node, found: Operator, facts: Facts) -> None:
         whole = [None if shaped is None else (np.dtype(shaped[0]), tuple(map(index, shaped[1]))) for shaped in types]
     check_bytes(whole, facts.limits)
     facts.types.update((name, shaped) for name, shaped in zip(node.outputs, whole, strict=False) if name and shaped is not None)
+    if found.settle is not None and None not in whole:
+        given = [facts.type(name) if name else None for name in node.inputs]
+        settled = zip(node.outputs, found.settle(node, given, [present(shaped) for shaped in whole]), strict=False)
+        facts.constants.update((name, value) for name, value in settled if name and value is not None)
 
 
 def _read_values(node: Node, found: Operator, facts: Facts) -> set[int]:

@@ -15,7 +15,7 @@ from ..ops import find_operator
 from .facts import Facts, misfits
 from .fusion import Draft
 
-VIEWS = frozenset({"Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity", "Dropout", "Transpose"})
+VIEWS = frozenset({"Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity", "Dropout", "TopK", "Transpose"})
 """Operators whose output can be its input's elements, in the same order."""
 
 PARTS = frozenset({"Gather", "Slice", "Split"})
@@ -72,6 +72,9 @@ def _is_view(node: Node, readers: Counter[str], facts: Facts) -> bool:
         return False
     if node.op_type == "Dropout":
         return not any(node.inputs[2:])
+    if node.op_type == "TopK":
+        dtype, shape = facts.known_type(node.inputs[0])
+        return facts.type(node.outputs[0]) == (dtype, shape) and shape[node.attribute("axis", -1)] == 1
     return node.op_type != "Transpose" or _keeps_order(node, facts)
 
 

@@ -178,6 +178,22 @@ def test_constants_that_are_computed_as_views_lie_in_order(op):
     check(graph(nodes, {"x": (1, 4, 4, 3)}, ["y"], zero=ints(0), **tensors), {"x": floats(1, 4, 4, 3)})
 
 
+def test_the_largest_of_one_is_known():
+    nodes = [
+        node("TopK", "x one", "v i", axis=1), node("Abs", "v", "a"), node("ScatterElements", "zeros i twos", "s", axis=1),
+        node("Add", "a s", "y"),
+    ]  # fmt: skip
+    g = graph(nodes, {"x": (3, 1)}, ["y", "i"], one=ints(1), zeros=np.zeros((3, 1), np.float32), twos=np.full((3, 1), 2, "f4"))
+    plan = check(g, {"x": floats(3, 1)})
+    assert [row.op for row in plan.rows()] == ["Abs", "Add"]
+
+
+@pytest.mark.parametrize(("shape", "count", "axis"), [((3, 2), 1, 1), ((1, 3), 3, 1), ((1, 3), 1, 1), ((2, 1), 1, 0)])
+def test_the_largest_of_several_are_looked_for(shape, count, axis):
+    g = graph([node("TopK", "x k", "v i", axis=axis), node("Abs", "v", "y")], {"x": shape}, ["y", "i"], k=ints(count))
+    assert [row.op for row in check(g, {"x": floats(*shape)}).rows()] == ["TopK", "Abs"]
+
+
 def test_views_take_no_steps():
     nodes = [
         node("Relu", "x", "a"), node("Reshape", "a to", "b"), node("Unsqueeze", "b zero", "c"),
