@@ -177,6 +177,6 @@ MODULES: Mapping[str, tuple[str, ...]] = {
     "Trilu": ("generate",),
     "Unique": ("selection",),
     "Unsqueeze": ("reshape",),
-    "Where": ("where",),
+    "Where": ("lower_elementwise", "where"),
     "Xor": ("logical", "lower_elementwise"),
 }

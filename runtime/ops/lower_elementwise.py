@@ -61,3 +61,11 @@ def lower_slopes(site: Site) -> Kernel | None:
 def lower_normalization(site: Site) -> Kernel | None:
     """Scale and shift in place."""
     return lower_batchnorm(site)
+
+
+@lowering("Where", kernel="element by element", elements="all")
+def lower_choice(site: Site) -> Kernel | None:
+    """Copy one input, and what is chosen of the other."""
+    from ..kernels.strided.where import lower_where
+
+    return lower_where(site)
