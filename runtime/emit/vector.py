@@ -116,7 +116,7 @@ def masked_store(builder: Any, value: Any, pointer: Any, mask: Any) -> None:
     call(builder, name, ir.VoidType(), [value, address, ir.Constant(I32, 4), mask])
 
 
-def prefetch_line(builder: Any, pointer: Any, *, write: bool = False) -> None:
-    """Ask for the cache line at ``pointer``, which need not exist."""
-    hints = [ir.Constant(I32, hint) for hint in (int(write), 3, 1)]
+def prefetch_line(builder: Any, pointer: Any, *, write: bool = False, near: bool = True) -> None:
+    """Ask for the cache line at ``pointer``, which need not exist: in the first-level cache, or ``near`` not, in the second."""
+    hints = [ir.Constant(I32, hint) for hint in (int(write), 3 if near else 2, 1)]
     call(builder, "llvm.prefetch.p0", ir.VoidType(), [builder.bitcast(pointer, I8.as_pointer()), *hints])

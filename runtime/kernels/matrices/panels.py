@@ -26,6 +26,9 @@ VECTORS, LEFT_BYTES, RIGHT_BYTES = 256, 512 << 10, 24 << 10
 """Vectors of a piece, at most, and their packed elements, which stay in a second-level cache; weights that are multiplied
 before the next, which stay in a first-level one."""
 
+FAR_BYTES = 1 << 20
+"""Float32 weights that take more than this come from memory: those that follow are asked for while some are multiplied."""
+
 FLOAT_BYTES = 400 << 10
 """Shared weights that take no more than this as float32 are kept so: looking them up would take longer than reading them."""
 
@@ -101,9 +104,11 @@ def _multiply_panel(kinds, order, task, packed, panel, first, count):
     sums, weights = looked_up + number_at(facts, RIGHT), number_at(facts, WEIGHTS) + size * begin * K
     task[product.UNITS], task[product.UNIT], task[product.CODEBOOK] = (count + T - 1) // T, K * T, 0
     task[product.SUMS], task[product.STEP], task[product.PITCH] = sums, pitch, pitch
+    task[product.AHEAD] = weights
     for k in range(0, K, block):
         task[product.ROWS], task[product.FIRST], task[product.WEIGHTS] = min(block, K - k), k == 0, packed + 4 * k * T
         task[product.INPUTS] = weights + size * k * pitch
+        task[product.AHEAD] += size * task[product.ROWS] * pitch
         if len(coded):
             _look_up(looked_up, task[product.INPUTS], codebook, task[product.ROWS] * pitch)
             task[product.INPUTS] = looked_up
@@ -209,4 +214,5 @@ class ByPanels:
 
     @made_once
     def _multipliers(self) -> np.ndarray:
-        return multipliers(self._tile, int(self.panels.starts[-1]))
+        far = self.panels.weights.nbytes > FAR_BYTES and self.panels.weights.dtype == np.float32
+        return multipliers(self._tile, int(self.panels.starts[-1]), asks=far)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from .multiply import multiplier
+from .multiply import asking_multiplier, multiplier
 
 
 @dataclass(frozen=True)
@@ -53,13 +53,14 @@ def counts_of(sizes: Collection[int], R: int) -> frozenset[int]:
     return frozenset(count for n, among in parts for count in (n // among, -(-n // among)))
 
 
-def multipliers(tile: tuple[int, int, int], vectors: int) -> np.ndarray:
+def multipliers(tile: tuple[int, int, int], vectors: int, *, asks: bool = False) -> np.ndarray:
     """The addresses of the code that multiplies as many vectors as the index says, (R + 1,) int64, for float32 in a ``tile``
-    (T, R, V): those that ``vectors`` are cut into, 0 elsewhere."""
+    (T, R, V): those that ``vectors`` are cut into, 0 elsewhere. ``asks`` says whether it asks for memory ahead."""
     T, R, V = tile
     codes = np.zeros(R + 1, np.int64)
     for count in counts_of({vectors}, R):
-        codes[count] = multiplier(((),) * T, ((),) * count, ((),) * V, (), (), ())
+        kinds = ((),) * T, ((),) * count, ((),) * V
+        codes[count] = asking_multiplier(*kinds) if asks else multiplier(*kinds, (), (), ())
     return codes
 
 

@@ -39,8 +39,12 @@ bits for, where they are.
 Where sums become outputs: addresses of these (0 when sums are kept instead), of a residual (0 when there is none), of scales,
 shifts and (low, high); elements from the outputs of one channel to those of the next; how many channels there are."""
 
-TASK = 17
-"""Length of a task."""
+AHEAD, TASK = 17, 18
+"""An address, where tasks ask for memory: the next cache line from there on is asked for with each row of each unit. And the
+length of a task."""
+
+LINE = 64
+"""Bytes of a cache line."""
 
 
 class _Outputs:
@@ -48,7 +52,7 @@ class _Outputs:
 
     def __init__(self, builder: Any, fields: Any, tile: Tile) -> None:
         self.b, self.tile = builder, tile
-        numbers = [builder.load(builder.gep(fields, [ir.Constant(I64, i)])) for i in range(OUTPUTS, TASK)]
+        numbers = [builder.load(builder.gep(fields, [ir.Constant(I64, i)])) for i in range(OUTPUTS, AHEAD)]
         self.wanted, self.added = (builder.icmp_signed("!=", number, ir.Constant(I64, 0)) for number in numbers[:2])
         self.outputs, self.residual, *self.affine = (builder.inttoptr(number, F32.as_pointer()) for number in numbers[:5])
         self.plane, self.channels = numbers[5:]
@@ -106,9 +110,12 @@ class _Outputs:
                 prefetch_line(self.b, self.b.gep(plane, [ir.Constant(I64, r * self.tile.lanes)]), write=write)
 
 
-def emit_units(b: Any, task: Any, tile: Tile, *, coded: bool, finishes: bool, listed: bool, lone: int = 0) -> None:
+def emit_units(
+    b: Any, task: Any, tile: Tile, *, coded: bool, finishes: bool, listed: bool, lone: int = 0, asks: bool = False
+) -> None:
     """Emit the loop over the units of a task. So many ``lone`` elements behind the vectors of a row are multiplied by float32
-    weights, too, for as many output channels as there are: their sums start from zero, and become outputs."""
+    weights, too, for as many output channels as there are: their sums start from zero, and become outputs. Where it ``asks``,
+    it does for the memory at :data:`AHEAD`."""
     T, R, V = tile.channels, tile.rows, tile.lanes
     fields = b.inttoptr(task, I64.as_pointer())
     inputs, weights, sums, step, rows, pitch, units, unit, first, codebook = (
@@ -118,6 +125,7 @@ def emit_units(b: Any, task: Any, tile: Tile, *, coded: bool, finishes: bool, li
     inputs, sums, codebook = (b.inttoptr(place, F32.as_pointer()) for place in (inputs, sums, codebook))
     weights = b.inttoptr(weights, (I8 if coded else F32).as_pointer())
     vector, together = ir.VectorType(F32, V), ir.Constant(I64, T)
+    ahead = b.load(b.gep(fields, [ir.Constant(I64, AHEAD)])) if asks else None
     with cgutils.for_range(b, units, intp=I64) as loop:
         m = b.mul(loop.index, together)
         target = b.gep(sums, [b.mul(m, pitch)])
@@ -128,7 +136,8 @@ def emit_units(b: Any, task: Any, tile: Tile, *, coded: bool, finishes: bool, li
         start = either(b, fresh, lambda: zeros, lambda: [v for place in channels for v in load_vectors(b, place, R, vector)])
         source, of_unit = _Rows(b, inputs, step, listed=listed), b.gep(weights, [b.mul(loop.index, unit)])
         begun = [start[t * R : (t + 1) * R] for t in range(T)]
-        totals, alone = _walk(b, source, of_unit, codebook if coded else None, rows, begun, lone)
+        after = b.add(ahead, b.mul(b.mul(loop.index, rows), ir.Constant(I64, LINE))) if asks else None
+        totals, alone = _walk(b, source, of_unit, codebook if coded else None, rows, begun, lone, after)
         if made is None:
             _keep(b, channels, totals)
         else:
@@ -168,10 +177,10 @@ class _Rows:
 
 
 def _walk(
-    b: Any, inputs: _Rows, weights: Any, codebook: Any, rows: Any, start: list[list[Any]], lone: int
+    b: Any, inputs: _Rows, weights: Any, codebook: Any, rows: Any, start: list[list[Any]], lone: int, ahead: Any
 ) -> tuple[list[list[Any]], list[Any]]:
     """Emit the loop over rows of inputs, of which there is one at least; returns the sums, and those of ``lone`` elements, with
-    output channels in the lanes."""
+    output channels in the lanes. ``ahead`` is the address of the memory that is asked for meanwhile, if any is."""
     T, R, vector = len(start), len(start[0]), start[0][0].type
     before, walk, walked = b.block, b.append_basic_block("walk"), b.append_basic_block("walked")
     b.branch(walk)
@@ -181,6 +190,9 @@ def _walk(
     totals, channels = [[b.phi(vector) for _ in range(R)] for _ in range(T)], ir.VectorType(F32, T)
     alone = [b.phi(channels) for _ in range(lone)]
     source = inputs.row(number)
+    if ahead is not None:
+        place = b.add(ahead, b.mul(number, ir.Constant(I64, LINE)))
+        prefetch_line(b, b.inttoptr(place, I8.as_pointer()), near=False)
     values = [inputs.load(source, r, vector) for r in range(R)]
     first = b.mul(number, ir.Constant(I64, T))
     for t in range(T):
@@ -230,6 +242,27 @@ def _lone_address(typingctx: Any, together: Any, rows: Any, lanes: Any, lone: An
         return emitted(builder, f"tersor_products_{T}_{R}_{V}_and_{len(lone)}", emit)
 
     return types.intp(together, rows, lanes, lone), codegen
+
+
+@intrinsic
+def _asking_address(typingctx: Any, together: Any, rows: Any, lanes: Any) -> Any:
+    """As :func:`_address`."""
+    T, R, V = len(together), len(rows), len(lanes)
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        def emit(b: Any, task: Any) -> None:
+            emit_units(b, task, Tile(b, T, R, V), coded=False, finishes=False, listed=False, asks=True)
+
+        return emitted(builder, f"tersor_products_{T}_{R}_{V}_ahead", emit)
+
+    return types.intp(together, rows, lanes), codegen
+
+
+@jit
+def asking_multiplier(together, rows, lanes):
+    """As :func:`multiplier`, for float32 weights, rows that lie evenly, and sums that are kept: it asks for the memory that is
+    read next."""
+    return _asking_address(together, rows, lanes)
 
 
 @jit

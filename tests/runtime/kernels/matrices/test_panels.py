@@ -27,11 +27,11 @@ def multiply(matrix: Matrix, x: np.ndarray, residual: np.ndarray | None, finish:
     return y
 
 
-@pytest.mark.parametrize("coded", [False, True])
+@pytest.mark.parametrize(("coded", "far"), [(False, 0), (False, 1 << 30), (True, 0)])
 @given(
     vectors=st.integers(1, 30), inputs=st.integers(1, 300), outputs=st.integers(1, 300), parts=st.sampled_from([1, 2, 3]),
 )  # fmt: skip
-def test_products(share, coded, vectors, inputs, outputs, parts):
+def test_products(share, coded, far, vectors, inputs, outputs, parts):
     rng = np.random.default_rng(0)
     w = rng.integers(-9, 9, (outputs, inputs)).astype(np.float32)
     tensor = share(w, (0,), "rows", np.uint8, sparse=False) if coded else DenseTensor.of(w)
@@ -40,6 +40,7 @@ def test_products(share, coded, vectors, inputs, outputs, parts):
     finish = Finish(np.full(outputs, 2, np.float32), shift, WIDE)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("tersor.runtime.kernels.matrices.panels.FLOAT_BYTES", 0)
+        patch.setattr("tersor.runtime.kernels.matrices.panels.FAR_BYTES", far)
         patch.setattr("tersor.runtime.kernels.matrices.panels.LEFT_BYTES", 12_000)
         y = multiply(matrix_of(tensor, (0,), "w"), x, residual, finish, parts)
     np.testing.assert_array_equal(y, 2 * (x @ w.T) + shift + residual)

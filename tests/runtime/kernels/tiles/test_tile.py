@@ -80,7 +80,9 @@ def test_sums_are_shifted_between_walks(name, T):
 @pytest.mark.parametrize("name", TARGETS)
 def test_dense_products_stay_in_registers(name, together, coded, listed):
     T, R, V = register_tile((16 if name == "AVX2" else 32, LANES[name]), together)
-    code = assembly(name, lambda b, task: emit_units(b, task, Tile(b, T, R, V), coded=coded, finishes=coded, listed=listed))
+    code = assembly(
+        name, lambda b, task: emit_units(b, task, Tile(b, T, R, V), coded=coded, finishes=coded, listed=listed, asks=listed)
+    )
     loop = max(re.split(r"^\.?L\w+:", code, flags=re.MULTILINE), key=lambda part: len(re.findall(TARGETS[name][-1], part)))
     assert len(re.findall(TARGETS[name][-1], loop)) == T * R * V // LANES[name]
     assert not re.search(r"(zmm|ymm).*\(%rsp\)|\(%rsp\).*(zmm|ymm)|q\d+, \[sp", loop), "sums are spilled"
