@@ -49,6 +49,16 @@ class Shape2D:
         return replace(self, H=1, W=self.H * self.W, OH=1, OW=self.OH * self.OW) if self.pointwise else self
 
     @property
+    def lined(self) -> Shape2D:
+        """The same convolution, over a single row where a kernel of one column meets whole rows: its taps are rows apart."""
+        whole = self.W == self.OW and self.begin[1] == 0 and self.strides == (1, 1)
+        if not whole or self.kernel[1] > 1:
+            return self
+        (height, _), apart, before = self.kernel, self.W * self.dilations[0], self.W * self.begin[0]
+        line = {"kernel": (1, height), "dilations": (1, apart), "begin": (0, before)}
+        return replace(self, H=1, W=self.H * self.W, OH=1, OW=self.OH * self.OW, **line)
+
+    @property
     def laid(self) -> Shape2D:
         """The same convolution, over a row where it is over a column: vectors are of elements of a row."""
         across = self.kernel[1], self.W, self.OW, self.begin[1]

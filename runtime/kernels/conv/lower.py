@@ -80,10 +80,10 @@ def _ways(site: Site, shape: Shape2D) -> Iterator[Way]:
     flat, registers, threads = shape.flattened, host_registers(), site.threads
     width = registers[1]
     if shape.groups == 1 and has_tilings(flat, registers):
-        cut = cut_dense(flat, registers, threads)
+        cut = cut_dense(shape.lined, registers, threads)
         prepared = PREPARED * shape.dense if site.passing else 0
-        alone = cost_dense(flat, cut, width)
-        yield cost_dense(flat, cut, width, threads) + prepared, lambda: _dense(site, shape, cut, sharing(threads, alone))
+        alone = cost_dense(shape.lined, cut, width)
+        yield cost_dense(shape.lined, cut, width, threads) + prepared, lambda: _dense(site, shape, cut, sharing(threads, alone))
     if fits_depthwise(flat):
         tile = cut_depthwise(flat, registers)
         whole = cost_depthwise(flat, tile)
@@ -151,10 +151,13 @@ def _dense(site: Site, shape: Shape2D, cut: Cut, parts: int) -> Kernel:
     key = ("conv", site.node.inputs[1], "dense", cut.T)
     weights, codebook = site.prepare(key, lambda: dense_weights(_matrix(site), cut.T))
     scale, shift, bounds = _epilogue(site, shape)
-    cut = cut if codebook is not None else with_lone(shape.flattened, cut, host_registers())
-    conv = DenseConv(shape.flattened, cut, weights, codebook, scale, shift, bounds, parts)
+    cut = cut if codebook is not None else with_lone(shape.lined, cut, host_registers())
+    conv = DenseConv(shape.lined, cut, weights, codebook, scale, shift, bounds, parts)
     kernel = _in_pieces(shape, "dense", conv)
-    return kernel if site.epilogue.residual else replace(kernel, then=lambda following: _pooled(shape, conv, following))
+    if site.epilogue.residual:
+        return kernel
+    by_rows = replace(conv, shape=shape.flattened)
+    return replace(kernel, then=lambda following: _pooled(shape, by_rows, following))
 
 
 def _pooled(shape: Shape2D, conv: DenseConv, following: Site) -> Kernel | None:

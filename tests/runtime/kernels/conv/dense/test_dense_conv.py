@@ -7,7 +7,7 @@ from unittest.mock import patch
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from tersor.format_spec.tensors import DenseTensor
@@ -121,6 +121,37 @@ def test_elements_behind_the_vectors_need_registers_and_all_inputs_at_once():
         assert with_lone(shape, other, (32, 16)) is other
     assert with_lone(replace(shape, OW=17 * 17), (wide := cut_dense(replace(shape, OW=17 * 17), (32, 16))), (32, 16)) is wide
     assert with_lone(shape, (narrow := cut_dense(shape, (16, 8))), (16, 8)) is narrow
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    size=st.tuples(st.integers(1, 30), st.integers(1, 20)),
+    kernel=st.integers(1, 7),
+    dilation=st.integers(1, 3),
+    top=st.integers(0, 9),
+    bottom=st.integers(0, 9),
+    registers=st.sampled_from(list(REGISTERS.values())),
+    threads=st.integers(1, 2),
+)
+def test_columns_of_rows_are_one_line(carry_out, size, kernel, dilation, top, bottom, registers, threads):
+    rng, rows = np.random.default_rng(0), size[0] + top + bottom - (kernel - 1) * dilation
+    assume(rows > 0)
+    shape = Shape2D(
+        N=2, C=3, H=size[0], W=size[1], M=9, OH=rows, OW=size[1], kernel=(kernel, 1), dilations=(dilation, 1), begin=(top, 0)
+    )
+    x, w = (rng.standard_normal(s).astype(np.float32) for s in ((2, 3, *size), (9, 3, kernel, 1)))
+    want, line = conv.reference(x, w, dilations=(dilation, 1), pads=(top, 0, bottom, 0)), shape.lined
+    y = np.full(want.shape, np.nan, np.float32)
+    assert line.lines
+    carry_out(made(DenseTensor.of(w), line, cut_dense(line, registers, threads), threads=threads), x, y, None, threads)
+    np.testing.assert_allclose(y, want, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("change", [{"kernel": (3, 2)}, {"OW": 8}, {"begin": (1, 1)}, {"strides": (2, 1)}, {"strides": (1, 2)}])
+def test_other_shapes_are_no_line(change):
+    shape = Shape2D(N=1, C=3, H=9, W=9, M=9, OH=9, OW=9, kernel=(3, 1), begin=(1, 0))
+    assert shape.lined.H == 1
+    assert replace(shape, **change).lined == replace(shape, **change)
 
 
 @pytest.mark.parametrize("registers", REGISTERS.values(), ids=REGISTERS)
