@@ -21,7 +21,7 @@ TOGETHER = 24
 
 CELL, LAST_HIDDEN, LAST_CELL, LENGTHS = range(FACTS + 1, FACTS + 5)
 """Numbers of an order: addresses of the initial cell states, the initial states of the output being the residual; of the last
-states; of the lengths of sequences, int64; all 0 where there are none. ``x`` is (time, batch, inputs), ``y`` (time,
+states; of the lengths of sequences, int32; all 0 where there are none. ``x`` is (time, batch, inputs), ``y`` (time,
 directions, batch, hidden), and may be 0, states are (directions, batch, hidden)."""
 
 (
@@ -139,6 +139,13 @@ def _run_direction(kinds, order, facts, direction):
 
 
 @jit
+def _length_at(lengths, i):
+    """An int32."""
+    length = place_at(lengths, i)
+    return length - (1 << 32) if length >= 1 << 31 else length
+
+
+@jit
 def _move_states(facts, direction, states, hidden, cell, back):
     """Copy the states (2, batch, PITCH) of a direction from the arrays at two addresses, or ``back`` to them."""
     batch, size, pitch = number_at(facts, BATCH), number_at(facts, HIDDEN), number_at(facts, PITCH)
@@ -171,7 +178,7 @@ def _run_step(kinds, order, facts, direction, t, given, place, shift):
     for i in range(batch):
         output = number_at(order, Y) + 4 * ((t * number_at(facts, DIRECTIONS) + direction) * batch + i) * size
         output, state = output if number_at(order, Y) != 0 else 0, hidden + i * padded
-        if lengths != 0 and t >= number_at(lengths, i):
+        if lengths != 0 and t >= _length_at(lengths, i):
             _copy(0, output, size)
         else:
             step_cell(panels[0], cell, gates + i * pitch, given + i * pitch, state, state + batch * padded, size)

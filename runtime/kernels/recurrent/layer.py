@@ -59,7 +59,7 @@ class RecurrentLayer(Ordered):
         return order_of_pieces(code, len(self.bias), self.parts, self._facts, self._facts)
 
     def order_for(self, given: dict[int, np.ndarray], results: Arrays, scratch: np.ndarray) -> np.ndarray:
-        """(1, ORDER) int64 for inputs by number, lengths as int64, and for Y and the last states."""
+        """(1, ORDER) int64 for inputs by number, and for Y and the last states."""
         y, *lasts = results
         order = self.order(given[X], y if y is not None else given[X], given.get(INITIAL_H), scratch)
         order[Y] = address_of(y)
@@ -107,6 +107,9 @@ def lower_recurrent(site: Site) -> Kernel | None:
     floats = [site.type(index) for index in (X, W, R, B, INITIAL_H, INITIAL_C) if site.type(index) is not None]
     if any(shaped is not None and shaped[0] != np.float32 for shaped in floats) or site.type(PEEPHOLES) is not None:
         return None
+    lengths = site.type(LENGTHS)
+    if lengths is not None and lengths[0] != np.int32:
+        return None
     if kind is None or x is None or w is None or r is None or (bias is None) != (site.type(B) is None):
         return None
     time, batch, inputs = x[1] if not node.attribute("layout", 0) else (x[1][1], x[1][0], x[1][2])
@@ -124,25 +127,20 @@ def lower_recurrent(site: Site) -> Kernel | None:
     def orders(arrays: Arrays, results: Arrays, scratch: np.ndarray) -> np.ndarray:
         return layer.order_for({i: a for i, a in zip(reads, arrays, strict=False) if a is not None}, results, scratch)
 
-    if not node.attribute("layout", 0) and LENGTHS not in reads:
+    if not node.attribute("layout", 0):
         return Kernel.of_orders(name, orders, **facts)
 
     def run(arrays: Arrays, results: Arrays, scratch: np.ndarray, workers: Workers) -> None:
         given = {i: a for i, a in zip(reads, arrays, strict=False) if a is not None}
-        _run_turned(layer, given, results, scratch, workers, turned=bool(node.attribute("layout", 0)))
+        _run_turned(layer, given, results, scratch, workers)
 
     return Kernel(name, run, **facts)
 
 
 def _run_turned(
-    layer: RecurrentLayer, given: dict[int, np.ndarray], results: Arrays, scratch: np.ndarray, workers: Workers, *, turned: bool
+    layer: RecurrentLayer, given: dict[int, np.ndarray], results: Arrays, scratch: np.ndarray, workers: Workers
 ) -> None:
-    """Run a layer with lengths, or one whose arrays have the batch first."""
-    if LENGTHS in given:
-        given = {**given, LENGTHS: given[LENGTHS].astype(np.int64)}
-    if not turned:
-        workers.carry_out(layer.order_for(given, results, scratch))
-        return
+    """Run a layer whose arrays have the batch first."""
     given = {i: a if i == LENGTHS else np.ascontiguousarray(a.swapaxes(0, 1)) for i, a in given.items()}
     axes = [(1, 2, 0, 3), (1, 0, 2), (1, 0, 2)]
     wanted = [a if a is None else a.transpose(order) for a, order in zip(results, axes, strict=False)]
