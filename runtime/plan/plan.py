@@ -65,7 +65,7 @@ class Plan:
     def rows(self) -> Iterator[Row]:
         """The plan as a table: one row a step."""
         for index, step in enumerate(self.steps):
-            slot = self.slots[step.outputs[0]]
+            slot = self.slots[next(i for i in step.outputs if i >= 0)]
             shape = "?" if slot.shape is None else "x".join(map(str, slot.shape)) or "scalar"
             op = " + ".join(node.op_type for node in (step.node, *step.absorbed))
             kernel = step.kernel

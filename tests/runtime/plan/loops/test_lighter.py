@@ -98,7 +98,18 @@ def test_what_follows_a_loop_of_known_length_has_a_known_shape(tmp_path):
     feed = layer_inputs(4)
     del feed["steps"]
     packed = check(known, tmp_path, feed)
-    assert not any("dynamic" in row.kernel for row in packed.plan().rows())
+    rows = list(packed.plan().rows())
+    assert not any("dynamic" in row.kernel for row in rows)
+    assert [row.output for row in rows if row.op == "Loop"] == ["float32 1x3"]
+
+
+def test_a_row_tells_the_first_output_that_there_is(tmp_path):
+    unread = LAYER.replace("float[1,3] h, float[2,3] kept, float[T,1,3] all", "float most").replace("int32 steps, ", "")
+    unread = unread.replace("int32 zero", "int32 steps = {4}, int32 zero")[:-1] + "most = ReduceMax <keepdims = 0> (all) }"
+    feed = layer_inputs(4)
+    del feed["steps"]
+    packed = check(unread, tmp_path, feed)
+    assert [row.output for row in packed.plan().rows() if row.op == "Loop"] == ["float32 4x1x3"]
 
 
 def test_a_step_beyond_the_end_of_a_sequence_is_an_error(tmp_path):
