@@ -19,6 +19,7 @@ POOL = node("MaxPool", "r", "m", kernel_shape=(1, 1))
         ([node("Relu", "x", "v")], "columns"),
         ([node("Relu", "x", "r"), POOL, node("Reshape", "m to", "v")], "columns"),
         ([node("Conv", "x k", "r"), node("Clip", "r low high", "m"), node("Reshape", "m to", "v")], "columns"),
+        ([node("Conv", "x k", "r"), node("HardSwish", "r", "m"), node("Reshape", "m to", "v")], "rows"),
         ([node("Identity", "x", "v")], "rows"),
         ([node("Neg", "x", "v")], "rows"),
         ([node("Relu", "x", "r"), node("Exp", "r", "m"), node("Reshape", "m to", "v")], "rows"),

@@ -6,7 +6,7 @@ from math import prod
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tersor.format_spec.graph import Graph, Node
@@ -73,6 +73,24 @@ def test_convolutions_take_in_activations(kind, activation):
     plan = assert_close(g, {"x": floats(*shape)}, threads=1 + len(activation) % 2)
     assert len(plan.steps) == 1
     assert kind.split()[0] not in ("dense", "winograd", "polyphase") or kind.split()[0] in plan.steps[0].kernel.name
+
+
+@settings(max_examples=40)
+@given(
+    activation=st.sampled_from(sorted(ACTIVATIONS)), groups=st.sampled_from([1, 2, 7]),
+    each=st.tuples(st.integers(1, 9), st.integers(1, 9)), room=st.tuples(st.integers(3, 20), st.integers(3, 40)),
+    kernel=st.integers(1, 3), stride=st.integers(1, 2), density=st.sampled_from([0.2, 1]),
+    residual=st.booleans(),
+)  # fmt: skip
+def test_convolutions_of_any_shape(activation, groups, each, room, kernel, stride, density, residual):
+    inputs, outputs = (groups * count for count in each)
+    w = weights((outputs, inputs // groups, kernel, kernel))
+    w[np.random.default_rng(0).random(w.shape) >= density] = 0
+    shapes = {"x": (2, inputs, *room), "r": (2, outputs, *((size - kernel) // stride + 1 for size in room))}
+    first = node("Conv", "x w", "a", group=groups, strides=(stride, stride)), node("Add", "a r" if residual else "a b", "c")
+    g = graph([*first, *ACTIVATIONS[activation]], shapes, ["y"], w=w, b=floats(outputs, 1, 1), **NUMBERS)
+    plan = assert_close(g, {name: floats(*shape) for name, shape in shapes.items()})
+    assert len(plan.steps) == (2 if residual and activation == "hard sigmoid" else 1)
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
