@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from math import prod
 
 from ....format_spec.graph import Node
 from ..facts import Facts
@@ -41,9 +40,9 @@ class Surroundings:
         return node if node is not None and node.op_type in op_types else None
 
     def number(self, name: str) -> float | None:
-        """The value called ``name``, if that is one number, and known."""
+        """The value called ``name``, if that is one number, and known; what it meets may gain axes by it."""
         shaped = self.facts.type(name) if self.facts.constant(name) else None
-        array = self.facts.array(name) if shaped is not None and prod(shaped[1]) == 1 else None
+        array = self.facts.array(name) if shaped is not None and {*shaped[1]} <= {1} else None
         return None if array is None else float(array.reshape(()))
 
     def same(self, one: str, other: str) -> bool:

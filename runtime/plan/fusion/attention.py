@@ -69,7 +69,7 @@ def _softmax(name: str, around: Surroundings) -> tuple[Weights, tuple[Node, ...]
         return "softmax", (softmax,)
     test = around.by(where.inputs[0], "IsNaN")
     guarded = test is not None and test.inputs[0] == where.inputs[2] and around.number(where.inputs[1]) == 0
-    return ("numbers", (where, test, softmax)) if test is not None and guarded else None
+    return ("numbers", (where, test, softmax)) if test is not None and guarded and around.same(where.inputs[2], name) else None
 
 
 def _over_keys(softmax: Node, around: Surroundings) -> bool:

@@ -13,7 +13,7 @@ from ._surroundings import Reading, Surroundings
 def read_layer(node: Node, around: Surroundings) -> Reading | None:
     """The LayerNormalization or RMSNormalization of float32 over the last axis that ends with ``node``."""
     found = _layer(node, around)
-    return None if found is None else Reading(found.made(node), found.nodes)
+    return Reading(found.made(node), found.nodes) if found is not None and around.same(found.x, node.outputs[0]) else None
 
 
 @dataclass(frozen=True, eq=False)

@@ -110,3 +110,11 @@ def test_what_somebody_else_reads_of_a_cubic_stays(name):
 )
 def test_others_stay(nodes):
     assert "Gelu" not in " ".join(kernels(check(made(nodes, w=np.full(8, 0.5, np.float32)), {"x": np.abs(X["x"]) + 0.5})))
+
+
+@pytest.mark.parametrize("rank", [0, 1, 2, 3, 4])
+@pytest.mark.parametrize("name", ["one", "half", "root", "cube", "inner", "three"])
+def test_numbers_have_as_many_axes_as_what_they_meet_at_most(name, rank):
+    nodes = WRITTEN["quotient" if name == "root" else "tanh"]
+    plan = check(made(nodes, "y", **{name: np.reshape(TENSORS[name], (1,) * rank)}), X)
+    assert ([row.op for row in plan.rows()] == ["Gelu"]) == (rank <= len(SHAPE))

@@ -139,3 +139,11 @@ def test_what_a_sum_makes_larger_is_another_shape():
     nodes = [node("Add", "s three", "a"), node("Clip", "a zero six", "c"), node("Mul", "s c", "m"), node("Div", "m six", "y")]
     g = graph(nodes, {"s": ()}, ["y"], zero=np.float32(0), six=np.float32(6), three=np.full(1, 3, np.float32))
     assert [row.op for row in check(g, {"s": np.array(2, np.float32)}).rows()] == ["Add", "Clip", "Mul", "Div"]
+
+
+@pytest.mark.parametrize("rank", [1, 2, 3, 4])
+@pytest.mark.parametrize("name", ["three", "six"])
+def test_numbers_have_as_many_axes_as_what_they_meet_at_most(name, rank):
+    nodes = [CLIP[0], node("Clip", "a zero top", "c"), *SWISH[2:]]
+    g = made(nodes, "y", top=np.array(6, np.float32), **{name: np.reshape(TENSORS[name], (1,) * rank)})
+    assert ([row.op for row in check(g, X).rows()] == ["HardSwish"]) == (rank <= len(SHAPE))

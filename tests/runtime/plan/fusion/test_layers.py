@@ -122,3 +122,11 @@ def test_means_whose_axis_is_gone_stay():
 def test_constants_that_are_inputs_stay():
     g = graph(LAYER, {"x": SHAPE, "w": (8,)}, ["y"], **{name: a for name, a in TENSORS.items() if name != "w"})
     assert len(check(g, {**X, "w": floats(8)}).steps) > 5
+
+
+@pytest.mark.parametrize("rank", [0, 1, 2, 3, 4])
+@pytest.mark.parametrize("name", ["e", "two", "one"])
+def test_numbers_have_as_many_axes_as_what_they_meet_at_most(name, rank):
+    number = np.reshape(TENSORS[name], (1,) * rank)
+    plan = check(made(WRITTEN["one over the root"], "y", **{name: number}), X)
+    assert (kernels(plan) == ["LayerNormalization: standardise rows"]) == (rank <= len(SHAPE))
