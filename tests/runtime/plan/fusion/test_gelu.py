@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -64,9 +66,9 @@ def test_gelu_written_out_is_a_step(name, value):
 
 @pytest.mark.parametrize("shape", [(1,), (1, 1), (1, 1, 1)])
 def test_numbers_may_have_axes(shape):
-    tensors = {name: np.full(shape, number) for name, number in TENSORS.items()}
+    tensors: dict[str, Any] = {name: np.full(shape, number) for name, number in TENSORS.items()}
     assert kernels(check(made(WRITTEN["tanh"], **tensors), X)) == ["Gelu: gelu through tanh"]
-    wide = {name: np.full((1, 1, 1, 1), number) for name, number in TENSORS.items()}
+    wide: dict[str, Any] = {name: np.full((1, 1, 1, 1), number) for name, number in TENSORS.items()}
     assert "Gelu: gelu through tanh" not in kernels(check(made(WRITTEN["tanh"], **wide), X))
 
 
