@@ -55,7 +55,8 @@ def loop_of(function: np.ufunc, *dtypes: np.dtype) -> Loop | None:
     if signature not in function.types or (found.nargs, found.ntypes) != (function.nargs, function.ntypes):
         return None
     index = function.types.index(signature)
-    return Loop(found.functions[index], found.data[index] or 0, function.nargs)
+    code = found.functions[index]
+    return None if code is None else Loop(code, found.data[index] or 0, function.nargs)
 
 
 def copier(dtype: np.dtype) -> Loop | None:
