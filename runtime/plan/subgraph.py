@@ -126,6 +126,7 @@ class Body:
 
     def __init__(self, graph: Graph, workers: Workers, limits: Limits) -> None:
         self._graph, self._workers, self._limits = graph, workers, limits
+        self._inputs, self._outputs = ([value.name for value in values] for values in (graph.inputs, graph.outputs))
         self._plans: PlanCache[_Kept] = PlanCache(PLANS)
         self._common: Common | None = None
 
@@ -140,10 +141,13 @@ class Body:
             execution = planned.idle.pop()
         except IndexError:
             execution = Execution(planned.plan, lends=True)  # what a loop hands on is not copied in every turn
-        names = (value.name for value in self._graph.inputs)
-        results = execution.run(dict(zip(names, arguments, strict=True)), {}, self._workers)
+        inputs = dict(zip(self._inputs, arguments, strict=True))
+        results = execution.repeat(inputs, self._workers)
+        if results is None:
+            results = execution.run(inputs, {}, self._workers)
+            execution.prepare_repeat(self._workers)
         planned.idle.append(execution)
-        return [results[value.name] for value in self._graph.outputs]
+        return [results[name] for name in self._outputs]
 
     def _planned(self, arguments: Sequence[np.ndarray]) -> _Kept:
         types = tuple((array.dtype, array.shape) for array in arguments)
