@@ -35,6 +35,9 @@ TOGETHER = 4
 SMALL = 8
 """Output channels multiplied at once where a plane is one vector: as many sums as additions are begun before one is done."""
 
+SMALL_PRODUCT = 0.7
+"""What a product takes there, as a part of what it would take if its sum waited for the one before."""
+
 MOST_LONE = 2
 """Elements behind the vectors of a plane that are multiplied with output channels in the lanes, at most."""
 
@@ -89,7 +92,8 @@ def cost_dense(shape: Shape2D, cut: Cut, width: int, parts: int = 1) -> float:
     vectors = cut.V // width * cut.total / cut.pieces
     packed = (10 if shape.strides[1] == 1 else 15) + 5 * cut.V / shape.OW
     stored = (10 if cut.block >= shape.C else 15) + (stored_line(shape) > STORED[0]) * 3
-    divided, repeated = 1.1 * cut.cycles * shape.dense + stored * shape.M, packed * shape.C * shape.taps
+    product = 1.1 * cut.cycles * (SMALL_PRODUCT if cut.T == SMALL else 1)
+    divided, repeated = product * shape.dense + stored * shape.M, packed * shape.C * shape.taps
     shares = min(parts, -(-shape.M // cut.chunk))
     return spread(shape.N * cut.pieces, parts, shares, vectors * divided, vectors * repeated + 2000)
 
