@@ -14,6 +14,7 @@ from ....orders.order import Ordered
 from ....orders.shared import evenly, order_of_pieces
 from ...matrices.matrix import Matrix
 from ...matrices.whole import whole_rows
+from ...tiles.cut import balanced
 from ..layout import Shape2D
 from .convolve import depthwise_convolver
 from .emit import Tile
@@ -21,8 +22,8 @@ from .emit import Tile
 MOST_HEIGHT, MOST_WIDTH, MOST_STRIDE = 7, 1 << 28, 2
 """Rows of a kernel, at most: the weights of a column have registers; elements of a row of inputs or outputs, and strides."""
 
-ROWS, VECTORS = 4, 2
-"""Rows and vectors of a tile, at most: more would take longer to compile, and no less to run."""
+SUMS, VECTORS = 8, 2
+"""Vectors of a tile, and those of one of its rows, at most: more would take longer to compile, and no less to run."""
 
 LONG = 4
 """Vectors of a tile of a single row, at most."""
@@ -43,14 +44,15 @@ def fits_depthwise(shape: Shape2D) -> bool:
 
 def cut_depthwise(shape: Shape2D, registers: tuple[int, int]) -> Tile:
     """The tile for a processor, ``registers`` being those of :func:`~tersor.runtime.jit.host.host_registers`: shorter vectors
-    where half of one is enough for a row. Where one tile has all rows, those of its inputs that are padding are left out."""
+    where half of one is enough for a row, and rows that part a plane's evenly. Where one tile has all of these, those of its
+    inputs that are padding are left out."""
     count, lanes = registers
     while lanes > 4 and lanes // 2 >= shape.OW:
         lanes //= 2
     (height, _), (down, across) = shape.kernel, shape.strides
     room, needed = count - across * (height + 1) - 1, -(-shape.OW // lanes)
     vectors = min(needed, LONG if shape.OH == 1 else VECTORS, max(1, room))
-    rows = min(shape.OH, ROWS, max(1, room // vectors))
+    rows = balanced(shape.OH, max(1, min(SUMS, room) // vectors))
     first, last = 0, (rows - 1) * down + height
     if rows == shape.OH:
         first, last = min(shape.begin[0], last), min(last, shape.begin[0] + shape.H)
