@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ....emit.finish import lanes_of
+from ....jit.host import host_registers
 from ....jit.jitted import Jitted
 from ....orders.made_once import made_once
 from ....orders.order import floats_of_lines
@@ -21,6 +22,7 @@ from ..layout import Shape2D
 from ..pack import packing_code
 from ..pieces import InPieces, kept
 from .convolve import dense_convolver
+from .shifted import fits_shifts, shifting_code, shifts_of
 
 VECTORS, PIECE_BYTES = 28, 256 << 10
 """Vectors of a piece, at most, and its packed inputs where more vectors than are multiplied at once would take more: each chunk
@@ -44,6 +46,9 @@ MOST_LONE = 2
 FEW_BYTES = 160 << 10
 """Weights that are looked up when they are prepared where they take no more: they stay in a second-level cache beside inputs
 and sums, and looking them up where they are multiplied takes nearly as many loads as the inputs."""
+
+PACKED_SHIFTED = 5
+"""Cycles of packing a vector of a small plane that is shifted."""
 
 CHUNK = 16
 """Output channels whose sums are finished while they are in the first-level cache."""
@@ -91,6 +96,8 @@ def cost_dense(shape: Shape2D, cut: Cut, width: int, parts: int = 1) -> float:
     sums are kept first, or outputs do not stay near."""
     vectors = cut.V // width * cut.total / cut.pieces
     packed = (10 if shape.strides[1] == 1 else 15) + 5 * cut.V / shape.OW
+    if width == cut.V and cut.pieces == 1 and fits_shifts(shape, cut.total):
+        packed = PACKED_SHIFTED
     stored = (10 if cut.block >= shape.C else 15) + (stored_line(shape) > STORED[0]) * 3
     product = 1.1 * cut.cycles * (SMALL_PRODUCT if cut.T == SMALL else 1)
     divided, repeated = product * shape.dense + stored * shape.M, packed * shape.C * shape.taps
@@ -140,7 +147,8 @@ class DenseConv(Multiplied):
         """In the order of :mod:`.convolve`."""
         s, cut = self.shape, self.cut
         own = (s.taps, cut.block, cut.chunk, cut.T, cut.R, *self._floats, self.place_bytes, cut.lone)
-        return geometry_of(s, self._image[1], *own)
+        shifts = 0 if self._shifts is None else self._shifts.ctypes.data
+        return geometry_of(s, self._image[1], *own, shifts)
 
     @property
     def kernel(self) -> tuple[Jitted, tuple[Any, ...]]:
@@ -150,7 +158,13 @@ class DenseConv(Multiplied):
     @property
     def packer(self) -> int:
         """The address of the code that packs a block."""
-        return packing_code(self.cut.V)
+        return packing_code(self.cut.V) if self._shifts is None else shifting_code(self.cut.V)
+
+    @made_once
+    def _shifts(self) -> np.ndarray | None:
+        """Where planes are small, and vectors are registers, which have masks: see :mod:`.shifted`."""
+        alone = self.cut.pieces == 1 and host_registers()[1] == self.cut.V
+        return shifts_of(self.shape, self.cut.V, self._positions) if alone else None
 
     @property
     def lone_code(self) -> int:
