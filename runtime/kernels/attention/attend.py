@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...emit.exponential import exponential
-from ...emit.memory import address, float_at, floats_at, put_float
+from ...emit.memory import address, copy_vector, float_at, floats_at, put_float
+from ...emit.transpose import SIDE, transpose_tile
 from ...jit.host import host_registers
 from ...jit.jitted import jit
 from ...orders.atomic import call_at, code_of, number_at
@@ -87,9 +88,10 @@ def _pack_values(together, facts, source, target):
     T, keys, width = len(together), number_at(facts, KEYS), number_at(facts, WIDTH)
     for key in range(keys):
         row = source + 4 * key * number_at(facts, VALUE_PITCH)
-        for unit in range((width + T - 1) // T):
-            for t in range(T):
-                put_float(target + 4 * ((unit * keys + key) * T + t), float_at(row + 4 * min(unit * T + t, width - 1)))
+        for unit in range(width // T):
+            copy_vector(together, target + 4 * (unit * keys + key) * T, row + 4 * unit * T)
+        for i in range(width // T * T, (width + T - 1) // T * T):
+            put_float(target + 4 * ((i // T * keys + key) * T + i % T), float_at(row + 4 * min(i, width - 1)))
 
 
 @jit
@@ -115,11 +117,22 @@ def _attend_part(kinds, facts, task, place, source, bias, target, part):
 @jit
 def _pack_queries(facts, source, columns, pitch, target):
     """Write (elements, ``pitch``): scaled queries side by side, followed by zeros."""
-    scale = float_at(number_at(facts, SCALE))
-    for column in range(pitch):
-        row = source + 4 * column * number_at(facts, QUERY_PITCH)
-        for k in range(number_at(facts, SIZE)):
-            put_float(target + 4 * (k * pitch + column), float_at(row + 4 * k) * scale if column < columns else np.float32(0))
+    scale, size, between = float_at(number_at(facts, SCALE)), number_at(facts, SIZE), number_at(facts, QUERY_PITCH)
+    if columns == pitch and columns % SIDE == 0 and size % SIDE == 0:
+        for column in range(0, columns, SIDE):
+            for k in range(0, size, SIDE):
+                at, to = source + 4 * (column * between + k), target + 4 * (k * pitch + column)
+                transpose_tile(to, 4 * pitch, at, 4 * between, SIDE, 0)
+        packed = floats_at(target, size * pitch)
+        for i in range(size * pitch):
+            packed[i] *= scale
+    else:
+        for column in range(pitch):
+            row = source + 4 * column * between
+            for k in range(size):
+                put_float(
+                    target + 4 * (k * pitch + column), float_at(row + 4 * k) * scale if column < columns else np.float32(0)
+                )
 
 
 @jit

@@ -145,6 +145,12 @@ def test_scores_that_are_read_are_left_to_the_reference():
     assert lower_attention(Site(node, (kind,) * 3, (kind,) * 4)) is None
 
 
+@pytest.mark.parametrize("queries", [16, 32, 47, 64, 128])
+@pytest.mark.parametrize(("size", "width"), [(16, 4), (32, 31), (48, 64)])
+def test_whole_tiles_of_queries_and_values(queries, size, width):
+    check([drawn(2, 3, queries, size), drawn(2, 3, 21, size), drawn(2, 3, 21, width)], scale=0.3)
+
+
 @pytest.mark.parametrize("mask", [(), (5, 7), (2, 1, 1, 7), (1, 2, 5, 7)])
 def test_inputs_of_a_model_are_read_where_they_are_in_each_run(mask):
     shapes = {name: a.shape for name, a in zip("qkv", heads(), strict=True)} | ({"m": mask} if mask else {})
