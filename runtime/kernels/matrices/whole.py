@@ -11,7 +11,7 @@ from llvmlite import ir
 
 from ...emit.finish import LANES, finish_line
 from ...emit.intrinsic import intrinsic, types
-from ...emit.memory import address, copy_lanes, float_at, pointer, put_float
+from ...emit.memory import address, copy_lanes, float_at, floats_at, pointer, put_float
 from ...emit.vector import I64, fma
 from ...emit.walk import listed, loop, weights
 from ...jit.jitted import jit
@@ -130,10 +130,32 @@ def multiply_rows(kinds, order, member):
     while piece < number_at(order, PIECES):
         work = number_at(order, WORK) + 8 * piece
         first, last = number_at(work, 0), number_at(work, 1)
-        for m in range(first, last):
+        fours = first + (last - first) // 4 * 4
+        for m in range(first, fours, 4):
+            _four_products(number_at(order, X), number_at(facts, CODE) + 4 * m * inputs, inputs, sums + 4 * m)
+        for m in range(fours, last):
             put_float(sums + 4 * m, product_of(number_at(order, X), number_at(facts, CODE) + 4 * m * inputs, inputs))
         _finish(kinds[1], order, facts, first, last)
         piece = take(order, member)
+
+
+@jit(fastmath={"reassoc", "contract"})
+def _four_products(x, rows, count, target):
+    """Write the products of the vector of ``count`` elements at ``x`` with four that follow one another at ``rows``: a cache is
+    asked for all of them at once."""
+    vector, size = floats_at(x, count), 4 * count
+    a, b = floats_at(rows, count), floats_at(rows + size, count)
+    c, d = floats_at(rows + 2 * size, count), floats_at(rows + 3 * size, count)
+    first = second = third = fourth = np.float32(0)
+    for i in range(count):
+        first += vector[i] * a[i]
+        second += vector[i] * b[i]
+        third += vector[i] * c[i]
+        fourth += vector[i] * d[i]
+    put_float(target, first)
+    put_float(target + 4, second)
+    put_float(target + 8, third)
+    put_float(target + 12, fourth)
 
 
 @jit
