@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from unittest.mock import patch
 
 import numpy as np
@@ -73,7 +74,8 @@ def test_equals_what_positions_are_packed_to(carry_out, size, kernel, dilations,
 def test_only_planes_are_read(registers, size):
     from tests.fuzz.guard import guarded, guarded_copy
 
-    shape, rng = Shape2D(1, 2, *size, 8, *size, (5, 5), begin=(2, 2)), np.random.default_rng(0)
+    (height, width), rng = size, np.random.default_rng(0)
+    shape = Shape2D(1, 2, height, width, 8, height, width, (5, 5), begin=(2, 2))
     x, w = (rng.standard_normal(s).astype(np.float32) for s in ((1, 2, *size), (8, 2, 5, 5)))
     work, inputs, y = made(w, shape, registers), guarded_copy(x), guarded((1, 8, *size), np.float32)
     scratch = guarded(work.scratch_bytes, np.uint8)
@@ -83,8 +85,9 @@ def test_only_planes_are_read(registers, size):
 
 def test_large_planes_and_others_are_packed_by_position():
     V = host_registers()[1]
-    small = {"N": 1, "C": 1, "H": 4, "W": 4, "M": 4, "OH": 4, "OW": 4, "kernel": (3, 3), "begin": (1, 1)}
-    assert shifts_of(Shape2D(**small), V, V) is not None
-    for change in ({"kernel": (1, 1)}, {"OW": 3}, {"strides": (1, 2)}, {"kernel": (MOST_SHIFTS + 1, 1)}):
-        assert shifts_of(Shape2D(**small | change), V, V) is None
-    assert shifts_of(Shape2D(**small), V, (MOST_VECTORS + 1) * V) is None
+    small = Shape2D(N=1, C=1, H=4, W=4, M=4, OH=4, OW=4, kernel=(3, 3), begin=(1, 1))
+    assert shifts_of(small, V, V) is not None
+    pointwise, cut, strided = replace(small, kernel=(1, 1)), replace(small, OW=3), replace(small, strides=(1, 2))
+    for other in (pointwise, cut, strided, replace(small, kernel=(MOST_SHIFTS + 1, 1))):
+        assert shifts_of(other, V, V) is None
+    assert shifts_of(small, V, (MOST_VECTORS + 1) * V) is None
