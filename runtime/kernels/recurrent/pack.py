@@ -115,7 +115,7 @@ def _in_vectors(array: np.ndarray, gates: range, hidden: int) -> np.ndarray:
     directions, _, columns = array.shape
     own = array[:, gates.start * hidden : gates.stop * hidden].reshape(directions, len(gates), hidden, columns)
     room = [(0, 0), (0, 0), (0, padded(hidden) - hidden), (0, 0)]
-    return np.pad(own, room).reshape(directions, len(gates) * padded(hidden), columns)
+    return np.pad(own, np.array(room)).reshape(directions, len(gates) * padded(hidden), columns)
 
 
 def _pack_sparse(tensor: SharedTensor, gates: range, hidden: int) -> Packed:

@@ -92,7 +92,7 @@ def test_sums_are_added_column_by_column(carry_out, registers, stride):
     shape = Shape2D(1, 2, 11, 37, 2, (10 // stride) + 1, (36 // stride) + 1, (3, 3), (stride, stride), begin=(1, 1), groups=2)
     y = np.full((1, 2, shape.OH, shape.OW), np.nan, np.float32)
     carry_out(made(DenseTensor.of(w), shape, registers), x, y, None)
-    padded, want = np.pad(x, ((0, 0), (0, 0), (1, 1), (1, 1))).astype(np.float64), np.zeros(y.shape, np.float32)
+    padded, want = np.pad(x, np.array([(0, 0), (0, 0), (1, 1), (1, 1)])).astype(np.float64), np.zeros(y.shape, np.float32)
     for columns in [(0,), (1,), (2,)] if stride == 1 else [(0, 1), (2,)]:  # those that are read together
         for row, column in product(range(3), columns):
             met = padded[..., row : row + 11 : stride, column : column + 37 : stride]
