@@ -22,16 +22,16 @@ from ..matrices.products import Finish
 from .geometry import DILATION_H, DILATION_W, KERNEL_H, KERNEL_W, LEFT, OH, OW, STRIDE_H, STRIDE_W, TOP, C, H, M, W, geometry_of
 from .layout import Shape2D
 
-COLLECTED, SPREAD = 1.5, 1.5
+COLLECTED, SPREAD = 2, 2
 """Cycles of one core for each input of a window, and for each output that is brought to its channel."""
 
-PRODUCT, READ = 0.8, 0.25
+PRODUCT, READ = 1, 0.3
 """Of one core for each vector of weights that a window meets, and for each weight that is read for all of them."""
 
 MOST_OUTPUTS = 32
 """Outputs of a channel, at most: where there are more, they fill vectors well enough."""
 
-BEGUN = 2000
+BEGUN = 3000
 """Cycles of an order, about."""
 
 MOST_PIECES = 4
