@@ -29,7 +29,7 @@ def bench(packed: Path, sizes: list[str], threads: int, rounds: int) -> dict[str
     """What ``tersor bench`` measured."""
     chosen = [part for size in sizes for part in ("--size", size)]
     how = ["--against", "onnxruntime", "--threads", str(threads), "--rounds", str(rounds), *chosen, "--json"]
-    done = subprocess.run([sys.executable, "-m", "tersor.cli", "bench", str(packed), *how], check=True, capture_output=True)
+    done = subprocess.run([sys.executable, "-m", "tersor.cli", "bench", str(packed), *how], check=True, stdout=subprocess.PIPE)
     return json.loads(done.stdout)
 
 

@@ -55,6 +55,10 @@ class Preprocessing:
         return held
 
 
+NAMELESS = None, "", "?"
+"""What stands for a dimension without a symbol: exporters of Paddle call every one of them by the last."""
+
+
 def open_dimensions(values: Sequence[Value]) -> list[str]:
     """The dimensions of a model's inputs that have no size, each once: by its symbol, or as ``x[1]`` where it has none."""
     return list(dict.fromkeys(d for value in values for d in _named(value) if isinstance(d, str)))
@@ -62,7 +66,8 @@ def open_dimensions(values: Sequence[Value]) -> list[str]:
 
 def _named(value: Value) -> tuple[int | str, ...]:
     """The shape of an input, with names for the dimensions that have no size."""
-    return tuple(d if isinstance(d, int) else d or f"{value.name}[{axis}]" for axis, d in enumerate(value.type.shape or ()))
+    own = enumerate(value.type.shape or ())
+    return tuple(f"{value.name}[{axis}]" if d in NAMELESS else d for axis, d in own)
 
 
 def chosen_sizes(file: Path, values: Sequence[Value], given: Sizes, batch: int = 1) -> dict[str, int]:

@@ -80,6 +80,12 @@ def test_open_dimensions_have_their_symbols_or_places_as_names():
         chosen_sizes(Path("net.tersor"), values, [("W", 5), ("W", 6)])
 
 
+def test_a_question_mark_is_no_symbol():
+    value = Value("x", TensorType("float32", ("N", 3, "?", "?")))
+    assert open_dimensions([value]) == ["N", "x[2]", "x[3]"]
+    assert input_shapes([value], {"x[2]": 48, "x[3]": 192}) == {"x": (1, 3, 48, 192)}
+
+
 @pytest.mark.parametrize("ending", [".npy", ".npz"])
 def test_damage_is_told(ending: str, tmp_path: Path):
     path = tmp_path / f"x{ending}"
