@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tersor.cli._inputs import Preprocessing, chosen_sizes, input_shapes, random_inputs, read_inputs
+from tersor.cli._inputs import Preprocessing, chosen_sizes, input_shapes, open_dimensions, random_inputs, read_inputs
 from tersor.format_spec.errors import InputError, LimitError
 from tersor.format_spec.graph import TensorType, Value
 from tersor.format_spec.limits import Limits
