@@ -23,7 +23,8 @@ def gather(data: np.ndarray, indices: np.ndarray, *, axis: int = 0) -> np.ndarra
     places = positive_indices(indices, data.shape[along])
     if places.size != 1:
         return np.take(data, places, along)
-    taken = np.moveaxis(data, along, 0)[places.item()]  # a view: what is planned of it needs no memory
+    place = places.item()
+    taken = data[(*[slice(None)] * along, slice(place, place + 1))]  # a view: what is planned of it needs no memory
     return taken.reshape((*data.shape[:along], *indices.shape, *data.shape[along + 1 :]))
 
 

@@ -89,7 +89,7 @@ def _parts_of_input(node: Node, facts: Facts) -> dict[str, int] | None:
     whole = np.empty(given[1], np.uint8)  # a byte an element; views of it are made, and none of its memory is touched
     with misfits(node):
         found = find_operator(node)(whole, *(facts.array(name) if name else None for name in others), **node.attributes)
-    if not all(part.flags.c_contiguous for part in found):
+    if not all(part.flags.c_contiguous and np.may_share_memory(part, whole) for part in found):
         return None
     return {name: part.ctypes.data - whole.ctypes.data for name, part in zip(node.outputs, found, strict=False) if name}
 

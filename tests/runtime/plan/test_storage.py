@@ -54,6 +54,22 @@ def test_pieces_of_a_split_that_lie_together_take_no_step():
     assert steps_of(nodes, X, ["y", "z"], k=[1, 2]) == ["Neg", "Split", "Exp", "Abs"]
 
 
+@given(
+    shape=st.lists(st.integers(1, 4), min_size=1, max_size=4),
+    axis=st.integers(0, 3),
+    of_index=st.lists(st.integers(1, 3), max_size=2),
+    seed=st.integers(0, 99),
+)
+@settings(deadline=None)
+def test_slices_by_index_take_no_step_where_one_lies_together(shape, axis, of_index, seed):
+    rng, axis = np.random.default_rng(seed), axis % len(shape)
+    x = rng.standard_normal(shape).astype(np.float32)
+    index = rng.integers(-shape[axis], shape[axis], of_index)
+    nodes = [node("Neg", "x", "n"), node("Gather", "n i", "p", axis=axis), node("Exp", "p", "y")]
+    together = index.size == 1 and (np.prod(shape[:axis]) == 1 or shape[axis] == 1)
+    assert steps_of(nodes, x, ["y"], i=index) == ["Neg", *["Gather"] * (not together), "Exp"]
+
+
 PLACES = [("x", ["p"]), ("x", ["p", "y"]), ("n", ["p"]), ("n", ["n", "p"]), ("n", ["p", "q", "y"]), ("n", ["q", "n"])]
 
 
