@@ -79,4 +79,5 @@ class _Made:
         if bound.late:
             name = self.of("Add", name, self.of("Constant", value=np.array(1.0)))
         least, most = (self.of("Constant", value=np.array(value)) for value in (1.0, MOST))
-        return self.of("Cast", self.of("Min", self.of("Max", name, least), most), to=INT64)
+        several = self.of("Where", self.of("Greater", name, least), name, least)  # no number is not greater than one
+        return self.of("Cast", self.of("Min", several, most), to=INT64)

@@ -158,6 +158,24 @@ def test_conditions_that_count(limit, condition, kind, tmp_path):
     assert (body.graph.outputs[0].name == body.graph.inputs[1].name) == counts
 
 
+FLOAT_LIMIT = """g (float n, bool go) => (int32 last) <int32 zero = {0}> {
+    last = Loop(, go, zero) <
+      body = b (int64 i, bool c, int32 t) => (bool on, int32 u) <int32 one = {1}> {
+        u = Add(t, one)
+        f = Cast <to = 1> (u)
+        on = Less(f, n)
+      }
+    >
+}"""
+
+
+def test_a_limit_may_be_any_float(tmp_path):
+    limits = [3, 2.5, 1, 0.5, 0, -1, np.nan, -np.inf]
+    check(FLOAT_LIMIT, tmp_path, *({"n": np.array(n, np.float32), "go": np.array(go)} for n in limits for go in (True, False)))
+    (body,) = bodies(FLOAT_LIMIT)
+    assert body.graph.outputs[0].name == body.graph.inputs[1].name
+
+
 PARTS = (
     "a{k} = Neg(a{j})",
     "a{k} = Tanh(a{j})",
