@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from .test_build import RNG
+from .small_graphs import RNG
 
 FIRST = RNG.bit_generator.state
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.runtime.plan.test_build import check, floats, graph, kernels, node
+from tests.runtime.plan.small_graphs import check, floats, graph, kernels, node
 
 
 def test_an_output_that_nobody_reads_is_not_made():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from tersor.runtime.model import Model
-from tests.runtime.plan.test_build import floats, graph, node
+from tests.runtime.plan.small_graphs import floats, graph, node
 
 
 def test_constants_are_computed_once_for_all_shapes():

@@ -7,7 +7,7 @@ import pytest
 
 from tersor.format_spec.graph import Node
 from tersor.runtime.model import Model
-from tests.runtime.plan.test_build import floats, graph, ints, kernels, node
+from tests.runtime.plan.small_graphs import floats, graph, ints, kernels, node
 
 SIX = {"low": np.float32(0), "high": np.float32(6)}
 POOL = node("MaxPool", "r", "m", kernel_shape=(1, 1))

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tersor.runtime.model import Model
-from tests.runtime.plan.test_build import graph, interpret, node
+from tests.runtime.plan.small_graphs import graph, interpret, node
 
 
 def steps_of(nodes, x, outputs, **tensors):

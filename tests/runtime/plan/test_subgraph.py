@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
-import onnx
-import onnxruntime
 import pytest
-from onnx.parser import parse_model
 
-from tersor.converters import from_onnx
 from tersor.format_spec.errors import PlanError
 from tersor.format_spec.graph import Graph, Node, TensorType, Value
-from tersor.packer import pack
-from tersor.runtime import load
 from tersor.runtime.model import Model
 from tersor.runtime.plan.subgraph import free_names
+from tests.runtime.plan.text_models import check
 
 NESTED = """g (float[N,4] x, bool c, bool d) => (float[a,b] y)
     <float[4,3] w = {1,2,3,4,5,6,7,8,9,1,2,3}, float[4,3] v = {1,0,3,0,5,0,7,0,9,0,2,0}> {
@@ -76,25 +70,6 @@ SCAN = """g (float[2] h0, float[5,2] x) => (float[2] h, float[2,5] all) <float[2
       }
     >
 }"""
-
-
-def model(body: str) -> onnx.ModelProto:
-    return parse_model(f'<ir_version: 8, opset_import: ["" : 18]> {body}')
-
-
-def check(body: str, tmp_path: Any, *feeds: dict[str, Any]) -> Model:
-    """Compare the packed model with ONNX Runtime for each of ``feeds``."""
-    source = model(body)
-    session = onnxruntime.InferenceSession(source.SerializeToString(), providers=["CPUExecutionProvider"])
-    pack(from_onnx(source), tmp_path / "m.tersor", threads=1)
-    packed = load((tmp_path / "m.tersor").read_bytes(), threads=1)
-    for feed in feeds:
-        for _ in range(2):
-            outputs = packed.run(feed)
-            for value, expected in zip(packed.outputs, session.run(None, feed), strict=True):
-                assert outputs[value.name].dtype == np.asarray(expected).dtype
-                np.testing.assert_allclose(outputs[value.name], np.asarray(expected), rtol=1e-5, atol=1e-6)
-    return packed
 
 
 def test_branches_capture_values_and_weights(tmp_path):
@@ -254,67 +229,8 @@ def test_free_names_reach_through_nested_subgraphs():
     assert list(free_names(outer)) == ["t", "c", "x"]
 
 
-BRANCHES = """g (float[N,4] x, float[N,4] z, bool c) => (float[a,b] y) <float[4,3] w = {1,2,3,4,5,6,7,8,9,1,2,3}> {
-    t = If(c) <
-      then_branch = a () => (float[a,b] p) { p = Relu(x) },
-      else_branch = b () => (float[a,b] q) { q = Sub(x, z) }
-    >
-    y = MatMul(t, w)
-}"""
-
-
-def test_what_follows_a_subgraph_of_known_types_runs_on_kernels(tmp_path: Any) -> None:
-    for n in (1, 3):
-        feed = {"x": np.ones((n, 4), np.float32), "z": np.full((n, 4), 3, np.float32), "c": np.array(n == 1)}
-        packed = check(BRANCHES, tmp_path, feed)
-        rows = list(packed.plan({name: array.shape for name, array in feed.items()}).rows())
-        assert [row.kernel == "subgraph" for row in rows] == [True, False]
-        assert "reference" not in rows[1].kernel
-        assert rows[0].output == f"float32 {n}x4"
-
-
-def test_a_branch_that_a_constant_chooses_gives_its_type(tmp_path: Any) -> None:
-    for chosen, size in ((1, 2), (0, 3)):
-        body = f"""g (float[2] x, float[3] z) => (float[a] y) <bool c = {{{chosen}}}> {{
-            y = If(c) <
-              then_branch = a () => (float[a] p) {{ p = Neg(x) }},
-              else_branch = b () => (float[a] q) {{ q = Abs(z) }}
-            >
-        }}"""
-        packed = check(body, tmp_path, {"x": np.ones(2, np.float32), "z": np.full(3, -2, np.float32)})
-        plan = packed.plan()
-        assert plan.slots[plan.outputs["y"]].shape == (size,)
-
-
 def test_a_condition_of_two_values_is_refused() -> None:
     graph = choose(branch(output="x"), branch(output="x"))
     inputs = (Value("c", TensorType("bool", (2,))), graph.inputs[1])
     with Model(replace(graph, inputs=inputs), threads=1) as built, pytest.raises(PlanError, match="must be one value"):
         built.run({"c": np.array([True, False]), "x": np.zeros(2, np.float32)})
-
-
-def test_carried_values_and_scans_have_types_before_the_run(tmp_path: Any) -> None:
-    loop = model(LOOP)
-    pack(from_onnx(loop), tmp_path / "l.tersor")
-    with load(tmp_path / "l.tersor") as packed:
-        plan = packed.plan()
-        assert [plan.slots[plan.outputs[name]].shape for name in ("last", "all")] == [(3,), None]
-    pack(from_onnx(model(SCAN)), tmp_path / "s.tersor")
-    with load(tmp_path / "s.tersor") as packed:
-        plan = packed.plan()
-        assert [plan.slots[plan.outputs[name]].shape for name in ("h", "all")] == [(2,), (2, 5)]
-
-
-def test_a_branch_that_does_not_fit_leaves_the_type_open(tmp_path: Any) -> None:
-    body = """g (float[2] x, float[3] z, bool c) => (float[a] y) {
-        y = If(c) <
-          then_branch = a () => (float[a] p) { p = Add(x, x) },
-          else_branch = b () => (float[a] q) { q = Add(x, z) }
-        >
-    }"""
-    pack(from_onnx(model(body)), tmp_path / "m.tersor")
-    with load(tmp_path / "m.tersor") as packed:
-        feed = {"x": np.ones(2, np.float32), "z": np.ones(3, np.float32)}
-        np.testing.assert_array_equal(packed.run({**feed, "c": np.array(True)})["y"], [2, 2])
-        with pytest.raises(PlanError, match="do not broadcast"):
-            packed.run({**feed, "c": np.array(False)})

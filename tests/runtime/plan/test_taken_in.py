@@ -7,7 +7,7 @@ import pytest
 
 from tersor.format_spec.graph import Graph, Node, TensorType, Value
 from tersor.runtime.model import Model
-from tests.runtime.plan.test_build import check, floats, graph, interpret, node
+from tests.runtime.plan.small_graphs import check, floats, graph, interpret, node
 
 
 @pytest.mark.parametrize(

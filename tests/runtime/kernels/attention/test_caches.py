@@ -15,8 +15,8 @@ from tersor.runtime.kernels.site import Kernel, Site
 from tersor.runtime.ops._registry import find_operator
 from tersor.runtime.orders.order import aligned_bytes
 from tersor.runtime.orders.workers import Workers
-from tests.runtime.plan.test_build import check as run
-from tests.runtime.plan.test_build import graph, kernels
+from tests.runtime.plan.small_graphs import check as run
+from tests.runtime.plan.small_graphs import graph, kernels
 
 from .test_lower import drawn
 

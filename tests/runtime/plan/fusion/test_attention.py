@@ -13,7 +13,7 @@ from tersor.converters import to_onnx
 from tersor.format_spec.graph import Graph, Node, TensorType
 from tersor.runtime.kernels.attention.few import FEW
 from tersor.runtime.model import Model
-from tests.runtime.plan.test_build import check, floats, graph, interpret, ints, kernels, node
+from tests.runtime.plan.small_graphs import check, floats, graph, interpret, ints, kernels, node
 
 ATTENTION, OF_FEW = ["Attention: attention"], ["Attention: attention of few"]
 TENSORS = {"scale": np.float32(0.5), "root": np.float32(2), "zero": np.float32(0), "most": np.float32(np.finfo(np.float32).min)}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.runtime.plan.test_build import floats, node
+from tests.runtime.plan.small_graphs import floats, node
 
 from .test_attention import ATTENTION, JOINED, MASKED, OF_FEW, SCORES, SPLIT, changed, given_values, guarded, steps, weighed
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.runtime.plan.test_build import BATCHNORM, CONV, WEIGHTS, check, floats, graph, node
+from tests.runtime.plan.small_graphs import BATCHNORM, CONV, WEIGHTS, check, floats, graph, node
 
 
 @pytest.mark.parametrize("first", [("Add", "c r"), ("Relu", "c")])

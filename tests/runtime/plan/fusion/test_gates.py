@@ -13,7 +13,7 @@ from tersor.format_spec.graph import Graph, Node
 from tersor.runtime.kernels.site import Epilogue
 from tersor.runtime.model import Model
 from tersor.runtime.plan.plan import Plan
-from tests.runtime.plan.test_build import floats, graph, interpret, node
+from tests.runtime.plan.small_graphs import floats, graph, interpret, node
 
 NUMBERS = {
     name: np.float32(n)

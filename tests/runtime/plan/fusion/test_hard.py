@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tersor.format_spec.graph import Graph, Node
 from tests.runtime.plan.fusion.test_gelu import changed
-from tests.runtime.plan.test_build import check, floats, graph, kernels, node
+from tests.runtime.plan.small_graphs import check, floats, graph, kernels, node
 
 SHAPE = (2, 3, 8)
 X = {"x": 4 * floats(*SHAPE)}

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tersor.format_spec.graph import Graph, Node
-from tests.runtime.plan.test_build import check, floats, graph, ints, kernels, node
+from tests.runtime.plan.small_graphs import check, floats, graph, ints, kernels, node
 
 SHAPE = (2, 3, 8)
 X = {"x": floats(*SHAPE)}

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tersor.format_spec.graph import TensorType
-from tests.runtime.plan.test_build import check, floats, graph, node
+from tests.runtime.plan.small_graphs import check, floats, graph, node
 
 X = {"x": floats(2, 3)}
 

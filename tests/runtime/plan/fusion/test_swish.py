@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.runtime.plan.test_build import check, floats, graph, kernels, node
+from tests.runtime.plan.small_graphs import check, floats, graph, kernels, node
 
 SHAPE = (2, 3, 8)
 X = {"x": 4 * floats(*SHAPE)}

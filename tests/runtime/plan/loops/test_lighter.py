@@ -3,26 +3,20 @@
 from __future__ import annotations
 
 from itertools import product
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
-import onnxruntime
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from onnx.parser import parse_model
 
 from tersor.converters import from_onnx
 from tersor.format_spec.errors import PlanError
 from tersor.format_spec.limits import DEFAULT_LIMITS
-from tersor.packer import pack
-from tersor.runtime import load
-from tersor.runtime.model import Model
 from tersor.runtime.ops import Closure
 from tersor.runtime.orders.workers import Workers
 from tersor.runtime.plan.subgraph import close_over
+from tests.runtime.plan.text_models import check, model
 
 LAYER = """g (int32 steps, float[5,2] x, bool[5,1] m, float[1,3] h0) => (float[1,3] h, float[2,3] kept, float[T,1,3] all)
     <int32 zero = {0}, float[2,3] w = {1,2,0,-1,0.5,1}, float[3,3] r = {1,0,0,0,-0.5,0,0.25,0,1}, bool go = {1}> {
@@ -54,30 +48,11 @@ LAYER = """g (int32 steps, float[5,2] x, bool[5,1] m, float[1,3] h0) => (float[1
 }""".replace("        a = Unsqueeze(e, axes)\n", "")
 
 
-def model(body: str) -> onnx.ModelProto:
-    return parse_model(f'<ir_version: 8, opset_import: ["" : 18]> {body}')
-
-
 def bodies(body: str) -> list[Closure]:
     """The bodies of loops and scans as they are planned."""
     graph = close_over(from_onnx(model(body)), Workers(1), DEFAULT_LIMITS)
     found: list[Any] = [node.attributes["body"] for node in graph.nodes if "body" in node.attributes]
     return found
-
-
-def check(body: str, folder: Path, *feeds: dict[str, Any]) -> Model:
-    """Compare the packed model with ONNX Runtime for each of ``feeds``."""
-    source = model(body)
-    session = onnxruntime.InferenceSession(source.SerializeToString(), providers=["CPUExecutionProvider"])
-    pack(from_onnx(source), folder / "m.tersor", threads=1)
-    packed = load((folder / "m.tersor").read_bytes(), threads=1)
-    for feed in feeds:
-        for _ in range(2):
-            outputs = packed.run(feed)
-            for value, expected in zip(packed.outputs, session.run(None, feed), strict=True):
-                assert outputs[value.name].shape == np.asarray(expected).shape
-                np.testing.assert_allclose(outputs[value.name], np.asarray(expected), rtol=1e-5, atol=1e-6)
-    return packed
 
 
 def layer_inputs(steps: int, seed: int = 0) -> dict[str, Any]:
