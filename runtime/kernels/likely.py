@@ -23,7 +23,7 @@ from .conv.pack import packer
 from .conv.sparse.convolve import convolver
 from .conv.winograd.transforms import TAPS
 from .lrn import normaliser
-from .pool import pooler_of
+from .pooling.pool import pooler_of
 from .rowwise import averager, comparer, normaliser_of_rows
 
 FEW_GROUPS = 8

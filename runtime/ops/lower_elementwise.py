@@ -23,15 +23,6 @@ def lower_any(site: Site) -> Kernel | None:
     return lower_elementwise(site)
 
 
-@lowering("Softmax", kernel="row by row, or across rows")
-def lower_exponentials(site: Site) -> Kernel | None:
-    """Row by row where rows lie in memory one after another, else across rows."""
-    from ..kernels.rowwise import lower_softmax
-    from ..kernels.strided.reduce import lower_softmax_across
-
-    return lower_softmax(site) or lower_softmax_across(site)
-
-
 @lowering("Clip", kernel="element by element", elements="all")
 def lower_bounds(site: Site) -> Kernel | None:
     """Element by element, in one pass where bounds are known."""

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ...format_spec.errors import PlanError
 from ._dtypes import accumulator
 from ._padding import pad_axes
-from ._registry import Shaped, operator
+from ._registry import Shaped, lowering, operator
 from ._shapes import Types, Values, check_rank, given, infers
+
+if TYPE_CHECKING:
+    from ..kernels.site import Kernel, Site
 
 
 def _types(types: Types, values: Values, *, size: int, **_: Any) -> Shaped:
@@ -30,3 +33,11 @@ def lrn(X: np.ndarray, *, size: int, alpha: float = 1e-4, beta: float = 0.75, bi
     padded = pad_axes(squares, [(0, 0), (before, after), *[(0, 0)] * (X.ndim - 2)])
     sums = sum(padded[:, i : i + channels] for i in range(before + after + 1))
     return (X / (bias + alpha / size * sums) ** beta).astype(X.dtype, copy=False)
+
+
+@lowering("LRN", kernel="runs of positions")
+def lower_normalization(site: Site) -> Kernel | None:
+    """Normalise a run of positions at a time."""
+    from ..kernels.lrn import lower_lrn
+
+    return lower_lrn(site)

@@ -21,7 +21,7 @@ from ..matrices.fully_connected import fully_connected
 from ..matrices.matrix import Matrix, matrix_of
 from ..matrices.panels import make_panels
 from ..matrices.products import Finish
-from ..pooling import pooling_of
+from ..pooling.geometry import pooling_of
 from ..site import Kernel, Site
 from ..tiles.cut import Cut
 from .cost_model import choose, cost, has_tilings, least_cost

@@ -20,10 +20,10 @@ from ....orders.atomic import call_at, code_of, number_at
 from ....orders.made_once import made_once
 from ....orders.order import FACTS, PIECES, SCRATCH, WORK, X, Y, whole_lines
 from ....orders.team import take
-from ...pool import OH as POOLED_H
-from ...pool import OW as POOLED_W
-from ...pool import facts_of, pool_rows, pooler_of, window_pooler
-from ...pooling import Pooling
+from ...pooling.geometry import Pooling
+from ...pooling.pool import OH as POOLED_H
+from ...pooling.pool import OW as POOLED_W
+from ...pooling.pool import facts_of, pool_rows, pooler_of, window_pooler
 from ...tiles import multiply as product
 from ...tiles.cut import Cut, counts_of, in_units
 from ..cost_model import FAR
@@ -55,7 +55,7 @@ FEWEST = 4
 @jit
 def banded_convolver(lanes, windows):
     """Address of the code that carries out an order, given by its address, with vectors of ``len(lanes)`` outputs; ``windows``
-    are the lengths that :func:`~tersor.runtime.kernels.pool.window_pooler` is given."""
+    are the lengths that :func:`~tersor.runtime.kernels.pooling.pool.window_pooler` is given."""
     return code_of((lanes, windows), pool_bands)
 
 

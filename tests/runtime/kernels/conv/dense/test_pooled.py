@@ -17,7 +17,7 @@ from tersor.runtime.kernels.conv.dense import pooled as pooled_module
 from tersor.runtime.kernels.conv.dense.conv import cut_dense
 from tersor.runtime.kernels.conv.dense.pooled import pooled
 from tersor.runtime.kernels.conv.layout import Shape2D
-from tersor.runtime.kernels.pooling import pooling_of
+from tersor.runtime.kernels.pooling.geometry import pooling_of
 from tersor.runtime.kernels.site import Epilogue, Site
 from tersor.runtime.ops import find_operator
 from tersor.runtime.orders.workers import Workers

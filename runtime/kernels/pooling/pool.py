@@ -7,18 +7,18 @@ from typing import Any
 
 import numpy as np
 
-from ..emit.fold_lines import fold_columns, fold_rows
-from ..emit.fold_windows import fold_windows
-from ..emit.memory import float_at, floats_at
-from ..jit.host import host_registers
-from ..jit.jitted import jit
-from ..orders.atomic import code_of, number_at
-from ..orders.order import FACTS, PIECES, SCRATCH, WORK, X, Y, floats_of_lines
-from ..orders.shared import Shared, evenly, one_order
-from ..orders.team import take
-from .pooling import Pooling, pooling_of
-from .rowwise import mean_of_rows
-from .site import Kernel, Site
+from ...emit.fold_lines import fold_columns, fold_rows
+from ...emit.fold_windows import fold_windows
+from ...emit.memory import float_at, floats_at
+from ...jit.host import host_registers
+from ...jit.jitted import jit
+from ...orders.atomic import code_of, number_at
+from ...orders.order import FACTS, PIECES, SCRATCH, WORK, X, Y, floats_of_lines
+from ...orders.shared import Shared, evenly, one_order
+from ...orders.team import take
+from ..rowwise import mean_of_rows
+from ..site import Kernel, Site
+from .geometry import Pooling, pooling_of
 
 H, W, OH, OW, DILATION_H, TAPS, STRIDE, DILATION_W, LEFT, LINE, ROWS, DIVISOR_H, DIVISOR_W = range(13)
 """Facts, int64: sizes of planes of inputs and outputs; dilation of rows; columns of a window, their stride, dilation and

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from ..ops import Window
-from ..ops.pooling import Sliding
-from .site import Site
+from ...ops import Window
+from ...ops.pooling import Sliding
+from ..site import Site
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tersor.format_spec.errors import PlanError
 from tersor.format_spec.graph import Node
 from tersor.runtime.kernels.lrn import CHUNK, lower_lrn
-from tersor.runtime.kernels.pool import lower_pool
+from tersor.runtime.kernels.pooling.pool import lower_pool
 from tersor.runtime.kernels.site import Site
 from tersor.runtime.ops import find_operator
 from tersor.runtime.orders.workers import Workers
@@ -63,7 +63,7 @@ def test_whole_vectors_are_read_and_written_within_arrays(lanes, taps, stride, l
     attributes = {"kernel_shape": (taps, taps), "strides": (stride, stride), "pads": (left, left, right, right)}
     node = Node("MaxPool", "pool", ("x",), ("y",), attributes)
     want = find_operator(node)(x, **node.attributes)[0]
-    with patch("tersor.runtime.kernels.pool.host_registers", lambda: (32, lanes)):
+    with patch("tersor.runtime.kernels.pooling.pool.host_registers", lambda: (32, lanes)):
         kernel = lower_pool(Site(node, ((F32, x.shape),), ((F32, want.shape),)))
     assert kernel is not None
     y = guarded(want.shape, np.float32)
@@ -83,7 +83,7 @@ def test_windows_beside_one_another_along_rows(planes, rows, outputs, taps, lane
     x = np.random.default_rng(0).standard_normal((1, planes, rows, outputs * taps)).astype(np.float32)
     attributes = {"kernel_shape": (1, taps), "strides": (1, taps)}
     node, want = Node("MaxPool", "pool", ("x",), ("y",), attributes), x.reshape(1, planes, rows, outputs, taps).max(axis=-1)
-    with patch("tersor.runtime.kernels.pool.host_registers", lambda: (32, lanes)):
+    with patch("tersor.runtime.kernels.pooling.pool.host_registers", lambda: (32, lanes)):
         kernel = lower_pool(Site(node, ((F32, x.shape),), ((F32, want.shape),)))
     assert kernel is not None
     y = np.full(want.shape, np.nan, np.float32)

@@ -1,0 +1,1 @@
+"""Pools over planes: what their windows are, and the code that folds them."""
