@@ -52,7 +52,8 @@ def convert(kinds, order, member):
 @intrinsic
 def elements_at(typingctx: Any, kind: Any, address: Any, count: Any) -> Any:
     """The ``count`` elements at ``address``, of type number ``len(kind)``, as an array."""
-    return array_at(getattr(types, ELEMENTS[len(kind)]), kind)
+    name = ELEMENTS[len(kind)]
+    return array_at(types.boolean if name == "bool" else getattr(types, name), kind)
 
 
 def lower_cast(site: Site) -> Kernel | None:

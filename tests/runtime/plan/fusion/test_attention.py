@@ -190,7 +190,11 @@ def test_keys_and_values_that_heads_share():
 def test_shapes(batch, heads, queries, keys, size, mask, rest, joined, threads):
     x = given_values(batch, queries, keys, heads * size)
     if mask:
-        x["mask"] = np.where(floats(batch, 1, queries, keys) > 1, np.float32(-np.inf), 1) if mask == "-inf" else floats(1, keys)
+        x["mask"] = (
+            np.where(floats(batch, 1, queries, keys) > 1, np.float32(-np.inf), np.float32(1))
+            if mask == "-inf"
+            else floats(1, keys)
+        )
     nodes = [
         *SPLIT,
         *(MASKED if mask else SCORES),
