@@ -17,9 +17,9 @@ NARROW = frozenset(map(np.dtype, (np.int8, np.uint8, np.int16, np.uint16)))
 
 def lower_conversion(site: Site) -> Kernel | None:
     """A kernel where one scale holds for all elements or for each index of an axis."""
-    if site.node.op_type == "DynamicQuantizeLinear":
-        return Kernel("quantize, range found", _run_dynamic, (0,))
     x, scale, zero = site.type(0), site.type(1), site.type(2)
+    if site.node.op_type == "DynamicQuantizeLinear":
+        return Kernel("quantize, range found", _run_dynamic, (0,)) if x is not None and x[0] == np.float32 else None
     if x is None or scale is None or scale[0] != np.float32 or site.node.attribute("block_size", 0):
         return None
     shape = _by_axis(x[1], scale[1], site.node.attribute("axis", 1))

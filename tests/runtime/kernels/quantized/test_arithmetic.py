@@ -153,6 +153,7 @@ def test_a_bias_of_32_bits_is_dequantised() -> None:
 @pytest.mark.parametrize("x", [[0.0, 2.0, -3.0, -2.5, 1.34, 0.5], [1.0, 2.1], [-1.0, -2.1], [0.0, 0.0], []])
 def test_the_range_found_when_run(x: list[float]) -> None:
     assert run("DynamicQuantizeLinear", {"x": np.array(x, np.float32)}, outputs=3) == "quantize, range found"
+    assert run("DynamicQuantizeLinear", {"x": np.array(x, np.float16)}, outputs=3) == "reference"
 
 
 @pytest.mark.parametrize(
