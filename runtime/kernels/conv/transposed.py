@@ -78,7 +78,7 @@ def lower_transposed(site: Site, seen: Window) -> Kernel | None:
     if x is None or w is None or len(x[1]) not in (3, 4) or 0 in (*x[1], *w[1], *y[1]):
         return None
     phases = Phases.of(x[1][2:], seen)
-    if phases is None or 1 not in site.constants:
+    if phases is None or 1 not in site.constants or not site.all_float32:
         return None
     placed = phases.places(seen.output)
     kernel = lower_conv(_as_conv(site, phases, site.epilogue if placed else _before(site.epilogue, phases.count)))

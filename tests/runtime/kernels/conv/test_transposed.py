@@ -25,7 +25,7 @@ def lowered(
     x: np.ndarray, weights: Tensor, bias: np.ndarray | None, want: np.ndarray, epilogue: Epilogue, threads: int, **given: Any
 ) -> Kernel | None:
     node = Node("ConvTranspose", "c", ("x", "w", "b")[: 2 + (bias is not None)], ("y",), given)
-    types = [(F32, x.shape), (F32, weights.shape), *([] if bias is None else [(F32, bias.shape)])]
+    types = [(F32, x.shape), (weights.dtype, weights.shape), *([] if bias is None else [(F32, bias.shape)])]
     constants = {1: weights, **({} if bias is None else {2: DenseTensor.of(bias)})}
     return lower(Site(node, tuple(types), ((F32, want.shape),), constants, epilogue, threads))
 
@@ -133,3 +133,9 @@ def test_others_are_left_to_the_reference(size, kernel, given):
     x, w = np.ones((1, 2, *size), np.float32), np.ones((2, 3, *kernel), np.float32)
     want = conv_transpose.reference(x, w, **given)
     assert lowered(x, DenseTensor.of(w), None, want, PLAIN, 1, **given) is None
+
+
+def test_weights_that_are_no_float32_are_left_to_the_reference():
+    x, w = np.ones((1, 2, 4, 4), np.float32), np.ones((2, 3, 2, 2), np.uint8)
+    want = conv_transpose.reference(x, w)
+    assert lowered(x, DenseTensor.of(w), None, want, PLAIN, 1) is None
