@@ -77,17 +77,22 @@ class Operator:
     @cached_property
     def arity(self) -> tuple[int, float]:
         """How many inputs there must be, the first ones, and how many there may be."""
+        endless = any(p.kind is p.VAR_POSITIONAL for p in inspect.signature(self.reference).parameters.values())
+        return sum(p.default is p.empty for p in self._placed), inf if endless else len(self._placed)
+
+    @cached_property
+    def _placed(self) -> list[inspect.Parameter]:
+        """The inputs that have a place of their own, before those of a list, if there is one."""
         parameters = inspect.signature(self.reference).parameters.values()
-        placed = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
-        endless = any(p.kind is p.VAR_POSITIONAL for p in parameters)
-        return sum(p.default is p.empty for p in placed), inf if endless else len(placed)
+        return [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
 
     def check_inputs(self, node: Node) -> None:
-        """Raise :class:`PlanError` unless ``node`` has the inputs that the operator needs, and no more than it takes."""
+        """Raise :class:`PlanError` unless ``node`` has the inputs that the operator needs, all of those that it takes as a
+        list, and no more than it takes."""
         least, most = self.arity
         if len(node.inputs) > most:
             raise PlanError(f"node {node.label!r}: {self.op_type} takes {most} inputs, not {len(node.inputs)}")
-        for index in range(least):
+        for index in (*range(least), *range(len(self._placed), len(node.inputs))):
             if index >= len(node.inputs) or not node.inputs[index]:
                 raise PlanError(f"node {node.label!r}: input {index} of {self.op_type} is missing")
 
@@ -179,9 +184,14 @@ def find_operator(node: Node) -> Operator:
     if unknown:
         raise UnsupportedOperator(f"{node.op_type}: attribute {unknown[0]!r} is not supported", node=node.label)
     for name, values in found.allowed.items():
-        if name in node.attributes and node.attributes[name] not in values:
+        if name in node.attributes and not _is_among(node.attributes[name], values):
             raise UnsupportedOperator(f"{node.op_type}: {name}={node.attributes[name]} is not supported", node=node.label)
     return found
+
+
+def _is_among(value: Any, values: Collection[Any]) -> bool:
+    """Whether an attribute is one of some numbers or texts; a tensor is none."""
+    return not isinstance(value, np.ndarray) and value in values
 
 
 def find_lowering(op_type: str) -> Lowering | None:

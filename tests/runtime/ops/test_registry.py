@@ -129,6 +129,8 @@ def test_unknown_operators_attributes_and_values_are_refused() -> None:
         (node("Relu", slope=1.0), "'slope' is not supported"),
         (node("LpNormalization", p=3), "p=3 is not supported"),
         (node("Cast", to=16), "to=16 is not supported"),
+        (node("Cast", to=np.array([1, 6])), r"to=\[1 6\] is not supported"),
+        (node("Pad", mode=np.zeros(0)), r"mode=\[\] is not supported"),
         (node("QuantizeLinear", output_dtype=1), "output_dtype=1 is not supported"),
         (node("DequantizeLinear", output_dtype=3), "output_dtype=3 is not supported"),
     ]:
