@@ -148,12 +148,14 @@ def _visit_all(nodes: Iterable[Node], facts: Facts) -> None:
 
 def _visit(node: Node, facts: Facts) -> None:
     find_operator(node).check_inputs(node)
-    branch = taken_branch(node, facts)
-    if branch is None:
+    with misfits(node):
+        branch = taken_branch(node, facts)
+        opened = None if branch is None else _opened(node, branch, facts)
+    if opened is None:
         facts.nodes.append(node)
         _learn(node, facts)
     else:
-        _visit_all(_opened(node, branch, facts), facts)
+        _visit_all(opened, facts)
 
 
 def taken_branch(node: Node, facts: Facts) -> Closure | None:

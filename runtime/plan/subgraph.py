@@ -17,7 +17,7 @@ from ..ops import Closure, Shaped
 from ..orders.workers import Workers
 from .build import Common, build_plan
 from .execute import Execution
-from .facts import analyse
+from .facts import analyse, misfits
 from .loops import Loop, Owners, lighter
 from .plan import Plan
 from .plan_cache import PlanCache
@@ -36,7 +36,8 @@ def close_over(graph: Graph, workers: Workers, limits: Limits) -> Graph:
     owners |= dict.fromkeys(graph.initializers, graph.initializers)
     nodes, read, taken = [], names_read(graph), names_defined(graph)
     for node in graph.nodes:
-        loop = lighter(node, owners, read, taken)
+        with misfits(node):
+            loop = lighter(node, owners, read, taken)
         for part in (*map(Loop, loop.before), loop, *map(Loop, loop.behind)):
             nodes.append(_close_node(part, owners, workers, limits))
             owners |= dict.fromkeys(part.node.outputs)

@@ -9,7 +9,7 @@ import numpy as np
 
 from ....format_spec.graph import Node
 from ...kernels.site import CHANNEL_AXIS, Epilogue
-from ..facts import Facts
+from ..facts import Facts, misfits
 from ._draft import Draft, Rule
 from .activation import absorb_activation
 from .affine import absorb_affine
@@ -67,4 +67,5 @@ def _absorb(draft: Draft, node: Node, facts: Facts) -> Epilogue | None:
     value = draft.outputs[0]
     if facts.type(node.outputs[0]) != facts.type(value):
         return None
-    return next((found for rule in RULES if (found := rule(draft, node, value, facts)) is not None), None)
+    with misfits(node):
+        return next((found for rule in RULES if (found := rule(draft, node, value, facts)) is not None), None)

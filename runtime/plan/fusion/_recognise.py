@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TypeAlias
 
 from ....format_spec.graph import Node
-from ..facts import Facts
+from ..facts import Facts, misfits
 from ._surroundings import Reading, Surroundings
 from .attention import read_attention
 from .gelu import read_gelu
@@ -57,4 +57,5 @@ def _without_casts(nodes: Sequence[Node], outputs: Collection[str], facts: Facts
 
 def _reading(node: Node, around: Surroundings) -> Reading | None:
     found = (read(node, around) for read in READINGS)
-    return next((reading for reading in found if reading is not None and around.closed(reading, node)), None)
+    with misfits(node):
+        return next((reading for reading in found if reading is not None and around.closed(reading, node)), None)

@@ -8,6 +8,7 @@ from typing import Any
 
 from ....format_spec.graph import Graph, Node
 from ....format_spec.names import names_read, renamed
+from ...ops import find_operator
 from ._counted import counted
 from ._names import Names, Owners, without
 from ._slices import sliced
@@ -47,13 +48,19 @@ class Loop:
 
 def lighter(node: Node, owners: Owners, read: Collection[str], taken: set[str]) -> Loop:
     """``node``, a loop or another, as it is planned. ``owners`` are names around it, of which some are ``read``; new ones
-    become ``taken``."""
+    become ``taken``.
+
+    Raises:
+        PlanError: a node of its body lacks an input, or has too many.
+    """
     body = node.attributes.get("body")
     if node.op_type not in CARRIED or not isinstance(body, Graph):
         return Loop(node)
     loop, (_, outputs) = Loop(node), CARRIED[node.op_type]
     if len(body.inputs) != len(node.inputs) or len(body.outputs) < outputs + len(loop.carried):
         return loop  # it will be refused
+    for inner in body.nodes:
+        find_operator(inner).check_inputs(inner)
     loop = _without_invariants(loop, owners)
     if node.op_type == "Loop":
         before, limit, body = counted(Names(loop.node, owners), taken)

@@ -122,6 +122,8 @@ def test_a_value_that_an_operator_does_not_make(last: str) -> None:
         ("Conv", [None, np.ones(3, np.float32)], {}, "input 1 of Conv is missing"),
         ("Sqrt", [ones(3), ones(3)], {}, "Sqrt takes 1 inputs, not 3"),
         ("Sqrt", [None, None], {}, "Sqrt takes 1 inputs, not 3"),
+        ("Max", [None], {}, "input 1 of Max is missing"),
+        ("Concat", [ones(3), None], {"axis": 0}, "input 2 of Concat is missing"),
         ("Clip", [ones(2)], {}, "cannot run: operands could not be broadcast"),
         ("GRU", [ones(1, 15, 3), ones(1, 15, 5)], {"hidden_size": 5, "activations": (1.0, 2.0)}, "cannot run"),
         ("RotaryEmbedding", [ones(1, 1, 1), ones(1, 1, 1)], {}, "an input of rank 3 needs num_heads"),
@@ -163,10 +165,54 @@ def test_sizes_that_are_no_integers() -> None:
         run("MaxPool", (1, 1, 9), [], Limits(), kernel_shape=(3.0,))
 
 
-def test_branches_that_are_no_graphs() -> None:
-    branches: dict[str, Any] = {"then_branch": 1.0, "else_branch": 1.0}
-    with pytest.raises(PlanError, match=f"{LABEL}.*If"):
-        run("If", (), [], Limits(), **branches)
+def graph_of(inputs: str, outputs: str, *nodes: Node, **tensors: np.ndarray) -> Graph:
+    """A graph whose inputs and outputs have names of one letter, and nothing is known of them."""
+    taken, given = ([Value(name, TensorType("float32", None)) for name in names] for names in (inputs, outputs))
+    return Graph("b", tuple(taken), tuple(given), nodes, {name: DenseTensor.of(array) for name, array in tensors.items()})
+
+
+ANSWER = graph_of("", "z", Node("Relu", "", (X,), ("z",)))
+
+
+@pytest.mark.parametrize(
+    "branches",
+    [
+        {"then_branch": 1.0, "else_branch": 1.0},
+        {"else_branch": ANSWER},
+        {"then_branch": 1.0, "else_branch": ANSWER},
+        {"then_branch": graph_of("a", "a"), "else_branch": ANSWER},
+    ],
+    ids=["numbers", "one branch", "a number", "a branch with inputs"],
+)
+@pytest.mark.parametrize("known", [True, False])
+def test_branches_that_are_no_graphs(branches: dict[str, Any], known: bool) -> None:
+    nodes = (Node("If", LABEL, ("c",), (Y,), branches),)
+    if not known:
+        nodes = (Node("Cast", "", (X,), ("c",), {"to": 9}), *nodes)
+    values = (Value(X, TensorType("float32", ())),), (Value(Y, TensorType("float32", None)),)
+    g = Graph("g", *values, nodes, {"c": DenseTensor.of(np.array(True))} if known else {})
+    with Model(g, threads=1) as model, pytest.raises(PlanError, match=f"{LABEL}.*If"):
+        model.run({X: np.array(1, np.float32)})
+
+
+@pytest.mark.parametrize(
+    "node",
+    [
+        Node("Identity", LABEL, (), ("d",)),
+        Node("Less", LABEL, ("i",), ("d",)),
+        Node("And", LABEL, ("c", "c", "c"), ("d",)),
+        Node("Gather", LABEL, (), ("d",)),
+        Node("Gather", LABEL, (X, "i"), ("d",), {"axis": np.zeros(3)}),
+    ],
+    ids=lambda node: f"{node.op_type} of {len(node.inputs)}",
+)
+def test_nodes_in_a_loop_that_no_operator_can_do_anything_with(node: Node) -> None:
+    body = graph_of("ics", "dt", node, Node("Relu", "", ("s",), ("t",)))
+    values = (Value(X, TensorType("float32", (3,))),), (Value(Y, TensorType("float32", None)),)
+    loop = Node("Loop", f"{LABEL}, loop", ("m", "", X), (Y,), {"body": body})
+    g = Graph("g", *values, (loop,), {"m": DenseTensor.of(np.array(2))})
+    with Model(g, threads=1) as model, pytest.raises(PlanError, match=LABEL):
+        model.run({X: ones(3)})
 
 
 def test_a_window_of_many_positions_over_nothing_takes_no_time() -> None:
@@ -202,3 +248,18 @@ def test_instances_have_channels() -> None:
 def test_normalised_axes_are_there(op_type: str, axis: int) -> None:
     with pytest.raises(PlanError, match=f"{LABEL}.*axis {axis} is out of range for 3 axes"):
         run(op_type, (2, 4, 5), [ones(5)], Limits(), axis=axis)
+
+
+@pytest.mark.parametrize(
+    "nodes",
+    [
+        (Node("HardSigmoid", "", (X,), ("h",), {"alpha": (1.0, 2.0)}), Node("Mul", LABEL, (X, "h"), (Y,))),
+        (Node("MatMul", "", (X, "w"), ("h",)), Node("LeakyRelu", LABEL, ("h",), (Y,), {"alpha": ()})),
+    ],
+    ids=["read as an operator", "taken in by the one before"],
+)
+def test_attributes_of_activations_that_are_no_numbers(nodes: tuple[Node, ...]) -> None:
+    inputs, outputs = (Value(X, TensorType("float32", (2, 2))),), (Value(Y, TensorType("float32", None)),)
+    g = Graph("g", inputs, outputs, nodes, {"w": DenseTensor.of(ones(2, 2))})
+    with Model(g, threads=1) as model, pytest.raises(PlanError, match=LABEL):
+        model.run({X: ones(2, 2)})
