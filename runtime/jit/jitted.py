@@ -8,6 +8,7 @@ between the start of a process and a model's first answer.
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Callable, Hashable
 from threading import RLock
 from typing import Any
@@ -25,6 +26,9 @@ IN_C_ORDER, ELSE = C_ORDER | ALIGNED | WRITEABLE, F_ORDER | ALIGNED | WRITEABLE
 """Which bits are part of an array's type: Fortran order only when C order does not hold."""
 
 _preparing = RLock()
+
+if hasattr(os, "register_at_fork"):  # a process that forked amid it would find the compiler's locks held, its work half done
+    os.register_at_fork(before=_preparing.acquire, after_in_parent=_preparing.release, after_in_child=_preparing.release)
 
 
 class Jitted:

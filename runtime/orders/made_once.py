@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from threading import RLock
 from typing import Any, Generic, TypeVar, overload
@@ -43,3 +44,13 @@ class _MadeOnce(Generic[T]):
 
 made_once = _MadeOnce
 """Decorates what makes the value of a property."""
+
+
+def _forget_threads() -> None:
+    """A forked process has none of its parent's threads, whatever they make."""
+    global _making
+    _making = RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_threads)

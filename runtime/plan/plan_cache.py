@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from threading import Lock, RLock
 from typing import Any, Generic, TypeVar
+from weakref import WeakSet
 
 from ...format_spec.errors import PlanError
 
@@ -23,13 +25,17 @@ class PlanCache(Generic[P]):
     def __init__(self, most: int) -> None:
         self.last: P | None = None
         self.closed = False
-        self.building = RLock()
         self._most = most
         self._plans: OrderedDict[Hashable, P] = OrderedDict()
         self._prepared: dict[Hashable, Any] = {}
         self._uses: dict[Hashable, set[Hashable]] = {}
         self._asked: set[Hashable] = set()
-        self._lookup = Lock()
+        self.forget_threads()
+        _known.add(self)
+
+    def forget_threads(self) -> None:
+        """Be free, whoever builds or looks up a plan: the threads of a process stay with it when it forks."""
+        self.building, self._lookup = RLock(), Lock()
 
     def find(self, shapes: Hashable, build: Callable[[], P]) -> P:
         """The plan for ``shapes``, made by ``build`` unless it is kept.
@@ -85,7 +91,7 @@ class PlanCache(Generic[P]):
         with self._lookup:
             for other in [other for other, kept in self._plans.items() if kept is self.last]:
                 self._plans.move_to_end(other)  # runs like the last one have not noted that they use it
-            self._plans[shapes], self._uses[shapes] = plan, asked
+            self._uses[shapes], self._plans[shapes] = asked, plan
             while len(self._plans) > self._most:
                 self._forget_oldest()
         return plan
@@ -102,3 +108,15 @@ class PlanCache(Generic[P]):
         needed = [keys.copy() for keys in self._uses.values()]  # runs may add to them
         for key in asked.difference(*needed):
             self._prepared.pop(key, None)
+
+
+_known: WeakSet[PlanCache[Any]] = WeakSet()
+
+
+def _forget_threads() -> None:
+    for plans in _known:
+        plans.forget_threads()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_threads)
