@@ -70,7 +70,7 @@ def _ramps(gate: Node, around: Surroundings) -> Iterator[_Ramp]:
         return
     bounds = [around.number(name) for name in gate.inputs[1:]]
     sum_ = around.by(gate.inputs[0], "Add") if len(bounds) == 2 and bounds[0] == 0 else None
-    if sum_ is None or bounds[1] is None:
+    if sum_ is None or bounds[1] is None or not bounds[1] > 0:
         return
     for value, number in (sum_.inputs, sum_.inputs[::-1]):
         offset, scaled = around.number(number), around.scaled(value)
