@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -30,7 +30,8 @@ class Closure:
     The node that holds it has the captured values as its last inputs too. ``graph`` declares the element types and shapes of
     the outputs as far as they are known; ``infer`` finds them for inputs of given types. The node of a Loop has so many
     ``sequences`` before what is captured: each step takes the element of each whose number is that of the step. ``folded``
-    gives the values that depend on the graph's tensors alone.
+    gives the values that depend on the graph's tensors alone. ``planned`` makes the plan for
+    inputs of given types, where it may be made before the graph is called.
     """
 
     graph: Graph
@@ -38,6 +39,7 @@ class Closure:
     execute: Execute
     infer: InferGraph
     folded: Callable[[], Mapping[str, np.ndarray]]
+    planned: Callable[[Sequence[Shaped]], Any | None]
     sequences: int = 0
 
 

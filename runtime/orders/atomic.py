@@ -14,7 +14,7 @@ from typing import Any
 from llvmlite import ir
 
 from ..emit.intrinsic import intrinsic, types
-from ..emit.vector import I32, I64, call
+from ..emit.vector import I8, I32, I64, call
 from .order import FAILED, TAKEN
 
 PLACE = I64.as_pointer()
@@ -34,6 +34,12 @@ def _simple(count: int, emit: Any) -> Any:
 def number_at(typingctx: Any, address: Any, index: Any) -> Any:
     """The int64 ``index`` places after ``address``, which nobody changes meanwhile."""
     return _simple(2, lambda b, place, index: b.load(b.gep(place, [index])))
+
+
+@intrinsic
+def byte_at(typingctx: Any, address: Any) -> Any:
+    """The byte at ``address``, unsigned, which nobody changes meanwhile."""
+    return _simple(1, lambda b, place: b.zext(b.load(b.bitcast(place, I8.as_pointer())), I64))
 
 
 @intrinsic

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from ctypes import c_size_t
+from ctypes import c_bool, c_size_t
 from typing import TypeAlias, TypeVar
 
 import numpy as np
@@ -42,7 +42,13 @@ another piece."""
 CODE, SHARED, PIECES, WORK, X, Y, OTHER, SCRATCH, FACTS = range(2, 11)
 """The other numbers: the address of the code; whether several threads share it; how many pieces there are, and the address of
 their description; addresses of inputs, outputs, a residual (0 when there is none) and scratch memory, float32, the last 64-byte
-aligned; that of what is the same in every run."""
+aligned; that of what is the same in every run.
+
+An order without code leaves out the next ones, as many as there are pieces, unless the boolean at ``X`` is the one that is
+:data:`WANTED`."""
+
+WANTED = WORK
+"""The place of that one."""
 
 HEAD = object.__basicsize__
 """Bytes of what every Python object begins with."""
@@ -87,6 +93,18 @@ def order_of(numbers: Mapping[int, int]) -> np.ndarray:
     for place, number in numbers.items():
         order[place] = number
     return order
+
+
+def unless(condition: np.ndarray, wanted: bool, count: int) -> np.ndarray:
+    """(ORDER,) int64: leave out the next ``count`` orders unless ``condition``, one boolean, is as ``wanted``."""
+    return order_of({PIECES: count, WANTED: int(wanted), X: address_of(condition)})
+
+
+def left_out(order: np.ndarray) -> int:
+    """How many orders behind this one are not carried out, as things are."""
+    if order[CODE] or c_bool.from_address(int(order[X])).value == order[WANTED]:
+        return 0
+    return int(order[PIECES])
 
 
 def address_of(array: np.ndarray | None) -> int:

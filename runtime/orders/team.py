@@ -11,8 +11,8 @@ import numpy as np
 
 from ..emit.memory import address
 from ..jit.jitted import jit
-from .atomic import add_at, call_for, let_others_run, number_at, pause, processor, put_at, replace_at, seen_at, swap_at
-from .order import BACK, CODE, COUNTED, FAILED, ORDER, PIECES, SHARED, TAKEN
+from .atomic import add_at, byte_at, call_for, let_others_run, number_at, pause, processor, put_at, replace_at, seen_at, swap_at
+from .order import BACK, CODE, COUNTED, FAILED, ORDER, PIECES, SHARED, TAKEN, WANTED, X
 
 LINE = 8
 """Numbers in a cache line: those that different threads wait for lie in lines of their own."""
@@ -118,11 +118,17 @@ def lead(team, function, argument, patience):
 @jit
 def carry_out(team, orders, patience):
     """Carry out ``orders`` (n, ORDER) int64 in turn; what threads share is led, see :func:`lead`. Returns whether all were
-    done: the first one that fails is the last."""
-    busy, done = address(team) + 8 * BUSY, True
+    done: the first one that fails is the last. One without code says whether those behind it are left out, see
+    :data:`~tersor.runtime.orders.order.CODE`."""
+    busy, done, i = address(team) + 8 * BUSY, True, 0
     add_at(busy, 1)
-    for i in range(len(orders)):
+    while i < len(orders):
         order = address(orders) + 8 * ORDER * i
+        i += 1
+        if number_at(order, CODE) == 0:
+            if min(1, byte_at(number_at(order, X))) != number_at(order, WANTED):
+                i += number_at(order, PIECES)
+            continue
         put_at(order + 8 * TAKEN, 0)
         put_at(order + 8 * COUNTED, 0)
         if number_at(order, SHARED) != 0:

@@ -16,6 +16,7 @@ from ..kernels.site import Kernel, Site
 from ..ops import Shaped, find_lowering
 from ..orders.order import present
 from .arena import Lifetime, assign, assign_scratch
+from .branches import branching_kernel
 from .dead import drop_dead
 from .facts import Facts, analyse, fold_constants, misfits
 from .fusion import Draft, fuse, recognise
@@ -141,7 +142,7 @@ class _Builder:
         types = [self.facts.type(name) if name else None for name in draft.outputs]
         if any(t is None for t, name in zip(types, draft.outputs, strict=True) if name):
             return dynamic_kernel(node, self.facts.limits)
-        lower = find_lowering(node.op_type)
+        lower = branching_kernel if node.op_type == "If" else find_lowering(node.op_type)
         with misfits(node):
             found = decoding_kernel(self._site(draft), lower) if lower else None
         return found or reference_kernel(node, draft.outputs, draft.epilogue, self.facts.limits)

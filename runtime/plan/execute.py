@@ -24,15 +24,16 @@ class Execution:
     """The memory of one run at a time of ``plan``: an arena, and views into it made once.
 
     ``lends`` says that outputs which are inputs, or parts of them, are these same arrays: the caller writes to neither.
+    ``memory`` is for the arena, if not new memory is: bytes, as many as it takes or more, on a 64-byte boundary.
 
     Raises:
         LimitError: the system has not so much memory.
     """
 
-    def __init__(self, plan: Plan, *, lends: bool = False) -> None:
+    def __init__(self, plan: Plan, *, lends: bool = False, memory: np.ndarray | None = None) -> None:
         self._plan, self._lends = plan, lends
         try:
-            self._arena = aligned_bytes(plan.arena_bytes)
+            self._arena = aligned_bytes(plan.arena_bytes) if memory is None else memory
         except MemoryError as error:
             raise LimitError(f"intermediate values take {plan.arena_bytes:,} bytes: more memory than there is") from error
         self._values: list[np.ndarray | None] = [None] * len(plan.slots)
@@ -49,18 +50,14 @@ class Execution:
         self._seen: Seen | None = None
 
     def _list_outside(self) -> None:
-        """Note what comes with each run: a root that outputs are in is the array of the first one that is all of it, if any."""
+        """Note what comes with each run."""
         plan, slots = self._plan, self._plan.slots
         self._inputs = [(name, index, shape_of(slots[index])) for name, index in plan.inputs.items()]
-        roots = {slots[index].root: "" for index in plan.outputs.values() if slots[index].kind == "output"}
-        for name, index in plan.outputs.items():
-            root = slots[index].root
-            if roots.get(root) == "" and _part_of(slots[index], slots[root]) is None:
-                roots[root] = name
+        roots = owners(plan)
         self._handed = [(name, root, shape_of(slots[root]), slots[root].dtype) for root, name in roots.items()]
-        owners = set(roots.values())
+        handed = set(roots.values())
         self._outputs = [
-            (name, index, name in owners or (self._lends and slots[index].kind == "input"))
+            (name, index, name in handed or (self._lends and slots[index].kind == "input"))
             for name, index in plan.outputs.items()
         ]
         late = (i for i, slot in enumerate(slots) if slot.root != i and slot.kind in ("input", "output"))
@@ -93,6 +90,15 @@ class Execution:
             value = values[index]
             results[name] = value if value is not None and handed and name not in out else self._result(name, value, out)
         return results
+
+    def orders(self, inputs: NamedArrays, out: NamedArrays) -> tuple[list[np.ndarray], dict[str, np.ndarray]]:
+        """The orders of each step, where all are machine code, for a run with these arrays; and of the outputs in ``out`` those
+        that are not made there, where they are."""
+        values = self._values.copy()
+        self._bind(values, inputs, out)
+        made = [order for part in self._parts if isinstance(part, Section) for order in part.orders_for(values)]
+        others = {name: present(values[index]) for name, index, handed in self._outputs if name in out and not handed}
+        return made, others
 
     def prepare_repeat(self, workers: Workers) -> None:
         """After the first run, prepare others like it."""
@@ -146,6 +152,17 @@ class Execution:
         if not np.may_share_memory(given, value):
             np.copyto(given, value)
         return given
+
+
+def owners(plan: Plan) -> dict[int, str]:
+    """Of each root that outputs are in, the first output that is all of it, and whose array it is; "" where none is."""
+    slots = plan.slots
+    found = {slots[index].root: "" for index in plan.outputs.values() if slots[index].kind == "output"}
+    for name, index in plan.outputs.items():
+        root = slots[index].root
+        if found.get(root) == "" and _part_of(slots[index], slots[root]) is None:
+            found[root] = name
+    return found
 
 
 def _fresh(name: str, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:

@@ -74,6 +74,10 @@ class Section:
             self._refuse(values)
             raise
 
+    def orders_for(self, values: Values) -> list[np.ndarray]:
+        """The orders of each step for some arrays."""
+        return [present(placed.step.kernel.orders)(*placed.arrays(values), placed.scratch) for placed in self._steps]
+
     def _refuse(self, values: Values) -> None:
         """Raise what is wrong with the inputs of the step whose code could not go on, if that is the reason."""
         begin = 0
@@ -88,7 +92,7 @@ class Section:
         given = values.copy()
         for slot in self._late:  # the same array may have been given for two slots
             given[slot] = np.empty_like(values[slot])
-        made = [_orders_of(placed, given) for placed in self._steps]
+        made = self.orders_for(given)
         self.orders = np.concatenate(made)
         self.numbers, self.shared = self.orders.reshape(-1).data, bool(self.orders[:, SHARED].any())
         self.places = [(slot, _places_of(present(given[slot]), self.orders)) for slot in self._late]
@@ -110,10 +114,6 @@ def parts_of(steps: Sequence[PlacedStep], late: set[int]) -> Iterator[PlacedStep
             yield Section(list(some), late)
         else:
             yield from some
-
-
-def _orders_of(placed: PlacedStep, values: Values) -> np.ndarray:
-    return present(placed.step.kernel.orders)(*placed.arrays(values), placed.scratch)
 
 
 def _keep(values: Values, index: int, value: np.ndarray) -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from math import prod
 from typing import Any
 
 import numpy as np
 
-from ...format_spec.errors import PlanError
+from ...format_spec.errors import LimitError, PlanError
 from ...format_spec.graph import Graph, Node, Tensor, TensorType, Value
 from ...format_spec.limits import Limits
 from ...format_spec.names import names_defined, names_read
@@ -24,6 +25,9 @@ from .plan_cache import PlanCache
 
 PLANS = 16
 """Plans kept per body, for arguments of different types."""
+
+SMALL = 2 << 20
+"""Bytes that the tensors of a branch take, and its values, at most, where it is prepared before it is known to be taken."""
 
 
 def close_over(graph: Graph, workers: Workers, limits: Limits) -> Graph:
@@ -70,7 +74,7 @@ def _close(
     inputs = (*body.inputs, *(Value(name, TensorType("float32", None)) for name in names))
     closed = close_over(replace(body, inputs=inputs, initializers=tensors), workers, limits)
     called = Body(closed, workers, limits)
-    return Closure(closed, len(captured), called, called.infer, called.folded, sequences)
+    return Closure(closed, len(captured), called, called.infer, called.folded, called.small_plan, sequences)
 
 
 def _unused(name: str, taken: set[str]) -> str:
@@ -137,7 +141,7 @@ class Body:
         Raises:
             PlanError: the values do not fit the graph.
         """
-        planned = self._planned(arguments)
+        planned = self._planned(tuple((array.dtype, array.shape) for array in arguments))
         try:
             execution = planned.idle.pop()
         except IndexError:
@@ -150,13 +154,25 @@ class Body:
         planned.idle.append(execution)
         return [results[name] for name in self._outputs]
 
-    def _planned(self, arguments: Sequence[np.ndarray]) -> _Kept:
-        types = tuple((array.dtype, array.shape) for array in arguments)
+    def _planned(self, types: tuple[Shaped, ...]) -> _Kept:
         return self._plans.find(types, lambda: _Kept(self._plan(types)))
 
     def _plan(self, types: Sequence[Shaped]) -> Plan:
         graph, shapes = self._typed(types)
         return build_plan(graph, shapes, self._shared())
+
+    def small_plan(self, types: Sequence[Shaped]) -> Plan | None:
+        """The plan for inputs of ``types``, which :meth:`infer` knows; ``None`` where the graph's tensors, or what it computes,
+        take more than :data:`SMALL`, or it cannot be planned: it may never be called."""
+        with self._plans.building:
+            tensors = self._shared().declared.values()
+        if sum(prod(shape) * dtype.itemsize for dtype, shape in tensors) > SMALL:
+            return None
+        try:
+            plan = self._planned(tuple(types)).plan
+        except (PlanError, LimitError):
+            return None
+        return plan if plan.arena_bytes <= SMALL else None
 
     def infer(self, types: Sequence[Shaped | None], values: Sequence[np.ndarray | None]) -> list[Shaped | None]:
         """The types of the outputs, see :class:`~tersor.runtime.ops.Closure`."""

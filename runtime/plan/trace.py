@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ..orders.order import CODE, COUNTED, FAILED, SHARED, TAKEN
+from ..orders.order import CODE, COUNTED, FAILED, SHARED, TAKEN, left_out
 from ..orders.team import alone
 from ..orders.workers import NO_MEMORY, Workers
 from .plan import Row
@@ -109,11 +109,13 @@ class Recorder(Workers):
         """As :meth:`Workers.carry_out`, one order after another."""
         begin = 0
         for step, end in steps or ((None, len(orders)),):
-            for order in orders[begin:end]:
-                self._carry_out(order)
+            while begin < end:
+                order = orders[begin]
+                begin += 1 + left_out(order)
+                if order[CODE]:
+                    self._carry_out(order)
             if step is not None:
                 self.finished(step)
-            begin = end
 
     def _carry_out(self, order: np.ndarray) -> None:
         order[[TAKEN, COUNTED]] = 0

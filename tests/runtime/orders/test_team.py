@@ -10,7 +10,7 @@ from threading import Thread
 import numpy as np
 import pytest
 
-from tersor.runtime.orders.order import SHARED, WORK, order_of
+from tersor.runtime.orders.order import SHARED, WORK, left_out, order_of, unless
 from tersor.runtime.orders.team import (
     ARGUMENT,
     BUSY,
@@ -53,6 +53,18 @@ def test_a_team_without_followers(code):
     assert lead(team, code, job.order.ctypes.data, LOOKS) == 0
     assert job.done == [1] * 3
     assert team[LED] == 0
+
+
+@pytest.mark.parametrize("holds", [False, True])
+def test_orders_that_a_condition_leaves_out(code, holds):
+    condition, jobs = np.array([holds]), [Job(code, pieces) for pieces in (3, 1, 7, 2)]
+    a, b, c, d = (job.order for job in jobs)
+    orders = np.stack([unless(condition, True, 2), a, b, unless(condition, False, 1), c, d])
+    assert [left_out(order) for order in orders] == ([0, 0, 0, 1, 0, 0] if holds else [2, 0, 0, 0, 0, 0])
+    for _ in range(2):
+        assert carry_out(make_team(), orders, LOOKS)
+    counts = [sum(job.done) for job in jobs]
+    assert counts == ([6, 2, 0, 4] if holds else [0, 0, 14, 4])
 
 
 @pytest.mark.parametrize("shared", [0, 1])

@@ -28,7 +28,7 @@ def test_what_follows_a_subgraph_of_known_types_runs_on_kernels(tmp_path: Any) -
         feed = {"x": np.ones((n, 4), np.float32), "z": np.full((n, 4), 3, np.float32), "c": np.array(n == 1)}
         packed = check(BRANCHES, tmp_path, feed)
         rows = list(packed.plan({name: array.shape for name, array in feed.items()}).rows())
-        assert [row.kernel == "subgraph" for row in rows] == [True, False]
+        assert [row.kernel == "branches" for row in rows] == [True, False]
         assert "reference" not in rows[1].kernel
         assert rows[0].output == f"float32 {n}x4"
 
