@@ -25,11 +25,13 @@ states; of the lengths of sequences, int32; all 0 where there are none. ``x`` is
 directions, batch, hidden), and may be 0, states are (directions, batch, hidden)."""
 
 (
-    TIME, BATCH, INPUTS, HIDDEN, DIRECTIONS, BACKWARDS, STEPS, PITCH, ROWS, BIAS, OF_GATES, OF_STATES, PLACE, PACKS,
-) = range(14)  # fmt: skip
+    TIME, BATCH, INPUTS, HIDDEN, DIRECTIONS, BACKWARDS, STEPS, PITCH, ROWS, BIAS, OF_GATES, OF_STATES, PLACE, MEMBERS, PATIENCE,
+    PACKS,
+) = range(16)  # fmt: skip
 """Facts, int64: sizes; the last direction that is forwards, less 1; steps whose inputs are multiplied at once; elements of a
 row of states, and of one of gates; address of biases (directions, 2, ROWS); where in the scratch memory of a direction gates
-and states begin, and its bytes; packs, see :data:`PACK`, of what is multiplied by inputs, by states, and, for a GRU that
+and states begin, and its bytes; threads that share each product, and how often one looks for what another makes of it, where
+they do, see :mod:`.together`; packs, see :data:`PACK`, of what is multiplied by inputs, by states, and, for a GRU that
 resets before the product, by the state that was reset."""
 
 PANELS, COUNT, HEIGHT, STARTS, CODE_ROWS, CODES, CODEBOOK, PACK = range(8)
@@ -81,12 +83,12 @@ def _multiply(kinds, width, x, step, shape, pack, direction, start, start_pitch,
     if len(width) != 0 and number_at(pack, PANELS) == 0:
         height = number_at(pack, HEIGHT)
         for i in range(vectors):
-            _copy(start + i * start_pitch, target + i * pitch, height)
+            copy_floats(start + i * start_pitch, target + i * pitch, height)
             _add_columns(width, x + i * step, columns, pack, direction, target + i * pitch, height)
 
 
 @jit
-def _copy(source, target, count):
+def copy_floats(source, target, count):
     """Copy so many elements; zeros where the source is 0, nothing where the target is."""
     if target == 0:
         return
@@ -112,19 +114,19 @@ def run_layer(kinds, order, member):
     """Take directions of the layer of the order at address ``order`` until none is left."""
     piece = take(order, member)
     while piece < number_at(order, PIECES):
-        _run_direction(kinds, order, number_at(order, FACTS), piece)
+        run_direction(kinds, order, number_at(order, FACTS), piece)
         piece = take(order, member)
 
 
 @jit
-def _run_direction(kinds, order, facts, direction):
+def run_direction(kinds, order, facts, direction):
     """Every step of one direction, from the initial states to the last ones."""
     (inputs, _, _, width), given = kinds, number_at(order, SCRATCH) + direction * number_at(facts, PLACE)
     time, batch, columns = number_at(facts, TIME), number_at(facts, BATCH), number_at(facts, INPUTS)
     pitch, most = 4 * number_at(facts, ROWS), number_at(facts, STEPS)
     states, backwards = given + number_at(facts, OF_STATES), direction > number_at(facts, BACKWARDS)
     bias = number_at(facts, BIAS) + 2 * pitch * direction
-    _move_states(facts, direction, states, number_at(order, OTHER), number_at(order, CELL), False)
+    move_states(facts, direction, states, number_at(order, OTHER), number_at(order, CELL), False)
     for done in range(0, time, most):
         count = min(most, time - done)
         first = time - done - count if backwards else done
@@ -135,7 +137,7 @@ def _run_direction(kinds, order, facts, direction):
         for number in range(count):
             at = count - 1 - number if backwards else number
             _run_step(kinds, order, facts, direction, first + at, given + at * batch * pitch, given, bias + pitch)
-    _move_states(facts, direction, states, number_at(order, LAST_HIDDEN), number_at(order, LAST_CELL), True)
+    move_states(facts, direction, states, number_at(order, LAST_HIDDEN), number_at(order, LAST_CELL), True)
 
 
 @jit
@@ -146,16 +148,16 @@ def _length_at(lengths, i):
 
 
 @jit
-def _move_states(facts, direction, states, hidden, cell, back):
+def move_states(facts, direction, states, hidden, cell, back):
     """Copy the states (2, batch, PITCH) of a direction from the arrays at two addresses, or ``back`` to them."""
     batch, size, pitch = number_at(facts, BATCH), number_at(facts, HIDDEN), number_at(facts, PITCH)
     if not back:
-        _copy(0, states, 2 * batch * pitch)
+        copy_floats(0, states, 2 * batch * pitch)
     for i in range(2 * batch):
         array, place = hidden if i < batch else cell, states + 4 * i * pitch
         if array != 0:
             other = array + 4 * (direction * batch + i % batch) * size
-            _copy(place if back else other, other if back else place, size)
+            copy_floats(place if back else other, other if back else place, size)
 
 
 @jit
@@ -174,12 +176,21 @@ def _run_step(kinds, order, facts, direction, t, given, place, shift):
             reset_state(panels[0], gates + i * pitch, hidden + i * padded, reset + i * padded, size)
         pack, target = pack + 8 * PACK, gates + 2 * padded
         _multiply(panels, width, reset, padded, shape, pack, direction, shift, 0, target, pitch, turned)
-    lengths = number_at(order, LENGTHS)
+    end_step(kinds, order, facts, direction, t, given, gates, hidden)
+
+
+@jit
+def end_step(kinds, order, facts, direction, t, given, gates, hidden):
+    """Make the states ``hidden`` those after step ``t``, of ``gates`` and what its inputs give them, and write those that are
+    the output, or zeros where a sequence has ended."""
+    (_, panels, cell, _), lengths = kinds, number_at(order, LENGTHS)
+    batch, size, padded = number_at(facts, BATCH), number_at(facts, HIDDEN), 4 * number_at(facts, PITCH)
+    pitch = 4 * number_at(facts, ROWS)
     for i in range(batch):
         output = number_at(order, Y) + 4 * ((t * number_at(facts, DIRECTIONS) + direction) * batch + i) * size
         output, state = output if number_at(order, Y) != 0 else 0, hidden + i * padded
         if lengths != 0 and t >= _length_at(lengths, i):
-            _copy(0, output, size)
+            copy_floats(0, output, size)
         else:
             step_cell(panels[0], cell, gates + i * pitch, given + i * pitch, state, state + batch * padded, size)
-            _copy(state, output, size)
+            copy_floats(state, output, size)

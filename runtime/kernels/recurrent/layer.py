@@ -18,6 +18,7 @@ from . import cells
 from .gates import GRU, GRU_LINEAR, LSTM, RNN, RNN_RELU
 from .pack import Packed, pack_matrices, padded
 from .row_panels import FEWEST, best_across, panel_kinds
+from .together import layer_sharer, team_bytes
 
 X, W, R, B, LENGTHS, INITIAL_H, INITIAL_C, PEEPHOLES = range(8)
 
@@ -32,12 +33,20 @@ KNOWN = frozenset({"activations", "direction", "hidden_size", "layout", "linear_
 MACS_A_CYCLE = 8
 """Multiplications, about, where a step waits for the one before."""
 
+WORTH_WAITING, CYCLES_A_LOOK = 10_000, 100
+"""Cycles of a step's products from which on threads that share them take less, though they wait for one another; those, about,
+of a look for what another thread has done."""
+
+MOST_TURNS = 1 << 22
+"""Turns that are numbered, at most, see :func:`~tersor.runtime.orders.team.take_part`."""
+
 
 @dataclass(frozen=True, eq=False)
 class RecurrentLayer(Ordered):
     """A layer of cells of one ``kind`` over ``shape`` (time, batch, inputs), from ``packs`` of what is multiplied by inputs, by
     states, and by reset states. ``bias`` (directions, 2, rows) is as :func:`_join_bias` has it, ``across`` the vectors of a
-    panel of what is multiplied by states; ``reverse`` says that the first direction is backwards."""
+    panel of what is multiplied by states; ``reverse`` says that the first direction is backwards. ``parts`` threads take a
+    direction each, or share every product where they work ``together``."""
 
     kind: int
     shape: tuple[int, int, int]
@@ -47,16 +56,20 @@ class RecurrentLayer(Ordered):
     across: int
     reverse: bool
     parts: int
+    together: bool
 
     @property
     def scratch(self) -> int:
-        """Bytes of scratch memory of all directions."""
-        return len(self.bias) * sum(self._bytes)
+        """Bytes of scratch memory of all directions, and of threads that work together."""
+        shared = team_bytes(self.parts, self._bytes[1]) if self.together else 0
+        return len(self.bias) * sum(self._bytes) + shared
 
     def blank(self) -> np.ndarray:
         """As :meth:`Ordered.blank`."""
-        code = cells.layer_runner(panel_kinds(FEWEST), panel_kinds(self.across), ((),) * self.kind, ((),) * self._width)
-        return order_of_pieces(code, len(self.bias), self.parts, self._facts, self._facts)
+        kinds = panel_kinds(FEWEST), panel_kinds(self.across), ((),) * self.kind, ((),) * self._width
+        code = layer_sharer(*kinds) if self.together else cells.layer_runner(*kinds)
+        pieces = self.parts if self.together else len(self.bias)
+        return order_of_pieces(code, pieces, self.parts, self._facts, self._facts)
 
     def order_for(self, given: dict[int, np.ndarray], results: Arrays, scratch: np.ndarray) -> np.ndarray:
         """(1, ORDER) int64 for inputs by number, and for Y and the last states."""
@@ -94,7 +107,8 @@ class RecurrentLayer(Ordered):
         rows, ends = self.bias.shape[2], np.cumsum(self._bytes)
         sizes = *self.shape, self.hidden, len(self.bias), -1 if self.reverse else 0, self._steps, padded(self.hidden), rows
         packs = [fact for pack in self._packs for fact in pack.facts]
-        return np.array([*sizes, self.bias.ctypes.data, *ends, *packs], np.int64)
+        cycles = self.shape[1] * max(pack.size for pack in self._packs[1:]) / MACS_A_CYCLE / len(self.bias) / self.parts
+        return np.array([*sizes, self.bias.ctypes.data, *ends, self.parts, int(cycles / CYCLES_A_LOOK), *packs], np.int64)
 
 
 def lower_recurrent(site: Site) -> Kernel | None:
@@ -165,9 +179,22 @@ def _layer(site: Site, kind: int, shape: tuple[int, int, int], w: Tensor, r: Ten
     packs = pack(W, w, range(gates), FEWEST), pack(R, r, range(first), across), pack(R, r, range(first, gates), across)
     ends = [(gates * vectors, FEWEST, 0), (first * vectors, across, 0), ((gates - first) * vectors, across, first * vectors)]
     rows = max(before + -(-count // size) * size for count, size, before in ends) * host_registers()[1]
-    parts = sharing(site.threads, shape[0] * shape[1] * (w.size + r.size) / MACS_A_CYCLE) if directions > 1 else 1
+    parts = sharing(site.threads, _cycles(shape, w, r))
+    together = _together(parts, shape, r, packs)
     joined, reverse = _join_bias(kind, bias, directions, hidden, rows), node.attribute("direction", "forward") == "reverse"
-    return RecurrentLayer(kind, shape, hidden, packs, joined, across, reverse, parts)
+    return RecurrentLayer(kind, shape, hidden, packs, joined, across, reverse, parts, together)
+
+
+def _cycles(shape: tuple[int, int, int], *weights: Tensor) -> float:
+    """Estimated cycles of a layer's products on one thread."""
+    return shape[0] * shape[1] * sum(tensor.size for tensor in weights) / MACS_A_CYCLE
+
+
+def _together(threads: int, shape: tuple[int, int, int], r: Tensor, packs: Sequence[Packed]) -> bool:
+    """Whether threads share each product: there are more of them than directions, and a step takes long enough."""
+    directions, (time, batch, _) = r.shape[0], shape
+    turns, step = 3 * time * directions, _cycles((1, batch, 0), r) / max(1, directions)
+    return directions < threads and all(pack.width == 0 for pack in packs) and step >= WORTH_WAITING and turns < MOST_TURNS
 
 
 def _kind(node: Node) -> int | None:
