@@ -16,7 +16,7 @@ from ...orders.workers import Workers
 from ..site import Kernel, Site
 from . import cells
 from .gates import GRU, GRU_LINEAR, LSTM, RNN, RNN_RELU
-from .pack import Packed, pack_matrices, padded
+from .pack import CACHED, Packed, pack_matrices, padded
 from .row_panels import FEWEST, best_across, panel_kinds
 from .together import layer_sharer, team_bytes
 
@@ -191,10 +191,13 @@ def _cycles(shape: tuple[int, int, int], *weights: Tensor) -> float:
 
 
 def _together(threads: int, shape: tuple[int, int, int], r: Tensor, packs: Sequence[Packed]) -> bool:
-    """Whether threads share each product: there are more of them than directions, and a step takes long enough."""
+    """Whether threads share each product: there are more of them than directions, or caches hold what is multiplied by the
+    states of one direction in parts only, and a step takes long enough."""
     directions, (time, batch, _) = r.shape[0], shape
-    turns, step = 3 * time * directions, _cycles((1, batch, 0), r) / max(1, directions)
-    return directions < threads and all(pack.width == 0 for pack in packs) and step >= WORTH_WAITING and turns < MOST_TURNS
+    size, turns = 4 * r.size / max(1, directions), 3 * time * directions
+    pays = threads > directions or CACHED < size <= threads * CACHED
+    waits = threads > 1 and size / 4 * batch / MACS_A_CYCLE >= WORTH_WAITING
+    return pays and waits and all(pack.width == 0 for pack in packs) and turns < MOST_TURNS
 
 
 def _kind(node: Node) -> int | None:

@@ -18,6 +18,8 @@ from tersor.runtime.orders.order import FACTS, ORDER, SCRATCH, TAKEN
 from tersor.runtime.orders.team import alone
 from tests.runtime.kernels.recurrent.test_layer import FORMS, GATES, OUTPUTS, Inputs, Tensors, build
 
+DIRECTIONS = {1: "forward", 2: "bidirectional"}
+
 
 def weights(op_type: str, count: int, inputs: int, size: int, rng: np.random.Generator) -> Tensors:
     rows = size * GATES[op_type]
@@ -78,11 +80,14 @@ def test_as_one_thread(
         assert asked == [1]
 
 
-@pytest.mark.parametrize(("size", "threads", "shared"), [(300, 2, 1), (300, 1, 0), (64, 2, 0)])
-def test_large_layers_are_shared(monkeypatch: pytest.MonkeyPatch, size: int, threads: int, shared: int) -> None:
+@pytest.mark.parametrize(
+    ("count", "size", "threads", "shared"),
+    [(1, 300, 2, 1), (1, 300, 1, 0), (1, 64, 2, 0), (2, 300, 2, 0), (2, 400, 2, 1), (2, 600, 2, 0)],
+)
+def test_large_layers_are_shared(monkeypatch: pytest.MonkeyPatch, count: int, size: int, threads: int, shared: int) -> None:
     asked, rng = sharers(monkeypatch), np.random.default_rng(1)
     arrays = {"x": rng.standard_normal((3, 1, 8)).astype(np.float32)}
-    runs("LSTM", weights("LSTM", 1, 8, size, rng), arrays, "x w r b", threads)
+    runs("LSTM", weights("LSTM", count, 8, size, rng), arrays, "x w r b", threads, direction=DIRECTIONS[count])
     assert asked == [shared]
 
 
