@@ -174,9 +174,10 @@ class ByPanels:
 
     @made_once
     def _ends(self) -> np.ndarray:
-        """Vectors at which pieces start, and how many there are."""
+        """Vectors at which pieces start, and how many there are: as many pieces, with those of all panels, as threads."""
         T, (B, K, _) = self._tile[0], self.shape
-        most = max(T, min(VECTORS, LEFT_BYTES // (4 * K)) // T * T)
+        apart = -(-self.parts // max(1, len(self.panels.starts) - 1))
+        most = max(T, min(VECTORS, LEFT_BYTES // (4 * K), -(-B // apart)) // T * T)
         chunk = -(-balanced(B, most) // T) * T
         return np.append(np.arange(0, B, chunk), B)
 

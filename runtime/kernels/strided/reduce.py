@@ -41,7 +41,7 @@ def lower_extreme(site: Site) -> Kernel | None:
     shape, kept = shapes
     first, size = np.array(first_of(dtype), dtype), dtype.itemsize
     fill = walk(copy, kept, [View.broadcast((), size, kept), View.whole(kept, size)], site.threads)
-    fold = _fold(loop, shape, kept, size) if 0 not in shape else None
+    fold = _fold(loop, shape, kept, size, site.threads) if 0 not in shape else None
 
     def orders(inputs: Arrays, outputs: Arrays, scratch: np.ndarray) -> np.ndarray:
         x, y = present(inputs[0]), present(outputs[0])
@@ -60,11 +60,11 @@ def _reduced(site: Site) -> tuple[Shape, Shape] | None:
     return x[1], tuple(1 if axis in gone else size for axis, size in enumerate(x[1]))
 
 
-def _fold(loop: Loop, shape: Shape, kept: Shape, itemsize: int) -> Shared:
-    """The work of taking the elements of an array of ``shape``, the residual, into one of the shape ``kept``: input and output.
-    One thread does it: places of the output are met again and again."""
+def _fold(loop: Loop, shape: Shape, kept: Shape, itemsize: int, threads: int) -> Shared:
+    """The work of taking the elements of an array of ``shape``, the residual, into one of the shape ``kept``: input and
+    output."""
     into = View.broadcast(kept, itemsize, shape)
-    return walk(loop, shape, [into, View.whole(shape, itemsize), into], 1)
+    return walk(loop, shape, [into, View.whole(shape, itemsize), into], threads, folds=True)
 
 
 def lower_softmax_across(site: Site) -> Kernel | None:
@@ -79,10 +79,10 @@ def lower_softmax_across(site: Site) -> Kernel | None:
     copy, top, less, power, plus, share = (present(loop_of(name, *[one] * (name.nin + 1))) for name in names)
     fill = walk(copy, line, [View.broadcast((), 4, line), View.whole(line, 4)], site.threads)
     works = [
-        (fill, "first", "line"), (_fold(top, shape, line, 4), "line", "line", "x"),
+        (fill, "first", "line"), (_fold(top, shape, line, 4, site.threads), "line", "line", "x"),
         (walk(less, shape, [every, few, every], site.threads), "x", "y", "line"),
         (walk(power, shape, [every, every], site.threads), "y", "y"),
-        (fill, "zero", "line"), (_fold(plus, shape, line, 4), "line", "line", "y"),
+        (fill, "zero", "line"), (_fold(plus, shape, line, 4, site.threads), "line", "line", "y"),
         (walk(share, shape, [every, few, every], site.threads), "y", "y", "line"),
     ]  # fmt: skip
     first, zero = np.array(-np.inf, np.float32), np.array(0, np.float32)

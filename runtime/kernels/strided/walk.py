@@ -70,8 +70,9 @@ def collapsed(shape: Sequence[int], views: Sequence[View]) -> list[Axis]:
     return axes or [(1, (0,) * len(views))]
 
 
-def walk(loop: Loop, shape: Sequence[int], views: Sequence[View], threads: int) -> Shared:
-    """The work of running ``loop`` over arrays of ``shape``, where no axis is empty: its operands lie as ``views`` say.
+def walk(loop: Loop, shape: Sequence[int], views: Sequence[View], threads: int, *, folds: bool = False) -> Shared:
+    """The work of running ``loop`` over arrays of ``shape``, where no axis is empty: its operands lie as ``views`` say. If it
+    ``folds``, places of the output are met again and again, each by one thread.
 
     An order is for the first operand as input, the last as output and the one between, or the last again, as residual.
     """
@@ -85,8 +86,9 @@ def walk(loop: Loop, shape: Sequence[int], views: Sequence[View], threads: int) 
     starts = [view.start for view in operands]
     facts = np.array([loop.code, loop.data, count, *steps, *starts, len(outer), *numbers], np.int64)
     items, elements = prod(size for size, _ in outer) if outer else count, prod(shape)
-    pieces = 1 if threads == 1 else max(1, min(MOST_PIECES * threads, items, elements // PIECE))
-    return Shared(lambda: walker(()), pieces, threads, evenly(items, pieces), facts)
+    apart = items if not folds else outer[-1][0] if outer and outer[-1][1][-1] else 1
+    pieces = 1 if threads == 1 else max(1, min(MOST_PIECES * threads, apart, elements // PIECE))
+    return Shared(lambda: walker(()), pieces, threads, evenly(apart, pieces) * (items // apart), facts)
 
 
 @jit

@@ -11,7 +11,7 @@ from tersor.format_spec.tensors import DenseTensor
 from tersor.runtime.kernels.matrices.matrix import Matrix, matrix_of
 from tersor.runtime.kernels.matrices.panels import ByPanels, make_panels
 from tersor.runtime.kernels.matrices.products import Finish
-from tersor.runtime.orders.order import aligned_bytes
+from tersor.runtime.orders.order import PIECES, SHARED, aligned_bytes
 from tersor.runtime.orders.workers import Workers
 
 WIDE = np.array([-np.inf, np.inf], np.float32)
@@ -44,6 +44,17 @@ def test_products(share, coded, far, vectors, inputs, outputs, parts):
         patch.setattr("tersor.runtime.kernels.matrices.panels.LEFT_BYTES", 12_000)
         y = multiply(matrix_of(tensor, (0,), "w"), x, residual, finish, parts)
     np.testing.assert_array_equal(y, 2 * (x @ w.T) + shift + residual)
+
+
+def test_threads_share_the_vectors_of_a_single_panel():
+    rng, ones = np.random.default_rng(1), np.ones(10, np.float32)
+    w, x = rng.integers(-9, 9, (10, 20)).astype(np.float32), rng.integers(-9, 9, (200, 20)).astype(np.float32)
+    matrix, finish = matrix_of(DenseTensor.of(w), (0,), "w"), Finish(ones, 0 * ones, WIDE)
+    product = ByPanels(make_panels(matrix), (200, 20, 10), finish, 2)
+    y = np.empty((200, 10), np.float32)
+    (order,) = product.orders(x, y, None, aligned_bytes(product.scratch))
+    assert (order[PIECES], order[SHARED]) == (2, 1)
+    np.testing.assert_array_equal(multiply(matrix, x, None, finish, 2), x @ w.T)
 
 
 def test_what_is_not_a_number_stays_where_it_is():

@@ -12,6 +12,7 @@ from tersor.format_spec.tensors import DenseTensor
 from tersor.runtime.kernels.site import Kernel, Site
 from tersor.runtime.kernels.strided.reduce import lower_extreme, lower_softmax_across, lower_sum
 from tersor.runtime.ops import find_operator
+from tersor.runtime.orders.order import SHARED
 from tersor.runtime.orders.workers import Workers
 
 
@@ -38,17 +39,29 @@ def result(kernel: Kernel | None, x: np.ndarray, want: np.ndarray, threads: int 
     op=st.sampled_from(["ReduceMax", "ReduceMin"]),
     size=st.lists(st.integers(0, 20), min_size=1, max_size=4),
     dtype=st.sampled_from(["?", "u1", "i4", "i8", "f2", "f4", "f8"]),
+    threads=st.sampled_from([1, 3]),
     data=st.data(),
 )
-def test_extremes(op, size, dtype, data):
+def test_extremes(op, size, dtype, threads, data):
     axes = data.draw(st.none() | st.lists(st.integers(0, len(size) - 1), max_size=len(size), unique=True))
     x = np.random.default_rng(0).integers(0, 50, size).astype(dtype)
     if dtype[0] == "f" and x.size:
         x = -x
         x.reshape(-1)[0] = np.nan
-    kernel, want = reduced(lower_extreme, op, x, axes, keepdims=data.draw(st.integers(0, 1)))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tersor.runtime.kernels.strided.walk.PIECE", 20)
+        kernel, want = reduced(lower_extreme, op, x, axes, threads, keepdims=data.draw(st.integers(0, 1)))
     if want.size:
-        np.testing.assert_array_equal(result(kernel, x, want), want)
+        np.testing.assert_array_equal(result(kernel, x, want, threads), want)
+
+
+@pytest.mark.parametrize(("axes", "shared"), [([2, 3], True), ([1], True), ([0, 1], False)])
+def test_threads_share_extremes_where_no_two_meet(axes, shared):
+    x = np.random.default_rng(1).standard_normal((2, 30, 40, 50)).astype(np.float32)
+    kernel, want = reduced(lower_extreme, "ReduceMax", x, axes, 2)
+    y = np.empty_like(want)
+    assert kernel.orders([x], [y], np.zeros(0, np.uint8))[-1, SHARED] == shared
+    np.testing.assert_array_equal(result(kernel, x, want, 2), want)
 
 
 @pytest.mark.parametrize("threads", [1, 3])
@@ -82,11 +95,18 @@ def test_other_sums_are_declined():
     assert reduced(lower_sum, "ReduceSum", x.astype(np.int64), [1])[0] is None
 
 
-@given(size=st.lists(st.integers(1, 9), min_size=1, max_size=4), axis=st.integers(0, 3), seed=st.integers(0, 9))
-def test_softmax_along_any_axis(size, axis, seed):
+@given(
+    size=st.lists(st.integers(1, 9), min_size=1, max_size=4),
+    axis=st.integers(0, 3),
+    threads=st.sampled_from([1, 3]),
+    seed=st.integers(0, 9),
+)
+def test_softmax_along_any_axis(size, axis, threads, seed):
     axis %= len(size)
     x = np.random.default_rng(seed).standard_normal(size).astype(np.float32) * 9
     node = Node("Softmax", "s", ("x",), ("y",), {"axis": axis})
     want = find_operator(node)(x, axis=axis)[0]
-    kernel = lower_softmax_across(Site(node, ((x.dtype, x.shape),), ((x.dtype, x.shape),)))
-    np.testing.assert_allclose(result(kernel, x, want), want, rtol=1e-6, atol=1e-30)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tersor.runtime.kernels.strided.walk.PIECE", 20)
+        kernel = lower_softmax_across(Site(node, ((x.dtype, x.shape),), ((x.dtype, x.shape),), threads=threads))
+    np.testing.assert_allclose(result(kernel, x, want, threads), want, rtol=1e-6, atol=1e-30)
