@@ -28,7 +28,7 @@ Lengths: TypeAlias = "tuple[tuple[()], ...]"
 Kinds: TypeAlias = "tuple[Lengths, Lengths, Lengths]"
 """Lanes of a vector, vectors of a panel, and how many products are made at once where there are as many."""
 
-ONE, TWO = ((),), ((),) * 2
+ONE, TWO, FOUR = ((),), ((),) * 2, ((),) * 4
 
 
 def panel_kinds(across: int) -> Kinds:
@@ -144,6 +144,9 @@ def multiply_panels(kinds, x, step, shape, panels, start, start_pitch, target, p
             if vectors - i >= len(many):
                 _multiply_panel(lanes, across, many, inputs, step, columns, panel, before, start_pitch, after, pitch)
                 i += len(many)
+            elif len(many) > len(FOUR) and vectors - i >= len(FOUR):
+                _multiply_panel(lanes, across, FOUR, inputs, step, columns, panel, before, start_pitch, after, pitch)
+                i += len(FOUR)
             elif vectors - i >= len(TWO):
                 _multiply_panel(lanes, across, TWO, inputs, step, columns, panel, before, start_pitch, after, pitch)
                 i += len(TWO)
