@@ -15,7 +15,7 @@ from ..emit.memory import float_at, floats_at
 from ..jit.jitted import jit
 from ..orders.atomic import code_of, number_at
 from ..orders.order import FACTS, PIECES, WORK, X, Y
-from ..orders.shared import Shared, evenly, one_order
+from ..orders.shared import Shared, evenly, one_order, pieces_for
 from ..orders.team import take
 from .site import Kernel, Site
 
@@ -26,8 +26,8 @@ BOUNDED, LEAKY, HARD_SIGMOID, HARD_SWISH = range(8, 12)
 what lies between the first and the second, leaky ``first * x`` of negative numbers; hard functions are made of
 ``first * x + second``, between 0 and 1."""
 
-MOST_PIECES, PIECE = 4, 4096
-"""Pieces of work for each thread, at most, and the elements of one, at least."""
+PIECE = 4096
+"""Elements of a piece of work, at least."""
 
 NEAR = np.float32(0.927734375)
 """Up to here the error function is a series; beyond, 1 less an exponential."""
@@ -232,7 +232,7 @@ def lower_activation(site: Site) -> Kernel | None:
     if shape is None or found is None:
         return None
     (name, function, factors), count = found, prod(shape)
-    pieces = 1 if site.threads == 1 else max(1, min(MOST_PIECES * site.threads, count // PIECE))
+    pieces = pieces_for(site.threads, count // PIECE)
     code, kept = partial(function_of_elements, ((),) * function), np.array([*factors, 0, 0], np.float32)
     shared = Shared(code, pieces, site.threads, evenly(count, pieces), np.array([kept.ctypes.data], np.int64), (kept,))
     return Kernel.of_orders(name, one_order(shared), reads=(0,))

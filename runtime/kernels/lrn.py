@@ -14,15 +14,12 @@ from ..emit.vector import F32, I32, I64, call, fma, load_vector, prefetch_line, 
 from ..jit.jitted import jit
 from ..orders.atomic import code_of, number_at
 from ..orders.order import FACTS, PIECES, WORK, X, Y
-from ..orders.shared import Shared, evenly, one_order
+from ..orders.shared import Shared, evenly, one_order, pieces_for
 from ..orders.team import take
 from .site import Kernel, Site
 
 CHUNK = 512
 """Positions normalised together: the lines of channels that meet stay in the second-level cache."""
-
-MOST_PIECES = 4
-"""Pieces of work for each thread, at most."""
 
 LANES = ((),) * 16
 """Positions normalised at once."""
@@ -174,7 +171,7 @@ def lower_lrn(site: Site) -> Kernel | None:
     constants = np.array([factor, node.attribute("beta", 0.75), node.attribute("bias", 1.0)], np.float32)
     shape = (*x[:2], prod(x[2:]))
     items = shape[0] * -(-shape[2] // CHUNK)
-    pieces = 1 if site.threads == 1 else min(MOST_PIECES * site.threads, items)
+    pieces = pieces_for(site.threads, items)
     facts = np.array([*shape[1:], (size - 1) // 2, size, constants.ctypes.data], np.int64)
     shared = Shared(lambda: normaliser(()), pieces, site.threads, evenly(items, pieces), facts, (constants,))
     return Kernel.of_orders("lrn", one_order(shared), reads=(0,))

@@ -14,12 +14,12 @@ from ..jit.host import host_registers
 from ..jit.jitted import jit
 from ..orders.atomic import code_of, number_at
 from ..orders.order import FACTS, PIECES, WORK, X, Y
-from ..orders.shared import Shared, evenly, one_order
+from ..orders.shared import Shared, evenly, one_order, pieces_for
 from ..orders.team import take
 from .site import Kernel, Site
 
-MOST_PIECES, PIECE = 4, 20_000
-"""Pieces of work for each thread, at most, and the elements of one, at least."""
+PIECE = 20_000
+"""Elements of a piece of work, at least."""
 
 
 @jit
@@ -158,7 +158,7 @@ def lower_softmax(site: Site) -> Kernel | None:
 
 def pieces_of_rows(rows: int, elements: int, threads: int) -> int:
     """How many pieces of work ``rows`` of ``elements`` each are."""
-    return 1 if threads == 1 else max(1, min(MOST_PIECES * threads, rows, rows * elements // PIECE))
+    return pieces_for(threads, rows, rows * elements // PIECE)
 
 
 def _rowwise(name: str, code: Callable[[tuple[()]], int], rows: int, elements: int, threads: int) -> Kernel:

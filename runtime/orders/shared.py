@@ -9,6 +9,9 @@ import numpy as np
 
 from .order import CODE, FACTS, PIECES, SHARED, WORK, Arrays, Ordered, Orders, operands, order_of
 
+MOST_PIECES = 4
+"""Pieces of work for each thread, at most: one that wakes up late, or is slower, leaves more to the others."""
+
 WORTH_SHARING = 50_000
 """Estimated cycles from which on a second thread saves more than waking it costs."""
 
@@ -51,6 +54,11 @@ def one_order(work: Ordered) -> Orders:
 def evenly(count: int, pieces: int) -> np.ndarray:
     """(pieces + 1,) int64: where pieces of ``count`` items start."""
     return np.arange(pieces + 1, dtype=np.int64) * count // pieces
+
+
+def pieces_for(threads: int, *most: int) -> int:
+    """How many pieces of work threads share, each of ``most`` at most; one alone does all in one."""
+    return 1 if threads == 1 else max(1, min(MOST_PIECES * threads, *most))
 
 
 def sharing(threads: int, cycles: float) -> int:

@@ -18,9 +18,8 @@ from ...jit.jitted import jit
 from ...orders.atomic import call_at, code_of, number_at
 from ...orders.made_once import made_once
 from ...orders.order import FACTS, OTHER, PIECES, SCRATCH, WORK, X, Y, whole_lines
-from ...orders.shared import evenly, order_of_pieces
+from ...orders.shared import MOST_PIECES, evenly, order_of_pieces
 from ...orders.team import take
-from ..matrices.products import MOST_PIECES
 from ..matrices.stacks import TOGETHER, pack_left
 from ..tiles import multiply as product
 from ..tiles.cut import balanced, multipliers, register_tile

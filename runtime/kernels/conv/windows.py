@@ -15,7 +15,7 @@ from ...jit.jitted import jit
 from ...orders.atomic import code_of, number_at
 from ...orders.made_once import made_once
 from ...orders.order import FACTS, PIECES, WORK, X, Y, whole_lines
-from ...orders.shared import Shared, evenly
+from ...orders.shared import Shared, evenly, pieces_for
 from ...orders.team import take
 from ..matrices.panels import ByPanels, Panels
 from ..matrices.products import Finish
@@ -33,9 +33,6 @@ MOST_OUTPUTS = 32
 
 BEGUN = 3000
 """Cycles of an order, about."""
-
-MOST_PIECES = 4
-"""Pieces of windows for each thread, at most."""
 
 
 @jit
@@ -190,5 +187,5 @@ class ByWindows:
         return self._shared(output_spreader, self.shape.N)
 
     def _shared(self, made: Callable[[tuple[()]], int], count: int) -> Shared:
-        pieces = min(count, MOST_PIECES * self.parts) if self.parts > 1 else 1
+        pieces = pieces_for(self.parts, count)
         return Shared(lambda: made(()), pieces, self.parts, evenly(count, pieces), self._geometry)

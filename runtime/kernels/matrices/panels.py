@@ -13,12 +13,12 @@ from ...jit.jitted import jit
 from ...orders.atomic import call_at, code_of, number_at
 from ...orders.made_once import made_once
 from ...orders.order import FACTS, OTHER, PIECES, SCRATCH, WORK, X, Y, aligned_bytes, whole_lines
-from ...orders.shared import Shared, evenly
+from ...orders.shared import MOST_PIECES, Shared, evenly
 from ...orders.team import take
 from ..tiles import multiply as product
 from ..tiles.cut import balanced, multipliers, register_tile
 from .matrix import Layout, Matrix
-from .products import MOST_PIECES, Finish
+from .products import Finish
 from .stacks import TOGETHER, pack_left
 from .whole import whole_rows
 

@@ -12,7 +12,7 @@ from ...emit.finish import LANES, gate_of, passed_one
 from ...emit.memory import address
 from ...jit.jitted import jit
 from ...orders.made_once import made_once
-from ...orders.shared import Shared, evenly
+from ...orders.shared import MOST_PIECES, Shared, evenly
 from .batch import batch_multiplier, scratch_floats
 from .lines import SortedLines, line_multiplier
 from .runs import Runs
@@ -20,8 +20,8 @@ from .whole import Whole, whole_multiplier
 
 EMPTY = np.zeros(0, np.float32)
 
-MOST_PIECES, PIECE = 4, 10_000
-"""Pieces of work for each thread, at most, and the weights of one, at least."""
+PIECE = 10_000
+"""Weights of a piece of work, at least."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -18,14 +18,12 @@ from ...emit.memory import address
 from ...emit.walk import dot, scatter
 from ...jit.jitted import jit
 from ...orders.made_once import made_once
+from ...orders.shared import pieces_for
 from ...orders.workers import Workers
 from .products import Finish
 
 WIDE, BYTE = ((),) * 4, ((),)
 """Bytes of a minor and of a code."""
-
-MOST_PIECES = 4
-"""Pieces of decoding for each thread, at most: one that wakes up late, or is slower, leaves more to the others."""
 
 
 @jit
@@ -66,7 +64,7 @@ def cut_blocks(ends: np.ndarray, parts: int) -> list[tuple[int, int]]:
 
 def cut_pieces(coded: CodedTensor, threads: int) -> list[tuple[int, int]]:
     """(first, stop) of the blocks of pieces that so many threads take one by one."""
-    return cut_blocks(coded.entries.ends, 1 if threads == 1 else min(coded.block_count, MOST_PIECES * threads))
+    return cut_blocks(coded.entries.ends, pieces_for(threads, coded.block_count))
 
 
 Decoded: TypeAlias = "tuple[int, np.ndarray, np.ndarray, np.ndarray]"

@@ -14,7 +14,7 @@ from ...jit.host import host_registers
 from ...jit.jitted import jit
 from ...orders.atomic import code_of, number_at
 from ...orders.order import FACTS, PIECES, SCRATCH, WORK, X, Y, floats_of_lines
-from ...orders.shared import Shared, evenly, one_order
+from ...orders.shared import Shared, evenly, one_order, pieces_for
 from ...orders.team import take
 from ..rowwise import mean_of_rows
 from ..site import Kernel, Site
@@ -28,8 +28,8 @@ of rows and columns, float32, which only averages have."""
 FEW, NEAR = 5, 4
 """Columns of a window that are folded in registers, and those from one window to the next, at most."""
 
-MOST_PIECES, PIECE = 4, 10_000
-"""Pieces of work for each thread, at most, and the elements in the windows of one, at least."""
+PIECE = 10_000
+"""Elements in the windows of a piece of work, at least."""
 
 
 @jit
@@ -137,8 +137,7 @@ def lower_pool(site: Site) -> Kernel | None:
     line = _line_length(*pooling.columns, pooling.source[1], pooling.target[1]) if pooler is line_pooler else 0
     facts = facts_of(pooling, line)
     elements = pooling.planes * prod(pooling.target) * pooling.height * pooling.columns[0]
-    most = min(pooling.planes, MOST_PIECES * site.threads, elements // PIECE)
-    pieces = 1 if site.threads == 1 else max(1, most)
+    pieces = pieces_for(site.threads, pooling.planes, elements // PIECE)
     work, kept = evenly(pooling.planes, pieces), (pooling.rows, *pooling.divisors)
     shared = Shared(lambda: pooler(*kinds), pieces, site.threads, work, facts, kept)
     return Kernel.of_orders(f"pool {pooling.name}", one_order(shared), reads=(0,), scratch=8 * line * site.threads)

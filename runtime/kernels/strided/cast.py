@@ -13,10 +13,10 @@ from ...emit.memory import array_at
 from ...jit.jitted import jit
 from ...orders.atomic import code_of, number_at
 from ...orders.order import FACTS, PIECES, WORK, X, Y, present
-from ...orders.shared import Shared, evenly, one_order
+from ...orders.shared import Shared, evenly, one_order, pieces_for
 from ...orders.team import take
 from ..site import Kernel, Site
-from .walk import MOST_PIECES, PIECE
+from .walk import PIECE
 
 ELEMENTS = ("bool", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64", "float32", "float64")
 """Types that a kernel converts, which is told each by its number: as the length of a tuple."""
@@ -63,7 +63,7 @@ def lower_cast(site: Site) -> Kernel | None:
     if not (source.isnative and target.isnative and source.name in ELEMENTS and target.name in kept) or 0 in shape:
         return None
     count, kinds = prod(shape), [((),) * ELEMENTS.index(dtype.name) for dtype in (source, target)]
-    pieces = 1 if site.threads == 1 else max(1, min(MOST_PIECES * site.threads, count // PIECE))
+    pieces = pieces_for(site.threads, count // PIECE)
     facts = np.array([source.itemsize, target.itemsize], np.int64)
     work = Shared(partial(converter, *kinds), pieces, site.threads, evenly(count, pieces), facts)
     return Kernel.of_orders("convert", one_order(work), reads=(0,))

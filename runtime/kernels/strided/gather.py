@@ -14,12 +14,12 @@ from ...jit.jitted import jit
 from ...ops import find_operator
 from ...orders.atomic import code_of, fail, number_at
 from ...orders.order import FACTS, OTHER, PIECES, WORK, Arrays, X, Y, present
-from ...orders.shared import Shared, evenly
+from ...orders.shared import Shared, evenly, pieces_for
 from ...orders.team import take
 from ..site import Kernel, Site
 
-MOST_PIECES, PIECE = 4, 64 << 10
-"""Pieces of work for each thread, at most, and the bytes of one, at least."""
+PIECE = 64 << 10
+"""Bytes of a piece of work, at least."""
 
 
 @jit
@@ -84,7 +84,7 @@ def lower_gather(site: Site) -> Kernel | None:
     axis %= len(shape)
     count, places = prod(indices[1]), prod(shape[:axis]) * prod(indices[1])
     size = dtype.itemsize * prod(shape[axis + 1 :])
-    pieces = 1 if site.threads == 1 else max(1, min(MOST_PIECES * site.threads, places, places * size // PIECE))
+    pieces = pieces_for(site.threads, places, places * size // PIECE)
     code = partial(gatherer, ((),) * indices[0].itemsize)
     work = Shared(code, pieces, site.threads, evenly(places, pieces), np.array([shape[axis], count, size], np.int64))
 

@@ -14,11 +14,11 @@ from ...ops._dtypes import highest, lowest
 from ...ops.reduction import reduced_axes
 from ...orders.atomic import code_of, number_at
 from ...orders.order import FACTS, PIECES, SCRATCH, WORK, Arrays, X, Y, present
-from ...orders.shared import Shared, evenly, one_order
+from ...orders.shared import Shared, evenly, one_order, pieces_for
 from ...orders.team import take
 from ..site import Kernel, Site
 from .loop import Loop, copier, loop_of
-from .walk import MOST_PIECES, PIECE, View, walk
+from .walk import PIECE, View, walk
 
 EXTREMES: Mapping[str, tuple[np.ufunc, Callable[[np.dtype], Any]]] = {
     "ReduceMax": (np.maximum, lowest),
@@ -158,7 +158,7 @@ def lower_sum(site: Site) -> Kernel | None:
         return None
     outer, count, width = prod(shape[: gone[0]]), prod(shape[gone[0] : gone[-1] + 1]), prod(shape[gone[-1] + 1 :])
     parts = -(-width // LINE)
-    pieces = 1 if site.threads == 1 else max(1, min(MOST_PIECES * site.threads, outer * parts, prod(shape) // PIECE))
+    pieces = pieces_for(site.threads, outer * parts, prod(shape) // PIECE)
     divisor = count if site.node.op_type == "ReduceMean" else 1
     facts, kinds = np.array([count, width, divisor, parts], np.int64), ((),) * (width > 1)
     work = Shared(lambda: summer(kinds), pieces, site.threads, evenly(outer * parts, pieces), facts)

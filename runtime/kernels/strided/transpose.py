@@ -11,9 +11,9 @@ from ...emit.transpose import SIDE, transpose_tile
 from ...jit.jitted import jit
 from ...orders.atomic import code_of, number_at
 from ...orders.order import FACTS, PIECES, WORK, X, Y
-from ...orders.shared import Shared, evenly
+from ...orders.shared import Shared, evenly, pieces_for
 from ...orders.team import take
-from .walk import MOST_PIECES, PIECE, View, collapsed
+from .walk import PIECE, View, collapsed
 
 LINES, COLUMNS, SOURCE, TARGET, STARTS, AXES = 0, 1, 2, 3, 4, 6
 """Facts, int64: lines of the input, and elements of each, that become columns and lines of the output; bytes from a line to the
@@ -36,7 +36,7 @@ def turn(shape: Sequence[int], taken: View, given: View, threads: int) -> Shared
     numbers = [number for size, strides in outer for number in (size, *strides)]
     facts = np.array([down, across, source, target, taken.start, given.start, len(outer), *numbers], np.int64)
     places = prod(size for size, _ in outer) * -(-down // SIDE)
-    pieces = 1 if threads == 1 else max(1, min(MOST_PIECES * threads, places, prod(shape) // PIECE))
+    pieces = pieces_for(threads, places, prod(shape) // PIECE)
     return Shared(lambda: turner(()), pieces, threads, evenly(places, pieces), facts)
 
 

@@ -15,7 +15,7 @@ from ...emit.vector import I64
 from ...jit.jitted import jit
 from ...orders.atomic import code_of, number_at
 from ...orders.order import FACTS, OTHER, PIECES, WORK, X, Y
-from ...orders.shared import Shared, evenly
+from ...orders.shared import Shared, evenly, pieces_for
 from ...orders.team import take
 from .loop import Loop
 
@@ -27,9 +27,8 @@ the bytes from one place to the next, for each operand, the innermost of them fi
 AXIS = 4
 """Numbers of an axis."""
 
-MOST_PIECES, PIECE, SHORT = 4, 16_384, 8
-"""Pieces of work for each thread, at most; the elements of one, at least; axes of fewer elements are not the innermost where
-there is a longer one."""
+PIECE, SHORT = 16_384, 8
+"""Elements of a piece of work, at least; axes of fewer elements are not the innermost where there is a longer one."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +86,7 @@ def walk(loop: Loop, shape: Sequence[int], views: Sequence[View], threads: int, 
     facts = np.array([loop.code, loop.data, count, *steps, *starts, len(outer), *numbers], np.int64)
     items, elements = prod(size for size, _ in outer) if outer else count, prod(shape)
     apart = items if not folds else outer[-1][0] if outer and outer[-1][1][-1] else 1
-    pieces = 1 if threads == 1 else max(1, min(MOST_PIECES * threads, apart, elements // PIECE))
+    pieces = pieces_for(threads, apart, elements // PIECE)
     return Shared(lambda: walker(()), pieces, threads, evenly(apart, pieces) * (items // apart), facts)
 
 

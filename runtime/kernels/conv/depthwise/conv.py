@@ -11,7 +11,7 @@ from ....emit.finish import gate_of
 from ....jit.jitted import Jitted
 from ....orders.made_once import made_once
 from ....orders.order import Ordered
-from ....orders.shared import evenly, order_of_pieces
+from ....orders.shared import evenly, order_of_pieces, pieces_for
 from ...matrices.matrix import Matrix
 from ...matrices.whole import whole_rows
 from ...tiles.cut import balanced
@@ -30,9 +30,6 @@ LONG = 4
 
 PLANE, TILE, READ, MULTIPLIED, STORED = 50, 15, 1, 0.6, 3
 """Cycles of a plane and of a tile, beside each vector that it reads, multiplies, and stores."""
-
-MOST_PIECES = 4
-"""Pieces of work for each thread, at most."""
 
 
 def fits_depthwise(shape: Shape2D) -> bool:
@@ -111,7 +108,7 @@ class DepthwiseConv(Ordered):
     @made_once
     def _work(self) -> np.ndarray:
         planes = self.shape.N * self.shape.M
-        return evenly(planes, 1 if self.parts == 1 else min(planes, MOST_PIECES * self.parts))
+        return evenly(planes, pieces_for(self.parts, planes))
 
     @made_once
     def _zeros(self) -> np.ndarray:
