@@ -11,9 +11,13 @@ import onnxruntime
 from onnx.parser import parse_model
 
 from tersor.converters import from_onnx
+from tersor.format_spec.limits import DEFAULT_LIMITS
 from tersor.packer import pack
 from tersor.runtime import load
 from tersor.runtime.model import Model
+from tersor.runtime.ops import Closure
+from tersor.runtime.orders.workers import Workers
+from tersor.runtime.plan.subgraph import close_over
 
 
 def model(body: str) -> onnx.ModelProto:
@@ -34,3 +38,10 @@ def check(body: str, folder: Path, *feeds: dict[str, Any]) -> Model:
                 assert (found.dtype, found.shape) == (wanted.dtype, wanted.shape)
                 np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-6)
     return packed
+
+
+def bodies(body: str) -> list[Closure]:
+    """The bodies of loops and scans as they are planned."""
+    graph = close_over(from_onnx(model(body)), Workers(1), DEFAULT_LIMITS)
+    found: list[Any] = [node.attributes["body"] for node in graph.nodes if "body" in node.attributes]
+    return found

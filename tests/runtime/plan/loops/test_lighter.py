@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import product
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,11 +12,9 @@ from hypothesis import strategies as st
 
 from tersor.converters import from_onnx
 from tersor.format_spec.errors import PlanError
-from tersor.format_spec.limits import DEFAULT_LIMITS
-from tersor.runtime.ops import Closure
-from tersor.runtime.orders.workers import Workers
-from tersor.runtime.plan.subgraph import close_over
-from tests.runtime.plan.text_models import check, model
+from tersor.format_spec.names import renamed
+from tersor.runtime.model import Model
+from tests.runtime.plan.text_models import bodies, check, model
 
 LAYER = """g (int32 steps, float[5,2] x, bool[5,1] m, float[1,3] h0) => (float[1,3] h, float[2,3] kept, float[T,1,3] all)
     <int32 zero = {0}, float[2,3] w = {1,2,0,-1,0.5,1}, float[3,3] r = {1,0,0,0,-0.5,0,0.25,0,1}, bool go = {1}> {
@@ -46,13 +44,6 @@ LAYER = """g (int32 steps, float[5,2] x, bool[5,1] m, float[1,3] h0) => (float[1
       }
     >
 }""".replace("        a = Unsqueeze(e, axes)\n", "")
-
-
-def bodies(body: str) -> list[Closure]:
-    """The bodies of loops and scans as they are planned."""
-    graph = close_over(from_onnx(model(body)), Workers(1), DEFAULT_LIMITS)
-    found: list[Any] = [node.attributes["body"] for node in graph.nodes if "body" in node.attributes]
-    return found
 
 
 def layer_inputs(steps: int, seed: int = 0) -> dict[str, Any]:
@@ -91,64 +82,6 @@ def test_a_step_beyond_the_end_of_a_sequence_is_an_error(tmp_path):
     packed = check(LAYER, tmp_path, layer_inputs(5))
     with pytest.raises(PlanError, match=r"Loop.* out of bounds"):
         packed.run(layer_inputs(6))
-
-
-COUNTING = """g (TYPE n, int64 most, bool go) => (float h, float[K] all) <TYPE one = {1}, TYPE nought = {0}, float two = {2}> {
-    start = Cast <to = 1> (nought)
-    zero = Identity(nought)
-    h, c, all = Loop(LIMIT, go, start, nought) <
-      body = b (int64 i, bool c, float s, TYPE t) => (bool on, float so, TYPE u, float out) {
-        u = Add(t, one)
-        so = Add(s, two)
-        out = Identity(so)
-        CONDITION
-      }
-    >
-}"""
-
-
-CONDITIONS = (
-    "on = Less(u, n)",
-    "on = Greater(n, u)",
-    "on = Less(t, n)",
-    "l = Less(u, n) k = Less(i, most) on = And(l, k)",
-)
-
-
-@pytest.mark.parametrize("kind", ["int32", "int64", "float"])
-@pytest.mark.parametrize(
-    ("limit", "condition"), [*product(("", "most"), CONDITIONS), ("most", "on = Identity(c)")], ids=lambda text: text or "none"
-)
-def test_conditions_that_count(limit, condition, kind, tmp_path):
-    text = COUNTING.replace("TYPE", kind).replace("LIMIT", limit).replace("CONDITION", condition)
-    numbers = [0, 1, 2.5, 4, -3] if kind == "float" else [0, 1, 4, -3]
-    dtype = np.dtype({"float": "float32"}.get(kind, kind))
-    feeds = [
-        {"n": np.array(n, dtype), "most": np.array(most, np.int64), "go": np.array(go)}
-        for n in numbers for most in (0, 2, 7) for go in (True, False)
-    ]  # fmt: skip
-    check(text, tmp_path, *feeds)
-    (body,) = bodies(text)
-    counts = kind != "float" or condition == "on = Identity(c)"
-    assert (body.graph.outputs[0].name == body.graph.inputs[1].name) == counts
-
-
-FLOAT_LIMIT = """g (float n, bool go) => (int32 last) <int32 zero = {0}> {
-    last = Loop(, go, zero) <
-      body = b (int64 i, bool c, int32 t) => (bool on, int32 u) <int32 one = {1}> {
-        u = Add(t, one)
-        f = Cast <to = 1> (u)
-        on = Less(f, n)
-      }
-    >
-}"""
-
-
-def test_a_limit_may_be_any_float(tmp_path):
-    limits = [3, 2.5, 1, 0.5, 0, -1, np.nan, -np.inf]
-    check(FLOAT_LIMIT, tmp_path, *({"n": np.array(n, np.float32), "go": np.array(go)} for n in limits for go in (True, False)))
-    (body,) = bodies(FLOAT_LIMIT)
-    assert body.graph.outputs[0].name == body.graph.inputs[1].name
 
 
 PARTS = (
@@ -193,6 +126,42 @@ def test_any_body(parts, order, steps, tmp_path):
     rng = np.random.default_rng(steps)
     x, h = (rng.standard_normal(shape).astype(np.float32) for shape in ((4, 1, 2), (1, 2)))
     check(body, tmp_path, {"n": np.array(steps, np.int64), "x": x, "h": h})
+
+
+@pytest.mark.parametrize("shape", [(2,), (2, 3), (3, 2, 2), (1, 2, 2)])
+def test_only_by_matrices_are_sequences_multiplied(shape, tmp_path):
+    numbers, sizes = ",".join(map(str, range(int(np.prod(shape))))), ",".join(map(str, shape))
+    text = f"""g (float[4,1,2] x) => (float[{",".join("KLMN"[: 2 + max(len(shape) - 1, 0)])}] all)
+        <int64 n = {{4}}, bool go = {{1}}, float[{sizes}] w = {{{numbers}}}> {{
+        all = Loop(n, go) <
+          body = b (int64 i, bool c) => (bool on, float[{",".join("PQR"[: len(shape)])}] out) {{
+            on = Identity(c) e = Gather(x, i) out = MatMul(e, w)
+          }}
+        >
+    }}"""
+    check(text, tmp_path, {"x": np.arange(8, dtype=np.float32).reshape(4, 1, 2)})
+    (body,) = bodies(text)
+    assert len(body.graph.nodes) == (0 if len(shape) == 2 else 1)
+
+
+def test_names_of_a_body_hide_those_around_it(tmp_path):
+    text = """g (int64 n, float[3,2] x, float[3,2] h) => (float[3,2] last, float[K,2] all) <bool go = {1}> {
+        last, all = Loop(n, go, h) <
+          body = b (int64 i, bool c, float[3,2] state) => (bool on, float[3,2] following, float[2] out) {
+            on = Identity(c) out = Gather(state, i) following = Neg(state)
+          }
+        >
+    }"""
+    x, h = np.arange(12, dtype=np.float32).reshape(2, 3, 2)
+    feed, graph = {"n": np.array(3), "x": x, "h": h}, from_onnx(model(text))
+    want = check(text, tmp_path, feed).run(feed)
+    (node,) = graph.nodes
+    body: Any = node.attributes["body"]
+    inputs = *body.inputs[:2], replace(body.inputs[2], name="x")
+    body = replace(body, inputs=inputs, nodes=tuple(renamed(inner, {"state": "x"}) for inner in body.nodes))
+    with Model(replace(graph, nodes=(replace(node, attributes={"body": body}),)), threads=1) as hiding:
+        for name, found in hiding.run(feed).items():
+            np.testing.assert_array_equal(found, want[name])
 
 
 def test_a_scan_captures_what_it_hands_on(tmp_path):
