@@ -22,7 +22,7 @@ def converted(x: np.ndarray, to: str, threads: int = 1) -> np.ndarray | None:
     if kernel is None:
         return None
     y, workers = np.ones(shape, to), Workers(threads)
-    kernel.run([x], [y], np.zeros(0, np.uint8), workers)
+    kernel.run([[x][i] for i in kernel.reads], [y], np.zeros(0, np.uint8), workers)
     workers.close()
     return y
 

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from math import prod
+from unittest.mock import patch
+
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tersor.runtime.kernels.strided.loop import copier, loop_of
 from tersor.runtime.kernels.strided.walk import View, collapsed, walk
@@ -32,6 +37,52 @@ def test_every_place_is_met_once(shape, threads):
         workers.carry_out(work.order(x, y, other, np.zeros(0, np.uint8))[None])
     workers.close()
     np.testing.assert_array_equal(y, x + other)
+
+
+LAID = st.tuples(st.permutations(range(4)), st.lists(st.sampled_from([1, 2, 3, -1, -2, 0]), min_size=4, max_size=4))
+"""The order of axes in memory, and how many elements apart they have neighbours; 0 where all are the same one."""
+
+
+def lying(size: list[int], laid: tuple[list[int], list[int]], array: np.ndarray, *, written: bool) -> tuple[np.ndarray, View]:
+    """A part of ``array`` of that size, and where it lies."""
+    order, steps = [axis for axis in laid[0] if axis < len(size)], [step or int(written) for step in laid[1]]
+    memory = array[3 : 3 + prod(size[axis] * abs(steps[axis] or 1) for axis in order)]
+    memory = memory.reshape([size[axis] * abs(steps[axis] or 1) for axis in order])
+    part = memory.transpose(np.argsort(order))[
+        tuple(slice(0, 1) if s == 0 else slice(None, None, s) for s in steps[: len(size)])
+    ]
+    part = np.broadcast_to(part, size) if not written else part
+    return part, View(part.__array_interface__["data"][0] - array.__array_interface__["data"][0], part.strides)
+
+
+@given(
+    size=st.lists(st.integers(1, 12), min_size=1, max_size=4), laid=st.tuples(LAID, LAID, LAID), threads=st.sampled_from([1, 3])
+)
+def test_operands_of_any_size_that_lie_anyhow(size, laid, threads):
+    rng, room = np.random.default_rng(0), 3 + prod(size) * 3 ** len(size)
+    arrays = (
+        rng.integers(0, 99, room).astype(np.float32),
+        rng.integers(-3, 3, room).astype(np.int32),
+        np.zeros(room, np.float32),
+    )
+    x, power, y = (lying(size, how, array, written=i == 2) for i, (how, array) in enumerate(zip(laid, arrays, strict=True)))
+    loop = loop_of(np.ldexp, F32, np.dtype(np.int32), F32)
+    assert loop is not None
+    want = np.zeros(room, np.float32)
+    np.ldexp(x[0], power[0], out=lying(size, laid[2], want, written=True)[0])
+    with patch("tersor.runtime.kernels.strided.walk.PIECE", 1):
+        work = walk(loop, size, [x[1], power[1], y[1]], threads)
+    Workers(1).carry_out(work.order(arrays[0], arrays[2], arrays[1], np.zeros(0, np.uint8))[None])
+    np.testing.assert_array_equal(arrays[2], want)
+
+
+def test_a_loop_gets_what_numpy_tells_it():
+    x = np.linspace(0.1, 9, 40).astype(np.float32)
+    loop, y = loop_of(np.log1p, F32, F32), np.zeros_like(x)
+    assert loop is not None
+    work = walk(loop, x.shape, [View.whole(x.shape, 4)] * 2, 1)
+    Workers(1).carry_out(work.order(x, y, y, np.zeros(0, np.uint8))[None])
+    np.testing.assert_array_equal(y, np.log1p(x))
 
 
 @pytest.mark.parametrize("dtype", ["?", "u1", "f2", "f4", "i8"])

@@ -39,8 +39,8 @@ def check(inputs: list[np.ndarray], threads: int = 1) -> None:
 def test_choices(size, kept, dtype):
     rng = np.random.default_rng(0)
     shapes = [[n if keep[i] else 1 for n, keep in zip(size, kept, strict=False)] for i in range(3)]
-    c, x, y = (np.array(rng.integers(0, 2 if i == 0 else 99, shape)) for i, shape in enumerate(shapes))
-    check([c.astype(bool), x.astype(dtype), y.astype(dtype)])
+    c, x, y = (np.array(rng.integers(-60_000, 60_000, shape)) for i, shape in enumerate(shapes))
+    check([np.asarray(c > 0), x.astype(dtype), y.astype(dtype)])
 
 
 @pytest.mark.parametrize("threads", [1, 3])
@@ -53,3 +53,9 @@ def test_elements_of_unusual_sizes_and_none_are_declined():
     flag = np.ones(2, bool)
     assert kernel_of([flag, np.ones(2, complex), np.ones(2, complex)])[0] is None
     assert kernel_of([flag[:0], np.ones(0), np.ones(0)])[0] is None
+
+
+def test_elements_of_two_types_are_declined():
+    flag, floats, doubles = np.ones(2, bool), np.ones(2, np.float32), np.ones(2)
+    for inputs in ([flag, floats, doubles], [flag, doubles, floats], [flag.astype(np.int8), doubles, doubles]):
+        assert kernel_of(inputs)[0] is None
