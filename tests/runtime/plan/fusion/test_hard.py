@@ -15,7 +15,16 @@ SHAPE = (2, 3, 8)
 X = {"x": 4 * floats(*SHAPE)}
 TENSORS = {
     name: np.float32(n)
-    for name, n in (("zero", 0), ("half", 0.5), ("one", 1), ("three", 3), ("six", 6), ("sixth", 1 / 6), ("fifth", 0.2))
+    for name, n in (
+        ("zero", 0),
+        ("half", 0.5),
+        ("one", 1),
+        ("three", 3),
+        ("six", 6),
+        ("third", 1 / 3),
+        ("sixth", 1 / 6),
+        ("fifth", 0.2),
+    )
 }
 
 CLIP = [node("Add", "x three", "a"), node("Clip", "a zero six", "c")]
@@ -35,6 +44,7 @@ WRITTEN = {
     "turned": [node("Add", "three x", "a"), CLIP[1], node("Mul", "c x", "m"), node("Mul", "sixth m", "y")],
     "quotient of the bounds": [*CLIP, node("Div", "c six", "m"), node("Mul", "m x", "y")],
     "part of x": [*CLIP, node("Mul", "x sixth", "m"), node("Mul", "m c", "y")],
+    "part of two numbers": [*CLIP, node("Mul", "c half", "h"), node("Mul", "h third", "t"), node("Mul", "t x", "y")],
     "up to one": [
         node("Mul", "x sixth", "s"),
         node("Add", "s half", "a"),
@@ -134,6 +144,13 @@ def test_x_may_be_read_by_others():
 def test_others_stay(nodes):
     tensors = {"threes": np.full(8, 3, np.float32), "sixes": np.full((1, 1, 8), 6, np.float32)}
     assert "HardSwish" not in " ".join(kernels(check(made(nodes, **tensors), {"x": np.abs(X["x"]) + 0.5})))
+
+
+def test_a_gate_of_a_gate():
+    nodes = [node("HardSigmoid", "x", "h", alpha=0.3, beta=0.4), node("HardSigmoid", "h", "g", **EXACT)]
+    for inputs in ("h g", "g h"):
+        rows = check(made([*nodes, node("Mul", inputs, "y")]), X).rows()
+        assert [row.op for row in rows] == ["HardSigmoid", "HardSwish"]
 
 
 def test_sums_of_a_large_offset_stay():

@@ -28,6 +28,12 @@ def test_swish_written_out_is_a_step(nodes, value):
     assert kernels(check(made(nodes), {"x": x})) == ["Swish: swish"]
 
 
+@pytest.mark.parametrize("inputs", ["s g", "g s"])
+def test_a_gate_of_a_gate(inputs):
+    plan = check(made([SILU[0], node("Sigmoid", "s", "g"), node("Mul", inputs, "y")]), X)
+    assert [row.op for row in plan.rows()] == ["Sigmoid", "Swish"]
+
+
 @pytest.mark.parametrize(("nodes", "name"), [(SILU, "s"), (SCALED, "s"), (SCALED, "t")])
 def test_what_somebody_else_reads_stays(nodes, name):
     assert "Swish" not in " ".join(kernels(check(made(nodes, f"y {name}"), X)))
@@ -40,6 +46,7 @@ def test_what_somebody_else_reads_stays(nodes, name):
         [SILU[0], node("Mul", "s s", "y")],
         [SILU[0], node("Div", "x s", "y")],
         [node("Relu", "x", "z"), SILU[0], node("Mul", "z s", "y")],
+        [node("Relu", "x", "z"), node("Mul", "z two", "t"), *SCALED[1:]],
         [node("Mul", "x twos", "t"), *SCALED[1:]],
         [node("Add", "x two", "t"), *SCALED[1:]],
         [node("Mul", "x two", "t"), node("Sigmoid", "t", "s"), node("Mul", "s two", "y")],
