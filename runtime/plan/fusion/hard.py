@@ -57,7 +57,7 @@ def _read(node: Node, gate: Node, ramp: _Ramp, around: Surroundings) -> Reading 
     if found.names == {ramp.x: 1, gate.outputs[0]: 1}:
         hard = all(isclose(*pair, rel_tol=CLOSE) for pair in zip(scaled, (SLOPE, OFFSET), strict=True))
         return Reading(Node("HardSwish", node.name, (ramp.x,), node.outputs), nodes) if hard else None
-    if found.names != {gate.outputs[0]: 1} or gate.op_type == "HardSigmoid":
+    if found.names != {gate.outputs[0]: 1}:
         return None
     slope, offset = scaled
     return Reading(Node("HardSigmoid", node.name, (ramp.x,), node.outputs, {"alpha": slope, "beta": offset}), nodes)

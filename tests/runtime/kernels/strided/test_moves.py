@@ -14,6 +14,8 @@ from tersor.format_spec.graph import Node
 from tersor.format_spec.tensors import DenseTensor
 from tersor.runtime.kernels.site import Kernel, Site
 from tersor.runtime.kernels.strided.moves import Move, kernel_of, lower_view, outline
+from tersor.runtime.kernels.strided.transpose import turn
+from tersor.runtime.kernels.strided.walk import View
 from tersor.runtime.ops import find_lowering, find_operator
 from tersor.runtime.ops.pad import lower as pad_lower
 from tersor.runtime.ops.pad import pad
@@ -82,6 +84,30 @@ def test_axes_turned_by_tiles(size, data, start, step, threads):
     got = np.full(want.shape, np.nan, np.float32)
     with_workers(kernel, [x], [got], threads)
     np.testing.assert_array_equal(got, want)
+
+
+@pytest.mark.parametrize(("dtype", "step"), [("u1", 4), ("f2", 2), ("f4", 1), ("f8", 1)])
+def test_elements_that_lie_four_bytes_apart(dtype, step):
+    """Tiles have elements of four bytes, and so have none of another size."""
+    x, shape = np.random.default_rng(0).integers(0, 99, (32, 32 * step)).astype(dtype), (32, 32 * step)
+    node, shaped = Node("Slice", "s", ("x",), ("y",)), (x.dtype, shape)
+    moves = [Move(0, outline(shape)[:, ::step].T, outline(shape)[:, ::step])]
+    kernel, want, got = kernel_of(Site(node, (shaped,), (shaped,)), moves, (0,)), np.zeros_like(x), np.zeros_like(x)
+    assert kernel is not None
+    want[:, ::step] = x[:, ::step].T
+    with_workers(kernel, [x], [got], 1)
+    np.testing.assert_array_equal(got, want)
+
+
+def test_what_is_turned_by_tiles():
+    """Arrays of which different axes have the neighbours, if a tile fits into these."""
+    whole = View.whole((2, 16, 17), 4)
+    assert turn((2, 16, 17), View(0, (1088, 4, 64)), whole, 1) is not None
+    assert turn((16, 2, 17), View(0, (4, 1088, 64)), View.whole((16, 2, 17), 4), 1) is not None
+    assert turn((2, 16, 17), whole, whole, 1) is None
+    assert turn((2, 16, 17), View(0, (4, 136, 8)), whole, 1) is None
+    assert turn((16, 15), View(0, (4, 64)), View.whole((16, 15), 4), 1) is None
+    assert turn((15, 16), View(0, (4, 60)), View.whole((15, 16), 4), 1) is None
 
 
 @given(sizes=st.lists(st.integers(0, 4), min_size=1, max_size=4), axis=st.integers(-3, 2), dtype=DTYPES)

@@ -52,6 +52,7 @@ WRITTEN = {
         node("Mul", "c x", "y"),
     ],
     "by the operator": [node("HardSigmoid", "x", "g", **EXACT), node("Mul", "x g", "y")],
+    "by the operator, its own offset": [node("HardSigmoid", "x", "g", alpha=1 / 6), node("Mul", "x g", "y")],
     "by the operator, turned": [node("HardSigmoid", "x", "g", alpha=0.16666670143604279, beta=0.5), node("Mul", "g x", "y")],
 }
 
@@ -73,6 +74,7 @@ def test_hard_swish_written_out_is_a_step(name, value):
         [node("Mul", "x fifth", "s"), node("Add", "half s", "a"), node("Clip", "a zero one", "y")],
         [node("Div", "x six", "s"), node("Add", "s half", "a"), node("Clip", "a zero one", "y")],
         [node("Add", "x half", "a"), node("Clip", "a zero one", "y")],
+        [node("HardSigmoid", "x", "g"), node("Mul", "g one", "y")],
     ],
 )
 @pytest.mark.parametrize("value", [0, np.nan, np.inf, -np.inf, 100, -100])
@@ -135,6 +137,8 @@ def test_x_may_be_read_by_others():
         changed(SWISH, m=node("Mul", "c c", "m")),
         changed(SWISH, m=node("Mul", "x x", "m")),
         changed(SWISH, a=node("Add", "x threes", "a")),
+        changed(SWISH, c=node("Clip", "a zero top", "c")),
+        [RAMP[0], node("Add", "s x", "a"), RAMP[2], node("Mul", "x c", "y")],
         changed(SWISH, y=node("Div", "m sixes", "y")),
         [node("Relu", "x", "z"), *changed(SWISH, m=node("Mul", "z c", "m"))],
         [node("HardSigmoid", "x", "g"), node("Mul", "x g", "y")],
@@ -143,7 +147,9 @@ def test_x_may_be_read_by_others():
 )
 def test_others_stay(nodes):
     tensors = {"threes": np.full(8, 3, np.float32), "sixes": np.full((1, 1, 8), 6, np.float32)}
-    assert "HardSwish" not in " ".join(kernels(check(made(nodes, **tensors), {"x": np.abs(X["x"]) + 0.5})))
+    g = graph(nodes, {"x": SHAPE, "top": ()}, ["y"], **TENSORS, **tensors)
+    x = {"x": np.abs(X["x"]) + 0.5, "top": np.array(6, np.float32)}
+    assert "HardSwish" not in " ".join(kernels(check(g, x)))
 
 
 def test_a_gate_of_a_gate():
