@@ -128,40 +128,87 @@ def test_any_body(parts, order, steps, tmp_path):
     check(body, tmp_path, {"n": np.array(steps, np.int64), "x": x, "h": h})
 
 
-@pytest.mark.parametrize("shape", [(2,), (2, 3), (3, 2, 2), (1, 2, 2)])
-def test_only_by_matrices_are_sequences_multiplied(shape, tmp_path):
-    numbers, sizes = ",".join(map(str, range(int(np.prod(shape))))), ",".join(map(str, shape))
-    text = f"""g (float[4,1,2] x) => (float[{",".join("KLMN"[: 2 + max(len(shape) - 1, 0)])}] all)
-        <int64 n = {{4}}, bool go = {{1}}, float[{sizes}] w = {{{numbers}}}> {{
-        all = Loop(n, go) <
-          body = b (int64 i, bool c) => (bool on, float[{",".join("PQR"[: len(shape)])}] out) {{
-            on = Identity(c) e = Gather(x, i) out = MatMul(e, w)
-          }}
-        >
-    }}"""
-    check(text, tmp_path, {"x": np.arange(8, dtype=np.float32).reshape(4, 1, 2)})
-    (body,) = bodies(text)
-    assert len(body.graph.nodes) == (0 if len(shape) == 2 else 1)
-
-
-def test_names_of_a_body_hide_those_around_it(tmp_path):
-    text = """g (int64 n, float[3,2] x, float[3,2] h) => (float[3,2] last, float[K,2] all) <bool go = {1}> {
-        last, all = Loop(n, go, h) <
-          body = b (int64 i, bool c, float[3,2] state) => (bool on, float[3,2] following, float[2] out) {
-            on = Identity(c) out = Gather(state, i) following = Neg(state)
+@pytest.mark.parametrize("hidden", ["x", "kept"])
+def test_names_of_a_body_hide_those_around_it(hidden, tmp_path):
+    text = """g (int64 n, float[3,2] x, float[3,2] h, float[3,2] kept) => (float[3,2] last, float[3,2] still, float[K,2] all)
+        <bool go = {1}> {
+        last, still, all = Loop(n, go, h, kept) <
+          body = b (int64 i, bool c, float[3,2] state, float[3,2] same)
+              => (bool on, float[3,2] following, float[3,2] again, float[2] out) {
+            on = Identity(c) out = Gather(state, i) minus = Neg(state) following = Add(minus, same) again = Identity(same)
           }
         >
     }"""
-    x, h = np.arange(12, dtype=np.float32).reshape(2, 3, 2)
-    feed, graph = {"n": np.array(3), "x": x, "h": h}, from_onnx(model(text))
+    x, h, kept = np.arange(18, dtype=np.float32).reshape(3, 3, 2)
+    feed, graph = {"n": np.array(3), "x": x, "h": h, "kept": kept}, from_onnx(model(text))
     want = check(text, tmp_path, feed).run(feed)
     (node,) = graph.nodes
     body: Any = node.attributes["body"]
-    inputs = *body.inputs[:2], replace(body.inputs[2], name="x")
-    body = replace(body, inputs=inputs, nodes=tuple(renamed(inner, {"state": "x"}) for inner in body.nodes))
+    inputs = *body.inputs[:2], replace(body.inputs[2], name=hidden), body.inputs[3]
+    body = replace(body, inputs=inputs, nodes=tuple(renamed(inner, {"state": hidden}) for inner in body.nodes))
     with Model(replace(graph, nodes=(replace(node, attributes={"body": body}),)), threads=1) as hiding:
         for name, found in hiding.run(feed).items():
             np.testing.assert_array_equal(found, want[name])
+
+
+def test_a_scan_has_no_number_of_its_step(tmp_path):
+    text = """g (int64 first, float[4,2] table, float[3,2] x) => (int64 last, bool more, float[3,2] all) <bool go = {0}> {
+        last, more, all = Scan(first, go, x) <
+          num_scan_inputs = 1,
+          body = b (int64 s, bool c, float[2] e) => (int64 so, bool co, float[2] o) <int64 one = {1}> {
+            so = Add(s, one) co = Not(c) a = Gather(table, s) o = Add(a, e)
+          }
+        >
+    }"""
+    x = np.arange(8, dtype=np.float32).reshape(4, 2)
+    check(text, tmp_path, {"first": np.array(1), "table": x, "x": x[:3]})
+    (body,) = bodies(text)
+    assert body.sequences == 0
+
+
+@given(
+    made_of=st.lists(st.lists(st.integers(0, 3), min_size=1, max_size=2), min_size=4, max_size=4),
+    read=st.sets(st.integers(0, 3), min_size=1),
+    scan=st.booleans(),
+)
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_values_that_nothing_is_made_of_are_not_carried(made_of, read, scan, tmp_path):
+    lines = [f"o{i} = {'Neg' if len(of) < 2 else 'Sub'}({', '.join(f's{j}' for j in of)})" for i, of in enumerate(made_of)]
+    states, ends = ", ".join(f"float s{i}" for i in range(4)), ", ".join(f"float o{i}" for i in range(4))
+    given = "float[2] x" if scan else "int64 n"
+    begin, inner, on = (
+        ("Scan(", f"{states}, float e", "") if scan else ("Loop(n, , ", f"int64 i, bool going, {states}", "bool on, ")
+    )
+    text = f"""g ({given}, float a, float b, float c, float d) => ({", ".join(f"float y{i}" for i in read)}) {{
+        {", ".join(f"y{i}" for i in range(4))} = {begin}a, b, c, d{", x" if scan else ""}) <
+          {"num_scan_inputs = 1," if scan else ""}
+          body = b ({inner}) => ({on}{ends}) {{ {"" if scan else "on = Identity(going)"} {" ".join(lines)} }}
+        >
+    }}"""
+    feed = {"x": np.zeros(2, np.float32)} if scan else {"n": np.array(2)}
+    numbers = dict(zip("abcd", map(np.float32, (1, 20, 300, 4000)), strict=True))
+    check(text, tmp_path, {**feed, **{name: np.array(number) for name, number in numbers.items()}})
+    needed = set(read)
+    while more := {j for i in needed for j in made_of[i]} - needed:
+        needed |= more
+    (body,) = bodies(text)
+    assert len(body.graph.outputs) == len(needed) + (not scan)
+
+
+@pytest.mark.parametrize("last", ["again = Identity(same)", "again = Neg(same)"])
+def test_outputs_may_be_left_out(last, tmp_path):
+    text = """g (int64 n, float a, float b) => (float sum) {
+        sum, end = Loop(n, , a, b) <
+          body = b (int64 i, bool c, float state, float same) => (bool on, float following, float again) {
+            on = Identity(c) following = Add(state, same) LAST
+          }
+        >
+    }""".replace("LAST", last)
+    feed, graph = {"n": np.array(3), "a": np.array(1, np.float32), "b": np.array(2, np.float32)}, from_onnx(model(text))
+    want = check(text, tmp_path, feed).run(feed)
+    (node,) = graph.nodes
+    with Model(replace(graph, nodes=(replace(node, outputs=("sum",)),)), threads=1) as fewer:
+        assert fewer.run(feed) == want
 
 
 def test_a_scan_captures_what_it_hands_on(tmp_path):
