@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from itertools import product
+from typing import Any
 
 import numpy as np
 import pytest
@@ -184,6 +185,59 @@ def test_what_it_cannot_do_is_left_to_others(change):
     given = {"N": 1, "C": 4, "H": 30, "W": 30, "M": 4, "OH": 10, "OW": 10, "kernel": (3, 3), "groups": 4}
     assert fits_depthwise(Shape2D(**given))
     assert not fits_depthwise(Shape2D(**given | change))
+
+
+def test_a_column_has_any_dilation_across():
+    given: dict[str, Any] = {"N": 1, "C": 4, "H": 30, "W": 30, "M": 4, "OH": 10, "OW": 10, "dilations": (1, 2), "groups": 4}
+    assert fits_depthwise(Shape2D(**given, kernel=(3, 1)))
+    assert not fits_depthwise(Shape2D(**given, kernel=(3, 2)))
+
+
+def test_rows_too_long_to_be_counted_are_left_to_others():
+    given: dict[str, Any] = {"N": 1, "C": 1, "H": 1, "M": 1, "OH": 1, "kernel": (1, 1), "groups": 1}
+    assert fits_depthwise(Shape2D(**given, W=(1 << 28) - 1, OW=9))
+    assert not fits_depthwise(Shape2D(**given, W=1 << 28, OW=9))
+    assert not fits_depthwise(Shape2D(**given, W=9, OW=1 << 28))
+
+
+def plane(size: tuple[int, int], kernel: tuple[int, int], stride: int, **others: Any) -> Shape2D:
+    """A convolution whose padding leaves its size as it is, but for the stride."""
+    OH, OW = (-(-n // stride) for n in size)
+    begin = (kernel[0] - 1) // 2, (kernel[1] - 1) // 2
+    given: dict[str, Any] = {"N": 1, "C": 32, "H": size[0], "W": size[1], "M": 32, "OH": OH, "OW": OW, "groups": 32, **others}
+    return Shape2D(**given, kernel=kernel, strides=(stride, stride), begin=begin)
+
+
+@pytest.mark.parametrize(
+    ("size", "kernel", "stride", "tiles"),
+    [
+        ((112, 112), 3, 1, [(4, 2, 16), (4, 2, 8), (4, 2, 4)]),
+        ((112, 112), 3, 2, [(4, 2, 16), (3, 2, 8), (4, 2, 4)]),
+        ((28, 28), 5, 1, [(4, 2, 16), (4, 2, 8), (4, 2, 4)]),
+        ((14, 14), 3, 1, [(7, 1, 16), (4, 2, 8), (4, 2, 4)]),
+        ((7, 7), 3, 1, [(7, 1, 8), (7, 1, 8), (4, 2, 4)]),
+        ((4, 4), 3, 1, [(4, 1, 4), (4, 1, 4), (4, 1, 4)]),
+        ((1, 40), 1, 1, [(1, 3, 16), (1, 4, 8), (1, 4, 4)]),
+        ((2, 100), 1, 1, [(2, 2, 16), (2, 2, 8), (2, 2, 4)]),
+    ],
+)
+def test_tiles_are_those_that_were_the_fastest(size, kernel, stride, tiles):
+    found = [cut_depthwise(plane(size, (kernel, kernel), stride), registers) for registers in REGISTERS.values()]
+    assert [(tile.rows, tile.vectors, tile.lanes) for tile in found] == tiles
+
+
+def test_padding_is_left_out_where_a_tile_has_all_rows():
+    tile = cut_depthwise(plane((7, 7), (7, 7), 1), (32, 16))
+    assert (tile.first, tile.last) == (3, 10)
+
+
+@pytest.mark.parametrize(
+    "larger", [plane((14, 14), (5, 3), 1), plane((14, 14), (3, 5), 1), plane((15, 14), (3, 3), 1), plane((14, 33), (3, 3), 1),
+               plane((14, 14), (3, 3), 1, N=2)]
+)  # fmt: skip
+def test_more_work_costs_more(larger):
+    costs = [cost_depthwise(shape, cut_depthwise(shape, (32, 16))) for shape in (plane((14, 14), (3, 3), 1), larger)]
+    assert 0 < costs[0] < costs[1] < 5 * costs[0]
 
 
 @pytest.mark.parametrize("registers", REGISTERS.values(), ids=REGISTERS)
