@@ -52,6 +52,23 @@ def test_no_tiling_costs_less_than_its_multiply_adds(shape, density, registers, 
     assert 0 <= least_cost(shape, nonzeros, registers[1], parts) < least
 
 
+@pytest.mark.parametrize("registers", [(32, 16), (16, 8), (32, 4)])
+@pytest.mark.parametrize("parts", [1, 2])
+@pytest.mark.parametrize(
+    "shape",
+    [
+        Shape2D(N=1, C=512, H=7, W=7, M=512, OH=7, OW=7, kernel=(3, 3), begin=(1, 1)),
+        Shape2D(N=1, C=64, H=112, W=112, M=64, OH=112, OW=112, kernel=(3, 3), begin=(1, 1)),
+        Shape2D(N=4, C=128, H=1, W=784, M=128, OH=1, OW=784),
+    ],
+)
+def test_multiply_adds_are_half_of_what_dense_weights_cost_or_more(shape, registers, parts):
+    """Where fewer cycles are known to be enough, tilings need not be looked at."""
+    tiling = choose(shape, shape.dense, registers, parts)
+    assert tiling is not None
+    assert least_cost(shape, shape.dense, registers[1], parts) >= cost(shape, tiling, shape.dense, registers[1], parts) / 2
+
+
 def test_few_tiles_are_chosen_for_the_threads_that_share_them():
     shape = Shape2D(N=1, C=512, H=1, W=169, M=64, OH=1, OW=169)
     alone, together = (choose(shape, 10_800, (32, 16), parts) for parts in (1, 2))
