@@ -21,8 +21,9 @@ from tersor.runtime.plan.plan import Row
 
 @pytest.fixture(autouse=True)
 def cheapest(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Wherever there may be windows, they are the kernel."""
+    """Wherever there may be windows, they are the kernel, and threads share them."""
     monkeypatch.setattr("tersor.runtime.kernels.conv.lower.cost_windows", lambda shape, width: -1.0)
+    monkeypatch.setattr("tersor.runtime.orders.shared.WORTH_SHARING", -1.0)
 
 
 def check(x: np.ndarray, w: Tensor, *, threads: int = 1, residual: bool = False, relu: bool = False, **attributes: Any) -> Row:
