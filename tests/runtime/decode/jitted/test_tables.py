@@ -5,6 +5,7 @@ import sys
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -61,6 +62,18 @@ def test_lengths_are_read_as_the_reference_reads_them(
     for whole in (bytes(data), bytes(data[: cut % len(data)])):
         jitted = _lengths_or_error(read_lengths, np.frombuffer(whole, np.uint8), len(before), len(counts))
         assert jitted == _lengths_or_error(read_table, whole, len(before), len(counts))
+
+
+@pytest.mark.parametrize("alphabet", [1, 2, 3])
+def test_ranks_of_any_two_lengths_are_read_as_the_reference_reads_them(alphabet: int) -> None:
+    """Each is as many zeros before a one; behind them are ones, zeros, or nothing."""
+    for first in range(28):
+        for second in range(28):
+            for rest in ("1" * 16, "0" * 40, "01" * 8, ""):
+                text = "0" * first + "1" + "0" * second + "1" + rest
+                data = int(text.ljust(-(-len(text) // 8) * 8, "0"), 2).to_bytes(-(-len(text) // 8), "big")
+                jitted = _lengths_or_error(read_lengths, np.frombuffer(data, np.uint8), 0, alphabet)
+                assert jitted == _lengths_or_error(read_table, data, 0, alphabet), text
 
 
 def test_importing_the_package_does_not_import_numba() -> None:
