@@ -12,10 +12,15 @@ from hypothesis import strategies as st
 
 from tersor.format_spec.graph import Graph, Node, Tensor, TensorType, Value
 from tersor.format_spec.tensors import DenseTensor
+from tersor.runtime.kernels.conv.dense.conv import cost_dense, cut_dense
 from tersor.runtime.kernels.conv.layout import Shape2D
-from tersor.runtime.kernels.conv.windows import MOST_OUTPUTS, fits_windows
+from tersor.runtime.kernels.conv.lower import lower_conv
+from tersor.runtime.kernels.conv.windows import MOST_OUTPUTS, cost_windows, fits_windows
+from tersor.runtime.kernels.site import Site
 from tersor.runtime.model import Model
 from tersor.runtime.ops import operators
+from tersor.runtime.orders.order import aligned_bytes
+from tersor.runtime.orders.workers import Workers
 from tersor.runtime.plan.plan import Row
 
 
@@ -109,3 +114,29 @@ def test_many_outputs_fill_vectors_well_enough() -> None:
     assert fits_windows(few, residual=False)
     assert not fits_windows(few, residual=True)
     assert not fits_windows(more, residual=False)
+
+
+@pytest.mark.parametrize(("n", "channels", "m", "width"), [(3, 2, 90, 3), (2, 40, 3, 3), (3, 5, 7, 1), (1, 3, 60, 4)])
+@pytest.mark.parametrize("threads", [1, 2])
+def test_scratch_memory_is_enough(n: int, channels: int, m: int, width: int, threads: int) -> None:
+    x, w = arrays(n, channels, (width, width), m, (2, 2))
+    how: dict[str, Any] = {"pads": (1, 0, 1, 0), "strides": (2, 2)} if width > 1 else {"pads": (1, 1, 0, 0)}
+    (want,) = operators()["Conv"](x, w, **how)
+    types = (x.dtype, x.shape), (w.dtype, w.shape)
+    node, tensors = Node("Conv", "c", ("x", "w"), ("y",), how), {1: DenseTensor.of(w)}
+    kernel, y = lower_conv(Site(node, types, ((x.dtype, want.shape),), tensors, threads=threads)), np.full_like(want, np.nan)
+    assert kernel is not None
+    assert (kernel.name, kernel.weight_bytes >= w.nbytes) == ("conv of windows, panels float32", True)
+    kernel.run([x], [y], aligned_bytes(kernel.scratch), Workers(threads))
+    np.testing.assert_allclose(y, want, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize(("side", "windows"), [(1, True), (2, True), (4, False)])
+@pytest.mark.parametrize(("channels", "m"), [(512, 512), (128, 256)])
+@pytest.mark.parametrize("n", [1, 4])
+def test_vectors_of_sixteen_are_filled_by_planes_of_four_by_four(
+    n: int, channels: int, m: int, side: int, windows: bool
+) -> None:
+    shape = Shape2D(N=n, C=channels, H=side, W=side, M=m, OH=side, OW=side, kernel=(3, 3), begin=(1, 1))
+    dense = cost_dense(shape.lined, cut_dense(shape.lined, (32, 16), 1), 16)
+    assert (cost_windows(shape, 16) < dense) == windows
