@@ -6,21 +6,29 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tersor.format_spec.errors import FormatError
 from tersor.format_spec.huffman import canonical_codes, code_lengths, read_table, write_table
 from tersor.runtime.decode._tables import make_table, read_lengths
-from tersor.runtime.decode.jitted.huffman import ALONE, MOST, SINGLES, TABLE, TABLE_BITS
+from tersor.runtime.decode.jitted.huffman import ALONE, FEW_PAIRS, MOST, SEVERAL, SINGLES, TABLE, TABLE_BITS
 
 
 @settings(deadline=None, max_examples=30, derandomize=True)
 @given(st.lists(st.integers(0, 1000), min_size=2, max_size=256).filter(lambda c: np.count_nonzero(c) > 1))
+@example([1] * 64)
+@example([2] * 8 + [1] * 48)
+@example([32] + [1] * 224)
+@example([32] * 2 + [1] * 192)
 def test_a_table_of_several_symbols_agrees_with_the_codes(values: list[int]) -> None:
     lengths = code_lengths(np.array(values))
     codes, table = canonical_codes(lengths), np.zeros(TABLE, np.uint32)
-    most = 1 if make_table(lengths, table) == SINGLES else MOST
+    kind, used = make_table(lengths, table), lengths[lengths > 0]
+    both = used[:, None] + used
+    pairs = int((1 << TABLE_BITS - both[both <= TABLE_BITS]).sum())
+    assert kind == (SINGLES if FEW_PAIRS * pairs < ALONE else SEVERAL)
+    most = 1 if kind == SINGLES else MOST
     symbol_of = {(int(n), int(c)): s for s, (n, c) in enumerate(zip(lengths, codes, strict=True)) if n > 0}
     for window in range(0, 1 << TABLE_BITS, 37):
         text, found = format(window, f"0{TABLE_BITS}b"), []
