@@ -63,6 +63,13 @@ def test_large_transpositions(shape, threads):
     check(Node("Transpose", "t", ("x",), ("y",), {}), [x], threads)
 
 
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("order", [(1, 0, 3, 2), (1, 3, 0, 2), (3, 1, 0, 2), (2, 1, 0, 3, 4), (2, 0, 1, 4, 3)])
+def test_axes_turned_by_tiles_beside_others(order, threads):
+    x = np.random.default_rng(0).standard_normal((3, 17, 2, 33, 16)[5 - len(order) :]).astype(np.float32)
+    check(Node("Transpose", "t", ("x",), ("y",), {"perm": order}), [x], threads)
+
+
 @given(
     size=st.lists(st.integers(1, 40), min_size=2, max_size=4).filter(lambda size: np.prod(size) < 100_000),
     data=st.data(),
