@@ -77,12 +77,15 @@ def test_operands_of_any_size_that_lie_anyhow(size, laid, threads):
 
 
 def test_a_loop_gets_what_numpy_tells_it():
-    x = np.linspace(0.1, 9, 40).astype(np.float32)
-    loop, y = loop_of(np.log1p, F32, F32), np.zeros_like(x)
+    """The address of a function of C's, for one."""
+    x, two = np.linspace(0.1, 9, 40).astype(np.float32), np.array(2, np.float32)
+    loop, y = loop_of(np.fmod, F32, F32, F32), np.zeros_like(x)
     assert loop is not None
-    work = walk(loop, x.shape, [View.whole(x.shape, 4)] * 2, 1)
-    Workers(1).carry_out(work.order(x, y, y, np.zeros(0, np.uint8))[None])
-    np.testing.assert_array_equal(y, np.log1p(x))
+    assert loop.data
+    whole = View.whole(x.shape, 4)
+    work = walk(loop, x.shape, [whole, View.broadcast((), 4, x.shape), whole], 1)
+    Workers(1).carry_out(work.order(x, y, two, np.zeros(0, np.uint8))[None])
+    np.testing.assert_array_equal(y, np.fmod(x, two))
 
 
 @pytest.mark.parametrize("dtype", ["?", "u1", "f2", "f4", "i8"])
