@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from tersor.converters import from_onnx
 from tersor.format_spec.errors import PlanError
+from tersor.format_spec.graph import Node
 from tersor.format_spec.names import renamed
 from tersor.runtime.model import Model
 from tests.runtime.plan.text_models import bodies, check, model
@@ -195,20 +196,50 @@ def test_values_that_nothing_is_made_of_are_not_carried(made_of, read, scan, tmp
     assert len(body.graph.outputs) == len(needed) + (not scan)
 
 
-@pytest.mark.parametrize("last", ["again = Identity(same)", "again = Neg(same)"])
+TWO = """g (int64 n, float a, float b) => (float sum) {
+    sum, end = Loop(n, , a, b) <
+      body = b (int64 i, bool c, float state, float same) => (bool on, float following, float again) {
+        on = Identity(c) following = Add(state, same) again = LAST(same)
+      }
+    >
+}"""
+NUMBERS = {"n": np.array(3), "a": np.array(1, np.float32), "b": np.array(2, np.float32)}
+
+
+@pytest.mark.parametrize("last", ["Identity", "Neg"])
 def test_outputs_may_be_left_out(last, tmp_path):
-    text = """g (int64 n, float a, float b) => (float sum) {
-        sum, end = Loop(n, , a, b) <
-          body = b (int64 i, bool c, float state, float same) => (bool on, float following, float again) {
-            on = Identity(c) following = Add(state, same) LAST
-          }
-        >
-    }""".replace("LAST", last)
-    feed, graph = {"n": np.array(3), "a": np.array(1, np.float32), "b": np.array(2, np.float32)}, from_onnx(model(text))
-    want = check(text, tmp_path, feed).run(feed)
+    text = TWO.replace("LAST", last)
+    graph, want = from_onnx(model(text)), check(text, tmp_path, NUMBERS).run(NUMBERS)
     (node,) = graph.nodes
     with Model(replace(graph, nodes=(replace(node, outputs=("sum",)),)), threads=1) as fewer:
-        assert fewer.run(feed) == want
+        assert fewer.run(NUMBERS) == want
+
+
+def test_bodies_of_other_numbers_of_values_are_refused():
+    graph = from_onnx(model(TWO.replace("LAST", "Neg")))
+    (node,) = graph.nodes
+    body: Any = node.attributes["body"]
+    wrong: list[Any] = [
+        replace(body, inputs=body.inputs[:3], nodes=tuple(renamed(inner, {"same": "state"}) for inner in body.nodes)),
+        replace(body, inputs=(*body.inputs, replace(body.inputs[2], name="more"))),
+        *(replace(body, outputs=body.outputs[:count]) for count in (1, 2)),
+    ]
+    for attributes in ({}, *({"body": other} for other in wrong)):
+        with (
+            pytest.raises(PlanError, match="Loop -> sum"),
+            Model(replace(graph, nodes=(replace(node, attributes=attributes),)), threads=1) as refused,
+        ):
+            refused.run(NUMBERS)
+
+
+def test_nodes_without_inputs_are_no_elements():
+    graph = from_onnx(model(TWO.replace("LAST", "Neg")))
+    (node,) = graph.nodes
+    body: Any = node.attributes["body"]
+    one = Node("Constant", "one", (), ("one",), {"value": np.array(1, np.float32)})
+    body = replace(body, nodes=(one, *(renamed(inner, {"same": "one"}) for inner in body.nodes)))
+    with Model(replace(graph, nodes=(replace(node, attributes={"body": body}),)), threads=1) as constant:
+        assert constant.run(NUMBERS)["sum"] == 4
 
 
 def test_a_scan_captures_what_it_hands_on(tmp_path):
