@@ -106,7 +106,7 @@ def test_any_slope_offset_and_top(slope, share, top, values):
 @pytest.mark.parametrize("last", [node("Div", "c top", "y"), node("Mul", "c inverse", "y")])
 def test_bounds_of_which_the_upper_one_is_below_the_lower_one_are_no_ramp(last):
     nodes = [CLIP[0], node("Clip", "a zero top", "c"), last]
-    rows = check(made(nodes, top=np.float32(-6), inverse=np.float32(-1 / 6)), X).rows()
+    rows = check(made(nodes, top=np.array(-6, np.float32), inverse=np.array(-1 / 6, np.float32)), X).rows()
     assert [row.op for row in rows] == [each.op_type for each in nodes]
 
 
