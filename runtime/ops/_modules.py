@@ -145,7 +145,7 @@ MODULES: Mapping[str, tuple[str, ...]] = {
     "Round": ("unary",),
     "STFT": ("fourier",),
     "Scan": ("scan",),
-    "ScatterElements": ("scatter",),
+    "ScatterElements": ("lower_moves", "scatter"),
     "ScatterND": ("scatter",),
     "Selu": ("activation", "lower_elementwise"),
     "Shape": ("shape",),

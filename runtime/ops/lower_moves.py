@@ -1,4 +1,4 @@
-"""Lowerings of operators that only move elements, or convert them."""
+"""Lowerings of operators that move elements, combine those of one place, or convert them."""
 
 from __future__ import annotations
 
@@ -41,6 +41,14 @@ def lower_slices(site: Site) -> Kernel | None:
     from ..kernels.strided.gather import lower_gather
 
     return lower_gather(site)
+
+
+@lowering("ScatterElements", kernel="element by element")
+def lower_elements(site: Site) -> Kernel | None:
+    """Write, or combine, elements by index."""
+    from ..kernels.strided.scatter import lower_scatter
+
+    return lower_scatter(site)
 
 
 @lowering("Cast", "CastLike", kernel="element by element", elements="all")
