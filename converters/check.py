@@ -38,8 +38,9 @@ def fields(message: Message) -> Iterable[tuple[Any, Any]]:
     return ((field, getattr(message, field.name)) for field in wanted)
 
 
-def check_names(graph: GraphProto, outer: frozenset[str] = frozenset()) -> None:
-    """Check the names of ``graph`` and its subgraphs; ``outer`` are those visible around it.
+def check_names(graph: GraphProto, nodes: Iterable[NodeProto], outer: frozenset[str] = frozenset()) -> None:
+    """Check the names of ``graph``, whose nodes are ``nodes`` in their order, and of its subgraphs; ``outer`` are those visible
+    around it.
 
     An initializer may repeat an input's name (its default value).
 
@@ -63,7 +64,7 @@ def check_names(graph: GraphProto, outer: frozenset[str] = frozenset()) -> None:
         if value.name in inputs or value.name not in weights:
             define(value.name, "graph input")
         inputs.add(value.name)
-    for index, node in enumerate(graph.node):
+    for index, node in enumerate(nodes):
         told = node.name or f"number {index} ({node.op_type or 'without operator'})"
         if not node.op_type:
             raise ConversionError("the node names no operator", node=told)
@@ -72,7 +73,7 @@ def check_names(graph: GraphProto, outer: frozenset[str] = frozenset()) -> None:
                 raise ConversionError(f"reads {name!r} before anything defines it", node=told)
         for attribute in node.attribute:
             if attribute.type == AttributeProto.GRAPH:
-                check_names(attribute.g, outer | own)
+                check_names(attribute.g, attribute.g.node, outer | own)
         for name in filter(None, node.output):
             define(name, f"output of node {told!r}")
     _check_outputs(graph, outer | own)

@@ -22,6 +22,7 @@ from .external import data_files
 from .fold import fold
 from .functions import expand
 from .identities import drop_identities, refuse_training
+from .nodes import in_order
 from .normalise import check_operators, default_opset, normalise
 from .skeleton import strip
 from .unchanged import capture_unchanged
@@ -46,8 +47,9 @@ def from_onnx(source: str | os.PathLike[str] | bytes | ModelProto) -> Graph:
         raise ConversionError("the model has no graph; is it an ONNX file?")
     check_text(model)
     opset = default_opset(model)
-    check_names(model.graph)
-    skeleton = strip(model, folder, opset)
+    nodes = in_order(model.graph.node)
+    check_names(model.graph, nodes)
+    skeleton = strip(model, nodes, folder, opset)
     expand(model, skeleton, folder)
     sources = frozenset(skeleton.tensors)
     check_operators(skeleton.nodes, opset)

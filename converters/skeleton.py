@@ -99,8 +99,8 @@ def _is_long_list(value: ValueInfoProto) -> bool:
     return integers and len(tensor.shape.dim) == 1 and tensor.shape.dim[0].dim_value > MOST_DIMENSIONS
 
 
-def strip(model: ModelProto, folder: Path | None, opset: int) -> Skeleton:
-    """Take ``model`` apart, without changing it; ``folder`` is where its external data lies.
+def strip(model: ModelProto, nodes: Iterable[NodeProto], folder: Path | None, opset: int) -> Skeleton:
+    """Take ``model``, its ``nodes`` in their order, apart, without changing it; ``folder`` is where its external data lies.
 
     Initializers that are also graph inputs (always so before IR version 4) are weights.
 
@@ -115,8 +115,8 @@ def strip(model: ModelProto, folder: Path | None, opset: int) -> Skeleton:
         name = sparse.values.name
         _add(tensors, name, from_sparse_proto(sparse, folder, name), "a sparse initializer")
     inputs = [value for value in graph.input if value.name not in tensors]
-    nodes = [dense_node(node, folder) for node in _without_constants(graph.node, tensors, folder)]
-    return Skeleton(graph.name, opset, inputs, list(graph.output), nodes, tensors)
+    dense = [dense_node(node, folder) for node in _without_constants(nodes, tensors, folder)]
+    return Skeleton(graph.name, opset, inputs, list(graph.output), dense, tensors)
 
 
 def dense_node(node: NodeProto, folder: Path | None) -> NodeProto:

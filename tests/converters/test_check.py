@@ -43,7 +43,7 @@ del SILENT.graph.input[:]
         (model(node("Relu", "x", "x")), "output of node .* 'x' is defined twice"),
         (model(node("", "x")), r"node 'number 0 \(without operator\)': the node names no operator"),
         (model(node("Relu", "z")), "reads 'z' before anything defines it"),
-        (model(node("Relu", "z"), node("Relu", "x", "z")), "reads 'z' before anything defines it"),
+        (model(node("Add", "x,y", "z"), node("Relu", "z")), "node 'number 0 .Add.': reads 'y' before anything defines it"),
         (model(node("Relu", "x", "z")), "nothing defines the graph output 'y'"),
         (model(node("Add", "x,")), "node 'Add -> y': Add lacks its input 'B'"),
         (model(node("Max", "x", "")), "nothing defines the graph output 'y'"),

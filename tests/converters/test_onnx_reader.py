@@ -91,7 +91,7 @@ def test_an_output_without_a_type_takes_the_inferred_one():
 @pytest.mark.parametrize(
     ("body", "message"),
     [
-        ("g (float[1] x) => (float[1] y) { y = Add(x, z) z = Relu(x) }", "reads 'z' before"),
+        ("g (float[1] x) => (float[1] y) { y = Add(x, z) z = Relu(y) }", "reads 'z' before"),
         ("g (float[1] x) => (float[1] y) { y = Relu(x) y = Neg(x) }", "'y' is defined twice"),
         ("g (float[1] x) => (float[1] y) { x = Relu(x) y = Neg(x) }", "'x' is defined twice"),
         ("g (float[1] x, float[1] x) => (float[1] y) { y = Neg(x) }", "'x' is defined twice"),
