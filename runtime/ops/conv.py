@@ -77,9 +77,10 @@ def conv(X: np.ndarray, W: np.ndarray, B: np.ndarray | None = None, **family: An
     return result.astype(X.dtype, copy=False)
 
 
-@lowering("Conv", kernel="convolution from packed weights")
+@lowering("Conv", kernel="convolution from packed weights", elements="float16, float32")
 def lower(site: Site) -> Kernel | None:
     """Convolve from codebook indices."""
     from ..kernels.conv.lower import lower_conv
+    from ..kernels.half import lower_half
 
-    return lower_conv(site)
+    return lower_conv(site) or lower_half(site, lower_conv)
