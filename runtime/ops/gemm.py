@@ -54,9 +54,10 @@ def gemm(
     return result.astype(A.dtype, copy=False)
 
 
-@lowering("Gemm", kernel="product with packed weights")
+@lowering("Gemm", kernel="product with packed weights", elements="float16, float32")
 def lower(site: Site) -> Kernel | None:
     """Multiply from codebook indices."""
+    from ..kernels.half import lower_half
     from ..kernels.matrices.fully_connected import lower_gemm
 
-    return lower_gemm(site)
+    return lower_gemm(site) or lower_half(site, lower_gemm)

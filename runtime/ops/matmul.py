@@ -47,9 +47,10 @@ def matmul(A: np.ndarray, B: np.ndarray) -> np.ndarray:
     return np.matmul(A.astype(wide, copy=False), B.astype(wide, copy=False)).astype(A.dtype, copy=False)
 
 
-@lowering("MatMul", kernel="product with packed weights, or of packed stacks")
+@lowering("MatMul", kernel="product with packed weights, or of packed stacks", elements="float16, float32")
 def lower(site: Site) -> Kernel | None:
     """Multiply from codebook indices, or both inputs as they come."""
+    from ..kernels.half import lower_half
     from ..kernels.matrices.fully_connected import lower_matmul
 
-    return lower_matmul(site)
+    return lower_matmul(site) or lower_half(site, lower_matmul)

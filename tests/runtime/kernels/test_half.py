@@ -1,4 +1,4 @@
-"""Convolutions of float16 on float32's kernels, beside the reference."""
+"""Convolutions and products of float16 on float32's kernels, beside the reference."""
 
 from __future__ import annotations
 
@@ -12,8 +12,11 @@ from tersor.format_spec.graph import Node
 from tersor.format_spec.tensors import DenseTensor
 from tersor.runtime.kernels.conv.lower import lower_conv
 from tersor.runtime.kernels.half import lower_half
+from tersor.runtime.kernels.matrices.fully_connected import lower_gemm, lower_matmul
 from tersor.runtime.kernels.site import Epilogue, Site
 from tersor.runtime.ops.conv import conv
+from tersor.runtime.ops.gemm import gemm
+from tersor.runtime.ops.matmul import matmul
 from tersor.runtime.orders.order import aligned_bytes
 from tersor.runtime.orders.workers import Workers
 
@@ -48,6 +51,29 @@ def test_convolutions(case, biased):
     for _ in range(2):
         kernel.run(inputs, [got], aligned_bytes(kernel.scratch), Workers(1))
         np.testing.assert_allclose(got.astype(np.float32), want.astype(np.float32), rtol=2e-3, atol=4e-3)
+
+
+PRODUCTS = {
+    "Gemm": (gemm.reference, lower_gemm, (5, 12), (9, 12), {"transB": 1}),
+    "MatMul": (matmul.reference, lower_matmul, (2, 3, 12), (12, 9), {}),
+    "MatMul of stacks": (matmul.reference, lower_matmul, (2, 3, 12), (2, 12, 9), {}),
+}
+
+
+@pytest.mark.parametrize("case", PRODUCTS)
+def test_products(case):
+    reference, lower, a_shape, b_shape, attributes = PRODUCTS[case]
+    rng = np.random.default_rng(0)
+    a, b = rng.standard_normal(a_shape).astype(np.float16), rng.standard_normal(b_shape).astype(np.float16)
+    want = reference(a, b, **attributes)
+    constants = {1: DenseTensor.of(b)} if b.ndim == 2 else {}
+    node = Node(case.split()[0], "p", ("a", "b"), ("y",), attributes)
+    types = (a.dtype, a.shape), (b.dtype, b.shape)
+    kernel = lower_half(Site(node, types, ((want.dtype, want.shape),), constants), lower)
+    assert kernel is not None
+    got = np.full_like(want, 7)
+    kernel.run([(a, b)[index] for index in kernel.reads], [got], aligned_bytes(kernel.scratch), Workers(1))
+    np.testing.assert_allclose(got.astype(np.float32), want.astype(np.float32), rtol=2e-3, atol=4e-3)
 
 
 def test_what_is_not_all_float16_or_has_no_kernel_is_declined():
