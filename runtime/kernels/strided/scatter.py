@@ -12,10 +12,10 @@ from ...jit.jitted import jit
 from ...ops import find_operator
 from ...orders.atomic import code_of, fail, number_at
 from ...orders.order import FACTS, OTHER, PIECES, WORK, Arrays, X, Y, address_of, present
-from ...orders.shared import Shared, evenly
+from ...orders.shared import Shared, evenly, pieces_for
 from ...orders.team import take
 from ..site import Kernel, Site
-from .gather import MOST_PIECES, PIECE, copy_bytes, index_at
+from .gather import PIECE, copy_bytes, index_at
 
 REDUCTIONS = "none", "add", "mul", "max", "min"
 ADD, MUL, MAX, MIN = range(1, 5)
@@ -101,7 +101,7 @@ def lower_scatter(site: Site) -> Kernel | None:
     reduction, inner = site.node.attribute("reduction", "none"), prod(x[axis + 1 :])
     columns = prod(x[:axis]) * inner
     moved = 4 * columns * (x[axis] + updates[axis])
-    pieces = 1 if site.threads == 1 else max(1, min(MOST_PIECES * site.threads, columns, moved // PIECE))
+    pieces = pieces_for(site.threads, columns, moved // PIECE)
     code = partial(scatterer, ((),) * indices[0].itemsize)
     facts = np.array([x[axis], updates[axis], inner, REDUCTIONS.index(reduction)])
     work = Shared(code, pieces, site.threads, evenly(columns, pieces), facts)
