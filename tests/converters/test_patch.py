@@ -22,7 +22,7 @@ MODEL = model(
 
 
 def patch() -> Patch:
-    return Patch.of(strip(MODEL, None, 17))
+    return Patch.of(strip(MODEL, MODEL.graph.node, None, 17))
 
 
 def test_types_and_ranks_of_subgraphs_are_known() -> None:

@@ -60,6 +60,8 @@ def test_threads_share_extremes_where_no_two_meet(axes, shared):
     x = np.random.default_rng(1).standard_normal((2, 30, 40, 50)).astype(np.float32)
     kernel, want = reduced(lower_extreme, "ReduceMax", x, axes, 2)
     y = np.empty_like(want)
+    assert kernel is not None
+    assert kernel.orders is not None
     assert kernel.orders([x], [y], np.zeros(0, np.uint8))[-1, SHARED] == shared
     np.testing.assert_array_equal(result(kernel, x, want, 2), want)
 
