@@ -62,11 +62,11 @@ def test_no_tiling_costs_less_than_its_multiply_adds(shape, density, registers, 
         Shape2D(N=4, C=128, H=1, W=784, M=128, OH=1, OW=784),
     ],
 )
-def test_multiply_adds_are_half_of_what_dense_weights_cost_or_more(shape, registers, parts):
+def test_multiply_adds_are_a_third_of_what_dense_weights_cost_or_more(shape, registers, parts):
     """Where fewer cycles are known to be enough, tilings need not be looked at."""
     tiling = choose(shape, shape.dense, registers, parts)
     assert tiling is not None
-    assert least_cost(shape, shape.dense, registers[1], parts) >= cost(shape, tiling, shape.dense, registers[1], parts) / 2
+    assert least_cost(shape, shape.dense, registers[1], parts) >= cost(shape, tiling, shape.dense, registers[1], parts) / 3
 
 
 def test_few_tiles_are_chosen_for_the_threads_that_share_them():
