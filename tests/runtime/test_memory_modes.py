@@ -248,11 +248,11 @@ def test_of_a_streamed_convolution_only_the_arrangement_is_kept(monkeypatch, pru
 
 
 def test_weights_that_would_need_another_kernel_are_refused(tmp_path: Path):
-    rng, path, shape = np.random.default_rng(0), tmp_path / "net.tersor", (1, 64, 12, 12)
+    rng, path, shape = np.random.default_rng(0), tmp_path / "net.tersor", (1, 64, 9, 9)
     weights = rng.normal(size=(8, 64, 7, 7)).astype(np.float32)
     kind, (x, y) = TensorType("float32", shape), "xy"
     node = Node("Conv", "conv", (x, "w"), (y,), {"pads": (3, 3, 3, 3)})
-    out = TensorType("float32", (1, 8, 12, 12))
+    out = TensorType("float32", (1, 8, 9, 9))
     graph = Graph("net", (Value(x, kind),), (Value(y, out),), (node,), {"w": DenseTensor.of(weights)}, {}, OPSET)
     record = TensorRecord("w", weights.dtype, weights.shape, (0,), CodecId.RAW)
     path.write_bytes(parts_of(graph, [(record, weights.tobytes())]).build())

@@ -133,7 +133,7 @@ def test_little_and_what_is_computed_twice_stay_apart(share, pruned):
 
     assert joined(3, 110)
     assert joined(7, 110)
-    assert not joined(7, 97)  # an eighth of the columns fill up vectors
+    assert joined(7, 97) == (host_registers()[1] < 16)  # an eighth of the columns fill up vectors of 16
     assert not joined(7, 110, kernel_shape=(5, 5), strides=(1, 1))  # a quarter of the rows are computed twice
     assert not joined(3, 110, dilation=2)
     assert not joined(3, 40)
