@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from ...format_spec.errors import PlanError
-from ._registry import operator
-from ._shapes import like_input, positive_axis, positive_indices
+from ._registry import Shaped, operator
+from ._shapes import Types, Values, given, infers, like_input, positive_axis, positive_indices
 
 _REDUCTIONS: dict[str, Callable[..., Any]] = {
     "add": np.add.at,
@@ -29,7 +29,13 @@ def _write(data: np.ndarray, index: tuple[Any, ...], updates: np.ndarray, reduct
     return result
 
 
-@operator("ScatterElements", infer=like_input, allowed={"reduction": _NAMES})
+def _types(types: Types, values: Values, *, axis: int, **_: Any) -> Shaped:
+    found = given(types, 0)
+    positive_axis(axis, len(found[1]))
+    return found
+
+
+@operator("ScatterElements", infer=infers(_types), allowed={"reduction": _NAMES})
 def scatter_elements(
     data: np.ndarray, indices: np.ndarray, updates: np.ndarray, *, axis: int = 0, reduction: str = "none"
 ) -> np.ndarray:

@@ -97,3 +97,14 @@ def test_an_index_outside_is_refused_as_ever(wrong, threads):
             np.testing.assert_array_equal(model.run({"x": x, "i": right, "u": updates})["y"], want)
             with pytest.raises(PlanError, match=said):
                 model.run({"x": x, "i": bad, "u": updates})
+
+
+@pytest.mark.parametrize(("axis", "shape"), [(2, (3, 4)), (-3, (3, 4)), (0, ())])
+def test_an_axis_that_there_is_not_is_refused(axis, shape):
+    types = {"x": TensorType("float32", shape), "i": TensorType("int64", shape), "u": TensorType("float32", shape)}
+    node = Node("ScatterElements", "put", tuple(types), ("y",), {"axis": axis})
+    graph = Graph("g", tuple(Value(*item) for item in types.items()), (Value("y", types["x"]),), (node,), {}, {})
+    x = np.ones(shape, np.float32)
+    said = rf"node 'put' \(ScatterElements\): axis {axis} is out of range for {len(shape)} axes"
+    with Model(graph, threads=1) as model, pytest.raises(PlanError, match=said):
+        model.run({"x": x, "i": np.zeros(shape, np.int64), "u": x})
